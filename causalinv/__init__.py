@@ -1,0 +1,55 @@
+"""Causal effects under hidden confounding by invariance: estimators with a scikit-learn API.
+
+Importing the package is light: every name below is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from causalinv.ivlike import (
+        FunctionAugmentation,
+        GaussianNoise,
+        InvariantProjection,
+        IVLikeRegression,
+        Translation,
+    )
+    from causalinv.moments import Moments
+    from causalinv.sem import LinearSEM
+
+_HOME = {
+    "FunctionAugmentation": "causalinv.ivlike",
+    "GaussianNoise": "causalinv.ivlike",
+    "IVLikeRegression": "causalinv.ivlike",
+    "InvariantProjection": "causalinv.ivlike",
+    "LinearSEM": "causalinv.sem",
+    "Moments": "causalinv.moments",
+    "Translation": "causalinv.ivlike",
+}
+_ROOMS = ("datasets", "exceptions", "ivlike", "metrics", "sem", "tour")
+
+__all__ = [
+    "FunctionAugmentation",
+    "GaussianNoise",
+    "IVLikeRegression",
+    "InvariantProjection",
+    "LinearSEM",
+    "Moments",
+    "Translation",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in _ROOMS:
+        return import_module(f"causalinv.{name}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("causalinv")
+    raise AttributeError(f"module 'causalinv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_ROOMS, "__version__"])

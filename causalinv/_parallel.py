@@ -1,0 +1,47 @@
+"""Seeds for work that may run in any order: one `random_state`, independent streams.
+
+Stream i depends on the seed and on i alone, so adding work leaves earlier results as they were, and the
+number of workers never changes a number. NumPy's global generator is neither read nor written.
+"""
+
+import numbers
+
+import numpy as np
+
+from causalinv._typing import RandomState
+
+__all__ = ["generator", "streams"]
+
+
+def generator(random_state: RandomState) -> np.random.Generator:
+    """Turn whatever the user passed as `random_state` into a generator (a Generator is used as it is)."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    return np.random.default_rng(_seed_sequence(random_state))
+
+
+def streams(random_state: RandomState, n: int) -> list[np.random.Generator]:
+    """Return `n` independent generators; the first k are the same whatever `n` is."""
+    return [np.random.default_rng(child) for child in _seed_sequence(random_state).spawn(n)]
+
+
+def _seed_sequence(random_state: RandomState) -> np.random.SeedSequence:
+    if isinstance(random_state, np.random.SeedSequence):
+        # A copy: spawning from the caller's own object would make a second call differ from the first.
+        return np.random.SeedSequence(
+            random_state.entropy, spawn_key=random_state.spawn_key, pool_size=random_state.pool_size
+        )
+    if random_state is None:
+        return np.random.SeedSequence()
+    if isinstance(random_state, np.random.Generator):
+        return np.random.SeedSequence(random_state.integers(2**32, size=4).tolist())
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.SeedSequence(random_state.randint(2**32, size=4, dtype=np.uint64).tolist())
+    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool):
+        if random_state < 0:
+            raise ValueError(f"random_state must be >= 0, got {random_state}; pass a non-negative integer.")
+        return np.random.SeedSequence(int(random_state))
+    raise TypeError(
+        "random_state must be None, an int, a numpy SeedSequence, Generator or RandomState; "
+        f"got {type(random_state).__name__}."
+    )

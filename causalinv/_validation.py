@@ -1,0 +1,174 @@
+"""Checks that every room shares: rows that belong together, numbers that are numbers.
+
+A message says which argument, what was found, what the rule is and what to do.
+"""
+
+import numbers
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+
+from causalinv._typing import FloatArray, Rows
+
+__all__ = [
+    "check_alignment",
+    "check_features",
+    "check_finite",
+    "check_number",
+    "check_rows",
+    "check_sample_weight",
+    "check_target",
+    "column_names",
+]
+
+
+def column_names(rows: Rows) -> tuple[str, ...] | None:
+    """Names of the columns of a pandas or polars frame (of a named pandas series: its name), else None."""
+    if isinstance(rows, pd.Series):
+        return None if rows.name is None else (str(rows.name),)
+    columns = getattr(rows, "columns", None)
+    if columns is None or not all(isinstance(name, str) for name in columns):
+        return None
+    return tuple(columns)
+
+
+def check_alignment(**inputs: Rows) -> None:
+    """Raise unless all inputs have as many rows and all pandas indexes are equal.
+
+    Libraries that align by position turn a permuted index into a silently wrong estimate, so here labels that
+    differ, or come in another order, are an error.
+    """
+    given = {name: rows for name, rows in inputs.items() if rows is not None}
+    lengths = {name: _n_rows(rows) for name, rows in given.items()}
+    known = {name: length for name, length in lengths.items() if length is not None}
+    if len(set(known.values())) > 1:
+        found = ", ".join(f"{name} has {length}" for name, length in known.items())
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {found}.")
+
+    first_name, first = None, None
+    for name, rows in given.items():
+        index = getattr(rows, "index", None)
+        if not isinstance(index, pd.Index):
+            continue
+        if first is None:
+            first_name, first = name, index
+        elif not index.equals(first):
+            row = int(np.argmax(index.to_numpy() != first.to_numpy()))
+            how = (
+                "the same labels in another order"
+                if index.sort_values().equals(first.sort_values())
+                else "other labels"
+            )
+            raise ValueError(
+                f"The index of {name} differs from the index of {first_name}: {how}, first at row {row} "
+                f"({index[row]!r} against {first[row]!r}). Reorder one by the other's index "
+                f"(for example {name}.loc[{first_name}.index]), or pass arrays if rows match by position."
+            )
+
+
+def _n_rows(rows: Rows) -> int | None:
+    shape = getattr(rows, "shape", None)
+    if shape is not None:
+        return int(shape[0]) if len(shape) else None
+    return len(rows) if hasattr(rows, "__len__") else None
+
+
+def check_finite(values: FloatArray, name: str, columns: Iterable[Hashable] | None = None) -> None:
+    """Raise a ValueError that names argument, row and column of the first entry that is NaN or infinite."""
+    if np.isfinite(values.sum()):  # one pass without temporaries; an overflow only costs the second look
+        return
+    bad = ~np.isfinite(values)
+    if not bad.any():
+        return
+    kind = "NaN" if np.isnan(values).any() else "infinity"
+    position = np.argwhere(bad)[0]
+    where = f"row {position[0]}"
+    if values.ndim > 1:
+        names = None if columns is None else list(columns)
+        where += f", column {position[1] if names is None else repr(names[position[1]])}"
+    raise ValueError(
+        f"Input {name} contains {kind}: {int(bad.sum())} of {values.size} entries are not finite, the first in "
+        f"{where}. Nothing is dropped or imputed here: remove the rows or impute before fitting."
+    )
+
+
+def check_rows(rows: Rows, name: str, *, ensure_2d: bool = True, min_samples: int = 1) -> FloatArray:
+    """Convert one argument that holds a row per sample to a finite float64 array."""
+    if ensure_2d and getattr(rows, "ndim", 2) == 1:
+        rows = np.asarray(rows).reshape(-1, 1)
+    array: FloatArray = check_array(
+        rows,
+        dtype=np.float64,
+        ensure_2d=ensure_2d,
+        ensure_all_finite=False,
+        ensure_min_samples=min_samples,
+        input_name=name,
+    )
+    check_finite(array, name, column_names(rows))
+    return array
+
+
+def check_features(estimator: Any, X: Rows, *, reset: bool, min_samples: int = 1) -> FloatArray:
+    """Validate X, setting (`reset`) or checking `n_features_in_` and `feature_names_in_` of the estimator."""
+    names = column_names(X)
+    if names is not None and not isinstance(X, pd.DataFrame | pd.Series):
+        # scikit-learn < 1.9 does not see the column names of current polars frames.
+        X = pd.DataFrame(np.asarray(X), columns=list(names))
+    array: FloatArray = validate_data(
+        estimator, X, reset=reset, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=min_samples
+    )
+    check_finite(array, "X", getattr(estimator, "feature_names_in_", None))
+    return array
+
+
+def check_target(y: Rows, n_samples: int, *, name: str = "y") -> FloatArray:
+    """Validate an outcome of one (n,) or several (n, p) columns; the number of dimensions is kept."""
+    if y is None:
+        raise ValueError(f"requires {name} to be passed, but the target {name} is None.")
+    array = check_rows(y, name, ensure_2d=False)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} must have shape (n,) or (n, p), got {array.shape}.")
+    if array.shape[0] != n_samples:
+        check_consistent_length(np.empty(n_samples), array)
+    return array
+
+
+def check_sample_weight(sample_weight: Rows, n_samples: int) -> FloatArray | None:
+    """Validate row weights: None, or n finite numbers >= 0 whose sum is positive."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, numbers.Real):
+        weights = np.full(n_samples, float(sample_weight))
+    else:
+        weights = check_rows(sample_weight, "sample_weight", ensure_2d=False)
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight must hold one number per row, shape ({n_samples},), got shape {weights.shape}."
+        )
+    if weights.min() < 0:
+        row = int(np.argmin(weights))
+        raise ValueError(
+            f"Negative values in sample_weight: {weights[row]:g} in row {row}; weights must be >= 0 "
+            "(0 leaves a row out)."
+        )
+    if not weights.sum() > 0:
+        raise ValueError("sample_weight is zero in every row; at least one row must have a positive weight.")
+    return weights
+
+
+def check_number(
+    value: Any, name: str, *, low: float | None = None, high: float | None = None, open_low: bool = False
+) -> float:
+    """Return `value` as a float, or raise naming the argument, what was found and the interval allowed."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}.")
+    number = float(value)
+    too_low = low is not None and (number <= low if open_low else number < low)
+    if np.isnan(number) or too_low or (high is not None and number > high):
+        lower = "" if low is None else f" {'>' if open_low else '>='} {low:g}"
+        upper = "" if high is None else f" <= {high:g}"
+        raise ValueError(f"{name} must be a number{lower}{' and' if lower and upper else ''}{upper}, got {value!r}.")
+    return number

@@ -1,0 +1,17 @@
+"""IV-like regression: augmentation of the features as a soft intervention against hidden confounding."""
+
+from causalinv.ivlike._augmentation import Augmentation, FunctionAugmentation, GaussianNoise, Translation
+from causalinv.ivlike._path import IVLikePath, least_squares
+from causalinv.ivlike._projection import InvariantProjection
+from causalinv.ivlike._regression import IVLikeRegression
+
+__all__ = [
+    "Augmentation",
+    "FunctionAugmentation",
+    "GaussianNoise",
+    "IVLikePath",
+    "IVLikeRegression",
+    "InvariantProjection",
+    "Translation",
+    "least_squares",
+]

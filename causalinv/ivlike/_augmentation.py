@@ -1,0 +1,416 @@
+"""Augmentations: random transformations of the features that the outcome is claimed to ignore.
+
+Each draws parameters G independent of the data and moves a row x to Gx. A linear fit needs only the joint moments
+of (Gx, y, G), so an augmentation *adds to* `Moments`: in closed form for translations, by drawing copies of the
+rows for anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from causalinv._parallel import generator
+from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
+from causalinv._validation import check_alignment, check_finite, check_number, check_rows, column_names
+from causalinv.moments import Moments
+
+__all__ = ["Augmentation", "FunctionAugmentation", "GaussianNoise", "Translation"]
+
+
+class Augmentation(BaseEstimator):
+    """Base of all augmentations.
+
+    A subclass defines `draw`; one whose moments are known in closed form also defines `add_to`.
+
+    Attributes
+    ----------
+    outcome_invariant : bool
+        The analyst's claim that the outcome does not react to the transformation. Nothing in the data can
+        prove it; results that rest on it say so.
+    """
+
+    outcome_invariant: bool = False
+    closed_form: bool = False
+
+    def draw(
+        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draw one augmented copy of every row.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+            Rows.
+        rng : numpy.random.Generator
+            The only source of randomness.
+        feature_names : sequence of str, optional
+            Names of the columns of X.
+
+        Returns
+        -------
+        GX : ndarray of shape (n, d)
+            Augmented rows, in the order of X.
+        G : ndarray of shape (n, q)
+            The parameters that were drawn.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define draw(X, rng).")
+
+    def add_to(self, moments: Moments) -> Moments:
+        """Exact moments of (Gx, y, G), blocks ``x``, ``y``, ``g``, from those of (x, y)."""
+        raise ValueError(
+            f"{type(self).__name__} has no closed form for its moments; use integration='paired', which draws "
+            "copies of the rows."
+        )
+
+    def check_invariance(
+        self, f: Callable[[FloatArray], ArrayLike], X: Rows, *, tol: float = 1e-8, random_state: RandomState = None
+    ) -> Self:
+        """Check on drawn copies that a known function is indeed invariant, ``f(Gx) = f(x)``.
+
+        Parameters
+        ----------
+        f : callable
+            Maps rows (n, d) to outcomes (n,) or (n, p): a simulator or a physical model of the outcome.
+        X : array-like of shape (n, d)
+            Rows to try.
+        tol : float, default 1e-8
+            Largest difference allowed, relative to the spread of f(X).
+        random_state : int, SeedSequence, Generator, RandomState or None
+            Seed of the copies.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If some row moves f by more than allowed; it names the row and the difference.
+        """
+        rows = check_rows(X, "X")
+        GX, _ = self.draw(rows, generator(random_state), column_names(X))
+        before, after = (np.asarray(f(each), dtype=np.float64).reshape(len(rows), -1) for each in (rows, GX))
+        gap = np.abs(after - before).max(axis=1)
+        allowed = tol * max(float(np.ptp(before)), np.finfo(np.float64).tiny)
+        if gap.max() > allowed:
+            row = int(np.argmax(gap))
+            raise ValueError(
+                f"f is not invariant to this {type(self).__name__}: it moves by {gap[row]:.3g} in row {row}, more "
+                f"than tol = {tol:g} times its spread. Declare outcome_invariant=False, or correct the directions."
+            )
+        return self
+
+
+class _Translation(Augmentation):
+    """Shared by augmentations that add G'Γ to a row, with G ~ N(0, scale² I)."""
+
+    closed_form = True
+    scale: float
+
+    def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
+        """Directions Γ of one standard deviation each, shape (q, d): a row moves by G'Γ with G ~ N(0, I)."""
+        raise NotImplementedError
+
+    def _scale(self) -> float:
+        return check_number(self.scale, f"scale of {type(self).__name__}", low=0.0, open_low=True)
+
+    def draw(
+        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        steps = self.parameters(X.shape[1], feature_names)
+        G = rng.standard_normal((X.shape[0], steps.shape[0]))
+        return X + G @ steps, G
+
+    def add_to(self, moments: Moments) -> Moments:
+        d, p = moments.blocks["x"], moments.blocks["y"]
+        steps = self.parameters(d, moments.names["x"])
+        q = steps.shape[0]
+        weight = moments.weight[:, None, None]
+        mean = np.concatenate([moments.mean("x"), moments.mean("y"), np.zeros((len(moments), q))], axis=1)
+        scatter = np.zeros((len(moments), d + p + q, d + p + q))
+        x, y, g = slice(0, d), slice(d, d + p), slice(d + p, None)
+        scatter[:, x, x] = moments.scatter("x") + weight * (steps.T @ steps)
+        scatter[:, x, y] = moments.scatter("x", "y")
+        scatter[:, y, x] = moments.scatter("y", "x")
+        scatter[:, y, y] = moments.scatter("y")
+        scatter[:, x, g] = weight * steps.T
+        scatter[:, g, x] = weight * steps
+        scatter[:, g, g] = weight * np.eye(q)
+        return Moments(
+            {"x": moments.names["x"] or d, "y": moments.names["y"] or p, "g": q},
+            mean=mean,
+            scatter=scatter,
+            weight=moments.weight,
+            count=moments.count,
+            cells=moments.cells,
+        )
+
+
+class Translation(_Translation):
+    r"""Move each row along known directions, :math:`Gx = x + \Gamma' G` with :math:`G \sim N(0, \text{scale}^2 I)`.
+
+    Directions are in the units of the features that the regression meets. After a scaler in a Pipeline they
+    must be converted (`in_units_of`); IV-like regression itself needs no scaler.
+
+    Parameters
+    ----------
+    directions : array-like of shape (q, d), or DataFrame
+        One direction per row. The columns of a frame name the features; a feature that it does not name is
+        not moved.
+    scale : float, default 1.0
+        Standard deviation of the steps, in multiples of the directions; it does not matter at ``alpha=0``.
+    outcome_invariant : bool, default True
+        Your claim that the outcome ignores movements along the directions.
+
+    Notes
+    -----
+    If a direction moves a *proxy of the confounder*, least squares was already adjusting through it and
+    ignoring it does harm; see the warning of `IVLikeRegression`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> brightness = Translation(np.ones((1, 4)))
+    >>> brightness.parameters(4)
+    array([[1., 1., 1., 1.]])
+
+    All directions that an outcome reading only ``x0 - x1`` ignores:
+
+    >>> Translation.orthogonal_to([1.0, -1.0, 0.0]).directions.shape
+    (2, 3)
+    """
+
+    def __init__(self, directions: ArrayLike | pd.DataFrame, *, scale: float = 1.0, outcome_invariant: bool = True):
+        self.directions = directions
+        self.scale = scale
+        self.outcome_invariant = outcome_invariant
+
+    @classmethod
+    def orthogonal_to(cls, f: ArrayLike, *, scale: float = 1.0, outcome_invariant: bool = True) -> Translation:
+        """All directions that an outcome reading only the features' combinations `f` ignores.
+
+        Parameters
+        ----------
+        f : array-like of shape (d,) or (k, d)
+            What the outcome reads: it depends on x through ``f @ x`` only.
+        scale, outcome_invariant
+            As in the class.
+
+        Returns
+        -------
+        Translation
+            With d minus the rank of `f` orthonormal directions.
+        """
+        read = np.atleast_2d(np.asarray(f, dtype=np.float64))
+        check_finite(read, "f")
+        _, size, basis = np.linalg.svd(read, full_matrices=True)
+        rank = int(np.sum(size > size.max(initial=0.0) * max(read.shape) * np.finfo(np.float64).eps))
+        if rank == 0:
+            raise ValueError("f is zero: an outcome that reads nothing has no directions to respect.")
+        if rank == read.shape[1]:
+            raise ValueError(f"f reads all {rank} features, so no direction is left that the outcome ignores.")
+        return cls(basis[rank:], scale=scale, outcome_invariant=outcome_invariant)
+
+    @classmethod
+    def from_pairs(
+        cls,
+        X: Rows,
+        X_other: Rows,
+        *,
+        n_directions: int | None = None,
+        scale: float = 1.0,
+        outcome_invariant: bool = False,
+    ) -> Translation:
+        """Estimate the directions from pairs of rows that share their outcome (two photographs of one object).
+
+        The directions are the principal directions of the differences, about zero, each as long as the
+        differences' root mean square along it. They are *estimated*: no interval of this package accounts for
+        that, and with noise in the pairs every direction moves a little, so name `n_directions`.
+
+        Parameters
+        ----------
+        X, X_other : array-like of shape (n, d)
+            Row i of one is the counterpart of row i of the other.
+        n_directions : int, optional
+            Keep so many of the longest; left out, all that are not zero to rounding.
+        scale, outcome_invariant
+            As in the class; the claim is not made for you.
+
+        Returns
+        -------
+        Translation
+        """
+        check_alignment(X=X, X_other=X_other)
+        first, second = check_rows(X, "X"), check_rows(X_other, "X_other")
+        names = column_names(X)
+        if first.shape != second.shape or names != column_names(X_other):
+            raise ValueError(
+                f"X and X_other must have the same columns, got shapes {first.shape} and {second.shape}, "
+                f"names {names} and {column_names(X_other)}."
+            )
+        _, size, basis = np.linalg.svd((second - first) / np.sqrt(len(first)), full_matrices=False)
+        rank = int(np.sum(size > size.max(initial=0.0) * max(first.shape) * np.finfo(np.float64).eps))
+        if rank == 0:
+            raise ValueError("X and X_other are equal, so the pairs show no direction.")
+        keep = rank if n_directions is None else n_directions
+        if not 1 <= keep <= rank:
+            raise ValueError(f"n_directions must be from 1 to {rank}, the rank of the differences; got {keep}.")
+        directions = size[:keep, None] * basis[:keep]
+        framed = directions if names is None else pd.DataFrame(directions, columns=list(names))
+        return cls(framed, scale=scale, outcome_invariant=outcome_invariant)
+
+    def in_units_of(self, scaler: Any) -> Translation:
+        """The same movement after a fitted affine transformer, such as a StandardScaler before the regression.
+
+        Parameters
+        ----------
+        scaler : transformer
+            Fitted; its `transform` must be affine, which is checked.
+
+        Returns
+        -------
+        Translation
+            With directions in the units that `scaler` puts out.
+
+        Raises
+        ------
+        ValueError
+            If `transform` is not affine, or the directions name a feature that it was not fitted on.
+        """
+        check_is_fitted(scaler)
+        names = getattr(scaler, "feature_names_in_", None)
+        steps = self._directions(int(scaler.n_features_in_), names)
+        d = steps.shape[1]
+
+        def transform(rows: FloatArray) -> FloatArray:
+            framed = rows if names is None else pd.DataFrame(rows, columns=names)
+            return np.asarray(scaler.transform(framed), dtype=np.float64)
+
+        # Two base points and a double step: an affine map moves by the same amount in each case.
+        base = np.vstack([np.zeros((1, d)), np.ones((1, d))])
+        moves = [transform(b + k * steps) - transform(np.tile(b, (len(steps), 1))) for b in base for k in (1, 2)]
+        size = max(float(np.abs(moves[0]).max()), np.finfo(np.float64).tiny)
+        if any(np.abs(m / k - moves[0]).max() > 1e-8 * size for m, k in zip(moves, (1, 2, 1, 2), strict=True)):
+            raise ValueError(
+                f"{type(scaler).__name__} is not affine, so a direction has no fixed image after it. Put the "
+                "augmentation before it."
+            )
+        if isinstance(self.directions, pd.DataFrame) and hasattr(scaler, "get_feature_names_out"):
+            out: Any = pd.DataFrame(moves[0], columns=list(scaler.get_feature_names_out()))
+        else:
+            out = moves[0]
+        return Translation(out, scale=self.scale, outcome_invariant=self.outcome_invariant)
+
+    def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
+        return self._scale() * self._directions(n_features, feature_names)
+
+    def _directions(self, n_features: int, feature_names: Sequence[str] | None) -> FloatArray:
+        named = column_names(self.directions)
+        values = np.asarray(self.directions, dtype=np.float64)
+        if values.ndim != 2 or not values.size:
+            raise ValueError(
+                f"directions of Translation must have shape (q, d) with q >= 1, got {values.shape}; a single "
+                "direction v is written [v]."
+            )
+        check_finite(values, "directions", named)
+        if not values.any(axis=1).all():
+            raise ValueError(f"Direction {int(np.argmin(values.any(axis=1)))} is zero: it moves nothing. Drop it.")
+        if named is None:
+            if values.shape[1] != n_features:
+                raise ValueError(f"directions have {values.shape[1]} columns, but X has {n_features} features.")
+            return values
+        if feature_names is None:
+            raise ValueError(
+                "directions name their features, but X has no feature names. Pass X as a frame (in a Pipeline: "
+                "pipeline.set_output(transform='pandas')), or give directions as an array."
+            )
+        position = {name: i for i, name in enumerate(feature_names)}
+        unknown = [name for name in named if name not in position]
+        if unknown:
+            raise ValueError(f"directions name features that X does not have: {unknown}; X has {list(position)}.")
+        full = np.zeros((values.shape[0], n_features))
+        full[:, [position[name] for name in named]] = values
+        return full
+
+
+class GaussianNoise(_Translation):
+    """Add independent Gaussian noise to every feature; for a linear fit this *is* ridge regression.
+
+    It moves every direction, including the one that the outcome reads, so it is outcome-invariant only if the
+    outcome reads nothing. At ``alpha`` the fit equals ridge with penalty ``(1 + alpha) / alpha * n * scale**2``.
+
+    Parameters
+    ----------
+    scale : float, default 1.0
+        Standard deviation of the noise, in the units of the features.
+    outcome_invariant : bool, default False
+        Your claim that the outcome ignores the noise.
+
+    Examples
+    --------
+    >>> GaussianNoise(0.5).parameters(2)
+    array([[0.5, 0. ],
+           [0. , 0.5]])
+    """
+
+    def __init__(self, scale: float = 1.0, *, outcome_invariant: bool = False):
+        self.scale = scale
+        self.outcome_invariant = outcome_invariant
+
+    def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
+        return self._scale() * np.eye(n_features)
+
+
+class FunctionAugmentation(Augmentation):
+    """Any transformation, given as a function that draws augmented copies and says which parameters it drew.
+
+    Parameters
+    ----------
+    func : callable
+        ``func(X, rng) -> (GX, G)``: X (n, d) float64 and a numpy Generator in; augmented rows (n, d) in the same
+        order, and the parameters (n, q) drawn for them, out. G must be independent of the data.
+    outcome_invariant : bool, default False
+        Your claim that the outcome ignores the transformation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def brighten(X, rng):
+    ...     G = rng.normal(size=(len(X), 1))
+    ...     return X * np.exp(0.1 * G), G
+    >>> GX, G = FunctionAugmentation(brighten).draw(np.ones((5, 2)), np.random.default_rng(0))
+    >>> GX.shape, G.shape
+    ((5, 2), (5, 1))
+    """
+
+    def __init__(
+        self,
+        func: Callable[[FloatArray, np.random.Generator], tuple[FloatArray, FloatArray]],
+        *,
+        outcome_invariant: bool = False,
+    ):
+        self.func = func
+        self.outcome_invariant = outcome_invariant
+
+    def draw(
+        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        if not callable(self.func):
+            raise TypeError(f"func of FunctionAugmentation must be callable, got {self.func!r}.")
+        result = self.func(X.copy(), rng)  # a copy: a function that works in place must not move the originals
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise ValueError("func must return a pair (GX, G): the augmented rows and the parameters drawn.")
+        GX, G = (np.asarray(each, dtype=np.float64) for each in result)
+        if GX.shape != X.shape:
+            raise ValueError(f"func must return GX of the shape of X, {X.shape}, in the same order; got {GX.shape}.")
+        if G.ndim != 2 or G.shape[0] != X.shape[0] or G.shape[1] == 0:
+            raise ValueError(f"func must return G of shape ({X.shape[0]}, q) with q >= 1, got {G.shape}.")
+        check_finite(GX, "GX returned by func")
+        check_finite(G, "G returned by func")
+        return GX, G

@@ -1,0 +1,91 @@
+"""Invariant coordinates as a preprocessing step: the α = 0 limit of IV-like regression, for any learner."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from scipy.linalg import null_space
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from causalinv._typing import FloatArray, Rows
+from causalinv._validation import check_features, check_rows
+from causalinv.ivlike._augmentation import Translation
+
+__all__ = ["InvariantProjection"]
+
+
+class InvariantProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    r"""Project features on the coordinates that a translation does not move, :math:`x \mapsto P'x`.
+
+    P is an orthonormal basis of the directions orthogonal to the augmentation's. Least squares on the projected
+    features is IV-like regression at ``alpha=0``; so the same warning holds: if an ignored direction carries a
+    proxy of the confounder, dropping it does harm.
+
+    Parameters
+    ----------
+    augmentation : Translation
+        Its directions, in the units of the features that this transformer meets.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (k, d)
+        P', with orthonormal rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalinv import InvariantProjection, Translation
+    >>> projection = InvariantProjection(Translation([[1.0, 1.0]])).fit(np.eye(2))
+    >>> projection.transform([[3.0, 1.0], [13.0, 11.0]]).ravel().round(6)
+    array([-1.414214, -1.414214])
+    """
+
+    def __init__(self, augmentation: Translation):
+        self.augmentation = augmentation
+
+    def fit(self, X: Rows, y: Rows = None) -> Self:
+        """Find the basis; the data only give the number and the names of the features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the augmentation leaves no direction, or is not a translation along known directions.
+        """
+        rows = check_features(self, X, reset=True)
+        if not isinstance(self.augmentation, Translation):
+            raise ValueError(
+                "augmentation must be a Translation, whose directions are known; got "
+                f"{type(self.augmentation).__name__}."
+            )
+        names = getattr(self, "feature_names_in_", None)
+        directions = self.augmentation.parameters(rows.shape[1], names)
+        basis = null_space(directions / np.linalg.norm(directions, axis=1, keepdims=True), rcond=1e-10)
+        if basis.shape[1] == 0:
+            raise ValueError(
+                f"The directions span all {rows.shape[1]} feature(s), so no invariant direction is left to keep."
+            )
+        self.components_ = basis.T
+        self._n_features_out = basis.shape[1]
+        return self
+
+    def transform(self, X: Rows) -> FloatArray:
+        """Coordinates of X along the invariant directions, shape (n, k)."""
+        check_is_fitted(self)
+        return check_features(self, X, reset=False) @ self.components_.T
+
+    def inverse_transform(self, X: Rows) -> FloatArray:
+        """Map coordinates (n, k), or coefficients of the projected features, back to features (n, d)."""
+        check_is_fitted(self)
+        return check_rows(X, "X") @ self.components_

@@ -1,0 +1,102 @@
+"""Every public estimator with the adapters and the data by which the contract is checked.
+
+A public estimator that is missing here fails `test_every_public_estimator_is_registered`.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+import causalinv
+from causalinv import FunctionAugmentation, InvariantProjection, IVLikeRegression, Translation
+from tests.contract import adapters
+
+
+def _brighten(X, rng):
+    G = rng.normal(size=(len(X), 1))
+    return X + 0.3 * G, G
+
+
+def rows(n=120, d=4, seed=0):
+    rng = np.random.default_rng(seed)
+    C, Z = rng.normal(size=(n, 1)), rng.normal(size=(n, 2))
+    X = rng.normal(size=(n, d)) + C + np.pad(Z, ((0, 0), (0, d - 2)))
+    y = X @ np.arange(1.0, d + 1) + C[:, 0] + 0.1 * rng.normal(size=n)
+    return {"X": X, "y": y, "instruments": Z}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way in which a public estimator is used."""
+
+    name: str
+    make: Callable[[], Any]
+    metadata: tuple[str, ...] = ()  # row metadata that fit needs
+    outputs: tuple[str, ...] = ("predict",)
+    needs_y: bool = True
+    #: columns of X may be recombined, coefficients follow
+    affine_equivariant: bool = False
+    random: bool = False
+
+    def fit(self, data, estimator=None):
+        estimator = self.make() if estimator is None else estimator
+        return estimator.fit(data["X"], data["y"], **{name: data[name] for name in self.metadata})
+
+
+@dataclass(frozen=True)
+class Entry:
+    sklearn_checks: tuple[Any, ...]
+    cases: tuple[Case, ...] = field(default_factory=tuple)
+
+
+_OFFSET = np.ones((1, 4))
+REGISTRY: dict[type, Entry] = {
+    IVLikeRegression: Entry(
+        sklearn_checks=(adapters.AugmentedIVL(), adapters.PairedIVL(), adapters.InstrumentedIVL()),
+        cases=(
+            Case("ivl-translation", lambda: IVLikeRegression(0.5, augmentation=Translation(_OFFSET))),
+            Case(
+                "ivl-function",
+                lambda: IVLikeRegression(augmentation=FunctionAugmentation(_brighten), random_state=3),
+                random=True,
+            ),
+            Case("ivl-instruments", lambda: IVLikeRegression(0.5), ("instruments",), affine_equivariant=True),
+        ),
+    ),
+    InvariantProjection: Entry(
+        sklearn_checks=(adapters.ProjectionAlongFirst(),),
+        cases=(
+            Case(
+                "invariant-projection",
+                lambda: InvariantProjection(Translation(_OFFSET)),
+                outputs=("transform",),
+                needs_y=False,
+            ),
+        ),
+    ),
+}
+CASES = [case for entry in REGISTRY.values() for case in entry.cases]
+
+
+def public_classes() -> set[type]:
+    """All public classes of all rooms."""
+    found = set()
+    for module in pkgutil.walk_packages(causalinv.__path__, "causalinv."):
+        if module.name.endswith("__main__"):
+            continue
+        loaded = importlib.import_module(module.name)
+        for name in getattr(loaded, "__all__", ()):
+            value = getattr(loaded, name)
+            if inspect.isclass(value):
+                found.add(value)
+    return found
+
+
+def public_estimators() -> set[type]:
+    return {cls for cls in public_classes() if issubclass(cls, BaseEstimator) and hasattr(cls, "fit")}

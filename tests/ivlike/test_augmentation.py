@@ -1,0 +1,204 @@
+"""Augmentations: what they add to moments, how they are named, estimated, converted and checked; pairing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+
+from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Moments, Translation
+from causalinv.datasets import make_confounded_linear
+from causalinv.metrics import ncer
+
+
+def data(n=800, seed=0):
+    rng = np.random.default_rng(seed)
+    C = rng.normal(size=n)
+    X = rng.normal(size=(n, 3)) + np.c_[C, C, C]
+    return X, X @ [1.0, -1.0, 0.0] + C + 0.1 * rng.normal(size=n)
+
+
+@pytest.mark.parametrize("aug", [Translation([[1.0, 2.0, 0.0], [0, 0, 1.0]], scale=0.7), GaussianNoise(0.4)])
+def test_closed_form_moments_are_the_limit_of_drawn_ones(aug):
+    """Each entry of the joint covariance of (Gx, y, G), 1000 copies, within 6 of its standard errors."""
+    X, y = data(400)
+    exact = aug.add_to(Moments.from_rows(x=X, y=y))
+    rng = np.random.default_rng(1)
+    Xc, yc = X - X.mean(0), y - y.mean()
+    draws = []
+    for _ in range(1000):
+        GX, G = aug.draw(Xc, rng)
+        Z = np.c_[GX, yc, G]
+        draws.append(Z.T @ Z / len(Z))
+    mean, se = np.mean(draws, axis=0), np.std(draws, axis=0) / np.sqrt(1000)
+    q = mean.shape[0] - 4
+    expected = np.block([[exact.cov(a, b)[0] for b in ("x", "y", "g")] for a in ("x", "y", "g")])
+    assert expected.shape == (4 + q, 4 + q)
+    assert (np.abs(mean - expected) <= 6 * se + 1e-12).all()
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-3, 0.1, 1.0, np.inf])
+def test_paired_equals_closed_form_for_translations_of_declared_law(alpha):
+    X, y = data()
+    w = np.random.default_rng(3).random(len(y))
+    for aug in (Translation([[1.0, 1.0, 0.0], [0, 0, 1.0]], scale=0.3), GaussianNoise(0.5)):
+        if alpha == 0 and isinstance(aug, GaussianNoise):
+            continue
+        fits = [
+            IVLikeRegression(alpha, augmentation=aug, integration=i, n_copies=2, random_state=0).fit(
+                X, y, sample_weight=w
+            )
+            for i in ("closed_form", "paired")
+        ]
+        np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(fits[0].intercept_, fits[1].intercept_, rtol=0, atol=1e-10)
+
+
+def test_black_box_translation_matches_closed_form_at_alpha_zero_and_nearly_elsewhere():
+    """Its law is not declared, so A and M are sample moments: exact at 0 only, close with many copies."""
+    X, y = data()
+
+    def move(rows, rng):
+        G = rng.normal(size=(len(rows), 1))
+        return rows + G @ [[1.0, 1.0, 0.0]], G
+
+    exact = IVLikeRegression(0.0, augmentation=Translation([[1.0, 1.0, 0.0]])).fit(X, y)
+    box = IVLikeRegression(0.0, augmentation=FunctionAugmentation(move), n_copies=1, random_state=0).fit(X, y)
+    assert abs(box.coef_ @ [1.0, 1.0, 0.0]) < 1e-9
+    grid = [0.01, 0.1, 1.0]
+    many = IVLikeRegression(0.1, augmentation=FunctionAugmentation(move), n_copies=400, random_state=0).fit(X, y)
+    np.testing.assert_allclose(many.alpha_path(grid), exact.alpha_path(grid), atol=0.02)
+
+
+def test_paired_keeps_an_invariant_outcome_exactly_at_alpha_zero():
+    """delta'h0 = 0 row by row, so however noisy the slope is, h0 is in the null space: rotations about an axis."""
+    rng = np.random.default_rng(0)
+    n = 300
+    C = rng.normal(size=n)
+    X = rng.normal(size=(n, 3)) + np.c_[C, np.zeros(n), np.ones(n)] + [3.0, 0.0, 0.0]
+    y = 2.0 * X[:, 2] + C
+
+    def turn(rows, rng):
+        angle = rng.uniform(-0.5, 0.5, size=(len(rows), 1))
+        out = rows.copy()
+        out[:, :2] = np.c_[
+            np.cos(angle) * rows[:, :1] - np.sin(angle) * rows[:, 1:2],
+            np.sin(angle) * rows[:, :1] + np.cos(angle) * rows[:, 1:2],
+        ]
+        return out, np.c_[np.sin(angle), np.cos(angle)]
+
+    aug = FunctionAugmentation(turn, outcome_invariant=True)
+    aug.check_invariance(lambda rows: rows[:, 2], X, random_state=0)
+    model = IVLikeRegression(augmentation=aug, n_copies=3, random_state=0).fit(X, y)
+    assert model.alpha_ == 0.0
+    np.testing.assert_allclose(model.coef_[:2], 0.0, atol=1e-8)
+    assert model.coef_[2] == pytest.approx(2.0, abs=0.2)
+    assert abs(model.least_squares_coef_[0]) > 0.3
+
+
+def test_an_in_place_function_cannot_move_the_originals():
+    X, y = data(100)
+
+    def in_place(rows, rng):
+        G = rng.normal(size=(len(rows), 1))
+        rows += G
+        return rows, G
+
+    def copying(rows, rng):
+        G = rng.normal(size=(len(rows), 1))
+        return rows + G, G
+
+    before = X.copy()
+    fits = [
+        IVLikeRegression(0.1, augmentation=FunctionAugmentation(f), random_state=0).fit(X, y).coef_
+        for f in (in_place, copying)
+    ]
+    np.testing.assert_array_equal(X, before)
+    np.testing.assert_array_equal(*fits)
+
+
+def test_names_place_directions_and_guard_units():
+    X, y = data()
+    frame = pd.DataFrame(X, columns=["red", "green", "blue"])
+    named = Translation(pd.DataFrame({"blue": [2.0], "red": [1.0]}))
+    plain = Translation([[1.0, 0.0, 2.0]])
+    np.testing.assert_array_equal(named.parameters(3, list(frame)), plain.parameters(3))
+    np.testing.assert_allclose(
+        IVLikeRegression(augmentation=named).fit(frame, y).coef_, IVLikeRegression(augmentation=plain).fit(X, y).coef_
+    )
+    with pytest.raises(ValueError, match="X has no feature names.*set_output"):
+        IVLikeRegression(augmentation=named).fit(X, y)
+    with pytest.raises(ValueError, match="no feature names"):  # the classic silent error after a scaler
+        make_pipeline(StandardScaler(), IVLikeRegression(augmentation=named)).fit(frame, y)
+    with pytest.raises(ValueError, match=r"does not have: \['grey'\]"):
+        IVLikeRegression(augmentation=Translation(pd.DataFrame({"grey": [1.0]}))).fit(frame, y)
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler(), PCA(3), PCA(3, whiten=True)])
+@pytest.mark.parametrize("named", [False, True])
+def test_in_units_of_a_fitted_scaler_gives_the_same_predictions(scaler, named):
+    X, y = data()
+    X = X * [1.0, 100.0, 0.01]
+    directions = np.array([[1.0, 100.0, 0.0]])
+    if named:
+        X = pd.DataFrame(X, columns=["a", "b", "c"])
+        directions = pd.DataFrame(directions, columns=["a", "b", "c"])
+    raw = IVLikeRegression(0.1, augmentation=Translation(directions)).fit(X, y)
+    fitted = clone(scaler).fit(X)
+    moved = Translation(directions).in_units_of(fitted)
+    if named:
+        fitted.set_output(transform="pandas")
+    scaled = IVLikeRegression(0.1, augmentation=moved).fit(fitted.transform(X), y)
+    np.testing.assert_allclose(scaled.predict(fitted.transform(X)), raw.predict(X), rtol=1e-8, atol=1e-8)
+
+
+def test_in_units_of_refuses_a_curved_transformer():
+    X, _ = data()
+    curved = FunctionTransformer(np.tanh).fit(X)
+    with pytest.raises(ValueError, match="FunctionTransformer is not affine"):
+        Translation([[1.0, 0.0, 0.0]]).in_units_of(curved)
+
+
+def test_orthogonal_to_spans_everything_that_f_ignores():
+    f = np.array([[1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, 8.0], [0, 0, 1.0, 0]])
+    directions = Translation.orthogonal_to(f).directions
+    assert directions.shape == (2, 4)  # rank 2 of 4
+    np.testing.assert_allclose(directions @ f.T, 0, atol=1e-12)
+    np.testing.assert_allclose(directions @ directions.T, np.eye(2), atol=1e-12)
+
+
+def test_from_pairs_recovers_the_moved_subspace_and_its_size():
+    rng = np.random.default_rng(0)
+    world = make_confounded_linear(4000, n_features=6, random_state=2)
+    steps = rng.normal(size=(4000, 2)) * [2.0, 0.5] @ world.directions[:2]
+    aug = Translation.from_pairs(world.X, world.X + steps, n_directions=2)
+    assert aug.outcome_invariant is False
+    D, expected = aug.directions.T @ aug.directions, steps.T @ steps / 4000
+    np.testing.assert_allclose(D, expected, atol=1e-12)
+    noisy = Translation.from_pairs(world.X, world.X + steps + 0.01 * rng.normal(size=(4000, 6)), n_directions=2)
+    projector = np.linalg.pinv(noisy.directions) @ noisy.directions
+    np.testing.assert_allclose(projector @ world.directions[:2].T, world.directions[:2].T, atol=0.01)
+    known = IVLikeRegression(0.0, augmentation=Translation(world.directions[:2])).fit(world.X, world.y)
+    learnt = IVLikeRegression(0.0, augmentation=noisy).fit(world.X, world.y)
+    assert ncer(learnt.coef_, world.coef) == pytest.approx(ncer(known.coef_, world.coef), abs=0.02)
+    framed = Translation.from_pairs(
+        pd.DataFrame(world.X).rename(columns="x{}".format), pd.DataFrame(world.X + steps).rename(columns="x{}".format)
+    )
+    assert list(framed.directions) == [f"x{i}" for i in range(6)]
+
+
+def test_check_invariance_accepts_and_names_the_worst_row():
+    X, _ = data(50)
+    aug = Translation([[1.0, 1.0, 0.0]])
+    assert aug.check_invariance(lambda rows: rows[:, 0] - rows[:, 1], X, random_state=0) is aug
+    with pytest.raises(ValueError, match=r"f is not invariant to this Translation: it moves by .* in row \d+"):
+        aug.check_invariance(lambda rows: rows[:, 0], X, random_state=0)
+
+
+def test_augmentations_are_parameter_objects():
+    for aug in (Translation([[1.0]]), GaussianNoise(2.0), FunctionAugmentation(np.tanh)):
+        assert clone(aug).get_params().keys() == aug.get_params().keys()
+        assert type(aug).__name__ in repr(aug)
+        assert "outcome_invariant" in aug.get_params()

@@ -1,0 +1,102 @@
+"""Importing is light, metadata live in one file, and the README tells the truth."""
+
+import configparser
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import causalinv
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("cvxpy", "statsmodels", "matplotlib", "torch")
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.strip()
+
+
+def test_import_loads_nothing_heavy():
+    out = run(f"import sys, causalinv; print([m for m in sys.modules if m.split('.')[0] in {(*HEAVY, 'sklearn')!r}])")
+    assert out == "[]"
+
+
+def test_every_room_loads_nothing_heavy():
+    rooms = ", ".join(f"causalinv.{room}" for room in causalinv._ROOMS)
+    assert run(f"import sys, {rooms}; print([m for m in sys.modules if m.split('.')[0] in {HEAVY!r}])") == "[]"
+
+
+def test_every_public_name_resolves():
+    assert set(causalinv.__all__) <= set(dir(causalinv))
+    for name in dir(causalinv):
+        assert getattr(causalinv, name) is not None
+    assert re.fullmatch(r"\d+\.\d+\.\d+", causalinv.__version__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        causalinv.nonsense  # noqa: B018
+
+
+def test_typed_marker_is_shipped():
+    assert (Path(causalinv.__file__).parent / "py.typed").is_file()
+
+
+def test_setup_cfg_states_its_job_and_holds_no_metadata():
+    text = (ROOT / "setup.cfg").read_text()
+    assert text.splitlines()[0].startswith("# The job of this file")
+    parser = configparser.ConfigParser()
+    parser.read_string(text)
+    assert not {"metadata", "options"} & set(parser.sections())
+
+
+def test_readme_code_prints_what_the_readme_says():
+    text = (ROOT / "README.md").read_text()
+    code, expected = re.search(r"```python\n(.*?)```\n```text\n(.*?)```", text, flags=re.DOTALL).groups()
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    assert run(code) == expected.strip()
+
+
+def test_readme_fits_one_screen_and_opens_its_warnings_with_the_proxy():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 80
+    warning = text.split("## When not to use it")[1].strip()
+    assert warning.startswith("1. **A feature you call ignored is a proxy of the confounder.**")
+
+
+def public_callables():
+    """Classes and functions that the rooms export."""
+    found = {}
+    for module in pkgutil.walk_packages(causalinv.__path__, "causalinv."):
+        if "._" in module.name:
+            continue
+        room = importlib.import_module(module.name)
+        found |= {f"{module.name}.{name}": getattr(room, name) for name in getattr(room, "__all__", ())}
+    return {name: value for name, value in found.items() if inspect.isfunction(value) or inspect.isclass(value)}
+
+
+def documented_names(value):
+    """Names that stand, as numpydoc has it, at the head of a description: ``name, other : type``."""
+    doc = inspect.getdoc(value) or ""
+    heads = re.findall(r"^(\**\w+(?:, \**\w+)*)(?: : .*)?$", doc, flags=re.MULTILINE)
+    return {name.strip(" *") for head in heads for name in head.split(",")}
+
+
+@pytest.mark.parametrize("name", sorted(public_callables()))
+def test_public_names_document_every_parameter(name):
+    value = public_callables()[name]
+    if inspect.isclass(value) and issubclass(value, Warning | Exception):
+        assert inspect.getdoc(value)
+        return
+    homes = value.__mro__[:-1] if inspect.isclass(value) else [value]
+    documented = set().union(*(documented_names(home) for home in homes))
+    missing = set(inspect.signature(value).parameters) - documented - {"args", "kwargs"}
+    assert not missing, f"{name} does not document {sorted(missing)}"
+    if inspect.isclass(value):
+        for method, function in inspect.getmembers(value, inspect.isfunction):
+            if not method.startswith("_") and function.__module__.startswith("causalinv"):
+                assert inspect.getdoc(function), f"{name}.{method} has no docstring"

@@ -1,0 +1,214 @@
+"""The bad-input matrix: each line is one mistake, the exception it must raise, and what the message must name.
+
+Every room adds its lines here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from causalinv import (
+    FunctionAugmentation,
+    GaussianNoise,
+    InvariantProjection,
+    IVLikeRegression,
+    LinearSEM,
+    Moments,
+    Translation,
+)
+from causalinv.datasets import load_confounded_digits, make_confounded_linear
+from causalinv.exceptions import CyclicModelError, DegenerateInputWarning
+from causalinv.sem import (
+    Do,
+    Gaussian,
+    Laplace,
+    ScaleNoise,
+    SetNoise,
+    SetWeights,
+    Shift,
+    random_dag,
+    random_sem,
+)
+
+RNG = np.random.default_rng(0)
+X, Z = RNG.normal(size=(40, 3)), RNG.normal(size=(40, 2))
+Y = X @ [1.0, 2.0, 3.0] + RNG.normal(size=40)
+ALONG = Translation([[1.0, 1.0, 0.0]])
+CHAIN = LinearSEM([[0, 0, 0], [1, 0, 0], [0, 1, 0]], names=["a", "b", "c"], target="c")
+
+
+def ivl(*args, **kwargs):
+    return IVLikeRegression(*args, **({"augmentation": ALONG} | kwargs))
+
+
+def iv(alpha=1.0, X=X, y=Y, Z=Z, **kwargs):
+    return IVLikeRegression(alpha).fit(X, y, instruments=Z, **kwargs)
+
+
+def func(result):
+    return ivl(augmentation=FunctionAugmentation(lambda rows, rng: result(rows)))
+
+
+def with_value(array, value, at=(3, 1)):
+    out = array.astype(complex if isinstance(value, complex) else float)
+    out[at] = value
+    return out
+
+
+@dataclass(frozen=True)
+class Mistake:
+    name: str
+    call: object
+    match: str
+    error: type[Exception] = ValueError
+
+
+MISTAKES = [
+    # -- IVLikeRegression: what is asked for
+    Mistake("neither source", lambda: IVLikeRegression().fit(X, Y), "needs augmentation= .* or genuine instruments.*got neither"),
+    Mistake("both sources", lambda: ivl(1.0).fit(X, Y, instruments=Z), "not both"),
+    Mistake("neither in moments", lambda: IVLikeRegression(1.0).fit_moments(Moments.from_rows(x=X, y=Y)), "block 'g'.*got neither"),
+    Mistake("both in moments", lambda: ivl().fit_moments(Moments.from_rows(x=X, y=Y, g=Z)), "not both"),
+    Mistake("moments without y", lambda: ivl().fit_moments(Moments.from_rows(x=X)), "no block 'y'; they have x"),
+    Mistake("alpha auto with instruments", lambda: iv("auto"), "no default for genuine instruments: say alpha=0"),
+    Mistake("alpha negative", lambda: iv(-0.1), "alpha must be a number >= 0, got -0.1"),
+    Mistake("alpha NaN", lambda: iv(np.nan), "alpha must be a number >= 0, got nan"),
+    Mistake("alpha unknown rule", lambda: ivl("best").fit(X, Y), "alpha must be a number >= 0 or 'auto', got 'best'"),
+    Mistake("alpha bool", lambda: iv(True), "alpha must be a real number, got True", TypeError),
+    Mistake("alpha complex", lambda: iv(1j), "alpha must be a real number", TypeError),
+    Mistake("path of a negative", lambda: iv().alpha_path([1.0, -1.0]), "every entry of alphas must be a number >= 0, got -1"),
+    Mistake("path of a number", lambda: iv().alpha_path(1.0), "alphas must be one-dimensional"),
+    Mistake("ridge negative", lambda: ivl(ridge=-1).fit(X, Y), "ridge must be a number >= 0, got -1"),
+    Mistake("integration unknown", lambda: ivl(integration="exact").fit(X, Y), "integration must be one of .* got 'exact'"),
+    Mistake("n_copies zero", lambda: ivl(integration="paired", n_copies=0).fit(X, Y), "n_copies must be a whole number >= 1, got 0"),
+    Mistake("augmentation of another type", lambda: ivl(augmentation=np.ones((1, 3))).fit(X, Y), "augmentation must be an Augmentation", TypeError),
+    Mistake("closed form of a black box", lambda: ivl(augmentation=FunctionAugmentation(np.tanh), integration="closed_form").fit(X, Y), "no closed form.*integration='paired'"),
+    Mistake("pairing moments", lambda: ivl(integration="paired").fit_moments(Moments.from_rows(x=X, y=Y)), "draws copies of rows, and moments have none"),
+    Mistake("no invariant direction", lambda: ivl(0.0, augmentation=GaussianNoise()).fit(X, Y), "alpha=0 leaves no invariant direction.*all 3 directions"),
+    Mistake("no invariant direction on the path", lambda: ivl(1.0, augmentation=GaussianNoise()).fit(X, Y).alpha_path([0.0]), "no invariant direction"),
+    Mistake("random_state of another type", lambda: ivl(integration="paired", random_state="x").fit(X, Y), "random_state must be None, an int", TypeError),
+    Mistake("random_state negative", lambda: ivl(integration="paired", random_state=-1).fit(X, Y), "random_state must be >= 0, got -1"),
+    # -- IVLikeRegression: rows
+    Mistake("X with NaN", lambda: iv(X=with_value(X, np.nan)), "Input X contains NaN: 1 of 120 .* row 3, column 1"),
+    Mistake("y with inf", lambda: iv(y=with_value(Y, np.inf, 5)), "Input y contains infinity: .* row 5"),
+    Mistake("instruments with NaN", lambda: iv(Z=with_value(Z, np.nan)), "Input instruments contains NaN.* row 3, column 1"),
+    Mistake("X complex", lambda: iv(X=with_value(X, 1j)), "Complex data not supported"),
+    Mistake("X of strings", lambda: iv(X=X.astype(str).astype(object) + "a"), "could not convert string"),
+    Mistake("y missing", lambda: ivl().fit(X, None), "requires y to be passed"),
+    Mistake("y three-dimensional", lambda: ivl().fit(X, np.zeros((40, 1, 1))), "dim 3|must have shape"),
+    Mistake("X one-dimensional", lambda: ivl().fit(X[:, 0], Y), "Expected 2D array"),
+    Mistake("one row", lambda: ivl().fit(X[:1], Y[:1]), "1 sample"),
+    Mistake("lengths", lambda: iv(Z=Z[:-1]), "inconsistent numbers of samples: X has 40, y has 40, instruments has 39"),
+    Mistake("constant instrument", lambda: iv(Z=pd.DataFrame({"u": Z[:, 0], "v": 1.0})), r"constant in column \['v'\]: a constant has no strength"),
+    Mistake("as many instruments as rows", lambda: iv(Z=RNG.normal(size=(40, 39))), "39 independent columns for 40 rows"),
+    Mistake("weights negative", lambda: iv(sample_weight=with_value(np.ones(40), -2.0, 4)), "Negative values in sample_weight: -2 in row 4"),
+    Mistake("weights zero", lambda: iv(sample_weight=np.zeros(40)), "sample_weight is zero in every row"),
+    Mistake("weights two-dimensional", lambda: iv(sample_weight=np.ones((40, 2))), r"sample_weight must hold one number per row, shape \(40,\)"),
+    Mistake("features differ at predict", lambda: iv().predict(X[:, :2]), "2 features, but IVLikeRegression is expecting 3"),
+    # -- augmentations
+    Mistake("directions of another width", lambda: ivl(augmentation=Translation([[1.0, 1.0]])).fit(X, Y), "directions have 2 columns, but X has 3 features"),
+    Mistake("directions one-dimensional", lambda: ivl(augmentation=Translation([1.0, 1.0, 0.0])).fit(X, Y), r"shape \(q, d\).*written \[v\]"),
+    Mistake("direction zero", lambda: ivl(augmentation=Translation([[1.0, 0, 0], [0, 0, 0]])).fit(X, Y), "Direction 1 is zero"),
+    Mistake("directions NaN", lambda: ivl(augmentation=Translation([[1.0, np.nan, 0]])).fit(X, Y), "Input directions contains NaN"),
+    Mistake("scale zero", lambda: ivl(augmentation=Translation([[1.0, 0, 0]], scale=0)).fit(X, Y), "scale of Translation must be a number > 0, got 0"),
+    Mistake("noise scale negative", lambda: ivl(augmentation=GaussianNoise(-1)).fit(X, Y), "scale of GaussianNoise must be a number > 0, got -1"),
+    Mistake("f zero", lambda: Translation.orthogonal_to([0.0, 0.0]), "f is zero"),
+    Mistake("f of full rank", lambda: Translation.orthogonal_to(np.eye(2)), "f reads all 2 features"),
+    Mistake("pairs equal", lambda: Translation.from_pairs(X, X), "X and X_other are equal"),
+    Mistake("pairs of other columns", lambda: Translation.from_pairs(X, X[:, :2]), "same columns"),
+    Mistake("pairs of other lengths", lambda: Translation.from_pairs(X, X[:5]), "inconsistent numbers of samples: X has 40, X_other has 5"),
+    Mistake("too many pair directions", lambda: Translation.from_pairs(X, X + 1.0, n_directions=2), "n_directions must be from 1 to 1"),
+    Mistake("func not callable", lambda: ivl(augmentation=FunctionAugmentation("turn")).fit(X, Y), "func of FunctionAugmentation must be callable", TypeError),
+    Mistake("func returns one array", lambda: func(lambda r: r).fit(X, Y), r"func must return a pair \(GX, G\)"),
+    Mistake("func drops rows", lambda: func(lambda r: (r[:-1], r[:-1])).fit(X, Y), r"GX of the shape of X, \(40, 3\)"),
+    Mistake("func returns flat G", lambda: func(lambda r: (r, r[:, 0])).fit(X, Y), r"G of shape \(40, q\)"),
+    Mistake("func returns NaN", lambda: func(lambda r: (r * np.nan, r)).fit(X, Y), "Input GX returned by func contains NaN"),
+    Mistake("declared invariance is false", lambda: ALONG.check_invariance(lambda r: r[:, 0], X, random_state=0), "f is not invariant to this Translation"),
+    Mistake("projection of everything", lambda: InvariantProjection(Translation(np.eye(3))).fit(X), r"span all 3 feature\(s\)"),
+    Mistake("projection of noise", lambda: InvariantProjection(GaussianNoise()).fit(X), "must be a Translation.*got GaussianNoise"),
+    # -- Moments
+    Mistake("no block", Moments.from_rows, "needs at least one block"),
+    Mistake("no chunk", lambda: Moments.from_chunks([]), "from_chunks got no chunk"),
+    Mistake("unknown block", lambda: Moments.from_rows(x=X).cov("g"), "no block 'g'; they have x"),
+    Mistake("label missing", lambda: Moments.from_rows(x=X, environments=[None, *range(39)]), "environments has a missing label in row 0"),
+    Mistake("labels too few", lambda: Moments.from_rows(x=X, environments=[1, 2]), "inconsistent numbers of samples"),
+    Mistake("cell without weight", lambda: Moments.from_rows(x=X, folds=[0] * 39 + [1], sample_weight=[1.0] * 39 + [0]), "has no row of positive weight"),
+    Mistake("other blocks", lambda: Moments.from_rows(x=X).merge(Moments.from_rows(x=Z)), "Moments of other variables cannot be combined"),
+    Mistake("subtract an unknown cell", lambda: Moments.from_rows(x=X, folds=[0, 1] * 20).subtract(Moments.from_rows(x=X, folds=[2] * 40)), r"Cells \[2\] are not in"),
+    Mistake("subtract everything", lambda: Moments.from_rows(x=X).subtract(Moments.from_rows(x=X)), "leaves nothing in cell 0"),
+    Mistake("select an unknown label", lambda: Moments.from_rows(x=X, folds=[0, 1] * 20).select(folds=[7]), r"No cell has folds \[7\]"),
+    Mistake("select an unknown level", lambda: Moments.from_rows(x=X).select(environments=[0]), "no level 'environments'"),
+    Mistake("select a column out of range", lambda: Moments.from_rows(x=X).select(x=[3]), r"columns 0…2, got \[3\]"),
+    Mistake("scatter asymmetric", lambda: Moments({"x": 2}, mean=[0, 0], scatter=[[1, 1], [0, 1]]), "scatter must be symmetric"),
+    Mistake("scatter of other size", lambda: Moments({"x": 2}, mean=[0, 0], scatter=[[1.0]]), "hold 2 variables"),
+    Mistake("weight zero", lambda: Moments({"x": 1}, mean=[0], scatter=[[1.0]], weight=0.0), "weight must be positive"),
+    Mistake("moments not finite", lambda: Moments({"x": 1}, mean=[np.inf], scatter=[[1.0]]), "must be finite"),
+    Mistake("cells repeated", lambda: Moments({"x": 1}, mean=[[0], [0]], scatter=[[[1.0]], [[1.0]]], cells=["a", "a"]), "cells must be 2 different labels"),
+    # -- models
+    Mistake("B not square", lambda: LinearSEM(np.zeros((2, 3))), r"square matrix.*got shape \(2, 3\)"),
+    Mistake("B NaN", lambda: LinearSEM([[0, np.nan], [0, 0]]), "Input B contains NaN.*row 0, column 1"),
+    Mistake("B diagonal", lambda: LinearSEM([[0, 0], [0, 2.0]]), "B has 2 on its diagonal at node 1"),
+    Mistake("cycle singular", lambda: LinearSEM([[0, 1.0], [1.0, 0]]), "no unique solution: I - B is singular"),
+    Mistake("names repeated", lambda: LinearSEM(np.zeros((2, 2)), names=["a", "a"]), "'a' stands for more than one node"),
+    Mistake("names too few", lambda: LinearSEM(np.zeros((2, 2)), names=["a"]), "names must be 2 strings"),
+    Mistake("unknown name", lambda: CHAIN.parents("d"), "no node 'd'; the nodes are a, b, c"),
+    Mistake("negative position", lambda: CHAIN.parents(-1), "no node -1; positions run from 0 to 2"),
+    Mistake("position of another type", lambda: CHAIN.parents(1.0), "A node is a position", TypeError),
+    Mistake("std negative", lambda: LinearSEM([[0]], noise=-1.0), r"noise \(a std\) must be a number >= 0, got -1"),
+    Mistake("std negative in a law", lambda: Laplace(-1.0), "std of Laplace must be a number >= 0, got -1"),
+    Mistake("mean infinite", lambda: Gaussian(1.0, mean=np.inf), "Gaussian needs a finite mean and std"),
+    Mistake("noise list too short", lambda: LinearSEM(np.zeros((3, 3)), noise=[1.0, 2.0]), "noise has 2 entries for 3 nodes"),
+    Mistake("noise of another type", lambda: LinearSEM([[0]], noise="big"), "must be a real number", TypeError),
+    Mistake("intercept of other size", lambda: LinearSEM(np.zeros((2, 2)), intercept=[1.0]), r"intercept must be a number or have shape \(2,\)"),
+    Mistake("n negative", lambda: CHAIN.sample(-1), "n must be a whole number >= 0, got -1"),
+    Mistake("n fractional", lambda: CHAIN.sample(1.5), "n must be a whole number >= 0, got 1.5"),
+    Mistake("order of a cycle", lambda: LinearSEM([[0, 0.5], [0.5, 0]]).topological_order(), "cyclic .* no topological order", CyclicModelError),
+    Mistake("standardise a constant", lambda: LinearSEM([[0]], noise=0.0).standardize(), "Node 'z0' has variance 0"),
+    Mistake("not an intervention", lambda: CHAIN.intervene({"a": 1.0}), "must be an Intervention", TypeError),
+    Mistake("intervene on an unknown node", lambda: CHAIN.intervene(Do("q", 1.0)), "no node 'q'"),
+    Mistake("do NaN", lambda: Do("a", np.nan), "value of Do must be a number, got nan"),
+    Mistake("shift std negative", lambda: Shift("a", std=-1.0), "std of Shift must be a number >= 0, got -1"),
+    Mistake("scale negative", lambda: ScaleNoise("a", -1.0), "factor of ScaleNoise must be a number >= 0"),
+    Mistake("set noise negative", lambda: SetNoise("a", -1.0), "must be a number >= 0, got -1"),
+    Mistake("weights not a mapping", lambda: SetWeights("b", 2.0), "must be a mapping parent -> weight", TypeError),
+    Mistake("self weight", lambda: CHAIN.intervene(SetWeights("b", {"b": 1.0})), "diagonal at node 1"),
+    Mistake("no target", lambda: LinearSEM([[0]]).environments([None]), "The model has no target"),
+    Mistake("no environment", lambda: CHAIN.environments([]), "interventions is empty"),
+    Mistake("one intervention bare", lambda: CHAIN.environments(Do("a", 1.0)), "must be a sequence", TypeError),
+    Mistake("labels repeated", lambda: CHAIN.environments([None, None], labels=["u", "u"]), "labels must be 2 different labels"),
+    Mistake("n per environment too short", lambda: CHAIN.environments([None, None]).sample([5]), "n has 1 entries for 2 environments"),
+    Mistake("graph kind", lambda: random_dag(3, kind="star"), "kind must be 'er' or 'chain', got 'star'"),
+    Mistake("graph size", lambda: random_dag(0), "p must be a whole number >= 1, got 0"),
+    Mistake("graph degree", lambda: random_dag(3, expected_degree=5.0), "expected_degree must be a number >= 0 and <= 2"),
+    Mistake("weight range", lambda: random_sem(5, weights=(2.0, 1.0)), "low <= high"),
+    # -- data
+    Mistake("no features", lambda: make_confounded_linear(n_features=0), "n_features must be a whole number >= 1, got 0"),
+    Mistake("negative noise", lambda: make_confounded_linear(noise=-1.0), "noise must be a number >= 0, got -1"),
+    Mistake("no exposure", lambda: load_confounded_digits(n_exposures=0), "n_exposures must be a whole number >= 1, got 0"),
+    Mistake("negative light", lambda: load_confounded_digits(brightness=-1.0), "brightness must be a number >= 0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
+def test_mistake_raises_an_error_that_names_it(mistake):
+    with pytest.raises(mistake.error, match=mistake.match):
+        mistake.call()
+
+
+def test_names_of_mistakes_differ():
+    assert len({m.name for m in MISTAKES}) == len(MISTAKES)
+
+
+def test_constant_outcome_is_legal_and_warned_about():
+    with pytest.warns(DegenerateInputWarning, match="y is constant"):
+        model = ivl().fit(X, np.full(40, 3.0))
+    np.testing.assert_array_equal(model.coef_, 0.0)
+    assert model.intercept_ == 3.0
+
+
+def test_integer_and_single_precision_input_is_computed_in_double():
+    base = iv(X=np.round(10 * X))
+    np.testing.assert_array_equal(iv(X=np.round(10 * X).astype(int)).coef_, base.coef_)
+    np.testing.assert_array_equal(iv(X=np.round(10 * X).astype(np.float32)).coef_, base.coef_)

@@ -1,0 +1,165 @@
+"""Moments agree with NumPy on rows, keep their digits, and obey the algebra of cells."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from causalinv import Moments
+from causalinv.ivlike import least_squares
+
+
+def data(n=500, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, 3)) + [1.0, -2.0, 30.0]
+    y = X @ [1.0, 2.0, 3.0] + rng.normal(size=n)
+    return X, y, rng.integers(0, 3, n), rng.integers(0, 4, n), rng.random(n) * (rng.random(n) > 0.2)
+
+
+def assert_equal_moments(first, second, rtol=1e-11):
+    assert list(first.cells) == list(second.cells)
+    np.testing.assert_allclose(first.weight, second.weight, rtol=rtol)
+    np.testing.assert_allclose(first.count, second.count)
+    for a in first.blocks:
+        np.testing.assert_allclose(first.mean(a), second.mean(a), rtol=rtol, atol=rtol)
+        for b in first.blocks:
+            np.testing.assert_allclose(first.cov(a, b), second.cov(a, b), rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_each_cell_equals_numpy_on_its_rows(weighted):
+    X, y, e, _, w = data()
+    w = w if weighted else np.ones(len(y))
+    m = Moments.from_rows(x=X, y=y, environments=e, sample_weight=w if weighted else None)
+    assert m.cells.name == "environments"
+    for k, label in enumerate(m.cells):
+        rows, weights = np.c_[X, y][e == label], w[e == label]
+        np.testing.assert_allclose(m.mean("x")[k], np.average(rows[:, :3], axis=0, weights=weights))
+        cov = np.cov(rows.T, aweights=weights, ddof=0)
+        np.testing.assert_allclose(m.cov("x")[k], cov[:3, :3], rtol=1e-11)
+        np.testing.assert_allclose(m.cov("x", "y")[k, :, 0], cov[:3, 3], rtol=1e-11)
+        np.testing.assert_allclose(m.weight[k], weights.sum())
+        assert m.count[k] == np.count_nonzero(weights)
+        second = (rows[:, :3] * weights[:, None]).T @ rows[:, :3] / weights.sum()
+        np.testing.assert_allclose(m.second_moment("x")[k], second, rtol=1e-11)
+
+
+def test_environment_and_fold_make_pairs_and_pool_by_either():
+    X, y, e, f, _ = data()
+    both = Moments.from_rows(x=X, y=y, environments=e, folds=f)
+    assert both.cells.names == ["environments", "folds"]
+    assert len(both) == 12
+    assert_equal_moments(both.pool(by="environments"), Moments.from_rows(x=X, y=y, environments=e))
+    assert_equal_moments(both.pool(by="folds"), Moments.from_rows(x=X, y=y, folds=f))
+    assert_equal_moments(both.pool(), Moments.from_rows(x=X, y=y))
+    assert_equal_moments(both.select(folds=[2]).pool(), Moments.from_rows(x=X[f == 2], y=y[f == 2]))
+
+
+def test_repetition_equals_weight_and_weight_zero_equals_absence():
+    X, y, *_ = data(60)
+    w = np.arange(60) % 4
+    repeated = Moments.from_rows(x=np.repeat(X, w, axis=0), y=np.repeat(y, w))
+    weighted = Moments.from_rows(x=X, y=y, sample_weight=w)
+    np.testing.assert_allclose(weighted.cov("x"), repeated.cov("x"), rtol=1e-12)
+    assert weighted.weight == repeated.weight
+    assert weighted.count == np.count_nonzero(w)
+
+
+@given(
+    cuts=st.lists(st.integers(1, 199), min_size=1, max_size=6, unique=True),
+    offset=st.sampled_from([0.0, 1e3, -1e6]),
+    seed=st.integers(0, 1000),
+)
+def test_merging_pieces_in_any_cut_equals_the_whole(cuts, offset, seed):
+    rng = np.random.default_rng(seed)
+    X, e = rng.normal(size=(200, 3)) + offset, rng.integers(0, 2, 200)
+    whole = Moments.from_rows(x=X, environments=e)
+    pieces = np.split(np.arange(200), sorted(cuts))
+    merged = Moments.from_chunks({"x": X[rows], "environments": e[rows]} for rows in pieces)
+    merged = merged.select(cells=list(whole.cells))
+    order = [list(merged.cells).index(label) for label in whole.cells]
+    np.testing.assert_allclose(merged.cov("x")[order], whole.cov("x"), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(merged.mean("x")[order], whole.mean("x"), rtol=1e-13, atol=1e-13)
+
+
+@given(seed=st.integers(0, 1000), kept=st.integers(2, 198))
+def test_subtract_undoes_merge(seed, kept):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(200, 2)) + 100.0
+    first, second = Moments.from_rows(x=X[:kept]), Moments.from_rows(x=X[kept:])
+    back = first.merge(second).subtract(second)
+    np.testing.assert_allclose(back.mean("x"), first.mean("x"), rtol=1e-10)
+    np.testing.assert_allclose(back.cov("x"), first.cov("x"), rtol=1e-7, atol=1e-9)
+    assert back.count == first.count
+
+
+def test_merge_keeps_new_cells_and_combines_shared_ones():
+    X, _, e, _, _ = data()
+    low = Moments.from_rows(x=X[e < 2], environments=e[e < 2])
+    high = Moments.from_rows(x=X[e > 0], environments=e[e > 0])
+    merged = low.merge(high)
+    assert list(merged.cells) == [0, 1, 2]
+    twice = np.r_[X[e == 1], X[e == 1]]
+    np.testing.assert_allclose(merged.cov("x")[1], Moments.from_rows(x=twice).cov("x")[0], rtol=1e-12)
+    assert merged.count[1] == 2 * np.sum(e == 1)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_mean_of_a_million_costs_no_digits_of_a_regression(chunked):
+    X, y, *_ = data(20_000)
+    shifted = np.round(y * 2**20) / 2**20  # exactly representable after the shift
+    if chunked:
+        moments = Moments.from_chunks({"x": X[k::7] + 1e6, "y": shifted[k::7] + 1e6} for k in range(7))
+    else:
+        moments = Moments.from_rows(x=X + 1e6, y=shifted + 1e6)
+    exact = (X + 1e6) - 1e6  # what is left of X after it was stored with its mean
+    design = np.c_[exact, np.ones(len(y))]
+    reference = np.linalg.lstsq(design, shifted, rcond=None)[0][:3]
+    np.testing.assert_allclose(least_squares(moments)[:, 0], reference, rtol=1e-10)
+    # Raw sums of squares would not: the gate is a real one.
+    Z = np.c_[X + 1e6, shifted + 1e6]
+    raw = Z.T @ Z / len(Z) - np.outer(Z.mean(0), Z.mean(0))
+    assert np.abs(np.linalg.solve(raw[:3, :3], raw[:3, 3]) - reference).max() > 1e-6
+
+
+def test_a_constant_column_has_exactly_no_variance():
+    X, y, e, f, w = data()
+    X[:, 1] = 0.1
+    m = Moments.from_rows(x=X, y=y, environments=e, folds=f, sample_weight=w)
+    assert (m.scatter("x")[:, 1] == 0).all()
+    assert (m.pool().scatter("x")[:, 1] == 0).all()
+
+
+def test_names_come_from_frames_and_survive_selection_and_pickle():
+    X, y, e, *_ = data()
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    m = Moments.from_rows(x=frame, y=pd.Series(y, name="out"), environments=e)
+    assert m.names["x"] == ("a", "b", "c")
+    part = m.select(x=[2, 0], y=True)
+    assert part.names["x"] == ("c", "a")
+    np.testing.assert_array_equal(part.cov("x", "y"), m.cov("x", "y")[:, [2, 0]])
+    for again in (pickle.loads(pickle.dumps(m)), copy.deepcopy(m)):
+        assert_equal_moments(again, m, rtol=0)
+        assert again.names == m.names
+
+
+def test_moments_are_immutable():
+    m = Moments.from_rows(x=np.eye(3))
+    with pytest.raises(AttributeError, match="immutable"):
+        m.weight = 2
+    with pytest.raises(ValueError, match="read-only"):
+        m.mean("x")[0, 0] = 1
+    with pytest.raises(TypeError):
+        m.blocks["x"] = 4
+
+
+def test_populations_pool_with_equal_weight():
+    m = Moments({"x": 1}, mean=[[0.0], [2.0]], scatter=[[[1.0]], [[1.0]]])
+    pooled = m.pool()
+    assert pooled.mean("x") == 1.0
+    assert pooled.cov("x") == 2.0  # 1 within and 1 between
+    assert np.isinf(pooled.count)

@@ -1,0 +1,64 @@
+"""The command line shows what it promises, with and without the real data."""
+
+import json
+
+import pytest
+
+from causalinv import tour
+from causalinv.__main__ import main
+
+
+def test_chapter_one_shows_gain_and_loss(data_home, capsys):
+    assert main(["--data", str(data_home), "--json"]) == 0
+    chapter = json.loads(capsys.readouterr().out)["chapters"][0]
+    rows = {row["error of"]: row for row in chapter["table"]}
+    assert list(rows) == [
+        "truth",
+        "zero vector",
+        "least squares",
+        "augmented least squares",
+        "IVL, alpha = 0.1",
+        "IVL, alpha = 0",
+    ]
+    assert rows["truth"]["digits effects"] == 0.0
+    for data in ("digits", "device (mean of 12)"):
+        for norm in ("coefficients", "effects"):
+            assert rows["zero vector"][f"{data} {norm}"] == pytest.approx(0.5)
+    assert rows["IVL, alpha = 0"]["digits effects"] < 0.02
+    assert rows["least squares"]["digits effects"] > 0.4
+    assert rows["least squares"]["device (mean of 12) coefficients"] > 0.7  # a loss against the zero vector, shown
+    assert rows["IVL, alpha = 0"]["device (mean of 12) effects"] is None  # not defined: noise moves everything
+
+
+def test_without_the_device_the_digits_are_shown_and_the_rest_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("CAUSALINV_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main(["--seed", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "The optical device is left out: optical_device is not in the cache" in out
+    assert "IVL, alpha = 0" in out
+    assert "█" in out
+    assert not list(tmp_path.iterdir())  # nothing was downloaded
+
+
+def test_wrong_use_is_exit_code_two(tmp_path, capsys):
+    assert main(["--data", str(tmp_path)]) == 2
+    assert "lacks 12 of 12 files" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["--seed", "-1"])
+    assert stop.value.code == 2
+
+
+def test_info_lists_versions_and_extras(capsys):
+    assert main(["info", "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert info["numpy"][0].isdigit()
+    assert "extra plot" in info
+
+
+def test_the_seed_reaches_the_simulation(tmp_path, monkeypatch):
+    monkeypatch.delenv("CAUSALINV_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first, again, other = (tour.run(random_state=seed)[0].table for seed in (0, 0, 1))
+    assert first.equals(again)
+    assert not first.equals(other)
