@@ -61,7 +61,8 @@ def chunks():
 before, start = peak(), time.perf_counter()
 moments = Moments.from_chunks(chunks())
 model = IVLikeRegression(augmentation=Translation(np.eye(1, 50))).fit_moments(moments)
-print(before, peak(), time.perf_counter() - start, abs(model.least_squares_coef_ - np.arange(50.0)).max(), moments.count[0])
+error = abs(model.least_squares_coef_ - np.arange(50.0)).max()
+print(before, peak(), time.perf_counter() - start, error, moments.count[0])
 """
 
 

@@ -1,4 +1,4 @@
-"""Write tests/golden/ivmodels.json: what the package ivmodels says on small data, so that the suite need not install it.
+"""Write tests/golden/ivmodels.json: what ivmodels says on small data, so that the suite need not install it.
 
 Run ``python benchmarks/make_golden_ivmodels.py`` with the extra ``bench`` installed.
 """

@@ -50,7 +50,7 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
         ("digits", "effects"): {m: ncer(c, digits.coef, cov=cov) for m, c in coefs.items()},
     }
     notes: tuple[str, ...] = ()
-    device = None
+    device, unconfounded = None, None
     try:
         device = fetch_optical_device(data, download_if_missing=False)
     except FileNotFoundError as missing:
@@ -63,13 +63,14 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
         own = errors["coefficients"]
         wins = own.lt(own["least squares"], axis=0).sum()
         columns[("device (mean of 12)", "beats l.s.")] = wins[own.notna().all()].astype("Int64")
+        unconfounded = own[own.index == 0.0].iloc[0]
     table = pd.DataFrame(columns).reindex(list(_METHODS))
     table.index.name = "error of"
     return Chapter(
         question="A hidden cause moves both X and y. What is the effect of X on y?\n"
         "Normalised error: 0 is the truth, 0.5 the zero vector, 1 nothing but confounding.",
         table=table,
-        claim=_claim(table),
+        claim=_claim(table, unconfounded),
         assumption=(
             "the claim, declared by us, that the outcome ignores brightness (digits). For the device nothing is\n"
             "claimed, so there is no alpha = 0."
@@ -79,7 +80,7 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
     )
 
 
-def _claim(table: pd.DataFrame) -> str:
+def _claim(table: pd.DataFrame, unconfounded: pd.Series | None) -> str:
     effects = table[("digits", "effects")]
     text = (
         "Digits: a hidden light brightens the image and drives the outcome. Ignoring brightness takes the error of\n"
@@ -87,14 +88,16 @@ def _claim(table: pd.DataFrame) -> str:
         "confounding enters through brightness here,\nthe best case, by construction. Coefficients of border pixels, "
         "which barely vary, stay noisy."
     )
-    if "device (mean of 12)" not in table.columns:
+    if unconfounded is None:
         return text
     device = table[("device (mean of 12)", "coefficients")]
     return text + (
         "\n\nDevice: real measurements, and nothing is known that the outcome ignores. The augmentation is pixel\n"
         f"noise, which is ridge by another name: error {device['least squares']:.2f} falls to "
         f"{device['IVL, alpha = 0.1']:.2f}, yet the zero vector has 0.50.\n"
-        "Better than least squares is not yet good: no method here is worth much more than saying nothing."
+        "Better than least squares is not yet good: no method here is worth much more than saying nothing. And in the\n"
+        "one experiment with the LED off nothing was confounded, and the detour costs: least squares has "
+        f"{unconfounded['least squares']:.2f}, IVL {unconfounded['IVL, alpha = 0.1']:.2f}."
     )
 
 
@@ -110,7 +113,7 @@ def _coefs(model: IVLikeRegression, truth: FloatArray) -> dict[str, FloatArray]:
 
 
 def _device_errors(device: Bunch) -> dict[str, pd.DataFrame]:
-    """Error of each method (columns) in each experiment (rows), in both norms."""
+    """Error of each method (columns) in each experiment (rows, by the LED's brightness), in both norms."""
     rows: dict[str, list[dict[str, float]]] = {"coefficients": [], "effects": []}
     for experiment in device.experiments:
         X, y, truth = experiment.X, experiment.y, experiment.reference_coef
@@ -121,7 +124,8 @@ def _device_errors(device: Bunch) -> dict[str, pd.DataFrame]:
         cov = np.atleast_2d(np.cov(features.T))
         rows["coefficients"].append({m: ncer(c, truth) for m, c in coefs.items()})
         rows["effects"].append({m: ncer(c, truth, cov=cov) for m, c in coefs.items()})
-    return {norm: pd.DataFrame(values).reindex(columns=list(_METHODS)) for norm, values in rows.items()}
+    led = [experiment.brightness for experiment in device.experiments]
+    return {norm: pd.DataFrame(values, index=led).reindex(columns=list(_METHODS)) for norm, values in rows.items()}
 
 
 def _panels(images: dict[str, FloatArray]) -> str:
