@@ -18,7 +18,7 @@ from causalinv._validation import check_alignment, check_rows, check_sample_weig
 
 __all__ = ["Moments"]
 
-_ROWS_PER_PASS = 16_384  # rows centred at a time: bounds the temporary memory, stays in cache
+_ROWS_PER_PIECE = 4_096  # rows centred at a time: bounds the temporary memory and stays in cache
 
 
 class Moments:
@@ -157,8 +157,8 @@ class Moments:
     ) -> Moments:
         """Moments of rows of data, one cell per environment, fold, or pair of both (sorted by label).
 
-        Two passes over the rows: the mean first, then the scatter about it, with the rounding error of the mean
-        taken out.
+        Rows are taken piece by piece: the mean of a piece first, then its scatter about it; pieces are combined by
+        weight and mean.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ class Moments:
         parts = []
         for code in range(len(cells)):
             rows_of_cell = None if codes is None else np.flatnonzero(codes == code)
-            parts.append(_two_pass(columns, weights, rows_of_cell, cells[int(code)]))
+            parts.append(_cell_moments(columns, weights, rows_of_cell, cells[int(code)]))
         count, weight, mean, scatter = (np.array(part) for part in zip(*parts, strict=True))
         return cls(spec, mean=mean, scatter=scatter, weight=weight, count=count, cells=cells)
 
@@ -276,13 +276,9 @@ class Moments:
         arrays: dict[str, list[Any]] = {"mean": [], "scatter": [], "weight": [], "count": []}
         for k in range(len(cells)):
             part = groups == k
-            weight, mean = self.weight[part], self._mean[part]
-            total = weight.sum()
-            # Relative to one of the means, so that a large common mean costs no digits.
-            centre = mean[0] + (weight / total) @ (mean - mean[0])
-            delta = np.sqrt(weight)[:, None] * (mean - centre)
+            total, centre, between = _combine_means(self.weight[part], self._mean[part])
             arrays["mean"].append(centre)
-            arrays["scatter"].append(self._scatter[part].sum(axis=0) + delta.T @ delta)
+            arrays["scatter"].append(self._scatter[part].sum(axis=0) + between)
             arrays["weight"].append(total)
             arrays["count"].append(self.count[part].sum())
         return Moments(self._block_spec(), **{k: np.array(v) for k, v in arrays.items()}, cells=cells)
@@ -437,36 +433,45 @@ def _cells(n: int, **levels: Rows) -> tuple[pd.Index, np.ndarray | None]:
     return pd.MultiIndex.from_arrays(arrays, names=list(given)), flat
 
 
-def _two_pass(
+def _cell_moments(
     columns: list[FloatArray], weights: FloatArray | None, rows: np.ndarray | None, cell: Any
 ) -> tuple[float, float, FloatArray, FloatArray]:
-    """Count, weight, mean and centred scatter of one cell, `_ROWS_PER_PASS` rows at a time."""
+    """Count, weight, mean and centred scatter of one cell: two passes over each piece, pieces combined by means."""
     n = columns[0].shape[0] if rows is None else len(rows)
-    pieces = [slice(i, i + _ROWS_PER_PASS) for i in range(0, n, _ROWS_PER_PASS)]
-    if rows is not None:
-        pieces = [rows[piece] for piece in pieces]  # type: ignore[misc]
-    w = np.ones(n) if weights is None else (weights if rows is None else weights[rows])
-    total = float(w.sum())
-    if not total > 0:
+    at: Any = slice(None) if rows is None else rows
+    w = np.ones(n) if weights is None else weights[at]
+    if not w.sum() > 0:
         raise ValueError(f"Cell {cell!r} has no row of positive weight; drop its label or give it weight.")
 
-    # The first row is a good enough centre for the first pass to keep all digits of the mean.
-    start = np.concatenate([c[0 if rows is None else rows[0]] for c in columns])
-    shift = np.zeros_like(start)
-    for k, piece in enumerate(pieces):
-        part = w[k * _ROWS_PER_PASS : (k + 1) * _ROWS_PER_PASS]
-        shift += part @ (np.hstack([c[piece] for c in columns]) - start)
-    mean = start + shift / total
-
-    scatter = np.zeros((len(mean), len(mean)))
-    error = np.zeros_like(mean)
-    for k, piece in enumerate(pieces):
-        part = w[k * _ROWS_PER_PASS : (k + 1) * _ROWS_PER_PASS]
-        centred = np.hstack([c[piece] for c in columns])
-        centred -= mean
-        error += part @ centred
+    # Relative to the cell's first row, constant columns are exactly 0 and large means cost no digits.
+    first = np.concatenate([c[0 if rows is None else rows[0]] for c in columns])
+    scatter = np.zeros((len(first), len(first)))
+    piece_weight, piece_mean = [], []
+    buffer = np.empty((min(n, _ROWS_PER_PIECE), len(first)))
+    for start in range(0, n, _ROWS_PER_PIECE):
+        piece: Any = slice(start, start + _ROWS_PER_PIECE)
+        part = w[piece]
+        total = part.sum()
+        if not total > 0:
+            continue
+        z = buffer[: len(part)]
+        np.concatenate([c[piece if rows is None else rows[piece]] for c in columns], axis=1, out=z)
+        z -= first
+        mean = (part @ z) / total
+        z -= mean
         if weights is not None:
-            centred *= np.sqrt(part)[:, None]
-        scatter += centred.T @ centred
-    error /= total
-    return float(np.count_nonzero(w)), total, mean + error, scatter - total * np.outer(error, error)
+            z *= np.sqrt(part)[:, None]
+        scatter += z.T @ z
+        piece_weight.append(total)
+        piece_mean.append(mean)
+    weight, shift, between = _combine_means(np.array(piece_weight), np.array(piece_mean))
+    return float(np.count_nonzero(w)), weight, first + shift, scatter + between
+
+
+def _combine_means(weight: FloatArray, mean: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    """Weight, mean and between-scatter of groups with these weights (k,) and means (k, p)."""
+    total = float(weight.sum())
+    # Relative to one of the means, so that a large common mean costs no digits.
+    centre = mean[0] + (weight / total) @ (mean - mean[0])
+    delta = np.sqrt(weight)[:, None] * (mean - centre)
+    return total, centre, delta.T @ delta
