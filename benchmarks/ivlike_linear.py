@@ -55,6 +55,8 @@ def main():
     sections["wrong subspace, rotated by an angle (rad), n=2048, mean of 24"] = pd.DataFrame(wrong)
     sections["the default without a claim of invariance (alpha=0.1) against DA+ERM"] = pd.DataFrame(worse)
     record("ivlike_linear", sections)
+    assert all_known["alpha=0"].mean() <= 0.003
+    assert all(ratios["ratio of means, alpha=0.1 / DA+ERM"] <= 1.1 for ratios in worse.values())
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ _HOME = {
     "Moments": "causalinv.moments",
     "Translation": "causalinv.ivlike",
 }
-_ROOMS = ("datasets", "exceptions", "ivlike", "metrics", "sem", "tour")
+_ROOMS = ("datasets", "exceptions", "inspection", "ivlike", "metrics", "sem", "tour")
 
 __all__ = [
     "FunctionAugmentation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from importlib import metadata
 from importlib.util import find_spec
 
 _CORE = ("numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "cvxpy")
-_EXTRAS = {"plot": "matplotlib"}
+_EXTRAS = {"plot": "matplotlib", "graph": "networkx"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.seed < 0:
         parser.error(f"--seed must be >= 0, got {args.seed}")
+    try:
+        return _run(args)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more may be flushed to the closed pipe
+        return 0
+
+
+def _run(args: argparse.Namespace) -> int:
     if args.command == "info":
         _show(_info(), as_json=args.json)
         return 0

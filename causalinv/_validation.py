@@ -4,12 +4,13 @@ A message says which argument, what was found, what the rule is and what to do.
 """
 
 import numbers
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from causalinv._typing import FloatArray, Rows
 
@@ -57,11 +58,8 @@ def check_alignment(**inputs: Rows) -> None:
             first_name, first = name, index
         elif not index.equals(first):
             row = int(np.argmax(index.to_numpy() != first.to_numpy()))
-            how = (
-                "the same labels in another order"
-                if index.sort_values().equals(first.sort_values())
-                else "other labels"
-            )
+            same = len(index) == len(first) and index.isin(first).all() and first.isin(index).all()
+            how = "the same labels in another order" if same else "other labels"
             raise ValueError(
                 f"The index of {name} differs from the index of {first_name}: {how}, first at row {row} "
                 f"({index[row]!r} against {first[row]!r}). Reorder one by the other's index "
@@ -78,8 +76,9 @@ def _n_rows(rows: Rows) -> int | None:
 
 def check_finite(values: FloatArray, name: str, columns: Iterable[Hashable] | None = None) -> None:
     """Raise a ValueError that names argument, row and column of the first entry that is NaN or infinite."""
-    if np.isfinite(values.sum()):  # one pass without temporaries; an overflow only costs the second look
-        return
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(values.sum()):  # one pass without temporaries; an overflow only costs the second look
+            return
     bad = ~np.isfinite(values)
     if not bad.any():
         return
@@ -97,16 +96,20 @@ def check_finite(values: FloatArray, name: str, columns: Iterable[Hashable] | No
 
 def check_rows(rows: Rows, name: str, *, ensure_2d: bool = True, min_samples: int = 1) -> FloatArray:
     """Convert one argument that holds a row per sample to a finite float64 array."""
-    if ensure_2d and getattr(rows, "ndim", 2) == 1:
-        rows = np.asarray(rows).reshape(-1, 1)
-    array: FloatArray = check_array(
-        rows,
-        dtype=np.float64,
-        ensure_2d=ensure_2d,
-        ensure_all_finite=False,
-        ensure_min_samples=min_samples,
-        input_name=name,
-    )
+    if ensure_2d:
+        if not hasattr(rows, "shape"):
+            rows = np.asarray(rows)
+        if len(rows.shape) == 1:
+            rows = np.asarray(rows).reshape(-1, 1)
+    with _naming(name):
+        array: FloatArray = check_array(
+            rows,
+            dtype=np.float64,
+            ensure_2d=ensure_2d,
+            ensure_all_finite=False,
+            ensure_min_samples=min_samples,
+            input_name=name,
+        )
     check_finite(array, name, column_names(rows))
     return array
 
@@ -117,11 +120,26 @@ def check_features(estimator: Any, X: Rows, *, reset: bool, min_samples: int = 1
     if names is not None and not isinstance(X, pd.DataFrame | pd.Series):
         # scikit-learn < 1.9 does not see the column names of current polars frames.
         X = pd.DataFrame(np.asarray(X), columns=list(names))
-    array: FloatArray = validate_data(
-        estimator, X, reset=reset, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=min_samples
-    )
+    with _naming("X"):
+        array: FloatArray = validate_data(
+            estimator, X, reset=reset, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=min_samples
+        )
     check_finite(array, "X", getattr(estimator, "feature_names_in_", None))
     return array
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Add the argument's name, and what to do, where scikit-learn's message has neither."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        if text.startswith("could not convert string"):
+            raise ValueError(f"{name} holds text ({text}); encode it as numbers first.") from error
+        if text.startswith("Complex data not supported"):
+            raise ValueError(f"Complex data not supported: {name} is complex; pass real numbers.") from error
+        raise
 
 
 def check_target(y: Rows, n_samples: int, *, name: str = "y") -> FloatArray:
@@ -129,10 +147,11 @@ def check_target(y: Rows, n_samples: int, *, name: str = "y") -> FloatArray:
     if y is None:
         raise ValueError(f"requires {name} to be passed, but the target {name} is None.")
     array = check_rows(y, name, ensure_2d=False)
-    if array.ndim not in (1, 2):
-        raise ValueError(f"{name} must have shape (n,) or (n, p), got {array.shape}.")
     if array.shape[0] != n_samples:
-        check_consistent_length(np.empty(n_samples), array)
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n_samples}, {name} has "
+            f"{array.shape[0]}."
+        )
     return array
 
 

@@ -120,18 +120,29 @@ class Moments:
             raise ValueError("mean and scatter must be finite; a moment that does not exist cannot be stored.")
         if not (np.isfinite(weights).all() and (weights > 0).all()):
             raise ValueError(f"weight must be positive and finite in every cell, got {weights}.")
-        scale = np.abs(scatters).max(initial=0.0)
-        if np.abs(scatters - scatters.transpose(0, 2, 1)).max(initial=0.0) > 1e-9 * scale:
+        mirrored = scatters.transpose(0, 2, 1)
+        variance = np.diagonal(scatters, axis1=1, axis2=2)
+        if (variance < -1e-9 * np.abs(variance).max(initial=0.0)).any():
+            raise ValueError(f"scatter has a negative variance: its smallest diagonal entry is {variance.min():.3g}.")
+        exact = np.array_equal(scatters, mirrored)  # the cheap question first
+        if not exact and np.abs(scatters - mirrored).max() > 1e-9 * np.abs(scatters).max():
             raise ValueError("scatter must be symmetric in every cell.")
 
         ends = np.cumsum([0, *sizes.values()])
         slices = {b: slice(int(i), int(j)) for b, i, j in zip(sizes, ends[:-1], ends[1:], strict=True)}
         for array in (means, scatters, weights, counts):
             array.flags.writeable = False
-        values = (
-            means, scatters, slices, MappingProxyType(sizes), labels, counts, MappingProxyType(names), weights
-        )  # fmt: skip
-        for slot, value in zip(self.__slots__, values, strict=True):
+        values = {
+            "blocks": MappingProxyType(sizes),
+            "names": MappingProxyType(names),
+            "cells": labels,
+            "count": counts,
+            "weight": weights,
+            "_mean": means,
+            "_scatter": scatters,
+            "_slices": slices,
+        }
+        for slot, value in values.items():
             object.__setattr__(self, slot, value)
 
     # -- immutability -------------------------------------------------------------------------------------------
@@ -252,12 +263,26 @@ class Moments:
     # -- algebra of cells ---------------------------------------------------------------------------------------
 
     def merge(self, other: Moments) -> Moments:
-        """Union of the cells; cells with the same label are combined as if their rows had been seen together."""
+        """Union of the cells; cells with the same label are combined as if their rows had been seen together.
+
+        Raises
+        ------
+        ValueError
+            If blocks or the levels of the cells differ, or a sample would be combined with a population.
+        """
         self._check_same_blocks(other)
+        if list(self.cells.names) != list(other.cells.names):
+            raise ValueError(
+                f"Cells of levels {list(self.cells.names)} and {list(other.cells.names)} cannot be merged; pool() both "
+                "first, or label both alike."
+            )
         labels = self.cells.append(other.cells)
         if labels.is_unique:
             return self._stack(other, labels)
         mine = self.cells.get_indexer(other.cells)
+        shared = mine >= 0
+        if (np.isinf(other.count[shared]) != np.isinf(self.count[mine[shared]])).any():
+            raise ValueError("A sample and a population cannot be combined in one cell; give them different labels.")
         new = np.flatnonzero(mine < 0)
         groups = np.concatenate([np.arange(len(self)), mine])
         groups[len(self) + new] = len(self) + np.arange(len(new))
@@ -284,7 +309,7 @@ class Moments:
         return Moments(self._block_spec(), **{k: np.array(v) for k, v in arrays.items()}, cells=cells)
 
     def subtract(self, other: Moments) -> Moments:
-        """Take the rows of `other` out again: the inverse of `merge` on cells with the same label.
+        """Take rows that are in here out again: the inverse of `merge` on cells with the same label.
 
         Two single-cell objects match whatever their labels. Rounding grows when nearly all weight is taken out;
         prefer ``select`` and ``pool`` of the cells that stay where they are at hand.
@@ -292,7 +317,7 @@ class Moments:
         Raises
         ------
         ValueError
-            If a cell of `other` is not here, or would leave no weight.
+            If a cell of `other` is not here, would leave no weight, or cannot have been part of this one.
         """
         self._check_same_blocks(other)
         mine = np.zeros(1, int) if len(self) == len(other) == 1 else self.cells.get_indexer(other.cells)
@@ -310,6 +335,11 @@ class Moments:
             rest = mean[i] + (mean[i] - other._mean[j]) * (other.weight[j] / left)
             delta = other._mean[j] - rest
             scatter[i] -= other._scatter[j] + np.outer(delta, delta) * (left * other.weight[j] / weight[i])
+            size = np.diag(self._scatter[i])
+            if (np.diag(scatter[i]) < -1e-9 * size).any():
+                raise ValueError(
+                    f"Subtracting from cell {self.cells[i]!r} leaves a negative variance: these rows were not in it."
+                )
             mean[i], weight[i] = rest, left
             count[i] = count[i] - other.count[j] if np.isfinite(other.count[j]) else count[i]
         return Moments(self._block_spec(), mean=mean, scatter=scatter, weight=weight, count=count, cells=self.cells)
@@ -329,7 +359,7 @@ class Moments:
         cells, environments, folds : sequence of labels, optional
             Cells to keep, by label or by one level of it.
         **columns : sequence of int, or True
-            Blocks to keep, each whole (True) or some of its positions. Left out: every block whole.
+            Blocks to keep, each whole (True), by positions, or by a boolean mask. Left out: every block whole.
 
         Returns
         -------
@@ -357,9 +387,7 @@ class Moments:
         spec: dict[str, int | Sequence[str]] = {}
         positions = []
         for block, part in chosen.items():
-            inside = np.arange(self.blocks[block]) if part is True else np.asarray(part, dtype=int)
-            if inside.size and not (inside.min() >= 0 and inside.max() < self.blocks[block]):
-                raise ValueError(f"Block {block!r} has columns 0…{self.blocks[block] - 1}, got {inside.tolist()}.")
+            inside = _positions(part, self._slice(block), block)
             names = self.names[block]
             spec[block] = len(inside) if names is None else [names[i] for i in inside]
             positions.append(self._slice(block).start + inside)
@@ -406,6 +434,21 @@ class Moments:
             )
 
 
+def _positions(part: Any, whole: slice, block: str) -> np.ndarray:
+    """Positions inside a block, from True, positions, or a mask."""
+    size = whole.stop - whole.start
+    if part is True:
+        return np.arange(size)
+    inside = np.atleast_1d(np.asarray(part))
+    if inside.dtype == bool and inside.shape == (size,) and not isinstance(part, bool):
+        return np.flatnonzero(inside)
+    if inside.ndim != 1 or (inside.size and inside.dtype.kind not in "iu"):
+        raise ValueError(f"Block {block!r} is selected by True, positions, or a mask of length {size}; got {part!r}.")
+    if inside.size and not (inside.min() >= 0 and inside.max() < size):
+        raise ValueError(f"Block {block!r} has columns 0…{size - 1}, got {inside.tolist()}.")
+    return inside.astype(int)
+
+
 def _rebuild(blocks: Mapping[str, int | Sequence[str]], arrays: dict[str, FloatArray], cells: pd.Index) -> Moments:
     return Moments(blocks, **arrays, cells=cells)
 
@@ -443,8 +486,9 @@ def _cell_moments(
     if not w.sum() > 0:
         raise ValueError(f"Cell {cell!r} has no row of positive weight; drop its label or give it weight.")
 
-    # Relative to the cell's first row, constant columns are exactly 0 and large means cost no digits.
-    first = np.concatenate([c[0 if rows is None else rows[0]] for c in columns])
+    # Relative to the cell's first row that counts, constant columns are exactly 0 and large means cost no digits.
+    origin = int(np.argmax(w > 0))
+    first = np.concatenate([c[origin if rows is None else rows[origin]] for c in columns])
     scatter = np.zeros((len(first), len(first)))
     piece_weight, piece_mean = [], []
     buffer = np.empty((min(n, _ROWS_PER_PIECE), len(first)))

@@ -56,6 +56,7 @@ def test_environment_and_fold_make_pairs_and_pool_by_either():
     assert_equal_moments(both.pool(by="environments"), Moments.from_rows(x=X, y=y, environments=e))
     assert_equal_moments(both.pool(by="folds"), Moments.from_rows(x=X, y=y, folds=f))
     assert_equal_moments(both.pool(), Moments.from_rows(x=X, y=y))
+    np.testing.assert_allclose(both.select(environments=[1], folds=[2]).mean("y"), y[(e == 1) & (f == 2)].mean())
     assert_equal_moments(both.select(folds=[2]).pool(), Moments.from_rows(x=X[f == 2], y=y[f == 2]))
 
 
@@ -132,6 +133,22 @@ def test_a_constant_column_has_exactly_no_variance():
     m = Moments.from_rows(x=X, y=y, environments=e, folds=f, sample_weight=w)
     assert (m.scatter("x")[:, 1] == 0).all()
     assert (m.pool().scatter("x")[:, 1] == 0).all()
+
+
+def test_a_row_of_weight_zero_is_absent_whatever_it_holds():
+    X, y, *_ = data(50)
+    w = np.ones(50)
+    w[0] = 0.0
+    clean = Moments.from_rows(x=X[1:], y=y[1:])
+    X[0] = 1e15
+    np.testing.assert_array_equal(Moments.from_rows(x=X, y=y, sample_weight=w).cov("x"), clean.cov("x"))
+
+
+def test_a_mask_selects_what_it_marks():
+    m = Moments.from_rows(x=data()[0])
+    np.testing.assert_array_equal(
+        m.select(x=np.array([True, False, True])).cov("x"), m.cov("x")[:, [0, 2]][:, :, [0, 2]]
+    )
 
 
 def test_names_come_from_frames_and_survive_selection_and_pickle():

@@ -53,14 +53,14 @@ known = pd.DataFrame(
 print(known.round(3))
 
 # %% [markdown]
-# With all 31 directions known, one scalar is left to learn: that success is by construction. With 4 of them the error
-# is halved at best.
+# With all 31 directions known, one scalar is left to learn: that success is by construction. With 4 of them the mean
+# error is about halved.
 #
 # ## What if the directions are wrong?
 #
 # Rotate what we believe the outcome reads by an angle. Declared exact, alpha = 0 follows the error all the way;
-# `outcome_invariant=False` (alpha = 0.1 by default) hardly notices small angles, and never does much worse than
-# augmented least squares.
+# `outcome_invariant=False` (alpha = 0.1 by default) hardly notices small angles, and at these angles is on average
+# better than augmented least squares.
 
 
 # %%

@@ -1,7 +1,8 @@
 """Data: simulated with truth (make_*), real inside our dependencies (load_*), real and checksummed (fetch_*)."""
 
 from causalinv.datasets._digits import load_confounded_digits
+from causalinv.datasets._environments import make_invariance_environments
 from causalinv.datasets._optical_device import fetch_optical_device
 from causalinv.datasets._simulated import make_confounded_linear
 
-__all__ = ["fetch_optical_device", "load_confounded_digits", "make_confounded_linear"]
+__all__ = ["fetch_optical_device", "load_confounded_digits", "make_confounded_linear", "make_invariance_environments"]

@@ -1,8 +1,8 @@
 """Augmentations: random transformations of the features that the outcome is claimed to ignore.
 
-Each draws parameters G independent of the data and moves a row x to Gx. A linear fit needs only the joint moments
-of (Gx, y, G), so an augmentation *adds to* `Moments`: in closed form for translations, by drawing copies of the
-rows for anything else.
+Each draws parameters G independent of the data and moves a row x to Gx. A linear fit needs only moments
+of (Gx, y, G), so an augmentation *adds to* those of (x, y): in closed form for translations, by drawing copies of
+the rows for anything else.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_finite, check_number, check_rows, column_names
+from causalinv.ivlike._path import FirstStage
 from causalinv.moments import Moments
 
 __all__ = ["Augmentation", "FunctionAugmentation", "GaussianNoise", "Translation"]
@@ -26,7 +27,8 @@ __all__ = ["Augmentation", "FunctionAugmentation", "GaussianNoise", "Translation
 class Augmentation(BaseEstimator):
     """Base of all augmentations.
 
-    A subclass defines `draw`; one whose moments are known in closed form also defines `add_to`.
+    A subclass defines `draw`; one whose moments are known in closed form also defines `first_stage` and sets
+    `closed_form`.
 
     Attributes
     ----------
@@ -41,7 +43,7 @@ class Augmentation(BaseEstimator):
     def draw(
         self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        """Draw one augmented copy of every row.
+        """Draw one augmented copy of every row; the method that a subclass must define.
 
         Parameters
         ----------
@@ -59,10 +61,10 @@ class Augmentation(BaseEstimator):
         G : ndarray of shape (n, q)
             The parameters that were drawn.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define draw(X, rng).")
+        raise NotImplementedError(f"{type(self).__name__} must define draw(X, rng, feature_names).")
 
-    def add_to(self, moments: Moments) -> Moments:
-        """Exact moments of (Gx, y, G), blocks ``x``, ``y``, ``g``, from those of (x, y)."""
+    def first_stage(self, moments: Moments) -> FirstStage:
+        """What the path solver needs, in closed form, from the moments of (x, y)."""
         raise ValueError(
             f"{type(self).__name__} has no closed form for its moments; use integration='paired', which draws "
             "copies of the rows."
@@ -96,6 +98,8 @@ class Augmentation(BaseEstimator):
         rows = check_rows(X, "X")
         GX, _ = self.draw(rows, generator(random_state), column_names(X))
         before, after = (np.asarray(f(each), dtype=np.float64).reshape(len(rows), -1) for each in (rows, GX))
+        check_finite(before, "f(X)")
+        check_finite(after, "f(GX)")
         gap = np.abs(after - before).max(axis=1)
         allowed = tol * max(float(np.ptp(before)), np.finfo(np.float64).tiny)
         if gap.max() > allowed:
@@ -127,36 +131,18 @@ class _Translation(Augmentation):
         G = rng.standard_normal((X.shape[0], steps.shape[0]))
         return X + G @ steps, G
 
-    def add_to(self, moments: Moments) -> Moments:
-        d, p = moments.blocks["x"], moments.blocks["y"]
-        steps = self.parameters(d, moments.names["x"])
-        q = steps.shape[0]
-        weight = moments.weight[:, None, None]
-        mean = np.concatenate([moments.mean("x"), moments.mean("y"), np.zeros((len(moments), q))], axis=1)
-        scatter = np.zeros((len(moments), d + p + q, d + p + q))
-        x, y, g = slice(0, d), slice(d, d + p), slice(d + p, None)
-        scatter[:, x, x] = moments.scatter("x") + weight * (steps.T @ steps)
-        scatter[:, x, y] = moments.scatter("x", "y")
-        scatter[:, y, x] = moments.scatter("y", "x")
-        scatter[:, y, y] = moments.scatter("y")
-        scatter[:, x, g] = weight * steps.T
-        scatter[:, g, x] = weight * steps
-        scatter[:, g, g] = weight * np.eye(q)
-        return Moments(
-            {"x": moments.names["x"] or d, "y": moments.names["y"] or p, "g": q},
-            mean=mean,
-            scatter=scatter,
-            weight=moments.weight,
-            count=moments.count,
-            cells=moments.cells,
-        )
+    def first_stage(self, moments: Moments) -> FirstStage:
+        pooled = moments.pool()
+        steps = self.parameters(pooled.blocks["x"], pooled.names["x"])
+        none = np.zeros((len(steps), pooled.blocks["y"]))
+        return FirstStage(pooled.cov("x")[0], pooled.cov("x", "y")[0], steps, none, added=True)
 
 
 class Translation(_Translation):
     r"""Move each row along known directions, :math:`Gx = x + \Gamma' G` with :math:`G \sim N(0, \text{scale}^2 I)`.
 
     Directions are in the units of the features that the regression meets. After a scaler in a Pipeline they
-    must be converted (`in_units_of`); IV-like regression itself needs no scaler.
+    must be converted (`in_units_of`); names alone do not notice a change of units. IV-like regression needs no scaler.
 
     Parameters
     ----------
@@ -197,8 +183,9 @@ class Translation(_Translation):
 
         Parameters
         ----------
-        f : array-like of shape (d,) or (k, d)
-            What the outcome reads: it depends on x through ``f @ x`` only.
+        f : array-like of shape (d,) or (k, d), Series or DataFrame
+            What the outcome reads: it depends on x through ``f @ x`` only. The index of a Series, or the columns of a
+            frame, name the features, and then the directions are named too.
         scale, outcome_invariant
             As in the class.
 
@@ -207,6 +194,7 @@ class Translation(_Translation):
         Translation
             With d minus the rank of `f` orthonormal directions.
         """
+        names = list(f.index) if isinstance(f, pd.Series) else column_names(f)
         read = np.atleast_2d(np.asarray(f, dtype=np.float64))
         check_finite(read, "f")
         _, size, basis = np.linalg.svd(read, full_matrices=True)
@@ -215,7 +203,8 @@ class Translation(_Translation):
             raise ValueError("f is zero: an outcome that reads nothing has no directions to respect.")
         if rank == read.shape[1]:
             raise ValueError(f"f reads all {rank} features, so no direction is left that the outcome ignores.")
-        return cls(basis[rank:], scale=scale, outcome_invariant=outcome_invariant)
+        directions = basis[rank:] if names is None else pd.DataFrame(basis[rank:], columns=list(names))
+        return cls(directions, scale=scale, outcome_invariant=outcome_invariant)
 
     @classmethod
     def from_pairs(
@@ -292,11 +281,17 @@ class Translation(_Translation):
             framed = rows if names is None else pd.DataFrame(rows, columns=names)
             return np.asarray(scaler.transform(framed), dtype=np.float64)
 
-        # Two base points and a double step: an affine map moves by the same amount in each case.
-        base = np.vstack([np.zeros((1, d)), np.ones((1, d))])
-        moves = [transform(b + k * steps) - transform(np.tile(b, (len(steps), 1))) for b in base for k in (1, 2)]
-        size = max(float(np.abs(moves[0]).max()), np.finfo(np.float64).tiny)
-        if any(np.abs(m / k - moves[0]).max() > 1e-8 * size for m, k in zip(moves, (1, 2, 1, 2), strict=True)):
+        def move(step: float) -> FloatArray:
+            return (transform(step * steps) - origin) / step
+
+        # Steps as long as the origin is far, so that subtracting it costs no digits; an affine map moves by as much
+        # in steps of any length and sign.
+        origin = transform(np.zeros((1, d)))
+        rough = float(np.abs(move(1.0)).max())
+        far = max(1.0, float(np.abs(origin).max()) / rough) if rough > 0 else 1.0
+        moves = [move(step * far) for step in (1.0, -1.0, 3.0)]
+        size = float(np.abs(moves[0]).max())
+        if size == 0 or any(np.abs(other - moves[0]).max() > 1e-8 * size for other in moves[1:]):
             raise ValueError(
                 f"{type(scaler).__name__} is not affine, so a direction has no fixed image after it. Put the "
                 "augmentation before it."
@@ -327,9 +322,12 @@ class Translation(_Translation):
             return values
         if feature_names is None:
             raise ValueError(
-                "directions name their features, but X has no feature names. Pass X as a frame (in a Pipeline: "
-                "pipeline.set_output(transform='pandas')), or give directions as an array."
+                "directions name their features, but X has no feature names. If X comes from a scaler, its units have "
+                "changed too: convert with in_units_of(scaler), or drop the scaler, which this regression does not "
+                "need. Otherwise pass X as a frame, or give directions as an array."
             )
+        if len(set(named)) < len(named):
+            raise ValueError(f"directions name a feature twice: {list(named)}.")
         position = {name: i for i, name in enumerate(feature_names)}
         unknown = [name for name in named if name not in position]
         if unknown:

@@ -1,13 +1,14 @@
 r"""The one-path solver: every strength of IV-like regression from one eigendecomposition.
 
 With moments :math:`A = \operatorname{Var} x`, :math:`b = \operatorname{Cov}(x, y)` and their parts explained by
-the instruments, :math:`B = C'M^+C`, :math:`e = C'M^+d` (:math:`C = \operatorname{Cov}(g, x)`,
-:math:`d = \operatorname{Cov}(g, y)`, :math:`M = \operatorname{Var} g`), the coefficients at strength α solve
+the instruments, :math:`B = F'F`, :math:`e = F'f`, the coefficients at strength α solve
 
 .. math:: (\alpha A + B)\, h = \alpha b + e .
 
-In a basis T with :math:`T'AT = I` and :math:`T'BT = \operatorname{diag}(\lambda)` this is one division per
-coordinate, for every α from 0 to ∞.
+Features split into coordinates that the instruments do not move, :math:`F h = 0`, and the rest. B never enters the
+first, however large it is beside A: an augmentation in other units than the features costs no digits there. In the
+rest a basis with :math:`A \to I` and :math:`B \to \operatorname{diag}(\lambda)` makes every α from 0 to ∞ one division
+per coordinate.
 """
 
 from __future__ import annotations
@@ -16,34 +17,79 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh, qr, svd
+from scipy.linalg import eigh, svd
 
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_number
 from causalinv.moments import Moments
 
-__all__ = ["IVLikePath", "check_alpha", "explained_by_instruments", "least_squares"]
+__all__ = ["FirstStage", "IVLikePath", "check_alpha", "check_alphas", "least_squares"]
 
 _RANK_TOL = 1e-12  # of the largest eigenvalue, after scaling to unit diagonal
-_STRENGTH_TOL = 1e-9  # of the largest singular value: coordinates that the instruments do not move
+_DIRECTION_TOL = 1e-10  # directions of unit length that differ by less are one direction
+_STRENGTH_TOL = 1e-9  # of the largest singular value: what sampled instruments do not move, up to rounding
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """What the path needs: moments of x and y, and the part of them that the instruments explain, as a factor.
+
+    Attributes
+    ----------
+    variance : ndarray of shape (d, d)
+        Variance of the features, in their units.
+    cross : ndarray of shape (d, p)
+        Covariance of features and outcomes.
+    factor : ndarray of shape (q, d)
+        F, whose square is the explained variance; q is the rank of the instruments.
+    outcome : ndarray of shape (q, p)
+        f: F'f is the explained covariance of features and outcomes.
+    added : bool
+        Whether the explained variance comes on top of `variance` (an augmentation of declared law adds it, with
+        directions that the analyst chose) or is a part of it (instruments that were observed).
+    """
+
+    variance: FloatArray
+    cross: FloatArray
+    factor: FloatArray
+    outcome: FloatArray
+    added: bool
+
+    @classmethod
+    def from_moments(cls, moments: Moments) -> FirstStage:
+        """Regress x and y on the block ``g`` of pooled moments."""
+        pooled = moments.pool()
+        half = whitener(pooled.cov("g")[0])
+        factor, outcome = (half.T @ pooled.cov("g", block)[0] for block in ("x", "y"))
+        return cls(pooled.cov("x")[0], pooled.cov("x", "y")[0], factor, outcome, added=False)
+
+    def risks(self, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Terms of the risks that depend on `coef` (d, p): E r² less Var y, and the part E(Πr)² of it."""
+        own = np.sum(coef * (self.variance @ coef - 2 * self.cross), axis=0)
+        explained = np.sum((self.outcome - self.factor @ coef) ** 2, axis=0)
+        return own + (explained if self.added else 0.0), explained
 
 
 @dataclass(frozen=True)
 class IVLikePath:
-    """Solutions for all strengths; `from_moments` makes one, `coef` reads it.
+    """Solutions for all strengths; `from_first_stage` makes one, `coef` reads it.
 
     Attributes
     ----------
     basis : ndarray of shape (d, r)
-        T above; r is the rank of the features' variance.
+        Basis of coefficients, orthonormal in the variance of the (augmented) features; r is its rank.
     strength : ndarray of shape (r,)
-        λ: what share of each coordinate's variance the instruments explain (unbounded for declared moments).
+        λ per coordinate: the share of its variance that the instruments explain, 0 where they do not move it. From
+        0 to 1, except that pairs of a black box estimate it with noise that can exceed 1.
     moved : ndarray of bool, shape (r,)
-        Coordinates with λ > 0 up to rounding.
+        Coordinates that the instruments move.
     outcome, explained : ndarray of shape (r, p)
-        T'b and T'e.
+        b and e in these coordinates.
     n_instruments_effective : int
         Rank of the instruments.
+    condition : float
+        How nearly dependent the features are: one over the smallest variance, of a combination of standardised
+        features with norm one, that was kept. 1 for uncorrelated features.
     """
 
     basis: FloatArray
@@ -52,28 +98,38 @@ class IVLikePath:
     outcome: FloatArray
     explained: FloatArray
     n_instruments_effective: int
+    condition: float
 
     @classmethod
-    def from_moments(cls, moments: Moments, *, ridge: float = 0.0) -> IVLikePath:
-        """Decompose pooled moments with blocks ``x``, ``y``, ``g``; `ridge` adds to the variance of each x."""
-        pooled = moments.pool()
-        first_stage, first_outcome = explained_by_instruments(pooled)
-        whiten = _whitener(pooled.cov("x")[0] + ridge * np.eye(pooled.blocks["x"]))
+    def from_first_stage(cls, stage: FirstStage, *, ridge: float = 0.0) -> IVLikePath:
+        """Decompose; `ridge` adds to the variance of each feature."""
+        d = len(stage.variance)
+        variance = stage.variance + ridge * np.eye(d)
+        spread, pushed = np.sqrt(np.diag(variance)), np.linalg.norm(stage.factor, axis=0)
+        scale = np.where(spread > 0, spread, np.where(pushed > 0, pushed, 1.0))
+        variance = variance / np.outer(scale, scale)
+        factor = stage.factor / scale
+
+        still, moving = _split(factor, declared=stage.added)
+        # Features have unit variance by now; scaling these coordinates again would spoil the minimum norm.
+        fixed = still @ whitener(still.T @ variance @ still, rescale=False)
+        rest = moving - fixed @ (fixed.T @ variance @ moving)  # uncorrelated with the coordinates that stay
+        pushes = factor @ moving
+        inner = rest.T @ variance @ rest + (pushes.T @ pushes if stage.added else 0.0)
+        whiten = whitener(inner)
         # Singular values of the factor, not eigenvalues of its square: half the digits would be lost there.
-        factor = first_stage @ whiten
-        _, size, rotation = svd(_short(factor), full_matrices=True)
-        r = whiten.shape[1]
-        size = np.concatenate([size, np.zeros(r - len(size))])
-        basis = whiten @ rotation.T
-        # What the instruments do not move is exactly 0: rounding there would be divided by a small alpha.
-        moved = size > _STRENGTH_TOL * size.max(initial=0.0)
+        _, size, rotation = svd(pushes @ whiten, full_matrices=False)
+        turn = whiten @ rotation.T
+        basis = np.hstack([fixed, rest @ turn]) / scale[:, None]
+        pushes = pushes @ turn
         return cls(
             basis=basis,
-            strength=np.where(moved, size**2, 0.0),
-            moved=moved,
-            outcome=basis.T @ pooled.cov("x", "y")[0],
-            explained=np.where(moved[:, None], basis.T @ (first_stage.T @ first_outcome), 0.0),
-            n_instruments_effective=first_stage.shape[0],
+            strength=np.concatenate([np.zeros(fixed.shape[1]), size**2]),
+            moved=np.arange(basis.shape[1]) >= fixed.shape[1],
+            outcome=basis.T @ stage.cross,
+            explained=np.vstack([np.zeros((fixed.shape[1], stage.cross.shape[1])), pushes.T @ stage.outcome]),
+            n_instruments_effective=len(stage.factor),
+            condition=max(_condition(fixed), _condition(rest @ whiten)),
         )
 
     def coef(self, alpha: float) -> FloatArray:
@@ -82,18 +138,26 @@ class IVLikePath:
         if np.isinf(alpha):
             weights = self.outcome
         elif alpha == 0:
-            moved = self.moved[:, None]
-            weights = np.where(moved, self.explained / np.where(moved, strength, 1.0), self.outcome)
+            limit = np.divide(self.explained, strength, out=np.zeros_like(self.explained), where=strength > 0)
+            weights = np.where(self.moved[:, None], limit, self.outcome)
         else:
             weights = (alpha * self.outcome + self.explained) / (alpha + strength)
         return self.basis @ weights
 
 
-def explained_by_instruments(pooled: Moments) -> tuple[FloatArray, FloatArray]:
-    """Factors F (q', d) and f (q', p) with B = F'F and e = F'f; q' is the rank of the instruments."""
-    spread = pooled.cov("g")[0]
-    half = _whitener(spread)  # q x q', half' M half = I
-    return half.T @ pooled.cov("g", "x")[0], half.T @ pooled.cov("g", "y")[0]
+def _split(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArray]:
+    """Orthonormal bases (d, .) of the coefficients that the instruments do not move, and of those that they do."""
+    length = np.linalg.norm(factor, axis=1)
+    if declared:
+        # Directions that the analyst chose count however short they are; only their independence is in question.
+        factor, tolerance = factor[length > 0] / length[length > 0, None], _DIRECTION_TOL
+    else:
+        tolerance = _STRENGTH_TOL
+    if not len(factor):
+        return np.eye(factor.shape[1]), np.empty((factor.shape[1], 0))
+    _, size, rotation = svd(factor, full_matrices=True)
+    rank = int(np.sum(size > tolerance * size[0])) if size[0] > 0 else 0
+    return rotation[rank:].T, rotation[:rank].T
 
 
 def least_squares(moments: Moments) -> FloatArray:
@@ -110,24 +174,24 @@ def least_squares(moments: Moments) -> FloatArray:
         Coefficients; of minimum norm in standardised units if the features are dependent.
     """
     pooled = moments.pool()
-    half = _whitener(pooled.cov("x")[0])
+    half = whitener(pooled.cov("x")[0])
     return half @ (half.T @ pooled.cov("x", "y")[0])
 
 
-def _whitener(cov: FloatArray) -> FloatArray:
-    """T (k, r) with T' cov T = I on the range of `cov`; columns of zero variance get zero rows."""
-    scale = np.sqrt(np.diag(cov))
-    safe = np.where(scale > 0, scale, 1.0)
+def whitener(cov: FloatArray, *, rescale: bool = True) -> FloatArray:
+    """T (k, r) with T' cov T = I on the range of `cov`, whose rank is judged after scaling to unit diagonal."""
+    if not cov.size:
+        return np.empty((len(cov), 0))
+    scale = np.sqrt(np.maximum(np.diag(cov), 0.0))
+    safe = np.where(scale > 0, scale, 1.0) if rescale else np.ones(len(cov))
     values, vectors = eigh(cov / np.outer(safe, safe))
     keep = values > _RANK_TOL * max(values[-1], 0.0)
     return (vectors[:, keep] / np.sqrt(values[keep])) / safe[:, None]
 
 
-def _short(factor: FloatArray) -> FloatArray:
-    """A factor with the same F'F and no more rows than columns."""
-    if factor.shape[0] <= factor.shape[1]:
-        return factor
-    return np.asarray(qr(factor, mode="r")[0][: factor.shape[1]], dtype=np.float64)
+def _condition(basis: FloatArray) -> float:
+    """Largest squared coefficient norm of a combination of standardised features that has variance one."""
+    return float(np.sum(basis**2, axis=0).max(initial=1.0))
 
 
 def check_alpha(alpha: Any, name: str = "alpha") -> float:

@@ -86,6 +86,10 @@ class InvariantProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         return check_features(self, X, reset=False) @ self.components_.T
 
     def inverse_transform(self, X: Rows) -> FloatArray:
-        """Map coordinates (n, k), or coefficients of the projected features, back to features (n, d)."""
+        """Map coordinates (n, k), or coefficients (k,) or (p, k) of the projected features, back to d features."""
         check_is_fitted(self)
-        return check_rows(X, "X") @ self.components_
+        rows = check_rows(X, "X", ensure_2d=False)
+        k = len(self.components_)
+        if rows.shape[-1] != k:
+            raise ValueError(f"X must have {k} columns, the number of invariant coordinates; got shape {rows.shape}.")
+        return rows @ self.components_

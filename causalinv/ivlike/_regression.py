@@ -25,20 +25,15 @@ from causalinv._validation import (
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._integration import paired
-from causalinv.ivlike._path import (
-    IVLikePath,
-    check_alpha,
-    check_alphas,
-    explained_by_instruments,
-    least_squares,
-)
+from causalinv.ivlike._path import FirstStage, IVLikePath, check_alpha, check_alphas, least_squares
 from causalinv.moments import Moments
 from causalinv.results import Summary
 
 __all__ = ["IVLikeRegression"]
 
-_AUTO_ALPHA = 0.1  # an augmentation √11 ≈ 3.3 times its own size: safe when invariance is only approximate
+_AUTO_ALPHA = 0.1  # an augmentation √11 ≈ 3.3 times its own size: a moderate dose when invariance is not claimed
 _SCORED_GAMMA = 11.0  # the same size of shift, for `score`
+_ILL_CONDITIONED = 1e10
 
 
 class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -68,7 +63,8 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     n_copies : int, default 10
         Copies of each row that ``"paired"`` draws.
     ridge : float, default 0.0
-        Added to the variance of every feature, in squared units of the features.
+        Added to the variance of every feature, in squared units of the features; so it counts α times beside what
+        the instruments explain, and at ``alpha=0`` only where they leave a choice.
     random_state : int, SeedSequence, Generator, RandomState or None
         Seed of the copies; the closed form draws nothing.
 
@@ -85,7 +81,7 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     path_ : IVLikePath
         Solutions for all strengths.
     strength_ : ndarray of shape (rank,)
-        Share of variance that the instruments explain, per coordinate of the path.
+        Share of variance that the instruments explain, per coordinate of the path; see `IVLikePath`.
     n_instruments_effective_ : int
         Rank of the instruments or augmentation parameters.
     constant_features_ : ndarray of bool, shape (d,)
@@ -103,9 +99,9 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     Warnings
     --------
     **It can harm.** If a feature that the outcome ignores is a *proxy of the confounder*, least squares was
-    already adjusting for it. With ``x1 = C + e``, ``x2 = C``, ``y = b x1 + C``, least squares on both finds b
-    exactly; ``alpha=0`` along x2 finds ``b + 1/(1 + var(e))``. The data cannot tell this case from the one where
-    ignoring helps; the knowledge must come from you.
+    already adjusting for it. With ``x1 = C + e``, ``x2 = C``, ``y = b x1 + C`` and var(C) = 1, least squares on
+    both finds b exactly; ``alpha=0`` along x2 finds ``b + 1/(1 + var(e))``. The data cannot tell this case from the
+    one where ignoring helps; the knowledge must come from you.
 
     **It removes only confounding along the directions that the outcome ignores.** What enters through the
     coordinates that the outcome reads stays.
@@ -187,8 +183,8 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
             are as many instruments as rows, ``alpha=0`` with an augmentation that moves every direction, or an
             input is malformed.
         """
-        moments, joint, single = self._from_rows(X, y, instruments, sample_weight, reset=True)
-        return self._fit(moments, joint, single)
+        moments, stage, single = self._from_rows(X, y, instruments, sample_weight, reset=True)
+        return self._fit(moments, stage, single)
 
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on moments: a population, or data that were read in chunks.
@@ -217,25 +213,23 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         names = pooled.names["x"]
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
-        joint = pooled
-        if self.augmentation is not None:
-            if self._integration() == "paired":
-                raise ValueError(
-                    "integration='paired' draws copies of rows, and moments have none: use fit(X, y), or an "
-                    "augmentation with a closed form."
-                )
-            joint = self.augmentation.add_to(pooled)
-        return self._fit(pooled, joint, n_outcomes == 1)
+        if self._integration() == "paired":
+            raise ValueError(
+                "integration='paired' draws copies of rows, and moments have none: use fit(X, y), or an "
+                "augmentation with a closed form."
+            )
+        return self._fit(pooled, self._closed_form(pooled), n_outcomes == 1)
 
     def _from_rows(
         self, X: Rows, y: Rows, instruments: Rows, sample_weight: Rows, *, reset: bool
-    ) -> tuple[Moments, Moments, bool]:
-        """Moments of the original rows, those with instruments for the path, and whether y was one column."""
+    ) -> tuple[Moments, FirstStage, bool]:
+        """Moments of the original rows, what the path needs of them, and whether y was one column."""
         integration = self._integration()
         if (self.augmentation is None) == (instruments is None):
             self._raise_no_or_two_sources("instruments= in fit")
         check_alignment(X=X, y=y, instruments=instruments, sample_weight=sample_weight)
-        features = check_features(self, X, reset=reset, min_samples=2 if reset else 1)
+        min_rows = 2 if reset else 1
+        features = check_features(self, X, reset=reset, min_samples=min_rows)
         n = features.shape[0]
         outcome = check_target(y, n)
         weight = check_sample_weight(sample_weight, n)
@@ -246,12 +240,14 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
             columns = column_names(instruments)
             blocks["g"] = array if columns is None else pd.DataFrame(array, columns=list(columns))
         moments = Moments.from_rows(**blocks, sample_weight=weight)
-        if self.augmentation is None:
-            joint = moments
-        elif integration == "closed_form":
-            joint = self.augmentation.add_to(moments)
+        if moments.count[0] < min_rows:
+            raise ValueError(
+                f"Only {moments.count[0]:g} row has a positive weight, while a minimum of {min_rows} is required."
+            )
+        if self.augmentation is None or integration == "closed_form":
+            stage = self._closed_form(moments)
         else:
-            joint = paired(
+            stage = paired(
                 self.augmentation,
                 moments,
                 features,
@@ -260,18 +256,28 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 n_copies=self._n_copies(),
                 rng=generator(self.random_state),
             )
-        return moments, joint, outcome.ndim == 1
+        return moments, stage, outcome.ndim == 1
 
-    def _fit(self, moments: Moments, joint: Moments, single_output: bool) -> Self:
+    def _closed_form(self, moments: Moments) -> FirstStage:
+        if self.augmentation is not None:
+            return self.augmentation.first_stage(moments)
+        return FirstStage.from_moments(moments)
+
+    def _fit(self, moments: Moments, stage: FirstStage, single_output: bool) -> Self:
         alpha = self._alpha()
         ridge = check_number(self.ridge, "ridge", low=0.0)
         if self.augmentation is None:
-            _check_instruments(joint)
+            _check_instruments(moments, stage)
+        elif not _moves(stage):
+            raise ValueError(
+                f"{type(self.augmentation).__name__} moves no feature (up to rounding), so nothing would be left but "
+                "least squares. Give directions or a function that change the rows."
+            )
         variance = np.diagonal(moments.cov("x")[0])
-        path = IVLikePath.from_moments(joint, ridge=ridge)
-        self._warn_degenerate(path, moments, joint, ridge)
+        path = IVLikePath.from_first_stage(stage, ridge=ridge)
+        self._warn_degenerate(path, moments, stage, ridge)
         if alpha == 0:
-            self._check_limit(path)
+            self._check_limit(path, stacklevel=4)
 
         coef, reference = path.coef(alpha), least_squares(moments)
         mean_x, mean_y = moments.mean("x")[0], moments.mean("y")[0]
@@ -330,9 +336,12 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 "alpha='auto' has no default for genuine instruments: say alpha=0 for two-stage least squares, "
                 "or a positive number for anchor regression with gamma = (1 + alpha) / alpha."
             )
-        return 0.0 if self.augmentation.outcome_invariant else _AUTO_ALPHA
+        claim = self.augmentation.outcome_invariant
+        if not isinstance(claim, bool | np.bool_):
+            raise TypeError(f"outcome_invariant must be True or False, your claim; got {claim!r}.")
+        return 0.0 if claim else _AUTO_ALPHA
 
-    def _check_limit(self, path: IVLikePath) -> None:
+    def _check_limit(self, path: IVLikePath, *, stacklevel: int) -> None:
         if self.augmentation is not None and path.moved.all():
             raise ValueError(
                 "alpha=0 leaves no invariant direction: the augmentation moves all "
@@ -345,16 +354,23 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 "feature directions: two-stage least squares is not identified, and of all its solutions the one "
                 "of least risk is returned. Add instruments, or use alpha > 0.",
                 IdentificationWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
 
-    def _warn_degenerate(self, path: IVLikePath, moments: Moments, joint: Moments, ridge: float) -> None:
-        varying = int(np.count_nonzero(np.diagonal(joint.cov("x")[0]) + ridge))
+    def _warn_degenerate(self, path: IVLikePath, moments: Moments, stage: FirstStage, ridge: float) -> None:
+        varying = int(np.count_nonzero(np.diagonal(stage.variance) + ridge + np.any(stage.factor, axis=0)))
         rank = path.basis.shape[1]
         if rank < varying:
             warnings.warn(
                 f"X has rank {rank} for {varying} features that vary (n={moments.count.sum():g}): the coefficients "
                 "of minimum norm in standardised units are returned. Drop dependent columns or set ridge > 0.",
+                DegenerateInputWarning,
+                stacklevel=4,
+            )
+        elif path.condition > _ILL_CONDITIONED:
+            warnings.warn(
+                f"Features are nearly dependent (condition number about {path.condition:.1e}): the "
+                f"coefficients lose about {np.log10(path.condition):.0f} of 16 digits. Drop one, or set ridge > 0.",
                 DegenerateInputWarning,
                 stacklevel=4,
             )
@@ -379,7 +395,7 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         grid = check_alphas(alphas)
         if (grid == 0).any():
-            self._check_limit(self.path_)
+            self._check_limit(self.path_, stacklevel=3)
         coefs = np.stack([self.path_.coef(alpha).T for alpha in grid]) if len(grid) else np.empty((0, 1, 0))
         return coefs[:, 0] if self._single_output else coefs
 
@@ -409,18 +425,16 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         float
-            Mean over outcomes; 1 is perfect, 0 is what the mean of y reaches.
+            Mean over outcomes; 1 is perfect. With an augmentation, 0 is what the mean of y reaches; with
+            instruments that move y the mean of y has less than 0.
         """
         check_is_fitted(self)
-        moments, joint, _ = self._from_rows(X, y, instruments, sample_weight, reset=False)
+        moments, stage, _ = self._from_rows(X, y, instruments, sample_weight, reset=False)
         coef = np.atleast_2d(self.coef_).T
-        cross = joint.cov("x", "y")[0]
         total = np.diagonal(moments.cov("y")[0])
         offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - self.intercept_
-        risk = total + np.sum(coef * (joint.cov("x")[0] @ coef - 2 * cross), axis=0) + offset**2
-        first_stage, first_outcome = explained_by_instruments(joint)
-        explained = np.sum((first_outcome - first_stage @ coef) ** 2, axis=0)
-        shifted = risk + (_SCORED_GAMMA - 1.0) * explained
+        own, explained = stage.risks(coef)
+        shifted = total + own + offset**2 + (_SCORED_GAMMA - 1.0) * explained
         r2 = np.where(total > 0, 1.0 - shifted / np.where(total > 0, total, 1.0), np.where(shifted > 0, 0.0, 1.0))
         return float(r2.mean())
 
@@ -448,13 +462,13 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _assumption(self) -> str:
         if self.augmentation is None:
             return (
-                f"declared by you: {self.n_instruments_effective_} genuine instruments, independent of the hidden "
-                "confounder, act on the outcome only through X"
+                f"declared by you: genuine instruments (effective number {self.n_instruments_effective_}), independent "
+                "of the hidden confounder, act on the outcome only through X"
             )
         claim = "ignores" if self.augmentation.outcome_invariant else "is NOT claimed to ignore"
         return (
-            f"declared by you: the outcome {claim} these {self.n_instruments_effective_} directions "
-            f"({type(self.augmentation).__name__})"
+            f"declared by you: the outcome {claim} this {type(self.augmentation).__name__} (effective number of "
+            f"directions {self.n_instruments_effective_})"
         )
 
     def _notes(self) -> tuple[str, ...]:
@@ -469,17 +483,25 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return tuple(notes)
 
 
-def _check_instruments(joint: Moments) -> None:
-    constant = np.flatnonzero(np.diagonal(joint.cov("g")[0]) == 0)
+def _moves(stage: FirstStage) -> bool:
+    """Whether the augmentation moves any feature, beyond rounding of what it is added to."""
+    if stage.added:
+        return bool(stage.factor.any())
+    scale = np.sqrt(np.diagonal(stage.variance))
+    return bool((np.abs(stage.factor) > 1e-12 * scale).any())
+
+
+def _check_instruments(moments: Moments, stage: FirstStage) -> None:
+    constant = np.flatnonzero(np.diagonal(moments.cov("g")[0]) == 0)
     if constant.size:
-        names = joint.names["g"]
+        names = moments.names["g"]
         which = [int(i) if names is None else names[i] for i in constant]
         raise ValueError(
             f"instruments are constant in column {which}: a constant has no strength. Drop it (an intercept is "
             "always included)."
         )
     # As many instruments as rows explain everything, and IVL would silently be least squares.
-    effective, n = np.linalg.matrix_rank(joint.cov("g")[0], hermitian=True), joint.count.sum()
+    effective, n = len(stage.factor), moments.count.sum()
     if effective >= n - 1:
         raise ValueError(
             f"instruments have {effective} independent columns for {n:g} rows: they fit every row, so the result "

@@ -6,39 +6,30 @@ that set the same thing contradict each other and raise when the intervention is
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from causalinv._typing import Node
-from causalinv._validation import check_number
-from causalinv.sem._noise import Gaussian, Noise, as_noise
+import numpy as np
+
+from causalinv._typing import FloatArray, Node
+from causalinv._validation import check_finite, check_number
+from causalinv.sem._noise import Noise, as_noise
 
 if TYPE_CHECKING:
-    from causalinv.sem._linear import LinearSEM
+    from causalinv.sem._draft import Draft
 
-__all__ = ["Compose", "Do", "Draft", "Intervention", "ScaleNoise", "SetNoise", "SetWeights", "Shift"]
-
-
-class Draft:
-    """The equations of a model while an intervention is applied to them."""
-
-    def __init__(self, sem: LinearSEM, intervention: Intervention) -> None:
-        self.B, self.intercept, self.noise = sem.B.copy(), sem.intercept.copy(), list(sem.noise)
-        self.position, self._names = sem.node, sem.names
-        self._intervention = intervention
-        self._set: set[tuple[str, int, int | None]] = set()
-        for term in sorted(intervention.terms(), key=lambda term: term.phase):
-            term.edit(self)
-
-    def claim(self, what: str, node: int, parent: int | None = None) -> None:
-        """Note that something is set; a second claim on it is a contradiction."""
-        whole_equation = parent is not None and (what, node, None) in self._set
-        if whole_equation or (what, node, parent) in self._set:
-            raise ValueError(
-                f"Two parts of {self._intervention!r} set the {what} of node {self._names[node]!r}; keep one of them."
-            )
-        self._set.add((what, node, parent))
+__all__ = [
+    "Compose",
+    "Do",
+    "Intervention",
+    "ScaleNoise",
+    "ScaleWeights",
+    "SetNoise",
+    "SetWeights",
+    "Shift",
+    "ShiftTogether",
+]
 
 
 class Intervention:
@@ -106,9 +97,11 @@ class Do(Intervention):
     phase: ClassVar[int] = 0
 
     def edit(self, draft: Draft) -> None:
-        node = draft.position(self.node)
+        node = draft.sem.node(self.node)
         draft.claim("equation", node)
-        draft.B[node], draft.intercept[node], draft.noise[node] = 0.0, self.value, Gaussian(0.0)
+        draft.row(node)[:] = 0.0
+        draft.intercept[node] = self.value
+        draft.silence(node)
 
 
 @dataclass(frozen=True)
@@ -136,8 +129,9 @@ class Shift(Intervention):
     phase: ClassVar[int] = 3
 
     def edit(self, draft: Draft) -> None:
-        node = draft.position(self.node)
-        draft.noise[node] = draft.noise[node].plus(Gaussian(std=self.std, mean=self.mean))
+        node = draft.sem.node(self.node)
+        draft.add_intercept(node, self.mean)
+        draft.add_gaussian(node, self.std)
 
 
 @dataclass(frozen=True)
@@ -161,8 +155,8 @@ class ScaleNoise(Intervention):
     phase: ClassVar[int] = 2
 
     def edit(self, draft: Draft) -> None:
-        node = draft.position(self.node)
-        draft.noise[node] = draft.noise[node].scale(self.factor)
+        node = draft.sem.node(self.node)
+        draft.scale_noise(node, self.factor)
 
 
 @dataclass(frozen=True)
@@ -186,9 +180,9 @@ class SetNoise(Intervention):
     phase: ClassVar[int] = 1
 
     def edit(self, draft: Draft) -> None:
-        node = draft.position(self.node)
+        node = draft.sem.node(self.node)
         draft.claim("noise", node)
-        draft.noise[node] = as_noise(self.noise)
+        draft.set_noise(node, as_noise(self.noise))
 
 
 @dataclass(frozen=True)
@@ -215,11 +209,104 @@ class SetWeights(Intervention):
     phase: ClassVar[int] = 1
 
     def edit(self, draft: Draft) -> None:
-        node = draft.position(self.node)
+        node = draft.sem.node(self.node)
         for name, weight in self.weights.items():
-            parent = draft.position(name)
+            parent = draft.sem.node(name)
             draft.claim("equation", node, parent)
-            draft.B[node, parent] = weight
+            draft.row(node)[parent] = weight
 
     def __hash__(self) -> int:
         return hash((self.node, frozenset(self.weights.items())))
+
+
+@dataclass(frozen=True)
+class ScaleWeights(Intervention):
+    """Multiply all weights in a node's equation, a weaker or stronger mechanism.
+
+    Parameters
+    ----------
+    node : int or str
+        The node whose equation changes.
+    factor : float
+        Multiplier; 0 cuts all its parents.
+    """
+
+    node: Node
+    factor: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", check_number(self.factor, "factor of ScaleWeights"))
+
+    phase: ClassVar[int] = 2
+
+    def edit(self, draft: Draft) -> None:
+        draft.row(draft.sem.node(self.node))[:] *= self.factor
+
+
+@dataclass(frozen=True)
+class ShiftTogether(Intervention):
+    """Add a correlated Gaussian term to several equations at once: a new hidden common cause.
+
+    Parameters
+    ----------
+    nodes : sequence of int or str
+        The nodes, each once.
+    cov : array-like of shape (k, k)
+        Covariance of the added terms, in the order of `nodes`; positive semidefinite, any rank.
+    mean : array-like of shape (k,), optional
+        Mean of the added terms; zero if left out.
+    """
+
+    nodes: tuple[Node, ...]
+    cov: tuple[tuple[float, ...], ...]
+    mean: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.nodes, str) or not isinstance(self.nodes, Sequence):
+            raise TypeError(f"nodes of ShiftTogether must be a sequence of nodes, got {self.nodes!r}.")
+        nodes = tuple(self.nodes)
+        k = len(nodes)
+        if k == 0 or len(set(nodes)) < k:
+            raise ValueError(f"nodes of ShiftTogether must be different nodes, at least one; got {nodes}.")
+        cov = np.asarray(self.cov, dtype=np.float64)
+        mean = np.zeros(k) if self.mean is None else np.asarray(self.mean, dtype=np.float64)
+        if cov.shape != (k, k) or mean.shape != (k,):
+            raise ValueError(
+                f"cov and mean of ShiftTogether must have shapes ({k}, {k}) and ({k},) for {k} nodes, got "
+                f"{cov.shape} and {mean.shape}."
+            )
+        check_finite(mean, "mean of ShiftTogether")
+        covariance_root(cov, "cov of ShiftTogether")
+        object.__setattr__(self, "nodes", nodes)
+        object.__setattr__(self, "cov", tuple(map(tuple, cov.tolist())))
+        object.__setattr__(self, "mean", tuple(mean.tolist()))
+
+    phase: ClassVar[int] = 3
+
+    def _own_sites(self) -> tuple[Node, ...]:
+        return self.nodes
+
+    def edit(self, draft: Draft) -> None:
+        positions = [draft.sem.node(node) for node in self.nodes]
+        if len(set(positions)) < len(positions):
+            raise ValueError(f"nodes of {self!r} name the same node twice.")
+        for node, mean in zip(positions, self.mean or (), strict=True):
+            draft.add_intercept(node, mean)
+        root = covariance_root(np.array(self.cov), "cov of ShiftTogether")
+        loading = np.zeros((draft.sem.n_nodes, root.shape[1]))
+        loading[positions] = root
+        draft.together.append(loading)
+
+
+def covariance_root(cov: FloatArray, name: str) -> FloatArray:
+    """R (k, rank) with R R' = cov; raises unless `cov` is finite, symmetric and positive semidefinite."""
+    check_finite(cov, name)
+    size = np.abs(cov).max(initial=0.0)
+    if np.abs(cov - cov.T).max(initial=0.0) > 1e-10 * size:
+        raise ValueError(f"{name} must be symmetric.")
+    values, vectors = np.linalg.eigh((cov + cov.T) / 2)
+    if values.min(initial=0.0) < -1e-10 * size:
+        raise ValueError(f"{name} must be positive semidefinite; its smallest eigenvalue is {values.min():.3g}.")
+    keep = values > 1e-14 * size
+    root: FloatArray = vectors[:, keep] * np.sqrt(values[keep])
+    return root

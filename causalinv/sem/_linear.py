@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -17,25 +16,29 @@ from scipy.linalg import solve_triangular
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, Node, RandomState
 from causalinv._validation import check_finite
-from causalinv.exceptions import CyclicModelError, DegenerateInputWarning, TargetInterventionWarning
-from causalinv.sem._interventions import Draft, Intervention
-from causalinv.sem._noise import Noise, as_noises, draw
+from causalinv.exceptions import DegenerateInputWarning, TargetInterventionWarning
+from causalinv.sem._draft import Draft
+from causalinv.sem._graph import NamedGraph, varsortability
+from causalinv.sem._interventions import Intervention, covariance_root
+from causalinv.sem._noise import Gaussian, Noise, as_noises, draw, draw_by_node
 
 if TYPE_CHECKING:
     from causalinv.sem._environments import EnvironmentSet
 
-__all__ = ["LinearSEM"]
+__all__ = ["LinearSEM", "warn_about_target"]
 
 _ILL_CONDITIONED, _SINGULAR = 1e12, 1e15
+_SPARSE_FROM = 300  # nodes: below, one dense product beats a loop over the edges
 
 
-class LinearSEM:
+class LinearSEM(NamedGraph):
     r"""Linear structural equation model :math:`Z = \text{intercept} + B Z + \eta`, independent :math:`\eta_i`.
 
     Solved, :math:`Z = M(\text{intercept} + \eta)` with :math:`M = (I - B)^{-1}`, so that
     :math:`E Z = M(\text{intercept} + \mu)` and :math:`\operatorname{Cov} Z = M \Omega M'` whatever the law of
-    the noise. Cyclic (simultaneous) models are legal when :math:`I - B` is invertible. Objects are immutable;
-    an intervened model is a model.
+    the noise. Cyclic (simultaneous) models are legal when :math:`I - B` is invertible. Hidden common causes make
+    :math:`\Omega` a full matrix: they arise from `marginalize`, or are given as `with_noise_cov`. Objects are
+    immutable; an intervened model is a model.
 
     Parameters
     ----------
@@ -49,7 +52,10 @@ class LinearSEM:
     names : sequence of str, optional
         Names of the nodes; ``z0, z1, …`` if left out. Every method takes positions or names.
     target : int or str, optional
-        The node that is the outcome of a regression; the other nodes, in order, are its features.
+        The node that is the outcome of a regression.
+    features : sequence of int or str, optional
+        The nodes that are its features, in this order; all others in their own order if left out. A node that is
+        neither is hidden: simulated, but not part of X.
 
     Raises
     ------
@@ -88,6 +94,7 @@ class LinearSEM:
         intercept: ArrayLike = 0.0,
         names: Sequence[str] | None = None,
         target: Node | None = None,
+        features: Sequence[Node] | None = None,
     ) -> None:
         weights = np.array(B, dtype=np.float64)
         if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not weights.size:
@@ -117,6 +124,11 @@ class LinearSEM:
         self.intercept: FloatArray = constants
         self.names: tuple[str, ...] = tuple(labels)
         self.target: int | None = None if target is None else self.node(target)
+        self.features: tuple[int, ...] = self._check_features(features)
+        # Parts of the noise beside each node's own law: independent Gaussian shifts, and common causes
+        # (loading (p, k) and the standardised laws of the k causes).
+        self.shift_std: FloatArray = np.zeros(p)
+        self.common: tuple[FloatArray, tuple[Noise, ...]] = (np.zeros((p, 0)), ())
         if not self.is_acyclic:
             self._check_solvable()
 
@@ -124,6 +136,51 @@ class LinearSEM:
     def from_adjacency(cls, W: ArrayLike, **kwargs: Any) -> LinearSEM:
         """Build from ``W[i, j]`` = weight of the edge i → j, the transpose of `B` (networkx, sempler)."""
         return cls(np.asarray(W, dtype=np.float64).T, **kwargs)
+
+    @classmethod
+    def with_noise_cov(cls, B: ArrayLike, noise_cov: ArrayLike, **kwargs: Any) -> LinearSEM:
+        """Build with correlated Gaussian noise: bidirected edges, latent confounding.
+
+        Parameters
+        ----------
+        B : array-like of shape (p, p)
+            As in the class.
+        noise_cov : array-like of shape (p, p)
+            Covariance of the noise; positive semidefinite.
+        **kwargs
+            `intercept`, `names`, `target`, `features` of the class.
+
+        Returns
+        -------
+        LinearSEM
+        """
+        sem = cls(B, noise=0.0, **kwargs)
+        cov = np.asarray(noise_cov, dtype=np.float64)
+        if cov.shape != sem.B.shape:
+            raise ValueError(f"noise_cov must have shape {sem.B.shape}, got {cov.shape}.")
+        root = covariance_root(cov, "noise_cov")
+        return sem._replace(common=(root, (Gaussian(),) * root.shape[1]))
+
+    def _check_features(self, features: Sequence[Node] | None) -> tuple[int, ...]:
+        if features is None:
+            return tuple(i for i in range(self.n_nodes) if i != self.target)
+        positions = tuple(self.node(node) for node in features)
+        if len(set(positions)) < len(positions) or self.target in positions:
+            raise ValueError(
+                f"features must be different nodes without the target, got {[self.names[i] for i in positions]}."
+            )
+        return positions
+
+    def _replace(self, **changes: Any) -> Self:
+        """Copy with some of the parts changed; everything is validated again."""
+        kept = ("B", "noise", "intercept", "names", "target", "features")
+        new = type(self)(**{name: changes.get(name, getattr(self, name)) for name in kept})
+        new.shift_std = np.array(changes.get("shift_std", self.shift_std), dtype=np.float64)
+        loading, laws = changes.get("common", self.common)
+        used = np.flatnonzero(np.any(loading, axis=0))
+        new.common = loading[:, used], tuple(laws[k] for k in used)
+        new.shift_std.flags.writeable = new.common[0].flags.writeable = False
+        return new
 
     def _check_solvable(self) -> None:
         system = np.eye(self.n_nodes) - self.B
@@ -140,81 +197,6 @@ class LinearSEM:
                 DegenerateInputWarning,
                 stacklevel=3,
             )
-
-    # -- nodes and graph ----------------------------------------------------------------------------------------
-
-    @property
-    def n_nodes(self) -> int:
-        """Number of nodes p."""
-        return self.B.shape[0]
-
-    @property
-    def adjacency(self) -> FloatArray:
-        """Weights as ``W[i, j]``: i → j, the transpose of `B`."""
-        return self.B.T
-
-    @property
-    def features(self) -> tuple[int, ...]:
-        """Positions of all nodes but the target."""
-        return tuple(i for i in range(self.n_nodes) if i != self.target)
-
-    def node(self, node: Node) -> int:
-        """Position of a node given by position or name; unknown, negative or boolean ones raise."""
-        if isinstance(node, str):
-            if node in self.names:
-                return self.names.index(node)
-            raise ValueError(f"There is no node {node!r}; the nodes are {', '.join(self.names)}.")
-        if isinstance(node, numbers.Integral) and not isinstance(node, bool):
-            if 0 <= node < self.n_nodes:
-                return int(node)
-            raise ValueError(f"There is no node {node}; positions run from 0 to {self.n_nodes - 1}.")
-        raise TypeError(f"A node is a position (int) or a name (str), got {node!r}.")
-
-    def parents(self, node: Node) -> tuple[int, ...]:
-        """Nodes with a direct effect on `node`."""
-        return tuple(np.flatnonzero(self.B[self.node(node)]).tolist())
-
-    def children(self, node: Node) -> tuple[int, ...]:
-        """Nodes on which `node` has a direct effect."""
-        return tuple(np.flatnonzero(self.B[:, self.node(node)]).tolist())
-
-    def ancestors(self, node: Node) -> tuple[int, ...]:
-        """Nodes with a directed path to `node` (without itself, unless it lies on a cycle)."""
-        return self._reach(node, self.parents)
-
-    def descendants(self, node: Node) -> tuple[int, ...]:
-        """Nodes to which a directed path leads from `node` (without itself, unless it lies on a cycle)."""
-        return self._reach(node, self.children)
-
-    def _reach(self, node: Node, step: Any) -> tuple[int, ...]:
-        found: set[int] = set()
-        todo = list(step(node))
-        while todo:
-            current = todo.pop()
-            if current not in found:
-                found.add(current)
-                todo.extend(step(current))
-        return tuple(sorted(found))
-
-    @cached_property
-    def _order(self) -> tuple[int, ...] | CycleError:
-        graph = {i: self.parents(i) for i in range(self.n_nodes)}
-        try:
-            return tuple(TopologicalSorter(graph).static_order())
-        except CycleError as error:
-            return error
-
-    @property
-    def is_acyclic(self) -> bool:
-        """Whether the graph has no directed cycle."""
-        return not isinstance(self._order, CycleError)
-
-    def topological_order(self) -> tuple[int, ...]:
-        """Nodes such that causes precede effects; raises `CyclicModelError` naming a cycle if there is one."""
-        if isinstance(self._order, CycleError):
-            cycle = " -> ".join(self.names[i] for i in self._order.args[1])
-            raise CyclicModelError(f"The model is cyclic ({cycle}), so it has no topological order.")
-        return self._order
 
     # -- moments ------------------------------------------------------------------------------------------------
 
@@ -235,17 +217,34 @@ class LinearSEM:
         return solved
 
     @cached_property
-    def _std(self) -> FloatArray:
+    def own_std(self) -> FloatArray:
+        """Standard deviations of the nodes' own laws, shape (p,)."""
         return np.array([noise.std for noise in self.noise])
+
+    @cached_property
+    def constants(self) -> FloatArray:
+        """Means of the right-hand sides' exogenous part, intercept plus mean of the noise, shape (p,)."""
+        return self.intercept + np.array([noise.mean for noise in self.noise])
+
+    def noise_cov(self) -> FloatArray:
+        """Covariance of the noise, shape (p, p); diagonal unless there are hidden common causes."""
+        return np.diag(self.own_std**2 + self.shift_std**2) + self.common[0] @ self.common[0].T
 
     def mean(self) -> FloatArray:
         """Exact mean, shape (p,)."""
-        return self.M @ (self.intercept + np.array([noise.mean for noise in self.noise]))
+        return self.M @ self.constants
 
     def cov(self) -> FloatArray:
         """Exact covariance, shape (p, p)."""
-        half = self.M * self._std
+        half = np.hstack([self.M * np.hypot(self.own_std, self.shift_std), self.M @ self.common[0]])
         return half @ half.T
+
+    def varsortability(self) -> float:
+        """Share of directed paths along which the variance rises; 1 betrays the causal order, 0.5 is neutral.
+
+        Source: Reisach, Seiler and Weichwald (2021).
+        """
+        return varsortability(self.B, np.diag(self.cov()))
 
     def second_moment(self) -> FloatArray:
         """Exact uncentred second moment E[Z Z'], shape (p, p)."""
@@ -264,7 +263,8 @@ class LinearSEM:
         Parameters
         ----------
         intervention : Intervention
-            One of `Do`, `Shift`, `ScaleNoise`, `SetNoise`, `SetWeights`, or a sum of them.
+            One of `Do`, `Shift`, `ShiftTogether`, `ScaleNoise`, `SetNoise`, `SetWeights`, `ScaleWeights`, or a
+            sum of them.
 
         Returns
         -------
@@ -282,23 +282,19 @@ class LinearSEM:
         TargetInterventionWarning
             If the target's own equation changes: no set of features need stay invariant then.
         """
+        return self._intervened(intervention, stacklevel=4)
+
+    def _intervened(self, intervention: Intervention, *, stacklevel: int) -> LinearSEM:
+        draft = self.draft(intervention)
+        if self.target in {self.node(site) for site in intervention.sites}:
+            warn_about_target(self, 1, 1, stacklevel=stacklevel)
+        return draft.build()
+
+    def draft(self, intervention: Intervention) -> Draft:
+        """What an intervention changes in this model, validated."""
         if not isinstance(intervention, Intervention):
             raise TypeError(f"intervention must be an Intervention such as Do(0, 1.0), got {intervention!r}.")
-        sites = {self.node(site) for site in intervention.sites}
-        if self.target in sites:
-            warnings.warn(
-                f"{intervention!r} changes the equation of the target {self.names[self.target]!r}: "
-                "no set of features need predict it invariantly across such environments.",
-                TargetInterventionWarning,
-                stacklevel=2,
-            )
-        draft = Draft(self, intervention)
-        model = LinearSEM(draft.B, noise=draft.noise, intercept=draft.intercept, names=self.names, target=self.target)
-        if self.is_acyclic and not model.is_acyclic:
-            raise CyclicModelError(
-                f"{intervention!r} closes a cycle in an acyclic model; build a cyclic model to allow it."
-            )
-        return model
+        return Draft(self, intervention)
 
     def standardize(self) -> LinearSEM:
         """Rescale every node to variance one, keeping the graph; means shrink with their node.
@@ -310,13 +306,68 @@ class LinearSEM:
             node = self.names[int(np.argmin(scale))]
             raise ValueError(f"Node {node!r} has variance 0, so the model cannot be standardised.")
         noise = [replace(each.scale(1.0 / s), mean=each.mean / s) for each, s in zip(self.noise, scale, strict=True)]
-        return LinearSEM(
-            self.B * scale / scale[:, None],
+        loading, laws = self.common
+        return self._replace(
+            B=self.B * scale / scale[:, None],
             noise=noise,
             intercept=self.intercept / scale,
-            names=self.names,
-            target=self.target,
+            shift_std=self.shift_std / scale,
+            common=(loading / scale[:, None], laws),
         )
+
+    def marginalize(self, nodes: Sequence[Node]) -> LinearSEM:
+        """Drop nodes, keeping the exact law of the others, also under `Do` and `Shift` on them.
+
+        The dropped nodes' effects become direct edges, their noise common causes: the latent projection, with a full
+        noise covariance. What sets or scales the noise or the weights of a child of dropped nodes then acts on all it
+        has, the part from the dropped nodes included. Where a cycle runs through dropped nodes, the equation of a node
+        on it is divided by one minus the loop's gain, so there a shift is in other units.
+
+        Parameters
+        ----------
+        nodes : sequence of int or str
+            The nodes to drop; not the target, and not all.
+
+        Returns
+        -------
+        LinearSEM
+            On the remaining nodes, in their order.
+
+        Raises
+        ------
+        ValueError
+            If the target or every node would be dropped, or a loop through dropped nodes has gain one.
+        """
+        from causalinv.sem._latent import marginalize
+
+        return marginalize(self, nodes)
+
+    def observe(
+        self,
+        A: ArrayLike,
+        *,
+        noise: ArrayLike | Noise | Sequence[Noise | float] = 0.0,
+        names: Sequence[str] | None = None,
+    ) -> LinearSEM:
+        """See the features only through linear measurements X = A Z + noise.
+
+        Parameters
+        ----------
+        A : array-like of shape (D, d)
+            Mixing of the d features, in their order; any rank, D smaller or larger than d.
+        noise : float, array-like of shape (D,), Noise, or sequence of Noise, default 0.0
+            Measurement noise, as in the class.
+        names : sequence of str, optional
+            Names of the measurements; ``obs0, obs1, …`` if left out.
+
+        Returns
+        -------
+        LinearSEM
+            With D more nodes, which are its features; the former features are hidden and can still be intervened on.
+        """
+        from causalinv.sem._latent import observe
+
+        return observe(self, A, noise, names)
 
     # -- samples ------------------------------------------------------------------------------------------------
 
@@ -348,10 +399,50 @@ class LinearSEM:
         if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 0:
             raise ValueError(f"n must be a whole number >= 0, got {n!r}.")
         if intervention is not None:
-            return self.intervene(intervention).sample(n, random_state=random_state, as_frame=as_frame)
-        rows = draw(self.noise, int(n), generator(random_state)) @ (self.M * self._std).T
-        rows += self.mean()
+            model = self._intervened(intervention, stacklevel=4)
+            return model.sample(n, random_state=random_state, as_frame=as_frame)
+        rng = generator(random_state)
+        shapes = (draw_by_node if self._is_sparse else draw)(self.noise, int(n), rng)
+        shifted = np.flatnonzero(self.shift_std)
+        loading, laws = self.common
+        extra = None
+        if shifted.size or laws:
+            extra = np.zeros((int(n), self.n_nodes))
+            extra[:, shifted] = rng.standard_normal((int(n), shifted.size)) * self.shift_std[shifted]
+            extra += draw(laws, int(n), rng) @ loading.T if laws else 0.0
+        rows = (self._solve_by_edges if self._is_sparse else self._solve_by_product)(shapes, extra)
         return pd.DataFrame(rows, columns=list(self.names)) if as_frame else rows
+
+    def _solve_by_product(self, shapes: FloatArray, extra: FloatArray | None) -> FloatArray:
+        """Rows (n, p) from standardised draws of the own laws and what comes on top of them."""
+        rows = shapes @ (self.M * self.own_std).T
+        rows += self.mean()
+        if extra is not None:
+            rows += extra @ self.M.T
+        return rows
+
+    def _solve_by_edges(self, nodes: FloatArray, extra: FloatArray | None) -> FloatArray:
+        """The same from draws by node (p, n), in place and in causal order, for the price of the edges."""
+        more = None if extra is None else extra.T
+        for node, parents, weights in self._equations:
+            row = nodes[node]
+            row *= self.own_std[node]
+            row += self.constants[node]
+            if more is not None:
+                row += more[node]
+            if parents.size:
+                row += weights @ nodes[parents]
+        return nodes.T
+
+    @cached_property
+    def _is_sparse(self) -> bool:
+        few = np.count_nonzero(self.B) < self.n_nodes**2 / 20
+        return self.is_acyclic and self.n_nodes >= _SPARSE_FROM and bool(few)
+
+    @cached_property
+    def _equations(self) -> list[tuple[int, np.ndarray, FloatArray]]:
+        """Node, its parents and their weights, in causal order."""
+        return [(v, self._parents[v], self.B[v, self._parents[v]]) for v in self.topological_order()]
 
     def environments(
         self, interventions: Sequence[Intervention | None], *, labels: Sequence[Any] | None = None
@@ -361,7 +452,58 @@ class LinearSEM:
 
         return EnvironmentSet(self, interventions, labels=labels)
 
+    # -- round trips ------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that defines the model, ready for JSON; the round trip is exact to the bit."""
+        from causalinv.sem._io import to_dict
+
+        return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LinearSEM:
+        """Inverse of `to_dict`."""
+        from causalinv.sem._io import from_dict
+
+        return from_dict(values)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Edges as a frame with columns ``parent``, ``child``, ``weight``."""
+        from causalinv.sem._io import to_frame
+
+        return to_frame(self)
+
+    @classmethod
+    def from_frame(cls, edges: pd.DataFrame, **kwargs: Any) -> LinearSEM:
+        """Build from a frame with columns ``parent``, ``child``, ``weight``; `names` fixes the order of the nodes."""
+        from causalinv.sem._io import from_frame
+
+        return from_frame(edges, **kwargs)
+
+    def to_networkx(self) -> Any:
+        """A networkx DiGraph with edge attribute ``weight`` (extra: graph)."""
+        from causalinv.sem._io import to_networkx
+
+        return to_networkx(self)
+
+    @classmethod
+    def from_networkx(cls, graph: Any, *, weight: str = "weight", **kwargs: Any) -> LinearSEM:
+        """Build from a networkx DiGraph whose edges carry a number named `weight`."""
+        from causalinv.sem._io import from_networkx
+
+        return from_networkx(graph, weight=weight, **kwargs)
+
     def __repr__(self) -> str:
         kind = "acyclic" if self.is_acyclic else "cyclic"
         target = "" if self.target is None else f", target={self.names[self.target]!r}"
         return f"LinearSEM({self.n_nodes} nodes, {np.count_nonzero(self.B)} edges, {kind}{target})"
+
+
+def warn_about_target(sem: LinearSEM, n: int, of: int, *, stacklevel: int) -> None:
+    """Warn that `n` `of` so many interventions change the target's own equation."""
+    warnings.warn(
+        f"{n} of {of} interventions change the equation of the target {sem.names[sem.target or 0]!r}: no set of "
+        "features need predict it invariantly across such environments.",
+        TargetInterventionWarning,
+        stacklevel=stacklevel,
+    )

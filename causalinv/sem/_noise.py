@@ -6,21 +6,34 @@ Moments of the model follow from mean and standard deviation alone, so they are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState
-from causalinv._validation import check_number
+from causalinv._validation import check_finite, check_number
 
-__all__ = ["Gaussian", "Laplace", "Noise", "Uniform", "as_noises", "draw"]
+__all__ = [
+    "Empirical",
+    "Exponential",
+    "Gaussian",
+    "Laplace",
+    "Noise",
+    "StudentT",
+    "Uniform",
+    "as_noises",
+    "draw",
+    "draw_by_node",
+]
 
 
 @dataclass(frozen=True)
 class Noise:
     """A law with finite variance, ``mean + std * shape`` where the shape has mean 0 and variance 1.
+
+    A family of your own is a subclass that defines `standard` and `kurtosis`; nothing else depends on the family.
 
     Parameters
     ----------
@@ -28,11 +41,6 @@ class Noise:
         Standard deviation, >= 0; 0 is a point mass at the mean.
     mean : float, default 0.0
         Mean.
-
-    Attributes
-    ----------
-    kurtosis : float
-        Fourth standardised moment of the shape (3 for a Gaussian).
 
     Raises
     ------
@@ -42,8 +50,6 @@ class Noise:
 
     std: float = 1.0
     mean: float = 0.0
-
-    kurtosis: ClassVar[float]
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -57,38 +63,42 @@ class Noise:
         """Variance."""
         return self.std**2
 
+    @property
+    def kurtosis(self) -> float:
+        """Fourth standardised moment of the shape; 3 for a Gaussian, infinite where it does not exist."""
+        raise NotImplementedError(f"{type(self).__name__} must define kurtosis.")
+
+    def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """Draw from the shape, mean 0 and variance 1."""
+        raise NotImplementedError(f"{type(self).__name__} must define standard(size, rng).")
+
     def scale(self, factor: float) -> Self:
         """The same law with its standard deviation multiplied by `factor`; the mean stays."""
         return replace(self, std=self.std * factor)
 
-    def plus(self, other: Noise) -> Noise:
-        """The law of the sum of this and an independent `other`."""
-        if self.std == 0:
-            return replace(other, mean=self.mean + other.mean)
-        if other.std == 0 or (isinstance(self, Gaussian) and isinstance(other, Gaussian)):
-            return replace(self, mean=self.mean + other.mean, std=float(np.hypot(self.std, other.std)))
-        return _Sum(float(np.hypot(self.std, other.std)), self.mean + other.mean, terms=(self, other))
-
     def sample(self, size: int | tuple[int, ...], *, random_state: RandomState = None) -> FloatArray:
         """Draw independent values, shape `size`."""
         shape = size if isinstance(size, tuple) else (size,)
-        return self.mean + self.std * self._standard(shape, generator(random_state))
+        return self.mean + self.std * self.standard(shape, generator(random_state))
 
-    def _shape(self) -> Noise:
+    def shape(self) -> Noise:
         """The standardised law: equal for nodes that can be drawn in one call."""
         return replace(self, std=1.0, mean=0.0)
 
-    def _standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        raise NotImplementedError(f"{type(self).__name__} must define _standard(size, rng).")
+    def to_dict(self) -> dict[str, Any]:
+        """Family and parameters, ready for JSON."""
+        return {"family": type(self).__name__} | {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 @dataclass(frozen=True)
 class Gaussian(Noise):
     """Normal noise."""
 
-    kurtosis: ClassVar[float] = 3.0
+    @property
+    def kurtosis(self) -> float:
+        return 3.0
 
-    def _standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+    def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         return rng.standard_normal(size)
 
 
@@ -96,9 +106,11 @@ class Gaussian(Noise):
 class Uniform(Noise):
     """Uniform noise on mean ± √3·std."""
 
-    kurtosis: ClassVar[float] = 1.8
+    @property
+    def kurtosis(self) -> float:
+        return 1.8
 
-    def _standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+    def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         return rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), size)
 
 
@@ -106,32 +118,104 @@ class Uniform(Noise):
 class Laplace(Noise):
     """Double-exponential noise with scale std/√2: heavier tails than the Gaussian."""
 
-    kurtosis: ClassVar[float] = 6.0
+    @property
+    def kurtosis(self) -> float:
+        return 6.0
 
-    def _standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+    def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         return rng.laplace(0.0, np.sqrt(0.5), size)
 
 
 @dataclass(frozen=True)
-class _Sum(Noise):
-    """Sum of two independent terms of different families (what a random shift makes of a node's noise)."""
-
-    terms: tuple[Noise, Noise] = ()  # type: ignore[assignment]
+class Exponential(Noise):
+    """Exponential noise, shifted to the given mean: skewed to the right, bounded below at mean - std."""
 
     @property
-    def kurtosis(self) -> float:  # type: ignore[override]
-        share = [term.var / (self.terms[0].var + self.terms[1].var) for term in self.terms]
-        own = sum(w**2 * term.kurtosis for w, term in zip(share, self.terms, strict=True))
-        return float(own + 6.0 * share[0] * share[1])
+    def kurtosis(self) -> float:
+        return 9.0
 
-    def _shape(self) -> Noise:
-        size = np.hypot(self.terms[0].std, self.terms[1].std)
-        terms = tuple(replace(term, std=float(term.std / size), mean=0.0) for term in self.terms)
-        return _Sum(1.0, 0.0, terms=terms)  # type: ignore[arg-type]
+    def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        return rng.standard_exponential(size) - 1.0
 
-    def _standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        first, second = self._shape().terms  # type: ignore[attr-defined]
-        return first.std * first._standard(size, rng) + second.std * second._standard(size, rng)
+
+@dataclass(frozen=True)
+class StudentT(Noise):
+    """Student's t, scaled to the given standard deviation.
+
+    Parameters
+    ----------
+    std, mean : float
+        As in `Noise`.
+    df : float, default 5.0
+        Degrees of freedom, > 2 (with fewer the variance does not exist); the kurtosis is finite from 4 up.
+    """
+
+    df: float = 5.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "df", check_number(self.df, "df of StudentT", low=2.0, open_low=True))
+
+    @property
+    def kurtosis(self) -> float:
+        return 3.0 + 6.0 / (self.df - 4.0) if self.df > 4.0 else np.inf
+
+    def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        return rng.standard_t(self.df, size) * np.sqrt((self.df - 2.0) / self.df)
+
+
+@dataclass(frozen=True, init=False)
+class Empirical(Noise):
+    """Draws, with replacement, from values that were observed.
+
+    Parameters
+    ----------
+    values : array-like of shape (k,)
+        The values, at least two of them different.
+    std, mean : float, optional
+        Rescale the values to these; left out, they keep their own (with divisor k).
+
+    Examples
+    --------
+    >>> law = Empirical([1.0, 2.0, 6.0])
+    >>> law.mean
+    3.0
+    """
+
+    values: tuple[float, ...] = ()
+
+    def __init__(self, values: ArrayLike, std: float | None = None, mean: float | None = None) -> None:
+        array = np.asarray(values, dtype=np.float64)
+        if array.ndim != 1 or array.size < 2 or np.ptp(array) == 0:
+            raise ValueError(f"values of Empirical must be at least two different numbers, got shape {array.shape}.")
+        check_finite(array, "values of Empirical")
+        object.__setattr__(self, "values", tuple(array.tolist()))
+        object.__setattr__(self, "std", float(array.std()) if std is None else std)
+        object.__setattr__(self, "mean", float(array.mean()) if mean is None else mean)
+        self.__post_init__()
+
+    def _standardised(self) -> FloatArray:
+        array = np.array(self.values)
+        return (array - array.mean()) / array.std()
+
+    @property
+    def kurtosis(self) -> float:
+        return float(np.mean(self._standardised() ** 4))
+
+    def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        return self._standardised()[rng.integers(len(self.values), size=size)]
+
+
+_FAMILIES = {cls.__name__: cls for cls in (Gaussian, Uniform, Laplace, Exponential, StudentT, Empirical)}
+
+
+def noise_from_dict(values: dict[str, Any]) -> Noise:
+    """Inverse of `Noise.to_dict`, for the families of this package."""
+    parameters = dict(values)
+    family = parameters.pop("family", None)
+    if family not in _FAMILIES:
+        raise ValueError(f"There is no noise family {family!r}; there are {', '.join(_FAMILIES)}.")
+    return _FAMILIES[family](**parameters)
 
 
 def as_noises(noise: ArrayLike | Noise | Sequence[Noise | float], n_nodes: int) -> tuple[Noise, ...]:
@@ -153,12 +237,28 @@ def as_noise(value: object) -> Noise:
 
 def draw(noises: Sequence[Noise], n: int, rng: np.random.Generator) -> FloatArray:
     """Standardised draws (n, p), one column per law; one call of the generator per family."""
-    shapes = [noise._shape() for noise in noises]
-    families = dict.fromkeys(shapes)
-    if len(families) == 1:
-        return shapes[0]._standard((n, len(shapes)), rng)
-    out = np.empty((n, len(shapes)))
-    for family in families:
-        columns = [j for j, shape in enumerate(shapes) if shape == family]
-        out[:, columns] = family._standard((n, len(columns)), rng)
+    groups = _by_family(noises)
+    if len(groups) == 1:
+        return next(iter(groups)).standard((n, len(noises)), rng)
+    out = np.empty((n, len(noises)))
+    for family, columns in groups.items():
+        out[:, columns] = family.standard((n, len(columns)), rng)
     return out
+
+
+def draw_by_node(noises: Sequence[Noise], n: int, rng: np.random.Generator) -> FloatArray:
+    """The same, a row per law: contiguous in memory where a model is solved node by node."""
+    groups = _by_family(noises)
+    if len(groups) == 1:
+        return next(iter(groups)).standard((len(noises), n), rng)
+    out = np.empty((len(noises), n))
+    for family, rows in groups.items():
+        out[rows] = family.standard((len(rows), n), rng)
+    return out
+
+
+def _by_family(noises: Sequence[Noise]) -> dict[Noise, list[int]]:
+    groups: dict[Noise, list[int]] = {}
+    for position, noise in enumerate(noises):
+        groups.setdefault(noise.shape(), []).append(position)
+    return groups

@@ -144,6 +144,17 @@ def test_lengths_that_differ_raise(case):
             case.fit(data | {name: data[name][:-1]})
 
 
+@cases()
+def test_lists_and_one_dimensional_metadata_are_accepted(case):
+    data = rows()
+    single = data | {name: data[name][:, 0] for name in case.metadata}
+    lists = {name: value.tolist() for name, value in single.items()}
+    series = single | {name: pl.Series(data[name][:, 0]) for name in case.metadata}
+    reference = outputs(case, case.fit(single), data["X"])
+    for other in (lists, series):
+        assert_same(reference, outputs(case, case.fit(other), data["X"]), rtol=0, atol=0)
+
+
 @cases(lambda case: not case.random)  # copies are drawn row by row, so another order is another draw
 def test_row_order_does_not_matter(case):
     data = rows()

@@ -21,21 +21,19 @@ def data(n=800, seed=0):
 
 
 @pytest.mark.parametrize("aug", [Translation([[1.0, 2.0, 0.0], [0, 0, 1.0]], scale=0.7), GaussianNoise(0.4)])
-def test_closed_form_moments_are_the_limit_of_drawn_ones(aug):
-    """Each entry of the joint covariance of (Gx, y, G), 1000 copies, within 6 of its standard errors."""
+def test_closed_form_is_the_limit_of_drawn_copies(aug):
+    """Variance of Gx, its part explained by G, and its covariance with y: 1000 copies, within 6 standard errors."""
     X, y = data(400)
-    exact = aug.add_to(Moments.from_rows(x=X, y=y))
+    stage = aug.first_stage(Moments.from_rows(x=X, y=y))
     rng = np.random.default_rng(1)
     Xc, yc = X - X.mean(0), y - y.mean()
     draws = []
     for _ in range(1000):
         GX, G = aug.draw(Xc, rng)
-        Z = np.c_[GX, yc, G]
-        draws.append(Z.T @ Z / len(Z))
+        draws.append(np.hstack([GX.T @ GX, GX.T @ yc[:, None], GX.T @ G]) / len(GX))
     mean, se = np.mean(draws, axis=0), np.std(draws, axis=0) / np.sqrt(1000)
-    q = mean.shape[0] - 4
-    expected = np.block([[exact.cov(a, b)[0] for b in ("x", "y", "g")] for a in ("x", "y", "g")])
-    assert expected.shape == (4 + q, 4 + q)
+    explained = stage.factor.T @ stage.factor
+    expected = np.hstack([stage.variance + explained, stage.cross, stage.factor.T])
     assert (np.abs(mean - expected) <= 6 * se + 1e-12).all()
 
 
@@ -128,7 +126,7 @@ def test_names_place_directions_and_guard_units():
     np.testing.assert_allclose(
         IVLikeRegression(augmentation=named).fit(frame, y).coef_, IVLikeRegression(augmentation=plain).fit(X, y).coef_
     )
-    with pytest.raises(ValueError, match="X has no feature names.*set_output"):
+    with pytest.raises(ValueError, match="X has no feature names.*units have changed too.*in_units_of"):
         IVLikeRegression(augmentation=named).fit(X, y)
     with pytest.raises(ValueError, match="no feature names"):  # the classic silent error after a scaler
         make_pipeline(StandardScaler(), IVLikeRegression(augmentation=named)).fit(frame, y)
@@ -152,6 +150,28 @@ def test_in_units_of_a_fitted_scaler_gives_the_same_predictions(scaler, named):
         fitted.set_output(transform="pandas")
     scaled = IVLikeRegression(0.1, augmentation=moved).fit(fitted.transform(X), y)
     np.testing.assert_allclose(scaled.predict(fitted.transform(X)), raw.predict(X), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(("mean", "step"), [(1.7e9, 1.0), (1e6, 1e-3), (0.0, 1e-9)])
+def test_in_units_of_keeps_its_digits_far_from_the_origin(mean, step):
+    X = mean + step * np.random.default_rng(0).normal(size=(500, 2))
+    scaler = StandardScaler().fit(X)
+    moved = Translation([[step, 0.0]], scale=3.0, outcome_invariant=False).in_units_of(scaler)
+    np.testing.assert_allclose(moved.directions, [[step / scaler.scale_[0], 0.0]], rtol=1e-8, atol=1e-12)
+    assert (moved.scale, moved.outcome_invariant) == (3.0, False)
+
+
+def test_names_alone_do_not_notice_a_change_of_units():
+    """The documented hazard: raw-unit directions are accepted after a scaler that keeps names, and are wrong there."""
+    X, y = data()
+    frame = pd.DataFrame(X * [1.0, 100.0, 0.01], columns=["a", "b", "c"])
+    raw = Translation(pd.DataFrame({"a": [1.0], "b": [100.0]}))
+    scaler = StandardScaler().set_output(transform="pandas").fit(frame)
+    right = IVLikeRegression(augmentation=raw).fit(frame, y).predict(frame)
+    converted = IVLikeRegression(augmentation=raw.in_units_of(scaler)).fit(scaler.transform(frame), y)
+    np.testing.assert_allclose(converted.predict(scaler.transform(frame)), right, atol=1e-9)
+    wrong = IVLikeRegression(augmentation=raw).fit(scaler.transform(frame), y).predict(scaler.transform(frame))
+    assert np.abs(wrong - right).max() > 0.1
 
 
 def test_in_units_of_refuses_a_curved_transformer():
@@ -187,6 +207,57 @@ def test_from_pairs_recovers_the_moved_subspace_and_its_size():
         pd.DataFrame(world.X).rename(columns="x{}".format), pd.DataFrame(world.X + steps).rename(columns="x{}".format)
     )
     assert list(framed.directions) == [f"x{i}" for i in range(6)]
+
+
+def test_paired_moments_against_a_direct_computation_with_weights():
+    """Copies that shift the mean and rotate: variance, explained part and coefficients from stacked weighted copies."""
+    X, y = data(300)
+    w = np.random.default_rng(4).random(300) * (np.arange(300) % 3 > 0)
+    drawn = []
+
+    def turn(rows, rng):
+        angle = rng.uniform(-1.0, 1.0, size=(len(rows), 1))
+        out = rows + 2.0 * angle
+        out[:, 0] = np.cos(angle[:, 0]) * rows[:, 0] + 1.0
+        G = np.c_[angle, angle**2, 1e-9 * angle**3]  # one parameter in other units
+        drawn.append((out.copy(), G))
+        return out, G
+
+    model = IVLikeRegression(0.3, augmentation=FunctionAugmentation(turn), n_copies=4, random_state=1)
+    model.fit(X, y, sample_weight=w)
+    GX, G = (np.vstack(part) for part in zip(*drawn, strict=True))
+    weight, original, outcome = np.tile(w, 4), np.tile(X, (4, 1)), np.tile(y, 4)
+
+    def centre(values):
+        return values - np.average(values, axis=0, weights=weight)
+
+    root = np.sqrt(weight / weight.sum())[:, None]
+    fitted = (
+        centre(G) / G.std(0) @ np.linalg.lstsq(root * centre(G) / G.std(0), root * centre(GX - original), rcond=None)[0]
+    )
+    A = (root * centre(GX)).T @ (root * centre(GX))
+    B = (root * fitted).T @ (root * fitted)
+    b = (root * centre(GX)).T @ (root[:, 0] * centre(outcome))
+    expected = np.linalg.solve(0.3 * A + B, 0.3 * b)
+    np.testing.assert_allclose(model.coef_, expected, rtol=1e-7)
+    assert model.intercept_ == pytest.approx(np.average(y, weights=w) - np.average(X, axis=0, weights=w) @ expected)
+    unweighted = IVLikeRegression(0.3, augmentation=FunctionAugmentation(turn), n_copies=4, random_state=1).fit(X, y)
+    assert np.abs(unweighted.coef_ - expected).max() > 1e-3
+
+
+def test_orthogonal_to_keeps_names():
+    aug = Translation.orthogonal_to(pd.Series({"b": 1.0, "a": -1.0}))
+    assert list(aug.directions.columns) == ["b", "a"]
+
+
+def test_an_augmentation_that_moves_nothing_is_not_least_squares_in_disguise():
+    X, y = data(50)
+    for func, message in (
+        (lambda rows, rng: (rows, rng.normal(size=(len(rows), 1))), "moves no feature"),
+        (lambda rows, rng: (rows + 1.0, np.ones((len(rows), 1))), r"constant in column \[0\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            IVLikeRegression(augmentation=FunctionAugmentation(func, outcome_invariant=True)).fit(X, y)
 
 
 def test_check_invariance_accepts_and_names_the_worst_row():

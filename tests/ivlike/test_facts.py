@@ -55,7 +55,12 @@ def test_proxy_of_the_confounder_least_squares_is_right_and_alpha_zero_is_not(va
     cov = moments.cov("x")[0]
     assert causal_risk(model.least_squares_coef_, [b, 0.0], cov) == pytest.approx(1.0)
     assert causal_risk(model.coef_, [b, 0.0], cov) == pytest.approx(1 / (1 + var_e))
+    careful = IVLikeRegression(1.0, augmentation=Translation([[0.0, 1.0]], outcome_invariant=False)).fit_moments(
+        moments
+    )
+    assert "is NOT claimed to ignore" in str(careful.summary())
     text = str(model.summary())
+    assert "the outcome ignores this Translation" in text
     assert "least squares" in text
     assert "proxy of the confounder" in text
     assert "declared by you" in text
@@ -130,7 +135,7 @@ def test_alpha_zero_is_least_squares_after_the_invariant_projection():
     aug = Translation(world.directions[:4])
     pipe = make_pipeline(InvariantProjection(aug), LinearRegression()).fit(world.X, world.y)
     model = IVLikeRegression(0.0, augmentation=aug).fit(world.X, world.y)
-    back = pipe[0].inverse_transform(pipe[-1].coef_[None])[0]
+    back = pipe[0].inverse_transform(pipe[-1].coef_)
     np.testing.assert_allclose(model.coef_, back, atol=1e-10)
     np.testing.assert_allclose(model.predict(world.X), pipe.predict(world.X), atol=1e-9)
 

@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from causalinv import GaussianNoise, IVLikeRegression, Moments, Translation
 from causalinv.datasets import make_confounded_linear
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
+from causalinv.metrics import ncer
 
 ALPHAS = [1e-3, 0.1, 1.0, 30.0]
 
@@ -190,6 +191,88 @@ def test_more_features_than_rows_gives_the_minimum_norm_with_a_warning():
     np.testing.assert_allclose(model.coef_ * X.std(0), np.linalg.pinv(Xs) @ yc, atol=1e-9)
     ridge = IVLikeRegression(np.inf, ridge=1.0).fit(X, y, instruments=X[:, :2])
     np.testing.assert_allclose(ridge.coef_, Ridge(alpha=20).fit(X, y).coef_, atol=1e-10)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.1, np.inf])
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1.0, 1e6, 1e12])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_units_of_features_and_size_of_steps_cost_no_digits(alpha, unit, scale):
+    """Against gamma D solved in coordinates that the directions do not move, and the rest, in exact arithmetic."""
+    X, y, _ = iv_data()
+    directions = np.array([[1.0, 1.0, 0.0]])
+    model = IVLikeRegression(alpha, augmentation=Translation(directions, scale=scale * unit)).fit(unit * X, y)
+    cov, cross = np.cov(X.T, ddof=0), np.cov(np.c_[X, y].T, ddof=0)[:3, 3]
+    if alpha == 0:
+        P = null_space(directions)
+        expected = P @ np.linalg.solve(P.T @ cov @ P, P.T @ cross)
+    else:  # Sherman-Morrison, as cov + gamma D itself would lose the digits
+        gamma = (1 + 1 / alpha) * scale**2
+        inverse = np.linalg.inv(cov)
+        v = inverse @ directions[0]
+        expected = inverse @ cross - v * (gamma * (v @ cross) / (1 + gamma * (directions[0] @ v)))
+    np.testing.assert_allclose(unit * model.coef_, expected, rtol=1e-8, atol=1e-9)
+
+
+def test_directions_of_very_different_length_all_count():
+    X, y, _ = iv_data()
+    X = X * [1e10, 1.0, 1.0]
+    model = IVLikeRegression(0.0, augmentation=Translation(np.eye(2, 3))).fit(X, y)
+    np.testing.assert_allclose(model.coef_[:2] * [1e10, 1.0], 0.0, atol=1e-9)
+    assert model.coef_[2] == pytest.approx(np.cov(X[:, 2], y)[0, 1] / X[:, 2].var(ddof=1))
+    with pytest.raises(ValueError, match="no invariant direction"):
+        IVLikeRegression(0.0, augmentation=GaussianNoise()).fit(X, y)
+
+
+def test_as_many_instruments_as_rows_is_noticed_in_any_units():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), rng.normal(size=40)
+    Z = rng.normal(size=(40, 39)) * np.logspace(-9, 0, 39)
+    with pytest.raises(ValueError, match="39 independent columns for 40 rows"):
+        IVLikeRegression(1.0).fit(X, y, instruments=Z)
+
+
+def test_nearly_dependent_features_are_warned_about():
+    X, y, Z = iv_data()
+    with pytest.warns(DegenerateInputWarning, match="nearly dependent"):
+        IVLikeRegression(1.0).fit(np.c_[X, X[:, 0] + 1e-5 * Z[:, 0]], y, instruments=Z[:, 1:])
+
+
+def test_warnings_point_at_the_callers_line():
+    X, y, Z = iv_data(d=6)
+    model = IVLikeRegression(1.0).fit(X, y, instruments=Z)
+    with pytest.warns(IdentificationWarning) as first:
+        IVLikeRegression(0.0).fit(X, y, instruments=Z)
+    with pytest.warns(IdentificationWarning) as second:
+        model.alpha_path([0.0])
+    with pytest.warns(DegenerateInputWarning) as third:
+        IVLikeRegression(1.0).fit(X, 0 * y, instruments=Z)
+    assert {record[0].filename for record in (first, second, third)} == {__file__}
+
+
+def test_summary_shows_least_squares_beside_and_what_differs_most_first():
+    world = make_confounded_linear(300, random_state=0)
+    model = IVLikeRegression(augmentation=Translation(world.directions[:5])).fit(world.X, world.y)
+    table = model.summary().to_frame()
+    np.testing.assert_allclose(table["difference"], table["IVL"] - table["least squares"])
+    assert table["difference"].abs().is_monotonic_decreasing
+    first = table.index[0]
+    assert table.loc[first, "IVL"] == model.coef_[int(first[1:])]
+    assert "Rows: 17 more in to_frame()" in str(model.summary())
+    assert "<table" in model.summary()._repr_html_()
+
+
+def test_the_linear_experiment_of_the_paper():
+    """24 models, n=2048, d=32. Means over 24; the limits leave three standard errors of the recorded spread."""
+    rows = []
+    for seed in np.random.SeedSequence(42).spawn(24):
+        world = make_confounded_linear(2048, random_state=seed)
+        model = IVLikeRegression(augmentation=Translation(world.directions)).fit(world.X, world.y)
+        coefs = [model.least_squares_coef_, *model.alpha_path([np.inf, 0.0])]
+        rows.append([ncer(h, world.coef) for h in coefs])
+    least, augmented, zero = np.mean(rows, axis=0)
+    assert zero <= 0.003
+    assert augmented == pytest.approx(0.075, abs=3 * 0.026 / np.sqrt(24))
+    assert least == pytest.approx(0.43, abs=3 * 0.18 / np.sqrt(24))
 
 
 def test_moments_rows_and_chunks_give_the_same_fit():

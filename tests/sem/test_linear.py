@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from causalinv.exceptions import CyclicModelError, DegenerateInputWarning
-from causalinv.sem import Gaussian, Laplace, LinearSEM, Shift, Uniform, random_dag, random_sem
+from causalinv.sem import (
+    Empirical,
+    Exponential,
+    Gaussian,
+    Laplace,
+    LinearSEM,
+    Shift,
+    StudentT,
+    Uniform,
+    random_dag,
+    random_sem,
+)
 
 a, b, c = 2.0, -3.0, 0.5
 
@@ -82,9 +93,17 @@ def test_graph_queries():
     assert sem.target == 2
 
 
-@pytest.mark.parametrize(
-    "noise", [Gaussian(2.0, 1.0), Uniform(2.0, 1.0), Laplace(2.0, 1.0), Laplace(2.0, 1.0).plus(Uniform(1.0))]
-)
+FAMILIES = [
+    Gaussian(2.0, 1.0),
+    Uniform(2.0, 1.0),
+    Laplace(2.0, 1.0),
+    Exponential(2.0, 1.0),
+    StudentT(2.0, 1.0, df=12.0),
+    Empirical([0.0, 1.0, 1.0, 5.0], std=2.0, mean=1.0),
+]
+
+
+@pytest.mark.parametrize("noise", FAMILIES, ids=lambda noise: type(noise).__name__)
 def test_noise_moments_in_a_large_sample(noise):
     """Mean, variance and kurtosis within 6 standard errors of their closed form (false alarm < 1e-8 each)."""
     n = 400_000
@@ -120,6 +139,8 @@ def test_standardize_gives_unit_variances_and_the_same_correlations():
     sd = np.sqrt(np.diag(sem.cov()))
     np.testing.assert_allclose(unit.cov(), sem.cov() / np.outer(sd, sd), atol=1e-12)
     np.testing.assert_array_equal(unit.B != 0, sem.B != 0)
+    moved = LinearSEM(sem.B, noise=[Laplace(2.0, 1.0)] * 8, intercept=np.arange(8.0))
+    np.testing.assert_allclose(moved.standardize().mean(), moved.mean() / np.sqrt(np.diag(moved.cov())))
 
 
 def test_sampling_is_reproducible_and_framed():
@@ -149,6 +170,22 @@ def test_nearly_singular_cycle_warns():
 def test_random_dags_are_acyclic(p, seed, share):
     graph = random_dag(p, expected_degree=share * (p - 1), random_state=seed)
     assert LinearSEM.from_adjacency(graph).is_acyclic
+
+
+def test_orders_and_signs_are_random():
+    graphs = [random_dag(10, expected_degree=9.0, random_state=seed) for seed in range(20)]
+    firsts = {int(np.argmin(graph.sum(axis=0))) for graph in graphs}  # the root of a complete graph
+    assert len(firsts) > 5
+    weights = random_sem(20, expected_degree=6.0, standardize=False, random_state=0).B
+    assert (weights > 0).any()
+    assert (weights < 0).any()
+
+
+def test_a_seed_sequence_gives_the_same_draws_twice():
+    seed = np.random.SeedSequence(5)
+    first, second = (random_sem(8, random_state=seed).B for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(random_sem(8, random_state=5).B, first)
 
 
 def test_erdos_renyi_has_the_stated_number_of_edges():

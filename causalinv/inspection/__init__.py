@@ -1,0 +1,5 @@
+"""Pictures: displays that hold what they draw, and draw it when asked (extra: plot)."""
+
+from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
+
+__all__ = ["DAGDisplay", "EnvironmentsDisplay"]

@@ -1,0 +1,271 @@
+"""Displays of models and their environments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from causalinv._typing import ArrayLike, FloatArray, Node
+from causalinv.inspection._axes import axes
+from causalinv.sem import EnvironmentSet, LinearSEM
+
+__all__ = ["DAGDisplay", "EnvironmentsDisplay"]
+
+
+class DAGDisplay:
+    """Graph of a model: causes above effects, the target and the sites of interventions marked.
+
+    Parameters
+    ----------
+    positions : pandas.DataFrame
+        One row per node (index: name) with columns ``x``, ``y`` and ``role`` (feature, target, hidden, site).
+    edges : pandas.DataFrame
+        Columns ``parent``, ``child``, ``weight``.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+        Set by `plot`.
+
+    Examples
+    --------
+    >>> from causalinv.inspection import DAGDisplay
+    >>> from causalinv.sem import textbook_sem
+    >>> DAGDisplay.from_sem(textbook_sem("chain")).positions["role"].tolist()
+    ['feature', 'target', 'feature']
+    """
+
+    def __init__(self, positions: pd.DataFrame, edges: pd.DataFrame) -> None:
+        self.positions = positions
+        self.edges = edges
+
+    @classmethod
+    def from_sem(cls, sem: LinearSEM, *, sites: Sequence[Node] = ()) -> DAGDisplay:
+        """Lay a model out: in layers by the longest path from a root, or on a circle if it is cyclic.
+
+        Parameters
+        ----------
+        sem : LinearSEM
+            The model.
+        sites : sequence of int or str, optional
+            Nodes to mark as sites of interventions.
+
+        Returns
+        -------
+        DAGDisplay
+        """
+        where = _layers(sem) if sem.is_acyclic else _circle(sem.n_nodes)
+        marked = {sem.node(site) for site in sites}
+        role = [
+            "target"
+            if i == sem.target
+            else "site"
+            if i in marked
+            else "feature"
+            if sem.target is None or i in sem.features
+            else "hidden"
+            for i in range(sem.n_nodes)
+        ]
+        index = pd.Index(sem.names, name="node")
+        positions = pd.DataFrame({"x": where[:, 0], "y": where[:, 1], "role": role}, index=index)
+        return cls(positions, sem.to_frame())
+
+    def plot(self, ax: Any = None, *, edge_labels: bool = True) -> Self:
+        """Draw the graph.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure if left out.
+        edge_labels : bool, default True
+            Write the weights on the edges.
+
+        Returns
+        -------
+        self
+        """
+        at = self.positions[["x", "y"]]
+        width, height = np.ptp(at.to_numpy(), axis=0)
+        ax = axes(ax, size=(max(3.0, 1.0 + 0.9 * width), max(2.5, 1.0 + 0.9 * height)))
+        pairs = set(zip(self.edges["parent"], self.edges["child"], strict=True))
+        for parent, child, weight in self.edges.itertuples(index=False):
+            bend = 0.25 if (child, parent) in pairs or _passes_a_node(at, parent, child) else 0.0
+            ax.annotate(
+                "",
+                xy=at.loc[child],
+                xytext=at.loc[parent],
+                arrowprops={
+                    "arrowstyle": "-|>",
+                    "color": "0.45",
+                    "shrinkA": 14,
+                    "shrinkB": 14,
+                    "connectionstyle": f"arc3,rad={bend}",
+                },
+            )
+            if edge_labels:
+                ax.text(
+                    *_along(at.loc[parent].to_numpy(), at.loc[child].to_numpy(), bend),
+                    f"{weight:.2g}",
+                    fontsize=8,
+                    color="0.25",
+                    ha="center",
+                    va="center",
+                    **_LABEL,
+                )
+        for name, x, y, role in self.positions.itertuples():
+            face, edge, style = _STYLE[role]
+            ax.scatter([x], [y], s=620, facecolor=face, edgecolor=edge, linestyle=style, linewidth=1.4, zorder=3)
+            ax.text(x, y, name, ha="center", va="center", fontsize=9, zorder=4)
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.margins(0.15)
+        ax.set_axis_off()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+_STYLE = {
+    "feature": ("white", "0.2", "-"),
+    "hidden": ("white", "0.5", "--"),
+    "site": ("#cfe3f5", "#2166ac", "-"),
+    "target": ("#fbdcc4", "#b2552d", "-"),
+}
+_LABEL: dict[str, Any] = {"bbox": {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none"}}
+
+
+def _layers(sem: LinearSEM) -> FloatArray:
+    """Depth by the longest path from a root; within a layer in the order of the parents' mean position."""
+    depth = np.zeros(sem.n_nodes, int)
+    for node in sem.topological_order():
+        depth[node] = max((depth[parent] + 1 for parent in sem.parents(node)), default=0)
+    where = np.zeros((sem.n_nodes, 2))
+    where[:, 1] = -depth
+    for level in range(depth.max() + 1):
+        inside = np.flatnonzero(depth == level)
+        pull = [np.mean([where[parent, 0] for parent in sem.parents(v)]) if sem.parents(v) else 0.0 for v in inside]
+        order = inside[np.argsort(pull, kind="stable")]
+        # Every other layer stands a little aside, so that edges across layers do not run over a node.
+        where[order, 0] = 1.4 * (np.arange(len(order)) - (len(order) - 1) / 2) + 0.45 * (level % 2)
+    width, height = np.ptp(where, axis=0)
+    if width > 0:
+        where[:, 0] *= max(1.0, 0.9 * height / width)  # a deep, narrow graph is spread to a square
+    return where
+
+
+def _circle(n: int) -> FloatArray:
+    angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
+    return np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+def _along(start: FloatArray, end: FloatArray, bend: float, share: float = 0.42) -> FloatArray:
+    """Point at `share` of the quadratic curve that matplotlib's arc3 draws."""
+    step = end - start
+    control = (start + end) / 2 + bend * np.array([step[1], -step[0]])
+    point: FloatArray = (1 - share) ** 2 * start + 2 * share * (1 - share) * control + share**2 * end
+    return point
+
+
+def _passes_a_node(at: pd.DataFrame, parent: str, child: str) -> bool:
+    """Whether the straight line between two nodes runs over a third."""
+    start, end = at.loc[parent].to_numpy(), at.loc[child].to_numpy()
+    others = at.drop(index=[parent, child]).to_numpy()
+    share = (others - start) @ (end - start) / np.sum((end - start) ** 2)
+    nearest = start + np.clip(share, 0, 1)[:, None] * (end - start)
+    return bool((np.linalg.norm(others - nearest, axis=1) < 0.2).any())
+
+
+class EnvironmentsDisplay:
+    """Two variables in every environment: their means, and the ellipses that their covariances draw.
+
+    Parameters
+    ----------
+    means : array-like of shape (E, 2)
+        Centres.
+    covs : array-like of shape (E, 2, 2)
+        Covariances.
+    labels : sequence
+        Labels of the environments.
+    names : (str, str)
+        Names of the two variables.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+        Set by `plot`.
+
+    Examples
+    --------
+    >>> from causalinv.inspection import EnvironmentsDisplay
+    >>> from causalinv.sem import Shift, textbook_sem
+    >>> envs = textbook_sem("chain").environments([None, Shift("x1", mean=3.0)])
+    >>> EnvironmentsDisplay.from_environments(envs, "x1", "y").means
+    array([[0., 0.],
+           [3., 3.]])
+    """
+
+    def __init__(self, means: ArrayLike, covs: ArrayLike, labels: Sequence[Any], names: tuple[str, str]) -> None:
+        self.means = np.asarray(means, dtype=np.float64)
+        self.covs = np.asarray(covs, dtype=np.float64)
+        self.labels = list(labels)
+        self.names = names
+
+    @classmethod
+    def from_environments(cls, environments: EnvironmentSet, x: Node, y: Node | None = None) -> EnvironmentsDisplay:
+        """Take exact moments of two nodes from an environment set.
+
+        Parameters
+        ----------
+        environments : EnvironmentSet
+            The environments.
+        x : int or str
+            Node on the horizontal axis.
+        y : int or str, optional
+            Node on the vertical axis; the target if left out.
+
+        Returns
+        -------
+        EnvironmentsDisplay
+        """
+        sem = environments.sem
+        at = np.array([sem.node(x), sem.target if y is None else sem.node(y)])
+        means, covs = environments.means()[:, at], environments.covs()[:, at[:, None], at]
+        return cls(means, covs, environments.labels.tolist(), (sem.names[at[0]], sem.names[at[1]]))
+
+    def ellipse(self, environment: int, *, n_std: float = 2.0, n_points: int = 100) -> FloatArray:
+        """Outline of one ellipse, `n_std` standard deviations wide, shape (n_points, 2)."""
+        values, vectors = np.linalg.eigh(self.covs[environment])
+        angle = np.linspace(0, 2 * np.pi, n_points)
+        circle = np.column_stack([np.cos(angle), np.sin(angle)])
+        return self.means[environment] + n_std * (circle * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+
+    def plot(self, ax: Any = None, *, n_std: float = 2.0) -> Self:
+        """Draw one ellipse per environment, the first one black; a legend for up to ten.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure if left out.
+        n_std : float, default 2.0
+            Half-width of the ellipses in standard deviations.
+
+        Returns
+        -------
+        self
+        """
+        ax = axes(ax)
+        few = len(self.labels) <= 10
+        import matplotlib
+
+        colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(len(self.labels) - 1, 1)))
+        for k, label in enumerate(self.labels):
+            colour = "black" if k == 0 else colours[k - 1]
+            outline = self.ellipse(k, n_std=n_std)
+            ax.plot(*outline.T, color=colour, lw=1.6 if few else 0.6, label=str(label), alpha=1.0 if few else 0.5)
+            ax.plot(*self.means[k], marker="+", color=colour)
+        ax.set(xlabel=self.names[0], ylabel=self.names[1])
+        if few:
+            ax.legend(title="environment", fontsize=8)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

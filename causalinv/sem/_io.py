@@ -1,0 +1,108 @@
+"""Round trips of a model: plain dictionaries (JSON), edge lists (pandas), graphs (networkx)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from causalinv._typing import FloatArray
+from causalinv.sem._linear import LinearSEM
+from causalinv.sem._noise import noise_from_dict
+
+__all__ = ["from_dict", "from_frame", "from_networkx", "to_dict", "to_frame", "to_networkx"]
+
+
+def to_dict(sem: LinearSEM) -> dict[str, Any]:
+    """Floats are written by Python's repr, which JSON keeps and which reads back to the same bits."""
+    loading, laws = sem.common
+    return {
+        "B": sem.B.tolist(),
+        "noise": [law.to_dict() for law in sem.noise],
+        "intercept": sem.intercept.tolist(),
+        "names": list(sem.names),
+        "target": sem.target,
+        "features": list(sem.features),
+        "shift_std": sem.shift_std.tolist(),
+        "common": {"loading": loading.tolist(), "laws": [law.to_dict() for law in laws]},
+    }
+
+
+def from_dict(values: Mapping[str, Any]) -> LinearSEM:
+    """Inverse of `to_dict`; a missing or unknown key raises."""
+    expected = {"B", "noise", "intercept", "names", "target", "features", "shift_std", "common"}
+    if set(values) != expected:
+        raise ValueError(f"A model has the keys {sorted(expected)}, got {sorted(values)}.")
+    base = LinearSEM(
+        values["B"],
+        noise=[noise_from_dict(law) for law in values["noise"]],
+        intercept=values["intercept"],
+        names=values["names"],
+        target=values["target"],
+        features=values["features"],
+    )
+    laws = tuple(noise_from_dict(law) for law in values["common"]["laws"])
+    loading = np.asarray(values["common"]["loading"], dtype=np.float64).reshape(base.n_nodes, len(laws))
+    return base._replace(shift_std=values["shift_std"], common=(loading, laws))
+
+
+def to_frame(sem: LinearSEM) -> pd.DataFrame:
+    """One row per edge, in the order of the children."""
+    child, parent = np.nonzero(sem.B)
+    names = np.array(sem.names, dtype=object)
+    return pd.DataFrame({"parent": names[parent], "child": names[child], "weight": sem.B[child, parent]})
+
+
+def from_frame(edges: pd.DataFrame, **kwargs: Any) -> LinearSEM:
+    """Edges by name; `names` also admits nodes without edges and fixes the order."""
+    missing = [column for column in ("parent", "child", "weight") if column not in edges]
+    if missing:
+        raise ValueError(f"edges must have columns parent, child and weight; missing: {missing}.")
+    seen = pd.unique(edges[["parent", "child"]].to_numpy().ravel())
+    names = [str(name) for name in kwargs.pop("names", seen)]
+    triples = zip(edges["parent"].astype(str), edges["child"].astype(str), edges["weight"], strict=True)
+    return LinearSEM(_matrix(triples, names), names=names, **kwargs)
+
+
+def to_networkx(sem: LinearSEM) -> Any:
+    """All nodes, edges with their weight."""
+    graph = _networkx().DiGraph()
+    graph.add_nodes_from(sem.names)
+    graph.add_weighted_edges_from(to_frame(sem).itertuples(index=False, name=None))
+    return graph
+
+
+def from_networkx(graph: Any, *, weight: str = "weight", **kwargs: Any) -> LinearSEM:
+    """Nodes in the graph's order; every edge must carry the weight."""
+    names = [str(node) for node in graph.nodes]
+    triples = []
+    for parent, child, attributes in graph.edges(data=True):
+        if weight not in attributes:
+            raise ValueError(f"The edge {parent!r} -> {child!r} has no attribute {weight!r}.")
+        triples.append((str(parent), str(child), attributes[weight]))
+    return LinearSEM(_matrix(triples, names), names=names, **kwargs)
+
+
+def _matrix(edges: Any, names: list[str]) -> FloatArray:
+    position = {name: i for i, name in enumerate(names)}
+    B = np.zeros((len(names), len(names)))
+    done = set()
+    for parent, child, value in edges:
+        unknown = [name for name in (parent, child) if name not in position]
+        if unknown:
+            raise ValueError(f"The edge {parent!r} -> {child!r} names {unknown[0]!r}, which is not among the nodes.")
+        if (parent, child) in done:
+            raise ValueError(f"The edge {parent!r} -> {child!r} is given twice.")
+        done.add((parent, child))
+        B[position[child], position[parent]] = value
+    return B
+
+
+def _networkx() -> Any:
+    try:
+        import networkx
+    except ImportError as error:
+        raise ImportError('to_networkx needs networkx: python -m pip install "causalinv[graph]".') from error
+    return networkx

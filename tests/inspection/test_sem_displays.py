@@ -1,0 +1,72 @@
+"""Displays hold what they draw, draw it without a screen, and say what to install when they cannot."""
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from causalinv.inspection import DAGDisplay, EnvironmentsDisplay
+from causalinv.sem import Shift, random_cyclic_sem, random_sem, textbook_sem
+
+
+@pytest.fixture(autouse=True)
+def without_a_screen():
+    mpl.use("Agg")
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+def test_causes_stand_above_effects_and_roles_are_marked():
+    sem = random_sem(12, expected_degree=3.0, random_state=1)
+    display = DAGDisplay.from_sem(sem, sites=sem.features[:2])
+    for parent, child, weight in display.edges.itertuples(index=False):
+        assert display.positions.loc[parent, "y"] > display.positions.loc[child, "y"]
+        assert sem.B[sem.node(child), sem.node(parent)] == weight
+    assert display.positions["role"].value_counts().to_dict() == {"feature": 9, "site": 2, "target": 1}
+    assert not display.positions[["x", "y"]].duplicated().any()
+    assert DAGDisplay.from_sem(textbook_sem("instrument")).positions.loc["u", "role"] == "hidden"
+
+
+def test_drawing_uses_the_axes_given_and_labels_every_node_and_edge():
+    import matplotlib.pyplot as plt
+
+    ax = plt.figure().add_subplot()
+    display = DAGDisplay.from_sem(textbook_sem("chain")).plot(ax)
+    assert display.ax_ is ax
+    texts = {text.get_text() for text in ax.texts}
+    assert {"x1", "y", "x2", "1"} <= texts
+    cyclic = DAGDisplay.from_sem(random_cyclic_sem(5, random_state=0)).plot(edge_labels=False)
+    assert cyclic.figure_ is not ax.figure
+
+
+def test_ellipses_are_level_sets_of_the_exact_covariance():
+    sem = textbook_sem("chain")
+    envs = sem.environments([None, Shift("x1", mean=2.0, std=1.0)], labels=["calm", "windy"])
+    display = EnvironmentsDisplay.from_environments(envs, "x1")
+    for e in range(2):
+        at = [sem.node("x1"), sem.target]
+        gap = display.ellipse(e, n_std=2.0) - envs.means()[e, at]
+        distance = np.einsum("ij,jk,ik->i", gap, np.linalg.inv(envs.covs()[e][np.ix_(at, at)]), gap)
+        np.testing.assert_allclose(distance, 4.0)
+    display.plot()
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("x1", "y")
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["calm", "windy"]
+
+
+def test_without_matplotlib_the_message_names_the_extra():
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from causalinv.inspection import DAGDisplay\n"
+        "from causalinv.sem import textbook_sem\n"
+        "display = DAGDisplay.from_sem(textbook_sem('chain'))\n"
+        "print(len(display.positions))\n"
+        "try: display.plot()\n"
+        "except ImportError as error: print(error)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.startswith("3")
+    assert 'python -m pip install "causalinv[plot]"' in out
