@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from causalinv.invariance import InvariantCausalPrediction
     from causalinv.ivlike import (
         FunctionAugmentation,
         GaussianNoise,
@@ -21,17 +22,19 @@ _HOME = {
     "FunctionAugmentation": "causalinv.ivlike",
     "GaussianNoise": "causalinv.ivlike",
     "IVLikeRegression": "causalinv.ivlike",
+    "InvariantCausalPrediction": "causalinv.invariance",
     "InvariantProjection": "causalinv.ivlike",
     "LinearSEM": "causalinv.sem",
     "Moments": "causalinv.moments",
     "Translation": "causalinv.ivlike",
 }
-_ROOMS = ("datasets", "exceptions", "inspection", "ivlike", "metrics", "sem", "tour")
+_ROOMS = ("datasets", "exceptions", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
 
 __all__ = [
     "FunctionAugmentation",
     "GaussianNoise",
     "IVLikeRegression",
+    "InvariantCausalPrediction",
     "InvariantProjection",
     "LinearSEM",
     "Moments",

@@ -1,12 +1,20 @@
-"""Errors of a coefficient against a known truth, for simulations and semi-synthetic data."""
+"""Errors of a coefficient against a known truth; risks and splits by environment."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import ClassVar
+
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import BaseCrossValidator
 
-from causalinv._typing import ArrayLike, FloatArray
+from causalinv._typing import ArrayLike, FloatArray, Rows
+from causalinv._validation import check_alignment
+from causalinv.moments import Moments
 
-__all__ = ["causal_risk", "ncer"]
+__all__ = ["LeaveOneEnvironmentOut", "causal_risk", "ncer", "worst_environment_risk"]
 
 
 def causal_risk(coef: ArrayLike, truth: ArrayLike, cov: ArrayLike) -> float:
@@ -78,3 +86,96 @@ def _squared_norm(rows: FloatArray, cov: ArrayLike | None) -> float:
     if metric.shape != (rows.shape[1], rows.shape[1]):
         raise ValueError(f"cov must have shape {(rows.shape[1],) * 2} for these coefficients, got {metric.shape}.")
     return float(np.sum(rows @ metric * rows))
+
+
+class LeaveOneEnvironmentOut(BaseCrossValidator):
+    """Cross-validation that holds out one environment at a time: the test of a claim about new environments.
+
+    Goes wherever scikit-learn takes a splitter. With metadata routing on, ``environments=`` reaches it as it reaches
+    the estimator; with routing off, pass the labels as ``groups=``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> splits = LeaveOneEnvironmentOut().split(np.ones((4, 1)), environments=["a", "a", "b", "c"])
+    >>> [test.tolist() for _, test in splits]
+    [[0, 1], [2], [3]]
+    """
+
+    __metadata_request__split: ClassVar[dict[str, bool]] = {"environments": True}
+
+    def split(
+        self, X: Rows, y: Rows = None, groups: Rows = None, *, environments: Rows = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield positions of the training rows and of one environment's rows, environments in sorted order.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Only its number of rows matters.
+        y : ignored
+        groups, environments : array-like of shape (n,)
+            Label of each row's environment, by either name; at least two different ones.
+
+        Yields
+        ------
+        train, test : ndarray of int
+
+        Raises
+        ------
+        ValueError
+            If `environments` is missing, of another length, or has one label only.
+        """
+        codes = self._codes(groups, environments)
+        check_alignment(X=X, environments=codes)
+        for code in range(codes.max() + 1):
+            yield np.flatnonzero(codes != code), np.flatnonzero(codes == code)
+
+    def get_n_splits(self, X: Rows = None, y: Rows = None, groups: Rows = None, *, environments: Rows = None) -> int:
+        """Count the environments."""
+        return int(self._codes(groups, environments).max() + 1)
+
+    @staticmethod
+    def _codes(groups: Rows, environments: Rows) -> NDArray[np.intp]:
+        if (groups is None) == (environments is None):
+            found = "neither" if groups is None else "both"
+            raise ValueError(
+                "LeaveOneEnvironmentOut needs environments= (or groups=), the label of each row's environment; "
+                f"got {found}."
+            )
+        labels = environments if groups is None else groups
+        codes, different = pd.factorize(pd.Index(np.asarray(labels)), sort=True)
+        if (codes < 0).any():
+            raise ValueError(f"environments has a missing label in row {int(np.argmin(codes))}.")
+        if len(different) < 2:
+            raise ValueError(
+                f"environments has one label, {different.tolist()[0]!r}; at least two environments are needed."
+            )
+        return codes
+
+
+def worst_environment_risk(y: ArrayLike, predicted: ArrayLike, *, environments: ArrayLike) -> float:
+    """Mean squared error in the environment where it is largest.
+
+    Parameters
+    ----------
+    y, predicted : array-like of shape (n,)
+        Outcome and prediction.
+    environments : array-like of shape (n,)
+        Label of each row's environment.
+
+    Returns
+    -------
+    float
+        Squared units of y.
+
+    Examples
+    --------
+    >>> worst_environment_risk([0.0, 0.0, 0.0], [1.0, 1.0, 3.0], environments=["a", "a", "b"])
+    9.0
+    """
+    check_alignment(y=y, predicted=predicted, environments=environments)
+    squared = (np.asarray(y, dtype=np.float64) - np.asarray(predicted, dtype=np.float64)) ** 2
+    if squared.ndim != 1:
+        raise ValueError(f"y and predicted must have shape (n,), got {np.shape(y)} and {np.shape(predicted)}.")
+    return float(Moments.from_rows(y=squared, environments=environments).mean("y").max())

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from causalinv import GaussianNoise, InvariantProjection, IVLikeRegression, Translation
+from causalinv import GaussianNoise, InvariantCausalPrediction, InvariantProjection, IVLikeRegression, Translation
 
 
 @contextmanager
@@ -59,6 +59,13 @@ class ProjectionAlongFirst(InvariantProjection):
         d = shape[1] if len(shape) == 2 else 1
         with filled(self, augmentation=Translation(np.eye(1, d))):
             return super().fit(X, y)
+
+
+class SplitICP(InvariantCausalPrediction):
+    """Rows before and after the middle are two environments."""
+
+    def fit(self, X, y):
+        return super().fit(X, y, environments=np.arange(len(_first_column(X))) * 2 >= len(_first_column(X)))
 
 
 def _first_column(X):

@@ -14,7 +14,13 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 import causalinv
-from causalinv import FunctionAugmentation, InvariantProjection, IVLikeRegression, Translation
+from causalinv import (
+    FunctionAugmentation,
+    InvariantCausalPrediction,
+    InvariantProjection,
+    IVLikeRegression,
+    Translation,
+)
 from tests.contract import adapters
 
 
@@ -28,7 +34,7 @@ def rows(n=120, d=4, seed=0):
     C, Z = rng.normal(size=(n, 1)), rng.normal(size=(n, 2))
     X = rng.normal(size=(n, d)) + C + np.pad(Z, ((0, 0), (0, d - 2)))
     y = X @ np.arange(1.0, d + 1) + C[:, 0] + 0.1 * rng.normal(size=n)
-    return {"X": X, "y": y, "instruments": Z}
+    return {"X": X, "y": y, "instruments": Z, "environments": np.array(["b", "a", "c"])[np.arange(n) % 3]}
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Case:
     #: columns of X may be recombined, coefficients follow
     affine_equivariant: bool = False
     random: bool = False
+    #: parameter, and values, for a grid search
+    tuned: tuple[str, list[float]] = ("alpha", [0.05, 0.1, 1.0, 100.0])
 
     def fit(self, data, estimator=None):
         estimator = self.make() if estimator is None else estimator
@@ -68,6 +76,10 @@ REGISTRY: dict[type, Entry] = {
             ),
             Case("ivl-instruments", lambda: IVLikeRegression(0.5), ("instruments",), affine_equivariant=True),
         ),
+    ),
+    InvariantCausalPrediction: Entry(
+        sklearn_checks=(adapters.SplitICP(),),
+        cases=(Case("icp", InvariantCausalPrediction, ("environments",), tuned=("level", [0.01, 0.05])),),
     ),
     InvariantProjection: Entry(
         sklearn_checks=(adapters.ProjectionAlongFirst(),),

@@ -41,6 +41,7 @@ def framed(data):
         "X": pd.DataFrame(data["X"], columns=[f"f{i}" for i in range(data["X"].shape[1])], index=index),
         "y": pd.Series(data["y"], name="y", index=index),
         "instruments": pd.DataFrame(data["instruments"], columns=["z0", "z1"], index=index),
+        "environments": pd.Series(data["environments"], index=index),
     }
 
 
@@ -102,6 +103,7 @@ def test_pandas_and_polars_give_the_same_numbers_as_numpy(case):
         "X": pl.DataFrame(data["X"], schema=list(frame["X"].columns)),
         "y": pl.Series("y", data["y"]),
         "instruments": pl.DataFrame(data["instruments"], schema=["z0", "z1"]),
+        "environments": pl.Series(data["environments"]),
     }
     fitted = case.fit(polars)
     assert list(fitted.feature_names_in_) == list(frame["X"].columns)
@@ -124,7 +126,8 @@ def test_permuted_index_raises_instead_of_aligning_by_position(case):
 @cases()
 def test_nan_and_infinity_are_named(case, value):
     kind = "NaN" if np.isnan(value) else "infinity"
-    for name in ("X", *(("y",) if case.needs_y else ()), *case.metadata):
+    numeric = [name for name in case.metadata if name != "environments"]
+    for name in ("X", *(("y",) if case.needs_y else ()), *numeric):
         frame = framed(rows())
         column = "" if name == "y" else f", column '{frame[name].columns[1]}'"
         frame[name] = frame[name].astype(float)
@@ -147,9 +150,9 @@ def test_lengths_that_differ_raise(case):
 @cases()
 def test_lists_and_one_dimensional_metadata_are_accepted(case):
     data = rows()
-    single = data | {name: data[name][:, 0] for name in case.metadata}
+    single = data | {name: data[name][:, 0] for name in case.metadata if data[name].ndim == 2}
     lists = {name: value.tolist() for name, value in single.items()}
-    series = single | {name: pl.Series(data[name][:, 0]) for name in case.metadata}
+    series = single | {name: pl.Series(single[name]) for name in case.metadata}
     reference = outputs(case, case.fit(single), data["X"])
     for other in (lists, series):
         assert_same(reference, outputs(case, case.fit(other), data["X"]), rtol=0, atol=0)
@@ -212,10 +215,11 @@ def test_grid_search_slices_metadata(case):
     data = rows()
     metadata = {name: data[name] for name in case.metadata}
     name = type(case.make()).__name__.lower()
-    tuned, grid = make_pipeline(StandardScaler(), case.make()), {f"{name}__alpha": [0.05, 0.1, 1.0, 100.0]}
+    parameter, values = case.tuned
+    tuned, grid = make_pipeline(StandardScaler(), case.make()), {f"{name}__{parameter}": values}
     if parse_version(sklearn.__version__) < parse_version("1.8"):
         # There a search loses the score metadata of a Pipeline (not of a bare estimator).
-        tuned, grid = case.make(), {"alpha": grid[f"{name}__alpha"]}
+        tuned, grid = case.make(), {parameter: values}
     with sklearn.config_context(enable_metadata_routing=True):
         search = GridSearchCV(tuned, grid, cv=3, error_score="raise")
         search.fit(data["X"], data["y"], **metadata)

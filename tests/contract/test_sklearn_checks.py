@@ -10,8 +10,10 @@ def test_every_public_estimator_is_registered():
     assert public_estimators() == set(REGISTRY)
 
 
-# Checks feed estimators constant outcomes and dependent columns on purpose; our warnings about them are right.
+# Checks feed estimators constant outcomes, dependent columns and arbitrary environments on purpose; our warnings about
+# them are right.
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.IdentificationWarning")
 # One check is skipped by scikit-learn itself unless SCIPY_ARRAY_API is set, and says so by a warning.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks([estimator for entry in REGISTRY.values() for estimator in entry.sklearn_checks])

@@ -1,0 +1,289 @@
+"""Invariant Causal Prediction: a thin setting of the sweep over all subsets."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from causalinv._typing import FloatArray, Rows
+from causalinv._validation import check_alignment, check_features, check_number, check_target
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
+from causalinv.invariance._sweep import SubsetStatistics, sweep
+from causalinv.invariance._tests import residual_pvalues
+from causalinv.moments import Moments
+
+__all__ = ["InvariantCausalPrediction"]
+
+_EXHAUSTIVE = 20  # features: a million subsets, about a second
+_DEPENDENT_TOL = 1e-10
+
+
+class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
+    """Causes of y that no environment contradicts: the intersection of all sets that pass a test of invariance.
+
+    A set of features passes if the residuals of one regression on all environments together have the same mean and
+    variance in each. The true causes pass with probability 1 - level, and then the intersection holds no false one.
+
+    Parameters
+    ----------
+    level : float, default 0.05
+        Level of the test, from 0 to 1.
+    max_size : int, optional
+        Only test sets of at most so many features; left out, all subsets (up to 20 features). With it the guarantee
+        needs the true causes to be that few.
+
+    Attributes
+    ----------
+    estimate_ : tuple of int, or None
+        Columns in every accepted set; None if no set is accepted, which says that the model is wrong.
+    accepted_ : bool
+        Whether any set is accepted.
+    accepted_sets_ : list of tuple of int
+        Accepted sets, by size and then by column.
+    pvalues_ : ndarray of shape (d,)
+        Per feature, the largest p-value of a set without it; 1 if no set is accepted.
+    conf_int_ : ndarray of shape (d, 2)
+        Per feature, the hull of its intervals over the accepted sets (0 where it is not in one), units of y per unit
+        of x; NaN if no set is accepted. It misses the truth with probability at most 1.5 level: the true set is
+        rejected with probability level, and each interval is taken at level / 2.
+    sets_ : DataFrame
+        All tested sets: ``set``, ``size``, ``pvalue``, ``accepted``.
+    coef_ : ndarray of shape (d,)
+        Least squares on the estimate, all environments together; 0 elsewhere.
+    intercept_ : float
+    dependent_features_ : ndarray of bool, shape (d,)
+        Features that are constant, or linear combinations of earlier ones; a set with one equals the set without it.
+    environments_ : ndarray of shape (E,)
+        Labels of the environments.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, only if X had names
+
+    Warns
+    -----
+    IdentificationWarning
+        If no set is accepted.
+    DegenerateInputWarning
+        If features are dependent.
+
+    Notes
+    -----
+    Valid if y is a linear function of its causes plus Gaussian noise, with the same coefficients and noise variance in
+    every environment (no environment intervenes on y), and no hidden common cause of y and its causes. Agrees with the
+    package causalicp; p-values of sets follow the R package InvariantCausalPrediction. `score` is plain R²; to compare
+    models across environments use `causalinv.metrics.worst_environment_risk`.
+
+    Source: Peters, Bühlmann and Meinshausen (2016), method II.
+
+    Examples
+    --------
+    >>> from causalinv.invariance import InvariantCausalPrediction
+    >>> from causalinv.sem import Shift, textbook_sem
+    >>> chain = textbook_sem("chain")
+    >>> envs = chain.environments([None, Shift("x1", mean=2.0), Shift("x2", mean=-3.0)])
+    >>> X, y, environments = envs.sample(500, random_state=0)
+    >>> InvariantCausalPrediction().fit(X, y, environments=environments).estimate_
+    (0,)
+    """
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"environments": True}
+
+    def __init__(self, *, level: float = 0.05, max_size: int | None = None):
+        self.level = level
+        self.max_size = max_size
+
+    def fit(self, X: Rows, y: Rows, *, environments: Rows = None) -> Self:
+        """Test the subsets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features.
+        y : array-like of shape (n,)
+            Outcome.
+        environments : array-like of shape (n,)
+            Label of each row's environment; at least two different ones.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `environments` is missing or has one label only, an environment has fewer than two rows, there are too
+            many features for all subsets, or an input is malformed.
+        """
+        if environments is None:
+            raise ValueError(
+                "InvariantCausalPrediction needs environments=, the label of each row's environment; without it "
+                "nothing could contradict a set. In a Pipeline pass it by metadata routing or as step__environments."
+            )
+        check_alignment(X=X, y=y, environments=environments)
+        features = check_features(self, X, reset=True, min_samples=4)
+        outcome = check_target(y, len(features))
+        if outcome.ndim == 2 and outcome.shape[1] > 1:
+            raise ValueError(f"y must be a single outcome, got shape {outcome.shape}.")
+        outcome = column_or_1d(outcome, warn=True)
+        return self._fit(Moments.from_rows(x=features, y=outcome, environments=environments))
+
+    def fit_moments(self, moments: Moments) -> Self:
+        """Fit on a sample's moments, one cell per environment; the tests need its counts.
+
+        Parameters
+        ----------
+        moments : Moments
+            Blocks ``x`` and ``y`` of unweighted rows.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; also if the moments are a population's, or weighted.
+        """
+        if not np.isfinite(moments.count).all() or not np.allclose(moments.count, moments.weight):
+            raise ValueError("The tests need moments of unweighted rows; these are a population's, or weighted.")
+        self.n_features_in_ = moments.mean("x").shape[1]
+        names = moments.names["x"]
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        return self._fit(moments)
+
+    def _fit(self, moments: Moments) -> Self:
+        level = check_number(self.level, "level", low=0.0, high=1.0)
+        d = moments.blocks["x"]
+        size = self._max_size(d)
+        if len(moments) < 2:
+            raise ValueError(
+                f"environments has one label, {moments.cells.tolist()[0]!r}; at least two environments are needed."
+            )
+        if moments.count.min() < 2:
+            few = moments.cells.tolist()[int(np.argmin(moments.count))]
+            raise ValueError(f"Environment {few!r} has {moments.count.min():g} row; each needs at least two.")
+        pooled = moments.pool()
+        if pooled.cov("y")[0, 0, 0] == 0:
+            raise ValueError("y is constant, so every set predicts it and none can be told from another.")
+        self.dependent_features_ = _dependent(pooled.cov("x")[0])
+        if self.dependent_features_.any():
+            which = np.flatnonzero(self.dependent_features_).tolist()
+            warnings.warn(
+                f"Features {which} are constant or combinations of earlier ones; sets with them equal sets without.",
+                DegenerateInputWarning,
+                stacklevel=3,
+            )
+
+        subsets = SubsetStatistics.concatenate(list(sweep(moments, max_size=size)))
+        order = np.lexsort((subsets.masks, subsets.sizes))
+        pvalues = residual_pvalues(subsets, moments.count)[order]
+        masks = subsets.masks[order]
+        inside = (masks[:, None] >> np.arange(d)) & 1 == 1
+        sets = _as_tuples(subsets.masks)
+        tested = [sets[mask] for mask in masks.tolist()]
+        accepted = pvalues > level
+        self.environments_ = moments.cells.to_numpy()
+        self.accepted_ = bool(accepted.any())
+        self.accepted_sets_ = [sets[mask] for mask in masks[accepted].tolist()]
+        self.sets_ = pd.DataFrame(
+            {
+                "set": tested,
+                "size": inside.sum(axis=1),
+                "pvalue": pvalues,
+                "accepted": accepted,
+            }
+        )
+        if not self.accepted_:
+            warnings.warn(
+                f"No set of features passes at level {level:g}: the outcome's own mechanism changes between "
+                "environments, a cause is missing, or the model is not linear.",
+                IdentificationWarning,
+                stacklevel=3,
+            )
+        self.estimate_ = tuple(np.flatnonzero(inside[accepted].all(axis=0)).tolist()) if self.accepted_ else None
+        self.pvalues_ = (
+            np.where(inside, 0.0, pvalues[:, None]).max(axis=0, initial=0.0) if self.accepted_ else np.ones(d)
+        )
+        self.conf_int_ = _union_of_intervals(
+            pooled, inside[accepted], level, dependent=bool(self.dependent_features_.any())
+        )
+        chosen = np.zeros(d, bool)
+        chosen[list(self.estimate_ or ())] = True
+        self.coef_ = np.zeros(d)
+        half = pooled.cov("x")[0][np.ix_(chosen, chosen)]
+        self.coef_[chosen] = np.linalg.lstsq(half, pooled.cov("x", "y")[0][chosen, 0], rcond=1e-12)[0]
+        self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
+        return self
+
+    def _max_size(self, d: int) -> int:
+        if self.max_size is None:
+            if d > _EXHAUSTIVE:
+                raise ValueError(
+                    f"{d} features have 2^{d} subsets; up to {_EXHAUSTIVE} are searched exhaustively. Set max_size, or "
+                    "choose features first."
+                )
+            return d
+        if int(self.max_size) != self.max_size or self.max_size < 0:
+            raise ValueError(f"max_size must be a whole number >= 0, got {self.max_size!r}.")
+        return min(int(self.max_size), d)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True  # it predicts by causes alone, and by none if it finds none
+        return tags
+
+    def predict(self, X: Rows) -> FloatArray:
+        """Predict by the estimated causes alone, shape (n,)."""
+        check_is_fitted(self)
+        return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
+
+
+def _as_tuples(masks: np.ndarray) -> dict[int, tuple[int, ...]]:
+    """Columns of each mask; ascending masks whose smaller subsets come before them."""
+    sets: dict[int, tuple[int, ...]] = {0: ()}
+    for mask in masks.tolist():
+        if mask:
+            last = mask.bit_length() - 1
+            sets[mask] = (*sets[mask ^ (1 << last)], last)
+    return sets
+
+
+def _dependent(cov: FloatArray) -> np.ndarray:
+    """Features without variance left once the earlier ones are eliminated."""
+    rest, out = cov.copy(), np.zeros(len(cov), bool)
+    for j in range(len(cov)):
+        if rest[j, j] <= _DEPENDENT_TOL * cov[j, j]:
+            out[j] = True
+        else:
+            rest = rest - np.outer(rest[:, j], rest[j]) / rest[j, j]
+    return out
+
+
+def _union_of_intervals(pooled: Moments, accepted: np.ndarray, level: float, *, dependent: bool) -> FloatArray:
+    """Hull of the intervals of all accepted sets, each at level / 2, sets of one size solved together."""
+    d, n = accepted.shape[1], pooled.count[0]
+    if not len(accepted):
+        return np.full((d, 2), np.nan)
+    cov, cross, total = pooled.cov("x")[0], pooled.cov("x", "y")[0, :, 0], pooled.cov("y")[0, 0, 0]
+    low, high = np.where(accepted.all(axis=0), np.inf, 0.0), np.where(accepted.all(axis=0), -np.inf, 0.0)
+    quantile = -ndtri(level / 4)
+    sizes = accepted.sum(axis=1)
+    for k in np.unique(sizes[sizes > 0]):
+        at = np.nonzero(accepted[sizes == k])[1].reshape(-1, k)
+        blocks = cov[at[:, :, None], at[:, None, :]]
+        inverse = np.linalg.pinv(blocks, rcond=1e-12, hermitian=True) if dependent else np.linalg.inv(blocks)
+        coef = np.einsum("nij,nj->ni", inverse, cross[at])
+        risk = np.maximum(total - np.sum(coef * cross[at], axis=1), 0.0)
+        width = quantile * np.sqrt(risk[:, None] / (n - k - 1) * np.diagonal(inverse, axis1=1, axis2=2))
+        np.minimum.at(low, at, coef - width)
+        np.maximum.at(high, at, coef + width)
+    return np.column_stack([low, high])

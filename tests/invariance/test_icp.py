@@ -1,0 +1,181 @@
+"""Invariant Causal Prediction: what it accepts, estimates and says when nothing is left."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from scipy import stats
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+from causalinv import Moments
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
+from causalinv.invariance import InvariantCausalPrediction
+from causalinv.metrics import LeaveOneEnvironmentOut, worst_environment_risk
+from causalinv.sem import LinearSEM, ScaleNoise, Shift, textbook_sem
+
+
+def chain(n=400, seed=0):
+    envs = textbook_sem("chain").environments([None, Shift("x1", mean=2.0), Shift("x2", mean=-3.0)], labels=list("abc"))
+    return envs.sample(n, random_state=seed)
+
+
+def test_the_cause_is_found_and_the_effect_is_not():
+    X, y, e = chain()
+    model = InvariantCausalPrediction().fit(pd.DataFrame(X, columns=["cause", "effect"]), y, environments=e)
+    assert model.accepted_
+    assert model.accepted_sets_ == [(0,)]
+    assert model.estimate_ == (0,)
+    assert list(model.environments_) == ["a", "b", "c"]
+    assert model.coef_[1] == 0
+    np.testing.assert_allclose(
+        model.predict(pd.DataFrame(X, columns=["cause", "effect"])), X @ model.coef_ + model.intercept_
+    )
+    table = model.sets_.set_index("set")["pvalue"]
+    assert model.pvalues_[0] == max(table[()], table[(1,)])
+    assert model.pvalues_[1] == max(table[()], table[(0,)])
+    # The interval of the cause: least squares of y on it, at level .05 / 2.
+    from statsmodels.api import OLS, add_constant
+
+    fit = OLS(y, add_constant(X[:, 0])).fit()
+    half = stats.norm.ppf(1 - 0.05 / 4) * fit.bse[1]
+    np.testing.assert_allclose(model.conf_int_[0], [fit.params[1] - half, fit.params[1] + half], rtol=1e-9)
+    np.testing.assert_array_equal(model.conf_int_[1], 0.0)
+
+
+def test_the_hull_of_intervals_covers_every_accepted_set():
+    X, y, e = chain(30, seed=3)
+    model = InvariantCausalPrediction(level=1e-12).fit(X, y, environments=e)  # everything passes
+    assert len(model.accepted_sets_) == 4
+    assert model.estimate_ == ()
+    assert (model.coef_ == 0).all()
+    assert model.intercept_ == pytest.approx(y.mean())
+    assert (model.conf_int_[:, 0] <= 0).all()  # the empty set is among them
+    assert (model.conf_int_[:, 1] > 0).any()
+
+
+def test_no_set_accepted_is_an_answer():
+    sem = LinearSEM([[0, 0], [1.0, 0]], names=["x", "y"], target="y")
+    with pytest.warns(match="changes? the equation of the target"):
+        envs = sem.environments([None, ScaleNoise("y", 5.0)])
+    X, y, e = envs.sample(300, random_state=0)
+    with pytest.warns(IdentificationWarning, match="No set of features passes"):
+        model = InvariantCausalPrediction().fit(X, y, environments=e)
+    assert model.estimate_ is None
+    assert not model.accepted_
+    assert (model.pvalues_ == 1).all()
+    assert np.isnan(model.conf_int_).all()
+    np.testing.assert_allclose(model.predict(X), y.mean())
+
+
+def test_it_never_includes_a_false_cause_more_often_than_its_level():
+    """300 data sets of 3 environments; false inclusions are binomial with at most .05 if the test has its size."""
+    sem = textbook_sem("chain")
+    envs = sem.environments([None, Shift("x1", std=1.0), Shift("x2", std=1.0)])
+    warnings.simplefilter("ignore", IdentificationWarning)  # where even the truth is rejected, as may happen
+    false = sum(
+        1 in (InvariantCausalPrediction().fit(X, y, environments=e).estimate_ or ())
+        for X, y, e in (envs.sample(100, random_state=seed) for seed in range(300))
+    )
+    assert false <= stats.binom.isf(1e-5, 300, 0.05)
+
+
+def test_moments_and_rows_agree_and_max_size_limits():
+    X, y, e = chain()
+    rows = InvariantCausalPrediction().fit(X, y, environments=e)
+    moments = Moments.from_rows(x=pd.DataFrame(X, columns=["u", "v"]), y=y, environments=e)
+    model = InvariantCausalPrediction().fit_moments(moments)
+    np.testing.assert_allclose(model.pvalues_, rows.pvalues_, rtol=1e-12)
+    assert list(model.feature_names_in_) == ["u", "v"]
+    assert len(InvariantCausalPrediction(max_size=1).fit(X, y, environments=e).sets_) == 3
+
+
+def test_dependent_features_are_listed():
+    X, y, e = chain()
+    with pytest.warns(DegenerateInputWarning, match=r"Features \[2, 3\] are constant or combinations"):
+        model = InvariantCausalPrediction().fit(np.c_[X, X.sum(axis=1), np.ones(len(y))], y, environments=e)
+    np.testing.assert_array_equal(model.dependent_features_, [False, False, True, True])
+
+
+MISTAKES = {
+    "without environments": (lambda X, y, e: InvariantCausalPrediction().fit(X, y), "needs environments="),
+    "one environment": (
+        lambda X, y, e: InvariantCausalPrediction().fit(X, y, environments=0 * y),
+        "has one label, 0.0",
+    ),
+    "tiny environment": (
+        lambda X, y, e: InvariantCausalPrediction().fit(X[:801], y[:801], environments=e[:801]),
+        "Environment 'c' has 1 row",
+    ),
+    "two outcomes": (lambda X, y, e: InvariantCausalPrediction().fit(X, np.c_[y, y], environments=e), "single outcome"),
+    "constant y": (lambda X, y, e: InvariantCausalPrediction().fit(X, 0 * y, environments=e), "y is constant"),
+    "short labels": (
+        lambda X, y, e: InvariantCausalPrediction().fit(X, y, environments=e[:5]),
+        "X has 1200, y has 1200, environments has 5",
+    ),
+    "missing label": (
+        lambda X, y, e: InvariantCausalPrediction().fit(X, y, environments=[None, *e[1:]]),
+        "missing label in row 0",
+    ),
+    "level": (
+        lambda X, y, e: InvariantCausalPrediction(level=2).fit(X, y, environments=e),
+        "level must be .* <= 1, got 2",
+    ),
+    "max_size": (
+        lambda X, y, e: InvariantCausalPrediction(max_size=-1).fit(X, y, environments=e),
+        "max_size must be a whole number >= 0",
+    ),
+    "too many features": (
+        lambda X, y, e: InvariantCausalPrediction().fit(np.tile(X, 11), y, environments=e),
+        r"22 features have 2\^22 subsets.*Set max_size",
+    ),
+    "population": (
+        lambda X, y, e: InvariantCausalPrediction().fit_moments(
+            textbook_sem("chain").environments([None, None]).moments()
+        ),
+        "moments of unweighted rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_named(name):
+    call, message = MISTAKES[name]
+    with pytest.raises(ValueError, match=message):
+        call(*chain())
+
+
+def test_leaving_one_environment_out_through_scikit_learn():
+    X, y, e = chain(50)
+    splitter = LeaveOneEnvironmentOut()
+    assert splitter.get_n_splits(environments=e) == 3
+    tests = [set(e[test]) for _, test in splitter.split(X, environments=e)]
+    assert tests == [{"a"}, {"b"}, {"c"}]
+    for train, test in splitter.split(X, environments=e):
+        assert sorted([*train, *test]) == list(range(150))
+        assert not set(e[train]) & set(e[test])
+    with sklearn.config_context(enable_metadata_routing=True):
+        scores = cross_val_score(
+            InvariantCausalPrediction(), X, y, cv=splitter, params={"environments": e}, error_score="raise"
+        )
+        search = GridSearchCV(InvariantCausalPrediction(), {"level": [0.01, 0.05]}, cv=splitter, error_score="raise")
+        search.fit(X, y, environments=e)
+        ridge = cross_val_score(Ridge(), X, y, cv=splitter, params={"environments": e}, error_score="raise")
+    assert len(scores) == len(ridge) == 3
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    plain = cross_val_score(Ridge(), X, y, cv=splitter, groups=e, error_score="raise")  # with routing off
+    np.testing.assert_array_equal(plain, ridge)
+    with pytest.raises(ValueError, match="needs environments=.*got neither"):
+        next(splitter.split(X))
+    with pytest.raises(ValueError, match="got both"):
+        next(splitter.split(X, groups=e, environments=e))
+    with pytest.raises(ValueError, match="one label"):
+        next(splitter.split(X, environments=["a"] * 150))
+
+
+def test_worst_environment_risk_by_hand():
+    assert worst_environment_risk([1.0, 2.0, 4.0], [1.0, 0.0, 1.0], environments=[0, 0, 1]) == 9.0
+    with pytest.raises(ValueError, match="must have shape"):
+        worst_environment_risk(np.ones((2, 2)), np.ones((2, 2)), environments=[0, 1])
