@@ -5,6 +5,7 @@ number of workers never changes a number. NumPy's global generator is neither re
 """
 
 import numbers
+import zlib
 
 import numpy as np
 
@@ -13,24 +14,31 @@ from causalinv._typing import RandomState
 __all__ = ["generator", "streams"]
 
 
-def generator(random_state: RandomState) -> np.random.Generator:
-    """Turn whatever the user passed as `random_state` into a generator (a Generator is used as it is)."""
+def generator(random_state: RandomState, purpose: str) -> np.random.Generator:
+    """Turn whatever the user passed as `random_state` into a generator (a Generator is used as it is).
+
+    The stream also depends on `purpose`, a word: users pass one seed to everything, and the noise of a sample must not
+    be the parameters of the intervention that it is sampled under.
+    """
     if isinstance(random_state, np.random.Generator):
         return random_state
-    return np.random.default_rng(_seed_sequence(random_state))
+    return np.random.default_rng(_seed_sequence(random_state, purpose))
 
 
-def streams(random_state: RandomState, n: int) -> list[np.random.Generator]:
-    """Return `n` independent generators; the first k are the same whatever `n` is."""
-    return [np.random.default_rng(child) for child in _seed_sequence(random_state).spawn(n)]
+def streams(random_state: RandomState, n: int, purpose: str) -> list[np.random.Generator]:
+    """Return `n` independent generators for a purpose; the first k are the same whatever `n` is."""
+    return [np.random.default_rng(child) for child in _seed_sequence(random_state, purpose).spawn(n)]
 
 
-def _seed_sequence(random_state: RandomState) -> np.random.SeedSequence:
+def _seed_sequence(random_state: RandomState, purpose: str) -> np.random.SeedSequence:
+    seed = _as_seed_sequence(random_state)
+    key = (*seed.spawn_key, zlib.crc32(purpose.encode()))
+    return np.random.SeedSequence(seed.entropy, spawn_key=key, pool_size=seed.pool_size)
+
+
+def _as_seed_sequence(random_state: RandomState) -> np.random.SeedSequence:
     if isinstance(random_state, np.random.SeedSequence):
-        # A copy: spawning from the caller's own object would make a second call differ from the first.
-        return np.random.SeedSequence(
-            random_state.entropy, spawn_key=random_state.spawn_key, pool_size=random_state.pool_size
-        )
+        return random_state
     if random_state is None:
         return np.random.SeedSequence()
     if isinstance(random_state, np.random.Generator):

@@ -22,6 +22,7 @@ __all__ = [
     "check_rows",
     "check_sample_weight",
     "check_target",
+    "check_whole",
     "column_names",
 ]
 
@@ -176,6 +177,13 @@ def check_sample_weight(sample_weight: Rows, n_samples: int) -> FloatArray | Non
     if not weights.sum() > 0:
         raise ValueError("sample_weight is zero in every row; at least one row must have a positive weight.")
     return weights
+
+
+def check_whole(value: Any, name: str, *, low: int) -> int:
+    """Return a whole number >= `low`, or raise naming the argument and what was found."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral) or value < low:
+        raise ValueError(f"{name} must be a whole number >= {low}, got {value!r}.")
+    return int(value)
 
 
 def check_number(

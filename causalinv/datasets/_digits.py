@@ -9,7 +9,7 @@ from sklearn.utils import Bunch
 
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState
-from causalinv._validation import check_number
+from causalinv._validation import check_number, check_whole
 
 __all__ = ["load_confounded_digits"]
 
@@ -68,15 +68,14 @@ def load_confounded_digits(
     >>> data.X.shape, bool(abs(data.directions @ data.coef)[0] < 1e-12)
     ((7188, 64), True)
     """
-    if int(n_exposures) != n_exposures or n_exposures < 1:
-        raise ValueError(f"n_exposures must be a whole number >= 1, got {n_exposures!r}.")
+    n_exposures = check_whole(n_exposures, "n_exposures", low=1)
     for name, value in (("brightness", brightness), ("sensor_noise", sensor_noise), ("noise", noise)):
         check_number(value, name, low=0.0)
     check_number(confounding, "confounding")
     digits = load_digits().data
-    groups = np.tile(np.arange(len(digits)), int(n_exposures))
+    groups = np.tile(np.arange(len(digits)), n_exposures)
     n = len(groups)
-    light_rng, sensor_rng, noise_rng = streams(random_state, 3)
+    light_rng, sensor_rng, noise_rng = streams(random_state, 3, "digits")
     light = light_rng.standard_normal(n)
     X = digits[groups] + brightness * light[:, None] + sensor_noise * sensor_rng.standard_normal((n, 64))
     coef = _centre_minus_border()

@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 
 from causalinv._parallel import streams
 from causalinv._typing import RandomState
+from causalinv._validation import check_whole
 from causalinv.sem import InterventionFamily, choose_sites, random_sem
 
 __all__ = ["make_invariance_environments"]
@@ -62,9 +63,8 @@ def make_invariance_environments(
     >>> data.X.shape, data.moments
     ((250, 10), Moments(x: 10, y: 1; 5 cells, n=inf))
     """
-    if int(n_environments) != n_environments or n_environments < 2:
-        raise ValueError(f"n_environments must be a whole number >= 2, got {n_environments!r}.")
-    sem_rng, site_rng, family_rng, row_rng = streams(random_state, 4)
+    check_whole(n_environments, "n_environments", low=2)
+    sem_rng, site_rng, family_rng, row_rng = streams(random_state, 4, "environments")
     sem = random_sem(n_features + 1, expected_degree=expected_degree, random_state=sem_rng)
     if kind.startswith("weights"):
         pool = [v for v in sem.features if sem.parents(v)]

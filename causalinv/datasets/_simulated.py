@@ -7,7 +7,7 @@ from sklearn.utils import Bunch
 
 from causalinv._parallel import streams
 from causalinv._typing import RandomState
-from causalinv._validation import check_number
+from causalinv._validation import check_number, check_whole
 from causalinv.moments import Moments
 from causalinv.sem import LinearSEM
 
@@ -76,11 +76,10 @@ def make_confounded_linear(
     ((100, 5), (4, 5), Moments(x: 5, y: 1; 1 cell, n=inf))
     """
     for name, size in (("n_features", n_features), ("n_confounders", n_confounders), ("n_targets", n_targets)):
-        if int(size) != size or size < 1:
-            raise ValueError(f"{name} must be a whole number >= 1, got {size!r}.")
+        check_whole(size, name, low=1)
     d, c, p = n_features, n_confounders, n_targets
     kappa = check_number(confounding, "confounding")
-    model_rng, sample_rng = streams(random_state, 2)
+    model_rng, sample_rng = streams(random_state, 2, "confounded linear")
     mix = model_rng.standard_normal((c, d + p))
     f = model_rng.standard_normal((d, p))
     feedback = model_rng.standard_normal((p, d)) if cyclic else np.zeros((p, d))

@@ -229,9 +229,10 @@ class EnvironmentsDisplay:
         EnvironmentsDisplay
         """
         sem = environments.sem
-        at = np.array([sem.node(x), sem.target if y is None else sem.node(y)])
-        means, covs = environments.means()[:, at], environments.covs()[:, at[:, None], at]
-        return cls(means, covs, environments.labels.tolist(), (sem.names[at[0]], sem.names[at[1]]))
+        assert sem.target is not None  # an environment set has one
+        at = [sem.node(x), sem.target if y is None else sem.node(y)]
+        names = (sem.names[at[0]], sem.names[at[1]])
+        return cls(environments.means(at), environments.covs(at), environments.labels.tolist(), names)
 
     def ellipse(self, environment: int, *, n_std: float = 2.0, n_points: int = 100) -> FloatArray:
         """Outline of one ellipse, `n_std` standard deviations wide, shape (n_points, 2)."""

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from causalinv._typing import FloatArray, Rows
-from causalinv._validation import check_alignment, check_features, check_number, check_target
+from causalinv._validation import check_alignment, check_features, check_number, check_target, check_whole
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.invariance._sweep import SubsetStatistics, sweep
 from causalinv.invariance._tests import residual_pvalues
@@ -232,9 +232,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
                     "choose features first."
                 )
             return d
-        if int(self.max_size) != self.max_size or self.max_size < 0:
-            raise ValueError(f"max_size must be a whole number >= 0, got {self.max_size!r}.")
-        return min(int(self.max_size), d)
+        return min(check_whole(self.max_size, "max_size", low=0), d)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -96,7 +96,7 @@ class Augmentation(BaseEstimator):
             If some row moves f by more than allowed; it names the row and the difference.
         """
         rows = check_rows(X, "X")
-        GX, _ = self.draw(rows, generator(random_state), column_names(X))
+        GX, _ = self.draw(rows, generator(random_state, "augmentation"), column_names(X))
         before, after = (np.asarray(f(each), dtype=np.float64).reshape(len(rows), -1) for each in (rows, GX))
         check_finite(before, "f(X)")
         check_finite(after, "f(GX)")

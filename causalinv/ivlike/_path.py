@@ -26,6 +26,7 @@ from causalinv.moments import Moments
 __all__ = ["FirstStage", "IVLikePath", "check_alpha", "check_alphas", "least_squares"]
 
 _RANK_TOL = 1e-12  # of the largest eigenvalue, after scaling to unit diagonal
+_ROUNDING = 1e-12  # of the spread of a standardised feature
 _DIRECTION_TOL = 1e-10  # directions of unit length that differ by less are one direction
 _STRENGTH_TOL = 1e-9  # of the largest singular value: what sampled instruments do not move, up to rounding
 
@@ -107,26 +108,27 @@ class IVLikePath:
         variance = stage.variance + ridge * np.eye(d)
         spread, pushed = np.sqrt(np.diag(variance)), np.linalg.norm(stage.factor, axis=0)
         scale = np.where(spread > 0, spread, np.where(pushed > 0, pushed, 1.0))
-        variance = variance / np.outer(scale, scale)
+        root, target = _root(variance / np.outer(scale, scale), stage.cross / scale[:, None])
         factor = stage.factor / scale
 
         still, moving = _split(factor, declared=stage.added)
         # Features have unit variance by now; scaling these coordinates again would spoil the minimum norm.
-        fixed = still @ whitener(still.T @ variance @ still, rescale=False)
-        rest = moving - fixed @ (fixed.T @ variance @ moving)  # uncorrelated with the coordinates that stay
-        pushes = factor @ moving
-        inner = rest.T @ variance @ rest + (pushes.T @ pushes if stage.added else 0.0)
+        fixed = still @ whitener((root @ still).T @ (root @ still), rescale=False)
+        rest = moving - fixed @ ((root @ fixed).T @ (root @ moving))  # uncorrelated with the coordinates that stay
+        varies, pushes = _without_rounding(root @ rest), factor @ moving
+        inner = varies.T @ varies + (pushes.T @ pushes if stage.added else 0.0)
         whiten = whitener(inner)
         # Singular values of the factor, not eigenvalues of its square: half the digits would be lost there.
         _, size, rotation = svd(pushes @ whiten, full_matrices=False)
         turn = whiten @ rotation.T
         basis = np.hstack([fixed, rest @ turn]) / scale[:, None]
+        basis[(spread == 0) & (pushed == 0)] = 0.0  # a constant that nothing moves, not even by rounding
         pushes = pushes @ turn
         return cls(
             basis=basis,
             strength=np.concatenate([np.zeros(fixed.shape[1]), size**2]),
             moved=np.arange(basis.shape[1]) >= fixed.shape[1],
-            outcome=basis.T @ stage.cross,
+            outcome=np.vstack([(root @ fixed).T @ target, (varies @ turn).T @ target]),
             explained=np.vstack([np.zeros((fixed.shape[1], stage.cross.shape[1])), pushes.T @ stage.outcome]),
             n_instruments_effective=len(stage.factor),
             condition=max(_condition(fixed), _condition(rest @ whiten)),
@@ -143,6 +145,20 @@ class IVLikePath:
         else:
             weights = (alpha * self.outcome + self.explained) / (alpha + strength)
         return self.basis @ weights
+
+
+def _root(cov: FloatArray, cross: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """R (r, d) with R'R = cov, and t (r, p) with R't = cross, on the range of `cov`."""
+    values, vectors = eigh(cov)
+    keep = values > _RANK_TOL * max(values[-1], 0.0)
+    root = np.sqrt(values[keep])[:, None] * vectors[:, keep].T
+    return root, (root @ cross) / values[keep, None]
+
+
+def _without_rounding(varies: FloatArray) -> FloatArray:
+    """Clear singular values of rounding size: they must not compete with a small step of an augmentation."""
+    left, size, right = svd(varies, full_matrices=False)
+    return (left * np.where(size > _ROUNDING, size, 0.0)) @ right
 
 
 def _split(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArray]:
@@ -186,6 +202,7 @@ def whitener(cov: FloatArray, *, rescale: bool = True) -> FloatArray:
     safe = np.where(scale > 0, scale, 1.0) if rescale else np.ones(len(cov))
     values, vectors = eigh(cov / np.outer(safe, safe))
     keep = values > _RANK_TOL * max(values[-1], 0.0)
+    vectors[scale == 0] = 0.0  # a constant gets no coefficient, not even by rounding
     return (vectors[:, keep] / np.sqrt(values[keep])) / safe[:, None]
 
 

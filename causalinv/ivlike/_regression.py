@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import warnings
 from typing import ClassVar, Literal, Self
 
@@ -20,6 +19,7 @@ from causalinv._validation import (
     check_rows,
     check_sample_weight,
     check_target,
+    check_whole,
     column_names,
 )
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
@@ -253,8 +253,8 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 features,
                 outcome.reshape(n, -1),
                 sample_weight=weight,
-                n_copies=self._n_copies(),
-                rng=generator(self.random_state),
+                n_copies=check_whole(self.n_copies, "n_copies", low=1),
+                rng=generator(self.random_state, "augmentation"),
             )
         return moments, stage, outcome.ndim == 1
 
@@ -320,11 +320,6 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if self.integration == "auto":
             return "closed_form" if self.augmentation.closed_form else "paired"
         return self.integration
-
-    def _n_copies(self) -> int:
-        if not isinstance(self.n_copies, numbers.Integral) or isinstance(self.n_copies, bool) or self.n_copies < 1:
-            raise ValueError(f"n_copies must be a whole number >= 1, got {self.n_copies!r}.")
-        return int(self.n_copies)
 
     def _alpha(self) -> float:
         if not isinstance(self.alpha, str):

@@ -97,7 +97,10 @@ class Draft:
 
     def _check_acyclic(self) -> None:
         """Only an edge against the base model's order can close a cycle; then, and only then, look."""
-        if not self.rows or not self.sem.is_acyclic:
+        if not self.rows:
+            return
+        if not self.sem.is_acyclic:
+            self.build()  # raises, or warns, if the new feedback has no clear solution
             return
         rank = np.empty(self.sem.n_nodes, int)
         rank[list(self.sem.topological_order())] = np.arange(self.sem.n_nodes)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from causalinv._parallel import streams
-from causalinv._typing import FloatArray, RandomState
+from causalinv._typing import FloatArray, Node, RandomState
 from causalinv.moments import Moments
 from causalinv.sem._interventions import Compose, Intervention
 from causalinv.sem._linear import LinearSEM, warn_about_target
@@ -88,6 +89,28 @@ class _Tables:
         mechanisms = [_Mechanism(rows, np.array(at), np.stack(changes)) for rows, (at, changes) in grouped.items()]
         return replace(tables, mechanisms=mechanisms)
 
+    def take(self, at: np.ndarray) -> _Tables:
+        """Tables of some environments, in another order."""
+        mechanisms = []
+        for mechanism in self.mechanisms:
+            inside = np.flatnonzero(np.isin(at, mechanism.members))
+            if inside.size:
+                source = np.searchsorted(mechanism.members, at[inside])
+                mechanisms.append(_Mechanism(mechanism.rows, inside, mechanism.change[source]))
+        return _Tables(
+            constants=self.constants[at],
+            own_std=self.own_std[at],
+            shift_var=self.shift_var[at],
+            share=None if self.share is None else self.share[at],
+            laws={k: self.laws[e] for k, e in enumerate(at.tolist()) if e in self.laws},
+            together={k: self.together[e] for k, e in enumerate(at.tolist()) if e in self.together},
+            mechanisms=mechanisms,
+        )
+
+
+def _pick(environments: EnvironmentSet, at: np.ndarray) -> list[Intervention | None]:
+    return [environments.interventions[i] for i in at]
+
 
 class EnvironmentSet:
     """A model with a target, seen in several environments; made by `LinearSEM.environments` or a family.
@@ -140,13 +163,9 @@ class EnvironmentSet:
         labels: Sequence[Any] | pd.Index | None = None,
         theta: FloatArray | None = None,
     ) -> None:
-        if sem.target is None:
-            raise ValueError("The model has no target; build it with LinearSEM(..., target=...) to get X and y.")
         if isinstance(interventions, Intervention):
             raise TypeError("interventions must be a sequence with one entry per environment, got a single one.")
         chosen = tuple(interventions)
-        if not chosen:
-            raise ValueError("interventions is empty; pass at least one (None is the observational environment).")
         self._fill(sem, len(chosen), labels, theta)
         self._interventions: tuple[Intervention | None, ...] | Callable[[], Sequence[Intervention | None]] = chosen
         self._tables = _Tables.of(sem, chosen)
@@ -155,11 +174,19 @@ class EnvironmentSet:
             warn_about_target(sem, hit, len(chosen), stacklevel=4)
 
     def _fill(self, sem: LinearSEM, n: int, labels: Sequence[Any] | pd.Index | None, theta: FloatArray | None) -> None:
+        if sem.target is None:
+            raise ValueError("The model has no target; build it with LinearSEM(..., target=...) to get X and y.")
+        if n == 0:
+            raise ValueError("interventions is empty; pass at least one (None is the observational environment).")
         self.sem = sem
         self.labels = pd.Index(range(n) if labels is None else labels, name="environments")
         if len(self.labels) != n or not self.labels.is_unique:
             raise ValueError(f"labels must be {n} different labels, one per environment, got {list(self.labels)}.")
-        self.theta = None if theta is None else np.asarray(theta, dtype=np.float64)
+        self.theta = None if theta is None else np.array(theta, dtype=np.float64)
+        if self.theta is not None:
+            if self.theta.ndim != 2 or len(self.theta) != n:
+                raise ValueError(f"theta must have one row for each of {n} environments, got shape {self.theta.shape}.")
+            self.theta.flags.writeable = False
 
     @classmethod
     def from_additions(
@@ -211,9 +238,11 @@ class EnvironmentSet:
     def __getitem__(self, which: Any) -> EnvironmentSet:
         """Some of the environments: a slice, positions, or a boolean mask; samples are drawn afresh by position."""
         at = np.atleast_1d(np.arange(len(self))[which])
-        theta = None if self.theta is None else self.theta[at]
-        chosen = [self.interventions[i] for i in at]
-        return EnvironmentSet(self.sem, chosen, labels=self.labels[at], theta=theta)
+        new = type(self).__new__(type(self))
+        new._fill(self.sem, len(at), self.labels[at], None if self.theta is None else self.theta[at])
+        new._interventions = partial(_pick, self, at)
+        new._tables = self._tables.take(at)
+        return new
 
     def model(self, position: int) -> LinearSEM:
         """The model of one environment."""
@@ -222,13 +251,16 @@ class EnvironmentSet:
 
     # -- exact moments ----------------------------------------------------------------------------------------------
 
-    def means(self) -> FloatArray:
-        """Exact means of all nodes, shape (E, p)."""
-        return self._exact(np.arange(self.sem.n_nodes), np.arange(len(self)))[0]
+    def means(self, nodes: Sequence[Node] | None = None) -> FloatArray:
+        """Exact means of some nodes (default: all), shape (E, k)."""
+        return self._exact(self._at(nodes), np.arange(len(self)))[0]
 
-    def covs(self) -> FloatArray:
-        """Exact covariances of all nodes, shape (E, p, p); see `iter_moments` when that is too large."""
-        return self._exact(np.arange(self.sem.n_nodes), np.arange(len(self)))[1]
+    def covs(self, nodes: Sequence[Node] | None = None) -> FloatArray:
+        """Exact covariances of some nodes (default: all), shape (E, k, k); see `iter_moments` for very many."""
+        return self._exact(self._at(nodes), np.arange(len(self)))[1]
+
+    def _at(self, nodes: Sequence[Node] | None) -> np.ndarray:
+        return np.array([self.sem.node(node) for node in (range(self.sem.n_nodes) if nodes is None else nodes)])
 
     def moments(self) -> Moments:
         """Population moments of features ``x`` and target ``y``, one cell of weight one per environment."""
@@ -262,15 +294,16 @@ class EnvironmentSet:
         )
 
     def _exact(self, at: np.ndarray, which: np.ndarray) -> tuple[FloatArray, FloatArray]:
-        """Means (n, a) and covariances (n, a, a) of the nodes `at` in the environments `which` (ascending)."""
+        """Means (n, a) and covariances (n, a, a) of the nodes `at` in the environments `which` (consecutive)."""
         mean = np.empty((len(which), len(at)))
         cov = np.empty((len(which), len(at), len(at)))
         for mechanism in self._tables.mechanisms:
-            inside = np.isin(mechanism.members, which)
+            # `which` is a run of positions and members ascend, so the overlap is a slice.
+            inside = slice(*np.searchsorted(mechanism.members, [which[0], which[-1] + 1]))
             members = mechanism.members[inside]
             if not members.size:
                 continue
-            out = np.searchsorted(which, members)
+            out = members - which[0]
             if not mechanism.rows:
                 M = self.sem.M[at]
                 mean[out] = self._tables.constants[members] @ M.T
@@ -328,10 +361,17 @@ class EnvironmentSet:
         if t > _FULL_SHARE * sem.n_nodes:
             system = np.tile(np.eye(sem.n_nodes) - sem.B, (len(change), 1, 1))
             system[:, list(rows)] -= change
-            return np.asarray(np.linalg.inv(system)[:, at], dtype=np.float64)
-        moved = change @ sem.M  # (n, t, p)
-        inner = np.eye(t) - moved[:, :, list(rows)]
-        return sem.M[at] + sem.M[np.ix_(at, np.array(rows))] @ np.linalg.solve(inner, moved)
+            solved = np.linalg.inv(system)[:, at]
+        else:
+            moved = change @ sem.M  # (n, t, p)
+            inner = np.eye(t) - moved[:, :, list(rows)]
+            solved = sem.M[at] + sem.M[np.ix_(at, np.array(rows))] @ np.linalg.solve(inner, moved)
+        # A node that has lost all its parents is its own noise, exactly: a node set by do must not vary by rounding.
+        alone = np.logical_not(np.any(change + sem.B[list(rows)], axis=2)).reshape(-1, t)
+        for k, row in enumerate(rows):
+            for position in np.flatnonzero(at == row):
+                solved[alone[:, k], position] = np.eye(sem.n_nodes)[row]
+        return np.asarray(solved, dtype=np.float64)
 
     # -- samples ----------------------------------------------------------------------------------------------------
 
@@ -370,7 +410,7 @@ class EnvironmentSet:
         assert self.sem.target is not None
         at = np.array([*self.sem.features, self.sem.target])
         X, y = np.empty((ends[-1], len(at) - 1)), np.empty(ends[-1])
-        rngs = streams(random_state, len(self))
+        rngs = streams(random_state, len(self), "rows")
         for mechanism in self._tables.mechanisms:
             for k, e in enumerate(mechanism.members):
                 M = (

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from causalinv._parallel import generator, streams
 from causalinv._typing import FloatArray, Node, RandomState
+from causalinv._validation import check_whole
 from causalinv.sem._environments import EnvironmentSet
 from causalinv.sem._interventions import Compose, Do, Intervention, SetWeights, Shift
 from causalinv.sem._linear import LinearSEM
-from causalinv.sem._noise import Exponential, Gaussian, Noise
+from causalinv.sem._noise import Noise
 
 __all__ = ["InterventionFamily", "choose_sites"]
 
@@ -142,30 +144,36 @@ class InterventionFamily:
 
         Inactive sites have parameter 0, or NaN for ``"do"``.
         """
+        check_whole(n, "n", low=0)
         parameters, sites = self.parameters(sem), self.positions(sem)
-        theta = np.empty((n, len(parameters)))
-        inactive = np.nan if self.kind == "do" else 0.0
+        site_rng, *rngs = streams(random_state, 3, "theta")
         positive = np.array([what == "variance" for _, what, _ in parameters])
-        site = np.array([v for v, _, _ in parameters])
-        for row, rng in zip(theta, streams(random_state, n), strict=True):
-            chosen = sites[rng.integers(len(sites))] if self.per_env == "single" else None
-            row[:] = self._draw_law(rng, positive)
-            row[positive] = np.abs(row[positive])
-            if chosen is not None:
-                row[site != chosen] = inactive
+        theta = self._draw_law(n, positive, random_state, rngs)
+        theta[:, positive] = np.abs(theta[:, positive])
+        if self.per_env == "single":
+            chosen = np.array(sites)[site_rng.integers(len(sites), size=n)]
+            moved = np.array([v for v, _, _ in parameters]) == chosen[:, None]
+            theta = np.where(moved, theta, np.nan if self.kind == "do" else 0.0)
         return theta
 
-    def _draw_law(self, rng: np.random.Generator, positive: np.ndarray) -> FloatArray:
-        size = len(positive)
+    def _draw_law(
+        self, n: int, positive: np.ndarray, random_state: RandomState, rngs: list[np.random.Generator]
+    ) -> FloatArray:
+        """Parameters (n, q); rows are drawn one after the other, so that more of them leave the first as they were."""
+        q = len(positive)
         if self.law is None:
-            normal = Gaussian().sample(size, random_state=rng)
-            return np.where(positive, Exponential(1.0, 1.0).sample(size, random_state=rng), normal)
+            normal, exponential = rngs[0].standard_normal((n, q)), rngs[1].standard_exponential((n, q))
+            return np.where(positive, exponential, normal)
         if isinstance(self.law, Noise):
-            return self.law.sample(size, random_state=rng)
-        values = self.law.rvs(size=size, random_state=rng) if hasattr(self.law, "rvs") else self.law(rng, size)
-        out = np.asarray(values, dtype=np.float64)
-        if out.shape != (size,) or not np.isfinite(out).all():
-            raise ValueError(f"law must give {size} finite numbers, got an array of shape {out.shape}.")
+            return self.law.sample((n, q), random_state=rngs[0])
+        # A law that we do not know may draw a block in any order: a stream for each row keeps the promise.
+        out = np.empty((n, q))
+        for row, rng in zip(out, streams(random_state, n, "theta by row"), strict=True):
+            values = self.law.rvs(size=q, random_state=rng) if hasattr(self.law, "rvs") else self.law(rng, q)
+            drawn = np.asarray(values, dtype=np.float64)
+            if drawn.shape != (q,) or not np.isfinite(drawn).all():
+                raise ValueError(f"law must give {q} finite numbers, got an array of shape {drawn.shape}.")
+            row[:] = drawn
         return out
 
     def interventions(self, sem: LinearSEM, theta: FloatArray) -> list[Intervention | None]:
@@ -174,6 +182,11 @@ class InterventionFamily:
         parameters = self.parameters(sem)
         if values.shape[1] != len(parameters):
             raise ValueError(f"theta must have {len(parameters)} columns for {self!r}, got {values.shape}.")
+        variances = np.array([what == "variance" for _, what, _ in parameters])
+        if (values[:, variances] < 0).any():
+            raise ValueError(f"theta holds a negative added variance: {values[:, variances].min():g}.")
+        if self.kind != "do" and np.isnan(values).any():
+            raise ValueError("theta holds NaN; only for kind='do' does NaN say that a site is left alone.")
         return [_intervention(sem, parameters, row) for row in values]
 
     def environments(
@@ -198,6 +211,8 @@ class InterventionFamily:
             With ``theta``.
         """
         theta = self.draw(sem, n, random_state=random_state)
+        if n == 0 and not baseline:
+            raise ValueError("n is 0 and baseline is False, so there is no environment.")
         if baseline:
             nothing = np.full((1, theta.shape[1]), np.nan if self.kind == "do" else 0.0)
             theta = np.vstack([nothing, theta])
@@ -208,7 +223,7 @@ class InterventionFamily:
         for column, (site, what, _) in zip(theta.T, self.parameters(sem), strict=True):
             added[what][:, site] += column
         return EnvironmentSet.from_additions(
-            sem, added["mean"], added["variance"], theta=theta, interventions=lambda: self.interventions(sem, theta)
+            sem, added["mean"], added["variance"], theta=theta, interventions=partial(self.interventions, sem, theta)
         )
 
 
@@ -250,7 +265,7 @@ def choose_sites(
     n : int
         Number of sites.
     where : {"any", "markov_blanket", "ancestors", "descendants"}, default "any"
-        Which nodes qualify, seen from the target.
+        Which nodes qualify, seen from the target; hidden nodes and measurements are nodes too.
     max_in_degree : int, optional
         Only nodes with at most so many parents qualify.
     random_state : int, SeedSequence, Generator, RandomState or None
@@ -280,4 +295,4 @@ def choose_sites(
     pool = [v for v in pools[where]() if v != sem.target and len(sem.parents(v)) <= limit]
     if not 1 <= n <= len(pool):
         raise ValueError(f"n must be from 1 to {len(pool)}, the number of nodes that qualify; got {n}.")
-    return tuple(sorted(generator(random_state).choice(pool, size=n, replace=False).tolist()))
+    return tuple(sorted(generator(random_state, "sites").choice(pool, size=n, replace=False).tolist()))

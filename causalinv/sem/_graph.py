@@ -121,8 +121,10 @@ def varsortability(B: FloatArray, variance: FloatArray) -> float:
     paths, rising, total = edges.copy(), 0.0, 0.0
     for _ in range(len(B) - 1):
         effect, cause = np.nonzero(paths)
-        gain = variance[effect] / variance[cause] - 1.0
-        rising += np.sum(gain > 1e-9) + 0.5 * np.sum(np.abs(gain) <= 1e-9)
+        gain, size = variance[effect] - variance[cause], 1e-9 * variance[cause]
+        rising += np.sum(gain > size) + 0.5 * np.sum(np.abs(gain) <= size)
         total += len(effect)
-        paths = (paths.astype(np.int64) @ edges.astype(np.int64)) > 0
+        if not len(effect):
+            break
+        paths = (paths.astype(np.float32) @ edges.astype(np.float32)) > 0
     return float(rising / total) if total else float("nan")

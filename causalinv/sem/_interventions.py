@@ -6,8 +6,8 @@ that set the same thing contradict each other and raise when the intervention is
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -194,29 +194,31 @@ class SetWeights(Intervention):
     node : int or str
         The node whose equation changes.
     weights : mapping of node to float
-        New effect of each named parent on `node`; 0 removes the edge.
+        New effect of each named parent on `node`; 0 removes the edge. Kept as a tuple of pairs.
     """
 
     node: Node
-    weights: Mapping[Hashable, float] = field(hash=False)
+    weights: Mapping[Hashable, float] | tuple[tuple[Hashable, float], ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.weights, Mapping):
+        if not isinstance(self.weights, Mapping | tuple):
             raise TypeError(f"weights of SetWeights must be a mapping parent -> weight, got {self.weights!r}.")
-        checked = {p: check_number(w, f"weight of parent {p!r} in SetWeights") for p, w in self.weights.items()}
-        object.__setattr__(self, "weights", checked)
+        pairs = dict(self.weights).items()
+        checked = tuple((p, check_number(w, f"weight of parent {p!r} in SetWeights")) for p, w in pairs)
+        object.__setattr__(self, "weights", checked)  # pairs: hashable, and nobody can change them
 
     phase: ClassVar[int] = 1
 
     def edit(self, draft: Draft) -> None:
         node = draft.sem.node(self.node)
-        for name, weight in self.weights.items():
+        for name, weight in dict(self.weights).items():
             parent = draft.sem.node(name)
+            if parent == node:
+                raise ValueError(
+                    f"{self!r} would put a weight on the diagonal at node {node}: a node cannot cause itself."
+                )
             draft.claim("equation", node, parent)
             draft.row(node)[parent] = weight
-
-    def __hash__(self) -> int:
-        return hash((self.node, frozenset(self.weights.items())))
 
 
 @dataclass(frozen=True)
@@ -262,9 +264,9 @@ class ShiftTogether(Intervention):
     mean: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.nodes, str) or not isinstance(self.nodes, Sequence):
+        if isinstance(self.nodes, str) or not np.iterable(self.nodes):
             raise TypeError(f"nodes of ShiftTogether must be a sequence of nodes, got {self.nodes!r}.")
-        nodes = tuple(self.nodes)
+        nodes = tuple(node if isinstance(node, str) else int(node) for node in self.nodes)  # type: ignore[call-overload]
         k = len(nodes)
         if k == 0 or len(set(nodes)) < k:
             raise ValueError(f"nodes of ShiftTogether must be different nodes, at least one; got {nodes}.")

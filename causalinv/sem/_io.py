@@ -60,8 +60,9 @@ def from_frame(edges: pd.DataFrame, **kwargs: Any) -> LinearSEM:
     missing = [column for column in ("parent", "child", "weight") if column not in edges]
     if missing:
         raise ValueError(f"edges must have columns parent, child and weight; missing: {missing}.")
-    seen = pd.unique(edges[["parent", "child"]].to_numpy().ravel())
-    names = [str(name) for name in kwargs.pop("names", seen)]
+    seen = kwargs.pop("names", pd.unique(edges[["parent", "child"]].to_numpy().ravel()).tolist())
+    names = [str(name) for name in seen]
+    kwargs = _by_label(kwargs, list(seen))
     triples = zip(edges["parent"].astype(str), edges["child"].astype(str), edges["weight"], strict=True)
     return LinearSEM(_matrix(triples, names), names=names, **kwargs)
 
@@ -76,13 +77,28 @@ def to_networkx(sem: LinearSEM) -> Any:
 
 def from_networkx(graph: Any, *, weight: str = "weight", **kwargs: Any) -> LinearSEM:
     """Nodes in the graph's order; every edge must carry the weight."""
+    if not graph.is_directed():
+        raise ValueError("The graph is undirected, so no edge says which end is the cause; pass a DiGraph.")
     names = [str(node) for node in graph.nodes]
+    kwargs = _by_label(kwargs, list(graph.nodes))
     triples = []
     for parent, child, attributes in graph.edges(data=True):
         if weight not in attributes:
             raise ValueError(f"The edge {parent!r} -> {child!r} has no attribute {weight!r}.")
         triples.append((str(parent), str(child), attributes[weight]))
     return LinearSEM(_matrix(triples, names), names=names, **kwargs)
+
+
+def _by_label(kwargs: dict[str, Any], labels: list[Any]) -> dict[str, Any]:
+    """Where nodes are labelled by numbers, target and features mean labels, not positions."""
+    if all(isinstance(label, str) for label in labels):
+        return kwargs
+    out = dict(kwargs)
+    if out.get("target") is not None:
+        out["target"] = str(out["target"])
+    if out.get("features") is not None:
+        out["features"] = [str(label) for label in out["features"]]
+    return out
 
 
 def _matrix(edges: Any, names: list[str]) -> FloatArray:

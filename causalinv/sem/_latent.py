@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from scipy.linalg import matrix_balance, solve_triangular
 
-from causalinv._typing import ArrayLike, Node
+from causalinv._typing import ArrayLike, FloatArray, Node
 from causalinv._validation import check_finite
 from causalinv.sem._noise import Gaussian, Noise, as_noises
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["marginalize", "observe"]
 
 _LOOP_TOL = 1e-12
+_SINGULAR = 1e15
 
 
 def marginalize(sem: LinearSEM, nodes: Sequence[Node]) -> LinearSEM:
@@ -33,8 +36,19 @@ def marginalize(sem: LinearSEM, nodes: Sequence[Node]) -> LinearSEM:
         raise ValueError("nodes holds every node; at least one must stay.")
     if sem.target in drop:
         raise ValueError(f"nodes holds the target {sem.names[sem.target]!r}, which must stay.")
+    if sem.is_acyclic:
+        # In causal order the system is triangular, and what no path connects stays exactly zero.
+        drop = [node for node in sem.topological_order() if node in drop]
     inner = np.eye(len(drop)) - sem.B[np.ix_(drop, drop)]
-    through = np.linalg.solve(inner.T, sem.B[np.ix_(keep, drop)].T).T
+    into = sem.B[np.ix_(keep, drop)]
+    solved: FloatArray
+    if sem.is_acyclic:
+        solved = np.asarray(solve_triangular(inner.T, into.T, lower=False, unit_diagonal=True))
+    elif np.linalg.cond(matrix_balance(inner, permute=False)[0]) < _SINGULAR:
+        solved = np.asarray(np.linalg.solve(inner.T, into.T), dtype=np.float64)
+    else:
+        raise ValueError("The dropped nodes form a loop of gain 1 among themselves, so they are not determined.")
+    through = solved.T
     B = sem.B[np.ix_(keep, keep)] + through @ sem.B[np.ix_(drop, keep)]
     gain = 1.0 - np.diag(B)
     if np.abs(gain).min() < _LOOP_TOL:
@@ -84,8 +98,14 @@ def observe(
     names: Sequence[str] | None,
 ) -> LinearSEM:
     """Append measurements of the features as nodes, and make them the features."""
-    mixing = np.asarray(A, dtype=np.float64)
     d = len(sem.features)
+    if isinstance(A, pd.DataFrame):
+        seen = [sem.names[i] for i in sem.features]
+        if sorted(map(str, A.columns)) != sorted(seen):
+            raise ValueError(f"The columns of A must name the features {seen}, got {list(A.columns)}.")
+        names = [str(label) for label in A.index] if names is None else names
+        A = A.set_axis([str(c) for c in A.columns], axis=1)[seen]
+    mixing = np.asarray(A, dtype=np.float64)
     if mixing.ndim != 2 or mixing.shape[1] != d or not mixing.size:
         raise ValueError(
             f"A must have shape (D, {d}), one column per feature ({', '.join(sem.names[i] for i in sem.features)}); "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import solve_triangular
+from scipy.linalg import matrix_balance, solve_triangular
 
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, Node, RandomState
-from causalinv._validation import check_finite
+from causalinv._validation import check_finite, check_whole
 from causalinv.exceptions import DegenerateInputWarning, TargetInterventionWarning
 from causalinv.sem._draft import Draft
 from causalinv.sem._graph import NamedGraph, varsortability
@@ -42,9 +41,9 @@ class LinearSEM(NamedGraph):
 
     Parameters
     ----------
-    B : array-like of shape (p, p)
+    B : array-like of shape (p, p), or DataFrame
         ``B[i, j]`` is the effect of node j ON node i (row = child). The diagonal is zero. For a matrix written
-        the other way round use `from_adjacency`.
+        the other way round use `from_adjacency`. A frame names the nodes by its index.
     noise : float, array-like of shape (p,), Noise, or sequence of Noise, default 1.0
         Standard deviations of Gaussian noise (not variances), or noise objects.
     intercept : float or array-like of shape (p,), default 0.0
@@ -96,6 +95,8 @@ class LinearSEM(NamedGraph):
         target: Node | None = None,
         features: Sequence[Node] | None = None,
     ) -> None:
+        if isinstance(B, pd.DataFrame):
+            B, names = _from_labelled(B, names)
         weights = np.array(B, dtype=np.float64)
         if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not weights.size:
             raise ValueError(f"B must be a square matrix (p, p) with p >= 1, got shape {weights.shape}.")
@@ -129,13 +130,14 @@ class LinearSEM(NamedGraph):
         # (loading (p, k) and the standardised laws of the k causes).
         self.shift_std: FloatArray = np.zeros(p)
         self.common: tuple[FloatArray, tuple[Noise, ...]] = (np.zeros((p, 0)), ())
+        self._freeze()
         if not self.is_acyclic:
             self._check_solvable()
 
     @classmethod
     def from_adjacency(cls, W: ArrayLike, **kwargs: Any) -> LinearSEM:
         """Build from ``W[i, j]`` = weight of the edge i → j, the transpose of `B` (networkx, sempler)."""
-        return cls(np.asarray(W, dtype=np.float64).T, **kwargs)
+        return cls(W.T if isinstance(W, pd.DataFrame) else np.asarray(W, dtype=np.float64).T, **kwargs)
 
     @classmethod
     def with_noise_cov(cls, B: ArrayLike, noise_cov: ArrayLike, **kwargs: Any) -> LinearSEM:
@@ -179,12 +181,21 @@ class LinearSEM(NamedGraph):
         loading, laws = changes.get("common", self.common)
         used = np.flatnonzero(np.any(loading, axis=0))
         new.common = loading[:, used], tuple(laws[k] for k in used)
-        new.shift_std.flags.writeable = new.common[0].flags.writeable = False
+        new._freeze()
         return new
 
+    def _freeze(self) -> None:
+        for value in (*vars(self).values(), self.common[0]):
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._freeze()
+
     def _check_solvable(self) -> None:
-        system = np.eye(self.n_nodes) - self.B
-        condition = float(np.linalg.cond(system))
+        # Balanced first: the units of the nodes say nothing about whether the model can be solved.
+        condition = float(np.linalg.cond(matrix_balance(np.eye(self.n_nodes) - self.B, permute=False)[0]))
         if not condition <= _SINGULAR:
             raise ValueError(
                 f"The cyclic model has no unique solution: I - B is singular (condition number {condition:.1e}). "
@@ -219,12 +230,12 @@ class LinearSEM(NamedGraph):
     @cached_property
     def own_std(self) -> FloatArray:
         """Standard deviations of the nodes' own laws, shape (p,)."""
-        return np.array([noise.std for noise in self.noise])
+        return _frozen(np.array([noise.std for noise in self.noise]))
 
     @cached_property
     def constants(self) -> FloatArray:
         """Means of the right-hand sides' exogenous part, intercept plus mean of the noise, shape (p,)."""
-        return self.intercept + np.array([noise.mean for noise in self.noise])
+        return _frozen(self.intercept + np.array([noise.mean for noise in self.noise]))
 
     def noise_cov(self) -> FloatArray:
         """Covariance of the noise, shape (p, p); diagonal unless there are hidden common causes."""
@@ -353,8 +364,9 @@ class LinearSEM(NamedGraph):
 
         Parameters
         ----------
-        A : array-like of shape (D, d)
-            Mixing of the d features, in their order; any rank, D smaller or larger than d.
+        A : array-like of shape (D, d), or DataFrame
+            Mixing of the d features, in their order; any rank, D smaller or larger than d. The columns of a frame name
+            the features, and its index the measurements.
         noise : float, array-like of shape (D,), Noise, or sequence of Noise, default 0.0
             Measurement noise, as in the class.
         names : sequence of str, optional
@@ -388,7 +400,8 @@ class LinearSEM(NamedGraph):
         intervention : Intervention, optional
             Sample under this intervention.
         random_state : int, SeedSequence, Generator, RandomState or None
-            Seed; the same seed gives the same noise under every intervention that keeps the noise family.
+            Seed. The nodes' own noise is drawn first, so one seed means the same own noise under interventions that
+            keep its family (and, from 300 nodes on, leave a sparse graph sparse).
         as_frame : bool, default False
             Return a DataFrame whose columns are the names of the nodes.
 
@@ -396,20 +409,18 @@ class LinearSEM(NamedGraph):
         -------
         ndarray or DataFrame of shape (n, p)
         """
-        if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 0:
-            raise ValueError(f"n must be a whole number >= 0, got {n!r}.")
+        n = check_whole(n, "n", low=0)
         if intervention is not None:
             model = self._intervened(intervention, stacklevel=4)
             return model.sample(n, random_state=random_state, as_frame=as_frame)
-        rng = generator(random_state)
-        shapes = (draw_by_node if self._is_sparse else draw)(self.noise, int(n), rng)
+        rng = generator(random_state, "rows")
+        shapes = (draw_by_node if self._is_sparse else draw)(self.noise, n, rng)
         shifted = np.flatnonzero(self.shift_std)
         loading, laws = self.common
         extra = None
         if shifted.size or laws:
-            extra = np.zeros((int(n), self.n_nodes))
-            extra[:, shifted] = rng.standard_normal((int(n), shifted.size)) * self.shift_std[shifted]
-            extra += draw(laws, int(n), rng) @ loading.T if laws else 0.0
+            extra = draw(laws, n, rng) @ loading.T if laws else np.zeros((n, self.n_nodes))
+            extra[:, shifted] += rng.standard_normal((n, shifted.size)) * self.shift_std[shifted]
         rows = (self._solve_by_edges if self._is_sparse else self._solve_by_product)(shapes, extra)
         return pd.DataFrame(rows, columns=list(self.names)) if as_frame else rows
 
@@ -497,6 +508,22 @@ class LinearSEM(NamedGraph):
         kind = "acyclic" if self.is_acyclic else "cyclic"
         target = "" if self.target is None else f", target={self.names[self.target]!r}"
         return f"LinearSEM({self.n_nodes} nodes, {np.count_nonzero(self.B)} edges, {kind}{target})"
+
+
+def _frozen(array: FloatArray) -> FloatArray:
+    array.flags.writeable = False
+    return array
+
+
+def _from_labelled(B: pd.DataFrame, names: Sequence[str] | None) -> tuple[FloatArray, list[str]]:
+    """Weights in the order of the frame's index, which names the nodes."""
+    labels = [str(label) for label in B.index]
+    frame = B.set_axis(labels, axis=0).set_axis([str(label) for label in B.columns], axis=1)
+    if set(frame.columns) != set(labels) or frame.columns.has_duplicates:
+        raise ValueError("The index and the columns of B must be the same labels: both name the nodes.")
+    if names is not None and list(names) != labels:
+        raise ValueError(f"B names its nodes {labels}; leave names out, or pass an array.")
+    return frame[labels].to_numpy(dtype=np.float64), labels
 
 
 def warn_about_target(sem: LinearSEM, n: int, of: int, *, stacklevel: int) -> None:

@@ -79,7 +79,7 @@ class Noise:
     def sample(self, size: int | tuple[int, ...], *, random_state: RandomState = None) -> FloatArray:
         """Draw independent values, shape `size`."""
         shape = size if isinstance(size, tuple) else (size,)
-        return self.mean + self.std * self.standard(shape, generator(random_state))
+        return self.mean + self.std * self.standard(shape, generator(random_state, "noise"))
 
     def shape(self) -> Noise:
         """The standardised law: equal for nodes that can be drawn in one call."""
@@ -147,14 +147,17 @@ class StudentT(Noise):
     std, mean : float
         As in `Noise`.
     df : float, default 5.0
-        Degrees of freedom, > 2 (with fewer the variance does not exist); the kurtosis is finite from 4 up.
+        Degrees of freedom, > 2 (with fewer the variance does not exist); the kurtosis is finite above 4.
     """
 
     df: float = 5.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "df", check_number(self.df, "df of StudentT", low=2.0, open_low=True))
+        df = check_number(self.df, "df of StudentT", low=2.0, open_low=True)
+        if np.isinf(df):
+            raise ValueError("df of StudentT must be finite; its limit is Gaussian.")
+        object.__setattr__(self, "df", df)
 
     @property
     def kurtosis(self) -> float:

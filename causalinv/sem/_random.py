@@ -9,7 +9,7 @@ import numpy as np
 
 from causalinv._parallel import streams
 from causalinv._typing import ArrayLike, BoolArray, FloatArray, Node, RandomState
-from causalinv._validation import check_number
+from causalinv._validation import check_number, check_whole
 from causalinv.sem._linear import LinearSEM
 from causalinv.sem._noise import Noise
 
@@ -66,9 +66,8 @@ def random_dag(
     np.int64(3)
     """
     for name, value in (("p", p), ("max_in_degree", max_in_degree), ("n_layers", n_layers)):
-        if int(value) != value or value < 1:
-            raise ValueError(f"{name} must be a whole number >= 1, got {value!r}.")
-    order_rng, edge_rng = streams(random_state, 2)
+        check_whole(value, name, low=1)
+    order_rng, edge_rng = streams(random_state, 2, "graph")
     draws: dict[str, Callable[[], BoolArray]] = {
         "er": lambda: _joined(np.triu(np.ones((p, p), bool), k=1), expected_degree, edge_rng),
         "layered": lambda: _joined(_between_layers(p, n_layers), expected_degree, edge_rng),
@@ -169,7 +168,7 @@ def random_sem(
     ValueError
         If 50 graphs in a row have no node with both parents and children, or an option is out of range.
     """
-    *graph_rngs, weight_rng, target_rng = streams(random_state, _MAX_TRIES + 2)
+    *graph_rngs, weight_rng, target_rng = streams(random_state, _MAX_TRIES + 2, "model")
     for rng in graph_rngs:
         graph = random_dag(
             p,
@@ -225,13 +224,12 @@ def random_cyclic_sem(
     ValueError
         If 50 graphs in a row have no cycle, or an option is out of range.
     """
-    if int(p) != p or p < 2:
-        raise ValueError(f"p must be a whole number >= 2, got {p!r}.")
+    check_whole(p, "p", low=2)
     degree = check_number(expected_degree, "expected_degree", low=0.0, high=2.0 * (p - 1), open_low=True)
     radius = check_number(spectral_radius, "spectral_radius", low=0.0, open_low=True)
     if radius >= 1.0:
         raise ValueError(f"spectral_radius must be below 1, got {spectral_radius!r}.")
-    for rng in streams(random_state, _MAX_TRIES):
+    for rng in streams(random_state, _MAX_TRIES, "model"):
         graph = (rng.random((p, p)) < degree / (2.0 * (p - 1))) & ~np.eye(p, dtype=bool)
         B = _weights(graph, (0.5, 1.5), rng)
         size = np.abs(np.linalg.eigvals(B)).max()
@@ -247,7 +245,7 @@ def random_unfaithful_sem(
     p: int,
     *,
     n_cancellations: int = 1,
-    expected_degree: float = 4.0,
+    expected_degree: float | None = None,
     standardize: bool = True,
     random_state: RandomState = None,
 ) -> LinearSEM:
@@ -262,8 +260,8 @@ def random_unfaithful_sem(
         Number of nodes, >= 3.
     n_cancellations : int, default 1
         Number of edges whose total effect vanishes (each into another child).
-    expected_degree : float, default 4.0
-        As in `random_dag`, kind ``"er"``.
+    expected_degree : float, optional
+        As in `random_dag`, kind ``"er"``; 4, or as many as there can be, if left out.
     standardize : bool, default True
         As in `random_sem`.
     random_state : int, SeedSequence, Generator, RandomState or None
@@ -279,10 +277,11 @@ def random_unfaithful_sem(
     ValueError
         If 50 graphs in a row admit too few cancellations.
     """
-    if int(n_cancellations) != n_cancellations or n_cancellations < 1:
-        raise ValueError(f"n_cancellations must be a whole number >= 1, got {n_cancellations!r}.")
-    for rng in streams(random_state, _MAX_TRIES):
-        sem = LinearSEM(random_sem(p, expected_degree=expected_degree, standardize=False, random_state=rng).B)
+    check_whole(n_cancellations, "n_cancellations", low=1)
+    check_whole(p, "p", low=3)
+    degree = min(4.0, p - 1.0) if expected_degree is None else expected_degree
+    for rng in streams(random_state, _MAX_TRIES, "model"):
+        sem = LinearSEM(random_sem(p, expected_degree=degree, standardize=False, random_state=rng).B)
         B = sem.B.copy()
         done: list[int] = []
         for child in sem.topological_order():
@@ -304,6 +303,6 @@ def random_unfaithful_sem(
             out = LinearSEM(B, target=target)
             return out.standardize() if standardize else out
     raise ValueError(
-        f"None of {_MAX_TRIES} random graphs (p={p}, expected_degree={expected_degree}) admits {n_cancellations} "
+        f"None of {_MAX_TRIES} random graphs (p={p}, expected_degree={degree}) admits {n_cancellations} "
         "cancellations; raise p or expected_degree."
     )

@@ -56,7 +56,10 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
     except FileNotFoundError as missing:
         if data is not None:
             raise
-        notes = (f"The optical device is left out: {missing}",)
+        notes = (
+            f"The optical device is left out: {missing}\n(--data FOLDER says it for one run; "
+            "causalinv.datasets.fetch_optical_device() downloads the files once.)",
+        )
     if device is not None:
         errors = _device_errors(device)
         columns |= {("device (mean of 12)", norm): each.mean() for norm, each in errors.items()}

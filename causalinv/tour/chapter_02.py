@@ -7,7 +7,6 @@ import os
 import numpy as np
 import pandas as pd
 
-from causalinv._parallel import streams
 from causalinv.moments import Moments
 from causalinv.sem import Do, Intervention, LinearSEM, ScaleNoise, SetWeights, Shift
 from causalinv.tour import Chapter
@@ -45,7 +44,7 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
     }
     envs = sem.environments(list(interventions.values()), labels=list(interventions))
     exact = envs.moments()
-    X, y, labels = envs.sample(_ROWS, random_state=streams(random_state, 1)[0])
+    X, y, labels = envs.sample(_ROWS, random_state=random_state)
     sample = Moments.from_rows(x=X, y=y, environments=labels).select(cells=list(exact.cells))
     order = sample.cells.get_indexer(exact.cells)
 

@@ -315,3 +315,16 @@ def test_score_with_instruments_equals_anchor_risk():
     assert model.score(X[half], y[half], instruments=Z[half]) == pytest.approx(expected, abs=1e-12)
     with pytest.raises(ValueError, match="got neither"):
         model.score(X, y)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-7, 1e-9])
+@pytest.mark.parametrize("alpha", [0.0, 0.1, np.inf])
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")  # dependent by construction
+def test_a_small_step_along_dependent_features_is_not_lost_in_rounding(scale, alpha):
+    """Features do not vary along v, so any coefficient along it would be free; the augmentation makes it exactly 0."""
+    X, y, _ = iv_data()
+    v = np.array([[1.0, 1.0, 0.0, -1.0]])
+    wide = np.c_[X, X[:, 0] + X[:, 1]]
+    model = IVLikeRegression(alpha, augmentation=Translation(v, scale=scale)).fit(wide, y)
+    assert abs(model.coef_ @ v[0]) < 1e-10
+    np.testing.assert_allclose(model.predict(wide), LinearRegression().fit(X, y).predict(X), rtol=1e-8)
