@@ -70,16 +70,18 @@ def against_sempler_population():
     shifts = {site: (0.0, float(v)) for site, v in zip(sites, theta[3], strict=True)}
     difference = np.abs(environments.covs()[3] - model.sample(population=True, shift_interventions=shifts).covariance)
     values = {
-        "set up 1000 environments, drawn by a family (s)": seconds(
-            lambda: family.environments(sem, 1000, random_state=0)
-        ),
+        "draw and set up 1000 environments by a family (s)": seconds(lambda: family.environments(sem, 1000)),
         "set up 1000 environments, given as interventions (s)": seconds(lambda: EnvironmentSet(sem, interventions)),
         "their 1000 covariances (s)": seconds(environments.covs),
         "sempler, 1000 covariances (s)": seconds(peer, 3),
         "largest difference": float(difference.max()),
     }
-    values["ratio of covariances, sempler / ours"] = (
-        values["sempler, 1000 covariances (s)"] / values["their 1000 covariances (s)"]
+    peer_time, ours = values["sempler, 1000 covariances (s)"], values["their 1000 covariances (s)"]
+    values["ratio, drawn by a family, all included"] = peer_time / (
+        ours + values["draw and set up 1000 environments by a family (s)"]
+    )
+    values["ratio, given as interventions, all included"] = peer_time / (
+        ours + values["set up 1000 environments, given as interventions (s)"]
     )
     return pd.Series(values).to_frame("p=20, variance changes")
 
@@ -144,7 +146,7 @@ def main():
     }
     record("sem_laboratory", sections, packages=("sempler",))
     assert raw["ratio"].max() <= 1.5
-    assert peer.loc[1000, "ratio, again"] >= 20
+    assert peer.loc[1000, "ratio, again"] >= 20  # built anew it is less: see the table
     assert population.loc["largest difference"].item() < 1e-10
     assert big.loc["peak of the process (MiB)"].max() <= 1024
     assert big.loc["difference from the direct route"].max() < 1e-10
