@@ -119,7 +119,7 @@ class _Translation(Augmentation):
 
     def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
         """Directions Γ of one standard deviation each, shape (q, d): a row moves by G'Γ with G ~ N(0, I)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define parameters(n_features, feature_names).")
 
     def _scale(self) -> float:
         return check_number(self.scale, f"scale of {type(self).__name__}", low=0.0, open_low=True)

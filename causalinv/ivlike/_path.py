@@ -64,6 +64,12 @@ class FirstStage:
         factor, outcome = (half.T @ pooled.cov("g", block)[0] for block in ("x", "y"))
         return cls(pooled.cov("x")[0], pooled.cov("x", "y")[0], factor, outcome, added=False)
 
+    @property
+    def moves_anything(self) -> bool:
+        """Whether any feature is moved, beyond rounding of what the moved part is a share of."""
+        least = 0.0 if self.added else 1e-12 * np.sqrt(np.diagonal(self.variance))
+        return bool((np.abs(self.factor) > least).any())
+
     def risks(self, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Terms of the risks that depend on `coef` (d, p): E r² less Var y, and the part E(Πr)² of it."""
         own = np.sum(coef * (self.variance @ coef - 2 * self.cross), axis=0)

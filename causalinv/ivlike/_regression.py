@@ -26,6 +26,7 @@ from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._integration import paired
 from causalinv.ivlike._path import FirstStage, IVLikePath, check_alpha, check_alphas, least_squares
+from causalinv.ivlike._summary import summarize
 from causalinv.moments import Moments
 from causalinv.results import Summary
 
@@ -268,7 +269,7 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ridge = check_number(self.ridge, "ridge", low=0.0)
         if self.augmentation is None:
             _check_instruments(moments, stage)
-        elif not _moves(stage):
+        elif not stage.moves_anything:
             raise ValueError(
                 f"{type(self.augmentation).__name__} moves no feature (up to rounding), so nothing would be left but "
                 "least squares. Give directions or a function that change the rows."
@@ -436,54 +437,7 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def summary(self) -> Summary:
         """Coefficients beside those of least squares, the rows that differ most first."""
         check_is_fitted(self)
-        names = list(getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)]))
-        coef, reference = np.atleast_2d(self.coef_), np.atleast_2d(self.least_squares_coef_)
-        index = (
-            pd.Index(names, name="feature")
-            if self._single_output
-            else pd.MultiIndex.from_product([range(len(coef)), names], names=["outcome", "feature"])
-        )
-        table = pd.DataFrame({"IVL": coef.ravel(), "least squares": reference.ravel()}, index=index)
-        table["difference"] = table["IVL"] - table["least squares"]
-        table = table.loc[table["difference"].abs().sort_values(ascending=False, kind="stable").index]
-        return Summary(
-            title=f"IV-like regression, alpha={self.alpha_:g} (gamma={self.gamma_:g}, kappa={self.kappa_:.3g})",
-            estimand="linear effect of the features on the outcome, up to confounding that the assumption leaves",
-            assumption=self._assumption(),
-            table=table,
-            notes=self._notes(),
-        )
-
-    def _assumption(self) -> str:
-        if self.augmentation is None:
-            return (
-                f"declared by you: genuine instruments (effective number {self.n_instruments_effective_}), independent "
-                "of the hidden confounder, act on the outcome only through X"
-            )
-        claim = "ignores" if self.augmentation.outcome_invariant else "is NOT claimed to ignore"
-        return (
-            f"declared by you: the outcome {claim} this {type(self.augmentation).__name__} (effective number of "
-            f"directions {self.n_instruments_effective_})"
-        )
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = []
-        if self.augmentation is not None:
-            notes.append(
-                "where the two columns differ, either confounding along ignored directions was removed, or a "
-                "proxy of the confounder that least squares adjusted for was lost. The data cannot tell which."
-            )
-        if self.constant_features_.any():
-            notes.append(f"{int(self.constant_features_.sum())} features are constant.")
-        return tuple(notes)
-
-
-def _moves(stage: FirstStage) -> bool:
-    """Whether the augmentation moves any feature, beyond rounding of what it is added to."""
-    if stage.added:
-        return bool(stage.factor.any())
-    scale = np.sqrt(np.diagonal(stage.variance))
-    return bool((np.abs(stage.factor) > 1e-12 * scale).any())
+        return summarize(self)
 
 
 def _check_instruments(moments: Moments, stage: FirstStage) -> None:
