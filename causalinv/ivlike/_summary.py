@@ -44,8 +44,8 @@ def _assumption(model: IVLikeRegression) -> str:
         )
     claim = "ignores" if model.augmentation.outcome_invariant else "is NOT claimed to ignore"
     return (
-        f"declared by you: the outcome {claim} this {type(model.augmentation).__name__} (effective number of directions "
-        f"{model.n_instruments_effective_})"
+        f"declared by you: the outcome {claim} this {type(model.augmentation).__name__} (effective number of "
+        f"directions {model.n_instruments_effective_})"
     )
 
 
