@@ -16,6 +16,6 @@ def data_home() -> Path:
     told = os.environ.get("CAUSALINV_DATA")
     candidates = [Path(told)] if told else [Path(__file__).parents[2] / "shared" / "data"]
     for home in candidates:
-        if (home / "optical_device").is_dir():
+        if (home / "optical_device").is_dir() and (home / "sachs").is_dir():
             return home
-    pytest.skip("real data are not at hand: set CAUSALINV_DATA to a folder with optical_device/ in it")
+    pytest.skip("real data are not at hand: set CAUSALINV_DATA to a folder with optical_device/ and sachs/ in it")

@@ -18,7 +18,7 @@ from causalinv import (
     Moments,
     Translation,
 )
-from causalinv.datasets import load_confounded_digits, make_confounded_linear, make_invariance_environments
+from causalinv.datasets import fetch_sachs, load_confounded_digits, make_confounded_linear, make_invariance_environments
 from causalinv.exceptions import CyclicModelError, DegenerateInputWarning
 from causalinv.sem import (
     Do,
@@ -246,6 +246,7 @@ MISTAKES = [
     Mistake("edges without weights", lambda: LinearSEM.from_frame(pd.DataFrame({"parent": ["a"], "child": ["b"]})), r"missing: \['weight'\]"),
     Mistake("edge given twice", lambda: LinearSEM.from_frame(pd.DataFrame({"parent": ["a", "a"], "child": ["b", "b"], "weight": [1.0, 2.0]})), "'a' -> 'b' is given twice"),
     Mistake("edge to nowhere", lambda: LinearSEM.from_frame(pd.DataFrame({"parent": ["a"], "child": ["b"], "weight": [1.0]}), names=["a"]), "names 'b', which is not among the nodes"),
+    Mistake("scale of proteins", lambda: fetch_sachs(scale="cubic"), "scale must be 'log' or 'raw', got 'cubic'"),
     Mistake("one environment", lambda: make_invariance_environments(10, n_environments=1), "n_environments must be a whole number >= 2, got 1"),
     Mistake("graph kind", lambda: random_dag(3, kind="star"), "kind must be one of .* got 'star'"),
     Mistake("graph size", lambda: random_dag(0), "p must be a whole number >= 1, got 0"),

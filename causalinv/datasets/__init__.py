@@ -3,6 +3,13 @@
 from causalinv.datasets._digits import load_confounded_digits
 from causalinv.datasets._environments import make_invariance_environments
 from causalinv.datasets._optical_device import fetch_optical_device
+from causalinv.datasets._sachs import fetch_sachs
 from causalinv.datasets._simulated import make_confounded_linear
 
-__all__ = ["fetch_optical_device", "load_confounded_digits", "make_confounded_linear", "make_invariance_environments"]
+__all__ = [
+    "fetch_optical_device",
+    "fetch_sachs",
+    "load_confounded_digits",
+    "make_confounded_linear",
+    "make_invariance_environments",
+]

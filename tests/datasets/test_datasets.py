@@ -3,10 +3,11 @@
 import hashlib
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from causalinv import IVLikeRegression, Translation
-from causalinv.datasets import fetch_optical_device, load_confounded_digits, make_confounded_linear
+from causalinv import IVLikeRegression, Moments, Translation
+from causalinv.datasets import fetch_optical_device, fetch_sachs, load_confounded_digits, make_confounded_linear
 from causalinv.datasets._fetch import find_files
 from causalinv.metrics import causal_risk, ncer
 
@@ -96,6 +97,23 @@ def test_optical_device_has_the_published_degrees_and_least_squares_error(data_h
     assert np.mean(errors) == pytest.approx(0.824, abs=5e-4)  # the authors' least squares
     assert np.std(errors) == pytest.approx(0.277, abs=5e-4)
     assert np.mean(zeros) == 0.5
+
+
+def test_sachs_has_the_published_conditions_and_sizes(data_home):
+    data = fetch_sachs(data_home)
+    assert data.frame.shape == (11_672, 11)
+    published = [853, 902, 911, 723, 810, 799, 848, 913, 707, 899, 753, 868, 759, 927]
+    assert data.conditions["n"].tolist() == published
+    assert set(data.conditions["target"].dropna()) <= set(data.frame.columns)
+    np.testing.assert_allclose(np.exp(data.frame), fetch_sachs(data_home, scale="raw").frame)
+    moments = Moments.from_rows(x=data.frame, environments=data.environments)
+    assert moments.cells.tolist() == list(range(1, 15))
+    # Marks of three reagents that the numbers show: psitectorigenin takes PIP2 away, U0126 stops Mek from raising Erk,
+    # and the two conditions with G06976 stand out together.
+    mean = pd.DataFrame(moments.mean("x"), index=moments.cells, columns=data.frame.columns)
+    assert mean["PIP2"].idxmin() == 5
+    assert mean["Erk"].idxmin() == 6
+    assert set(mean["PLCg"].nlargest(2).index) == {4, 11}
 
 
 # -- the loader, on small files of its own; nothing here touches the network ----------------------------------------
