@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
 
 from causalinv._typing import ArrayLike, FloatArray, Rows
-from causalinv._validation import check_alignment
+from causalinv._validation import check_alignment, check_finite
 from causalinv.moments import Moments
 
 __all__ = ["LeaveOneEnvironmentOut", "causal_risk", "ncer", "worst_environment_risk"]
@@ -92,7 +92,8 @@ class LeaveOneEnvironmentOut(BaseCrossValidator):
     """Cross-validation that holds out one environment at a time: the test of a claim about new environments.
 
     Goes wherever scikit-learn takes a splitter. With metadata routing on, ``environments=`` reaches it as it reaches
-    the estimator; with routing off, pass the labels as ``groups=``.
+    the estimator; with routing off, pass the labels as ``groups=``. An estimator that needs two environments to train
+    needs three here, and four inside a nested search.
 
     Examples
     --------
@@ -126,8 +127,8 @@ class LeaveOneEnvironmentOut(BaseCrossValidator):
         ValueError
             If `environments` is missing, of another length, or has one label only.
         """
+        check_alignment(X=X, groups=groups, environments=environments)
         codes = self._codes(groups, environments)
-        check_alignment(X=X, environments=codes)
         for code in range(codes.max() + 1):
             yield np.flatnonzero(codes != code), np.flatnonzero(codes == code)
 
@@ -148,9 +149,7 @@ class LeaveOneEnvironmentOut(BaseCrossValidator):
         if (codes < 0).any():
             raise ValueError(f"environments has a missing label in row {int(np.argmin(codes))}.")
         if len(different) < 2:
-            raise ValueError(
-                f"environments has one label, {different.tolist()[0]!r}; at least two environments are needed."
-            )
+            raise ValueError(f"environments has the labels {different.tolist()}; at least two are needed.")
         return codes
 
 
@@ -174,7 +173,11 @@ def worst_environment_risk(y: ArrayLike, predicted: ArrayLike, *, environments: 
     >>> worst_environment_risk([0.0, 0.0, 0.0], [1.0, 1.0, 3.0], environments=["a", "a", "b"])
     9.0
     """
+    if environments is None:
+        raise ValueError("worst_environment_risk needs environments=, the label of each row's environment.")
     check_alignment(y=y, predicted=predicted, environments=environments)
+    for name, values in (("y", y), ("predicted", predicted)):
+        check_finite(np.asarray(values, dtype=np.float64), name)
     squared = (np.asarray(y, dtype=np.float64) - np.asarray(predicted, dtype=np.float64)) ** 2
     if squared.ndim != 1:
         raise ValueError(f"y and predicted must have shape (n,), got {np.shape(y)} and {np.shape(predicted)}.")

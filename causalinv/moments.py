@@ -350,7 +350,7 @@ class Moments:
         cells: Sequence[Any] | None = None,
         environments: Sequence[Any] | None = None,
         folds: Sequence[Any] | None = None,
-        **columns: Sequence[int] | bool,
+        **columns: Sequence[int] | np.ndarray | bool,
     ) -> Moments:
         """Keep some cells and some variables.
 

@@ -11,10 +11,11 @@ from scipy.special import ndtri
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from causalinv._linalg import least_squares, whitener
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_alignment, check_features, check_number, check_target, check_whole
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
-from causalinv.invariance._sweep import SubsetStatistics, sweep
+from causalinv.invariance._sweep import MASK_BITS, SubsetStatistics, sweep
 from causalinv.invariance._tests import residual_pvalues
 from causalinv.moments import Moments
 
@@ -22,13 +23,16 @@ __all__ = ["InvariantCausalPrediction"]
 
 _EXHAUSTIVE = 20  # features: a million subsets, about a second
 _DEPENDENT_TOL = 1e-10
+_EXACT_TOL = 1e-12  # of the outcome's variance: residuals below are rounding
+_LEVERAGE = 0.1  # mean leverage of an environment from which its residuals are visibly shrunk
 
 
 class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
     """Causes of y that no environment contradicts: the intersection of all sets that pass a test of invariance.
 
     A set of features passes if the residuals of one regression on all environments together have the same mean and
-    variance in each. The true causes pass with probability 1 - level, and then the intersection holds no false one.
+    variance in each. The true causes pass with probability about 1 - level (see Notes), and then the intersection holds
+    no false one.
 
     Parameters
     ----------
@@ -50,8 +54,9 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         Per feature, the largest p-value of a set without it; 1 if no set is accepted.
     conf_int_ : ndarray of shape (d, 2)
         Per feature, the hull of its intervals over the accepted sets (0 where it is not in one), units of y per unit
-        of x; NaN if no set is accepted. It misses the truth with probability at most 1.5 level: the true set is
-        rejected with probability level, and each interval is taken at level / 2.
+        of x; NaN if no set is accepted. In large samples it misses a coefficient with probability about 1.5 level, for
+        each feature separately: the true set is rejected with probability level (then NaN may be the answer), and each
+        interval is taken at level / 2.
     sets_ : DataFrame
         All tested sets: ``set``, ``size``, ``pvalue``, ``accepted``.
     coef_ : ndarray of shape (d,)
@@ -69,12 +74,17 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
     IdentificationWarning
         If no set is accepted.
     DegenerateInputWarning
-        If features are dependent.
+        If features are dependent, an environment is too small, or pulls the fit too strongly, for the test, or y is an
+        exact linear function of features.
 
     Notes
     -----
     Valid if y is a linear function of its causes plus Gaussian noise, with the same coefficients and noise variance in
-    every environment (no environment intervenes on y), and no hidden common cause of y and its causes. Agrees with the
+    every environment (no environment intervenes on y), and no hidden common cause of y and its causes. The test treats
+    fitted residuals as errors: every environment must be much larger than the set. A small environment in which the
+    features vary far more than elsewhere pulls the fit towards itself, and then the truth is rejected, and false causes
+    are found, much more often than the level; this is warned about. With E > 2 environments the size can reach
+    E / (E - 1) times the level, as in R's package. Agrees with the
     package causalicp; p-values of sets follow the R package InvariantCausalPrediction. `score` is plain R²; to compare
     models across environments use `causalinv.metrics.worst_environment_risk`.
 
@@ -120,7 +130,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         ------
         ValueError
             If `environments` is missing or has one label only, an environment has fewer than two rows, there are too
-            many features for all subsets, or an input is malformed.
+            many features for all subsets, y is constant, or an input is malformed.
         """
         if environments is None:
             raise ValueError(
@@ -154,8 +164,12 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         """
         if not np.isfinite(moments.count).all() or not np.allclose(moments.count, moments.weight):
             raise ValueError("The tests need moments of unweighted rows; these are a population's, or weighted.")
+        if moments.cells.nlevels > 1:
+            raise ValueError("The cells are environments and folds; pool(by='environments') first.")
         self.n_features_in_ = moments.mean("x").shape[1]
         names = moments.names["x"]
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         return self._fit(moments)
@@ -183,9 +197,20 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
                 stacklevel=3,
             )
 
+        self._warn_about_environments(moments, pooled, size)
         subsets = SubsetStatistics.concatenate(list(sweep(moments, max_size=size)))
+        left = subsets.pooled_risk @ moments.count / moments.count.sum()
+        exact = (left < _EXACT_TOL * pooled.cov("y")[0, 0, 0]) & (subsets.sizes + 1 < moments.count.sum())
+        if exact.any():
+            columns = _as_tuples(subsets.masks)[int(subsets.masks[np.argmax(exact)])]
+            warnings.warn(
+                f"y is an exact linear function of features {list(columns)}, the same in every environment: sets that "
+                "leave no residual pass with p-value 1.",
+                DegenerateInputWarning,
+                stacklevel=3,
+            )
         order = np.lexsort((subsets.masks, subsets.sizes))
-        pvalues = residual_pvalues(subsets, moments.count)[order]
+        pvalues = np.where(exact, 1.0, residual_pvalues(subsets, moments.count))[order]
         masks = subsets.masks[order]
         inside = (masks[:, None] >> np.arange(d)) & 1 == 1
         sets = _as_tuples(subsets.masks)
@@ -211,7 +236,9 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             )
         self.estimate_ = tuple(np.flatnonzero(inside[accepted].all(axis=0)).tolist()) if self.accepted_ else None
         self.pvalues_ = (
-            np.where(inside, 0.0, pvalues[:, None]).max(axis=0, initial=0.0) if self.accepted_ else np.ones(d)
+            np.where(inside, 0.0, np.nan_to_num(pvalues)[:, None]).max(axis=0, initial=0.0)
+            if self.accepted_
+            else np.ones(d)
         )
         self.conf_int_ = _union_of_intervals(
             pooled, inside[accepted], level, dependent=bool(self.dependent_features_.any())
@@ -219,12 +246,14 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         chosen = np.zeros(d, bool)
         chosen[list(self.estimate_ or ())] = True
         self.coef_ = np.zeros(d)
-        half = pooled.cov("x")[0][np.ix_(chosen, chosen)]
-        self.coef_[chosen] = np.linalg.lstsq(half, pooled.cov("x", "y")[0][chosen, 0], rcond=1e-12)[0]
+        if chosen.any():
+            self.coef_[chosen] = least_squares(pooled.select(x=chosen, y=True))[:, 0]
         self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
         return self
 
     def _max_size(self, d: int) -> int:
+        if d > MASK_BITS:
+            raise ValueError(f"{d} features are more than the {MASK_BITS} that can be searched; choose features first.")
         if self.max_size is None:
             if d > _EXHAUSTIVE:
                 raise ValueError(
@@ -233,6 +262,31 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
                 )
             return d
         return min(check_whole(self.max_size, "max_size", low=0), d)
+
+    def _warn_about_environments(self, moments: Moments, pooled: Moments, size: int) -> None:
+        """Name the environment for which the test's approximation is worst, if it is bad."""
+        total = moments.count.sum()
+        half = whitener(pooled.cov("x")[0])
+        shift = (moments.mean("x") - pooled.mean("x")) @ half
+        spread = np.trace(half.T @ moments.cov("x") @ half, axis1=1, axis2=2) + np.sum(shift**2, axis=1)
+        leverage = (
+            1.0 + spread
+        ) / total  # mean leverage of the environment's rows: the share of variance the fit takes
+        worst = int(np.argmax(leverage))
+        small = int(np.argmin(moments.count))
+        label = moments.cells.tolist()
+        if moments.count[small] <= size + 1:
+            text = f"environment {label[small]!r} has {moments.count[small]:g} rows for up to {size + 1} coefficients"
+        elif leverage[worst] > _LEVERAGE:
+            text = f"environment {label[worst]!r} pulls the fit: its rows have mean leverage {leverage[worst]:.2f}"
+        else:
+            return
+        warnings.warn(
+            f"The test of invariance is not reliable here: {text}. It may reject the true causes, and then accept "
+            "false ones, much more often than the level. Use larger environments, fewer features or max_size.",
+            DegenerateInputWarning,
+            stacklevel=4,
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -272,6 +326,9 @@ def _union_of_intervals(pooled: Moments, accepted: np.ndarray, level: float, *, 
     if not len(accepted):
         return np.full((d, 2), np.nan)
     cov, cross, total = pooled.cov("x")[0], pooled.cov("x", "y")[0, :, 0], pooled.cov("y")[0, 0, 0]
+    scale = np.sqrt(np.diag(cov))
+    scale[scale == 0] = 1.0
+    cov, cross = cov / np.outer(scale, scale), cross / scale  # so that ranks do not depend on units
     low, high = np.where(accepted.all(axis=0), np.inf, 0.0), np.where(accepted.all(axis=0), -np.inf, 0.0)
     quantile = -ndtri(level / 4)
     sizes = accepted.sum(axis=1)
@@ -284,4 +341,4 @@ def _union_of_intervals(pooled: Moments, accepted: np.ndarray, level: float, *, 
         width = quantile * np.sqrt(risk[:, None] / (n - k - 1) * np.diagonal(inverse, axis1=1, axis2=2))
         np.minimum.at(low, at, coef - width)
         np.maximum.at(high, at, coef + width)
-    return np.column_stack([low, high])
+    return np.column_stack([low, high]) / scale[:, None]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from causalinv._linalg import whitener
 from causalinv._typing import FloatArray
 from causalinv.ivlike._augmentation import Augmentation
-from causalinv.ivlike._path import FirstStage, whitener
+from causalinv.ivlike._path import FirstStage
 from causalinv.moments import Moments
 
 __all__ = ["paired"]

@@ -6,9 +6,10 @@ the instruments, :math:`B = F'F`, :math:`e = F'f`, the coefficients at strength 
 .. math:: (\alpha A + B)\, h = \alpha b + e .
 
 Features split into coordinates that the instruments do not move, :math:`F h = 0`, and the rest. B never enters the
-first, however large it is beside A: an augmentation in other units than the features costs no digits there. In the
-rest a basis with :math:`A \to I` and :math:`B \to \operatorname{diag}(\lambda)` makes every α from 0 to ∞ one division
-per coordinate.
+first, however large it is beside A: an augmentation in other units than the features costs no digits there. (Among
+coordinates that are moved, directions of very different length cost the square of their ratio.) In the rest a basis
+with :math:`A \to I` and :math:`B \to \operatorname{diag}(\lambda)` makes every α from 0 to ∞ one division per
+coordinate.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigh, svd
 
+from causalinv._linalg import RANK_TOL, whitener
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_number
 from causalinv.moments import Moments
 
-__all__ = ["FirstStage", "IVLikePath", "check_alpha", "check_alphas", "least_squares"]
+__all__ = ["FirstStage", "IVLikePath", "check_alpha", "check_alphas"]
 
-_RANK_TOL = 1e-12  # of the largest eigenvalue, after scaling to unit diagonal
 _ROUNDING = 1e-12  # of the spread of a standardised feature
 _DIRECTION_TOL = 1e-10  # directions of unit length that differ by less are one direction
 _STRENGTH_TOL = 1e-9  # of the largest singular value: what sampled instruments do not move, up to rounding
@@ -156,7 +157,7 @@ class IVLikePath:
 def _root(cov: FloatArray, cross: FloatArray) -> tuple[FloatArray, FloatArray]:
     """R (r, d) with R'R = cov, and t (r, p) with R't = cross, on the range of `cov`."""
     values, vectors = eigh(cov)
-    keep = values > _RANK_TOL * max(values[-1], 0.0)
+    keep = values > RANK_TOL * max(values[-1], 0.0)
     root = np.sqrt(values[keep])[:, None] * vectors[:, keep].T
     return root, (root @ cross) / values[keep, None]
 
@@ -180,36 +181,6 @@ def _split(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArra
     _, size, rotation = svd(factor, full_matrices=True)
     rank = int(np.sum(size > tolerance * size[0])) if size[0] > 0 else 0
     return rotation[rank:].T, rotation[:rank].T
-
-
-def least_squares(moments: Moments) -> FloatArray:
-    """Least squares of y on x with an intercept, as a function of moments.
-
-    Parameters
-    ----------
-    moments : Moments
-        Blocks ``x`` and ``y``; cells are pooled.
-
-    Returns
-    -------
-    ndarray of shape (d, p)
-        Coefficients; of minimum norm in standardised units if the features are dependent.
-    """
-    pooled = moments.pool()
-    half = whitener(pooled.cov("x")[0])
-    return half @ (half.T @ pooled.cov("x", "y")[0])
-
-
-def whitener(cov: FloatArray, *, rescale: bool = True) -> FloatArray:
-    """T (k, r) with T' cov T = I on the range of `cov`, whose rank is judged after scaling to unit diagonal."""
-    if not cov.size:
-        return np.empty((len(cov), 0))
-    scale = np.sqrt(np.maximum(np.diag(cov), 0.0))
-    safe = np.where(scale > 0, scale, 1.0) if rescale else np.ones(len(cov))
-    values, vectors = eigh(cov / np.outer(safe, safe))
-    keep = values > _RANK_TOL * max(values[-1], 0.0)
-    vectors[scale == 0] = 0.0  # a constant gets no coefficient, not even by rounding
-    return (vectors[:, keep] / np.sqrt(values[keep])) / safe[:, None]
 
 
 def _condition(basis: FloatArray) -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._linalg import least_squares
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
 from causalinv._validation import (
@@ -25,7 +26,7 @@ from causalinv._validation import (
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._integration import paired
-from causalinv.ivlike._path import FirstStage, IVLikePath, check_alpha, check_alphas, least_squares
+from causalinv.ivlike._path import FirstStage, IVLikePath, check_alpha, check_alphas
 from causalinv.ivlike._summary import summarize
 from causalinv.moments import Moments
 from causalinv.results import Summary

@@ -60,10 +60,13 @@ def from_frame(edges: pd.DataFrame, **kwargs: Any) -> LinearSEM:
     missing = [column for column in ("parent", "child", "weight") if column not in edges]
     if missing:
         raise ValueError(f"edges must have columns parent, child and weight; missing: {missing}.")
-    seen = kwargs.pop("names", pd.unique(edges[["parent", "child"]].to_numpy().ravel()).tolist())
-    names = [str(name) for name in seen]
-    kwargs = _by_label(kwargs, list(seen))
-    triples = zip(edges["parent"].astype(str), edges["child"].astype(str), edges["weight"], strict=True)
+    ends = [*edges["parent"].tolist(), *edges["child"].tolist()]
+    given = kwargs.pop("names", None)
+    seen = list(dict.fromkeys(ends)) if given is None else list(given)
+    names = [_label(name) for name in seen]
+    kwargs = _by_label(kwargs, ends)
+    half = len(edges)
+    triples = zip(map(_label, ends[:half]), map(_label, ends[half:]), edges["weight"], strict=True)
     return LinearSEM(_matrix(triples, names), names=names, **kwargs)
 
 
@@ -79,14 +82,21 @@ def from_networkx(graph: Any, *, weight: str = "weight", **kwargs: Any) -> Linea
     """Nodes in the graph's order; every edge must carry the weight."""
     if not graph.is_directed():
         raise ValueError("The graph is undirected, so no edge says which end is the cause; pass a DiGraph.")
-    names = [str(node) for node in graph.nodes]
+    if "names" in kwargs:
+        raise TypeError("The graph names its own nodes; relabel it instead of passing names.")
+    names = [_label(node) for node in graph.nodes]
     kwargs = _by_label(kwargs, list(graph.nodes))
     triples = []
     for parent, child, attributes in graph.edges(data=True):
         if weight not in attributes:
             raise ValueError(f"The edge {parent!r} -> {child!r} has no attribute {weight!r}.")
-        triples.append((str(parent), str(child), attributes[weight]))
+        triples.append((_label(parent), _label(child), attributes[weight]))
     return LinearSEM(_matrix(triples, names), names=names, **kwargs)
+
+
+def _label(node: Any) -> str:
+    """Name of a labelled node; 1 and 1.0, which pandas turns into each other, are one label."""
+    return str(int(node)) if isinstance(node, float) and node.is_integer() else str(node)
 
 
 def _by_label(kwargs: dict[str, Any], labels: list[Any]) -> dict[str, Any]:
@@ -95,9 +105,9 @@ def _by_label(kwargs: dict[str, Any], labels: list[Any]) -> dict[str, Any]:
         return kwargs
     out = dict(kwargs)
     if out.get("target") is not None:
-        out["target"] = str(out["target"])
+        out["target"] = _label(out["target"])
     if out.get("features") is not None:
-        out["features"] = [str(label) for label in out["features"]]
+        out["features"] = [_label(label) for label in out["features"]]
     return out
 
 

@@ -127,6 +127,16 @@ MISTAKES = {
         lambda X, y, e: InvariantCausalPrediction(max_size=-1).fit(X, y, environments=e),
         "max_size must be a whole number >= 0",
     ),
+    "more features than bits": (
+        lambda X, y, e: InvariantCausalPrediction(max_size=1).fit(np.tile(X, 32) + y[:, None], y, environments=e),
+        "64 features are more than the 62",
+    ),
+    "environments and folds": (
+        lambda X, y, e: InvariantCausalPrediction().fit_moments(
+            Moments.from_rows(x=X, y=y, environments=e, folds=np.arange(len(y)) % 2)
+        ),
+        "pool\\(by='environments'\\) first",
+    ),
     "too many features": (
         lambda X, y, e: InvariantCausalPrediction().fit(np.tile(X, 11), y, environments=e),
         r"22 features have 2\^22 subsets.*Set max_size",
@@ -171,11 +181,72 @@ def test_leaving_one_environment_out_through_scikit_learn():
         next(splitter.split(X))
     with pytest.raises(ValueError, match="got both"):
         next(splitter.split(X, groups=e, environments=e))
-    with pytest.raises(ValueError, match="one label"):
+    with pytest.raises(ValueError, match=r"labels \['a'\]; at least two"):
         next(splitter.split(X, environments=["a"] * 150))
+    with pytest.raises(ValueError, match="index of environments differs"):
+        next(splitter.split(pd.DataFrame(X), environments=pd.Series(e)[::-1]))
+
+
+def test_units_do_not_matter_to_coefficients_and_intervals():
+    rng = np.random.default_rng(0)
+    e = np.repeat([0, 1, 2], 400)
+    x1, x2 = 5e7 + 1e6 * rng.normal(size=1200) * (1 + e), rng.normal(size=1200) * (1 + 2 * (e == 2)) + 3.0 * (e == 1)
+    y = x1 / 1e6 + x2 + rng.normal(size=1200)
+    for X in (np.c_[x1, x2], np.c_[x1, 1e-7 * x2]):
+        unit = X.std(axis=0)
+        model = InvariantCausalPrediction().fit(X, y, environments=e)
+        scaled = InvariantCausalPrediction().fit(X / unit, y, environments=e)
+        assert model.estimate_ == (0, 1)
+        np.testing.assert_allclose(model.coef_ * unit, scaled.coef_, rtol=1e-6)
+        np.testing.assert_allclose(model.conf_int_ * unit[:, None], scaled.conf_int_, rtol=1e-6)
+        with pytest.warns(DegenerateInputWarning, match="combinations of earlier"):
+            twice = InvariantCausalPrediction().fit(np.c_[X, X[:, 0]], y, environments=e)
+        np.testing.assert_allclose(twice.conf_int_[1], model.conf_int_[1], rtol=1e-3)  # one more column is counted
+
+
+def test_an_environment_that_is_small_or_pulls_the_fit_is_named():
+    rng = np.random.default_rng(0)
+    e = np.array(["big"] * 200 + ["small"] * 12)
+    X = rng.normal(size=(212, 4)) * np.where(e == "small", 100.0, 1.0)[:, None]
+    y = X.sum(axis=1) + rng.normal(size=212)
+    warnings.simplefilter("ignore", IdentificationWarning)
+    with pytest.warns(DegenerateInputWarning, match=r"'small' pulls the fit: its rows have mean leverage 0\.3"):
+        InvariantCausalPrediction().fit(X, y, environments=e)
+    with pytest.warns(DegenerateInputWarning, match="'small' has 4 rows for up to 5 coefficients"):
+        InvariantCausalPrediction().fit(X[:204], y[:204], environments=e[:204])
+
+
+def test_an_exact_outcome_is_invariant_and_warned_about():
+    X, _, e = chain()
+    with pytest.warns(DegenerateInputWarning, match=r"exact linear function of features \[0, 1\]"):
+        model = InvariantCausalPrediction().fit(X, X @ [1.0, 2.0] + 3.0, environments=e)
+    assert model.accepted_sets_ == [(0, 1)]
+    np.testing.assert_allclose([*model.coef_, model.intercept_], [1.0, 2.0, 3.0])
+
+
+def test_sets_that_leave_no_residual_are_not_accepted():
+    rng = np.random.default_rng(0)
+    X, y, e = rng.normal(size=(8, 7)), rng.normal(size=8), np.arange(8) % 2
+    with pytest.warns(DegenerateInputWarning, match="not reliable"):
+        model = InvariantCausalPrediction().fit(X, y, environments=e)
+    assert all(len(chosen) < 7 for chosen in model.accepted_sets_)
+    assert np.isfinite(model.conf_int_).all()
+    assert np.isfinite(model.pvalues_).all()
+
+
+def test_names_are_forgotten_by_a_fit_without_them():
+    X, y, e = chain()
+    model = InvariantCausalPrediction().fit(pd.DataFrame(X, columns=["u", "v"]), y, environments=e)
+    model.fit_moments(Moments.from_rows(x=X[:, :1], y=y, environments=e))
+    assert not hasattr(model, "feature_names_in_")
 
 
 def test_worst_environment_risk_by_hand():
     assert worst_environment_risk([1.0, 2.0, 4.0], [1.0, 0.0, 1.0], environments=[0, 0, 1]) == 9.0
-    with pytest.raises(ValueError, match="must have shape"):
-        worst_environment_risk(np.ones((2, 2)), np.ones((2, 2)), environments=[0, 1])
+    for arguments, message in (
+        ((np.ones((2, 2)), np.ones((2, 2)), [0, 1]), "must have shape"),
+        (([1.0], [1.0], None), "needs environments="),
+        (([1.0, 2.0], [1.0, np.nan], [0, 1]), "Input predicted contains NaN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            worst_environment_risk(*arguments[:2], environments=arguments[2])

@@ -393,6 +393,10 @@ def test_labels_of_frames_and_graphs_are_names_not_positions():
     for numbered in (
         LinearSEM.from_networkx(graph, target=2),
         LinearSEM.from_frame(pd.DataFrame({"parent": [2, 0], "child": [0, 1], "weight": [1.0, 1.0]}), target=2),
+        LinearSEM.from_frame(pd.DataFrame({"parent": [2, 0], "child": [0.0, 1.0], "weight": [1.0, 1.0]}), target=2),
+        LinearSEM.from_frame(
+            pd.DataFrame({"parent": [2, 0], "child": [0, 1], "weight": [1.0, 1.0]}), target=2, names=["1", "0", "2"]
+        ),
     ):
         assert numbered.names[numbered.target] == "2"
     with pytest.raises(ValueError, match="undirected"):
