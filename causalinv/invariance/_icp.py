@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_alignment, check_features, check_number, check_target, check_whole
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.invariance._sweep import MASK_BITS, SubsetStatistics, sweep
-from causalinv.invariance._tests import residual_pvalues
+from causalinv.invariance._tests import chow_pvalues, residual_pvalues
 from causalinv.moments import Moments
 
 __all__ = ["InvariantCausalPrediction"]
@@ -38,6 +38,10 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
     ----------
     level : float, default 0.05
         Level of the test, from 0 to 1.
+    test : {"residual", "chow"}, default "residual"
+        ``"residual"``: residuals of the pooled regression have one mean and one variance, the test of the paper.
+        ``"chow"``: intercept and coefficients are the same in all environments; exact for Gaussian errors of equal
+        variance however small an environment is, but blind to a change of the noise.
     max_size : int, optional
         Only test sets of at most so many features; left out, all subsets (up to 20 features). With it the guarantee
         needs the true causes to be that few.
@@ -79,14 +83,14 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    Valid if y is a linear function of its causes plus Gaussian noise, with the same coefficients and noise variance in
-    every environment (no environment intervenes on y), and no hidden common cause of y and its causes. The test treats
-    fitted residuals as errors: every environment must be much larger than the set. A small environment in which the
-    features vary far more than elsewhere pulls the fit towards itself, and then the truth is rejected, and false causes
-    are found, much more often than the level; this is warned about. With E > 2 environments the size can reach
-    E / (E - 1) times the level, as in R's package. Agrees with the
-    package causalicp; p-values of sets follow the R package InvariantCausalPrediction. `score` is plain R²; to compare
-    models across environments use `causalinv.metrics.worst_environment_risk`.
+    Valid if y is a linear function of its causes plus Gaussian noise, with the same coefficients and noise variance
+    in every environment (no environment intervenes on y), and no hidden common cause of y and its causes. The test
+    treats fitted residuals as errors: every environment must be much larger than the set. A small environment in
+    which the features vary far more than elsewhere pulls the fit towards itself, and then the truth is rejected,
+    and false causes are found, much more often than the level; this is warned about, and ``test="chow"`` is free of
+    it. With E > 2 environments the size can reach E / (E - 1) times the level, as in R's package. Agrees with the
+    package causalicp; p-values of sets follow the R package InvariantCausalPrediction. `score` is plain R²; to
+    compare models across environments use `causalinv.metrics.worst_environment_risk`.
 
     Source: Peters, Bühlmann and Meinshausen (2016), method II.
 
@@ -106,8 +110,11 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
 
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"environments": True}
 
-    def __init__(self, *, level: float = 0.05, max_size: int | None = None):
+    def __init__(
+        self, *, level: float = 0.05, test: Literal["residual", "chow"] = "residual", max_size: int | None = None
+    ):
         self.level = level
+        self.test = test
         self.max_size = max_size
 
     def fit(self, X: Rows, y: Rows, *, environments: Rows = None) -> Self:
@@ -176,6 +183,8 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
 
     def _fit(self, moments: Moments) -> Self:
         level = check_number(self.level, "level", low=0.0, high=1.0)
+        if self.test not in ("residual", "chow"):
+            raise ValueError(f"test must be 'residual' or 'chow', got {self.test!r}.")
         d = moments.blocks["x"]
         size = self._max_size(d)
         if len(moments) < 2:
@@ -210,7 +219,8 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
                 stacklevel=3,
             )
         order = np.lexsort((subsets.masks, subsets.sizes))
-        pvalues = np.where(exact, 1.0, residual_pvalues(subsets, moments.count))[order]
+        tested_by = residual_pvalues if self.test == "residual" else chow_pvalues
+        pvalues = np.where(exact, 1.0, tested_by(subsets, moments.count))[order]
         masks = subsets.masks[order]
         inside = (masks[:, None] >> np.arange(d)) & 1 == 1
         sets = _as_tuples(subsets.masks)
@@ -275,15 +285,23 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         worst = int(np.argmax(leverage))
         small = int(np.argmin(moments.count))
         label = moments.cells.tolist()
+        if moments.count[small] <= size + 1 and self.test == "chow":
+            warnings.warn(
+                f"Environment {label[small]!r} has {moments.count[small]:g} rows: sets of {moments.count[small] - 1:g} "
+                "or more features cannot be tested there, and are not accepted.",
+                DegenerateInputWarning,
+                stacklevel=4,
+            )
+            return
         if moments.count[small] <= size + 1:
             text = f"environment {label[small]!r} has {moments.count[small]:g} rows for up to {size + 1} coefficients"
-        elif leverage[worst] > _LEVERAGE:
+        elif leverage[worst] > _LEVERAGE and self.test == "residual":
             text = f"environment {label[worst]!r} pulls the fit: its rows have mean leverage {leverage[worst]:.2f}"
         else:
             return
         warnings.warn(
             f"The test of invariance is not reliable here: {text}. It may reject the true causes, and then accept "
-            "false ones, much more often than the level. Use larger environments, fewer features or max_size.",
+            "false ones, much more often than the level. Use test='chow', larger environments, or fewer features.",
             DegenerateInputWarning,
             stacklevel=4,
         )

@@ -123,6 +123,10 @@ MISTAKES = {
         lambda X, y, e: InvariantCausalPrediction(level=2).fit(X, y, environments=e),
         "level must be .* <= 1, got 2",
     ),
+    "test": (
+        lambda X, y, e: InvariantCausalPrediction(test="anova").fit(X, y, environments=e),
+        "test must be 'residual' or 'chow', got 'anova'",
+    ),
     "max_size": (
         lambda X, y, e: InvariantCausalPrediction(max_size=-1).fit(X, y, environments=e),
         "max_size must be a whole number >= 0",
@@ -222,6 +226,31 @@ def test_an_exact_outcome_is_invariant_and_warned_about():
         model = InvariantCausalPrediction().fit(X, X @ [1.0, 2.0] + 3.0, environments=e)
     assert model.accepted_sets_ == [(0, 1)]
     np.testing.assert_allclose([*model.coef_, model.intercept_], [1.0, 2.0, 3.0])
+
+
+def test_chow_keeps_its_level_where_the_residual_test_does_not():
+    """200 data sets, true causes, one environment of 12 rows with features a hundred times as wide."""
+    warnings.simplefilter("ignore")
+    rejected = {"residual": 0, "chow": 0}
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        e = np.repeat([0, 1], [200, 12])
+        X = rng.normal(size=(212, 4)) * np.where(e == 1, 100.0, 1.0)[:, None]
+        y = X.sum(axis=1) + rng.normal(size=212)
+        for test in rejected:
+            table = InvariantCausalPrediction(test=test).fit(X, y, environments=e).sets_
+            rejected[test] += not table.set_index("set").loc[[(0, 1, 2, 3)], "accepted"].item()
+    assert rejected["chow"] <= stats.binom.isf(1e-5, 200, 0.05)
+    assert rejected["residual"] > stats.binom.isf(1e-5, 200, 0.05)  # what the warning is about
+
+
+def test_chow_says_which_sets_it_cannot_test():
+    X, y, e = chain()
+    keep = np.r_[0:400, 800:803]
+    with pytest.warns(DegenerateInputWarning, match=r"'c' has 3 rows: sets of 2 or more features cannot be tested"):
+        model = InvariantCausalPrediction(test="chow").fit(X[keep], y[keep], environments=e[keep])
+    assert model.sets_.set_index("set")["pvalue"].isna().tolist() == [False, False, False, True]
+    assert np.isfinite(model.pvalues_).all()
 
 
 def test_sets_that_leave_no_residual_are_not_accepted():
