@@ -3,16 +3,21 @@
 A message says which argument, what was found, what the rule is and what to do.
 """
 
+from __future__ import annotations
+
 import numbers
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array, validate_data
 
 from causalinv._typing import FloatArray, Rows
+
+if TYPE_CHECKING:
+    from causalinv.moments import Moments
 
 __all__ = [
     "check_alignment",
@@ -24,6 +29,7 @@ __all__ = [
     "check_target",
     "check_whole",
     "column_names",
+    "take_features",
 ]
 
 
@@ -113,6 +119,16 @@ def check_rows(rows: Rows, name: str, *, ensure_2d: bool = True, min_samples: in
         )
     check_finite(array, name, column_names(rows))
     return array
+
+
+def take_features(estimator: Any, moments: Moments) -> None:
+    """Set `n_features_in_` and `feature_names_in_` of the estimator from the block ``x`` of moments."""
+    estimator.n_features_in_ = moments.mean("x").shape[1]
+    if hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+    names = moments.names["x"]
+    if names is not None:
+        estimator.feature_names_in_ = np.array(names, dtype=object)
 
 
 def check_features(estimator: Any, X: Rows, *, reset: bool, min_samples: int = 1) -> FloatArray:

@@ -13,7 +13,14 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from causalinv._linalg import least_squares, whitener
 from causalinv._typing import FloatArray, Rows
-from causalinv._validation import check_alignment, check_features, check_number, check_target, check_whole
+from causalinv._validation import (
+    check_alignment,
+    check_features,
+    check_number,
+    check_target,
+    check_whole,
+    take_features,
+)
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.invariance._sweep import MASK_BITS, SubsetStatistics, sweep
 from causalinv.invariance._tests import chow_pvalues, residual_pvalues
@@ -173,12 +180,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             raise ValueError("The tests need moments of unweighted rows; these are a population's, or weighted.")
         if moments.cells.nlevels > 1:
             raise ValueError("The cells are environments and folds; pool(by='environments') first.")
-        self.n_features_in_ = moments.mean("x").shape[1]
-        names = moments.names["x"]
-        if hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        if names is not None:
-            self.feature_names_in_ = np.array(names, dtype=object)
+        take_features(self, moments)
         return self._fit(moments)
 
     def _fit(self, moments: Moments) -> Self:

@@ -22,6 +22,7 @@ from causalinv._validation import (
     check_target,
     check_whole,
     column_names,
+    take_features,
 )
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.ivlike._augmentation import Augmentation
@@ -206,21 +207,16 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
             As in `fit`; also if the augmentation has no closed form, as it then needs rows.
         """
         pooled = moments.pool()
-        n_features, n_outcomes = (pooled.mean(block).shape[1] for block in ("x", "y"))
         if (self.augmentation is None) == ("g" not in pooled.blocks):
             self._raise_no_or_two_sources("a block 'g' in the moments")
-        self.n_features_in_ = n_features
-        if hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        names = pooled.names["x"]
-        if names is not None:
-            self.feature_names_in_ = np.array(names, dtype=object)
         if self._integration() == "paired":
             raise ValueError(
                 "integration='paired' draws copies of rows, and moments have none: use fit(X, y), or an "
                 "augmentation with a closed form."
             )
-        return self._fit(pooled, self._closed_form(pooled), n_outcomes == 1)
+        single_output = pooled.mean("y").shape[1] == 1
+        take_features(self, pooled)
+        return self._fit(pooled, self._closed_form(pooled), single_output)
 
     def _from_rows(
         self, X: Rows, y: Rows, instruments: Rows, sample_weight: Rows, *, reset: bool

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LinearSEM", "warn_about_target"]
 
 _ILL_CONDITIONED, _SINGULAR = 1e12, 1e15
-_SPARSE_FROM = 300  # nodes: below, one dense product beats a loop over the edges
+_SPARSE_FROM = 150  # nodes: below, one dense product beats a loop over the edges (measured, degree 4)
 
 
 class LinearSEM(NamedGraph):
@@ -401,7 +401,7 @@ class LinearSEM(NamedGraph):
             Sample under this intervention.
         random_state : int, SeedSequence, Generator, RandomState or None
             Seed. The nodes' own noise is drawn first, so one seed means the same own noise under interventions that
-            keep its family (and, from 300 nodes on, leave a sparse graph sparse).
+            keep its family (and, from 150 nodes on, leave a sparse graph sparse).
         as_frame : bool, default False
             Return a DataFrame whose columns are the names of the nodes.
 

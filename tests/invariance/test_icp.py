@@ -259,6 +259,7 @@ def test_sets_that_leave_no_residual_are_not_accepted():
     with pytest.warns(DegenerateInputWarning, match="not reliable"):
         model = InvariantCausalPrediction().fit(X, y, environments=e)
     assert all(len(chosen) < 7 for chosen in model.accepted_sets_)
+    assert model.sets_["pvalue"].isna().tolist() == (model.sets_["size"] == 7).tolist()
     assert np.isfinite(model.conf_int_).all()
     assert np.isfinite(model.pvalues_).all()
 

@@ -34,7 +34,6 @@ from causalinv.sem import (
     ShiftTogether,
     StudentT,
     Uniform,
-    choose_sites,
     random_cyclic_sem,
     random_dag,
     random_sem,
@@ -264,14 +263,12 @@ def test_marginalizing_an_acyclic_model_stays_acyclic_with_the_edges_that_paths_
 
 
 def test_one_seed_for_everything_is_not_one_stream():
-    """Parameters, sites, models and rows drawn from the same seed are unrelated: 6 correlations of 2000, limit 5 sd."""
-    sem = random_sem(10, random_state=7)
-    sites = choose_sites(sem, 3, random_state=7)
-    family = InterventionFamily(sites, kind="shift")
-    envs = family.environments(sem, 2000, random_state=7)
-    _, _, _ = envs.sample(1, random_state=7)
-    flat = LinearSEM(np.zeros((10, 10)), target=sem.target)
-    same = InterventionFamily(sites, kind="shift").environments(flat, 2000, random_state=7)
+    """Parameters and rows drawn from the same seed are unrelated: 4 correlations, limit 5 standard deviations."""
+    flat = LinearSEM(np.zeros((10, 10)), target=9)
+    sites = [0, 1, 2]  # the first draws of a row are these nodes' noise
+    # A law of the user's own is drawn row by row, as samples are: here the streams could coincide.
+    family = InterventionFamily(sites, kind="shift", law=lambda rng, size: rng.standard_normal(size))
+    same = family.environments(flat, 2000, random_state=7)
     X, _, _ = same.sample(1, random_state=7)
     at = [flat.features.index(v) for v in sites]
     noise = X[:, at] - same.theta
@@ -349,6 +346,12 @@ def test_slices_are_the_environments_they_name_without_new_warnings():
         assert part.interventions == tuple(envs.interventions[i] for i in at)
         pieces = list(part.iter_moments(memory_limit=1))
         np.testing.assert_allclose(np.concatenate([m.cov("y") for m in pieces]), part.moments().cov("y"), rtol=1e-12)
+
+
+def test_slices_keep_each_environments_own_weights():
+    envs = InterventionFamily(["c", "d"], kind="weights").environments(base(), 5, random_state=0)
+    for which in (slice(None, None, -1), [3, 0]):
+        np.testing.assert_allclose(envs[which].covs(), envs.covs()[which], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("kind", ["variance", "weights"])
