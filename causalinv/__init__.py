@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from causalinv.invariance import InvariantCausalPrediction
+    from causalinv.invariance import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector
     from causalinv.ivlike import (
         FunctionAugmentation,
         GaussianNoise,
@@ -24,6 +24,8 @@ _HOME = {
     "IVLikeRegression": "causalinv.ivlike",
     "InvariantCausalPrediction": "causalinv.invariance",
     "InvariantProjection": "causalinv.ivlike",
+    "InvariantRepresentation": "causalinv.invariance",
+    "InvariantSubsetSelector": "causalinv.invariance",
     "LinearSEM": "causalinv.sem",
     "Moments": "causalinv.moments",
     "Translation": "causalinv.ivlike",
@@ -36,6 +38,8 @@ __all__ = [
     "IVLikeRegression",
     "InvariantCausalPrediction",
     "InvariantProjection",
+    "InvariantRepresentation",
+    "InvariantSubsetSelector",
     "LinearSEM",
     "Moments",
     "Translation",

@@ -5,6 +5,7 @@ __all__ = [
     "CyclicModelError",
     "DegenerateInputWarning",
     "IdentificationWarning",
+    "ScreeningWarning",
     "TargetInterventionWarning",
 ]
 
@@ -19,6 +20,10 @@ class DegenerateInputWarning(CausalInvWarning):
 
 class IdentificationWarning(CausalInvWarning):
     """The data do not identify the number asked for without the tie-break that was applied."""
+
+
+class ScreeningWarning(CausalInvWarning):
+    """There were too many features to search all sets of them; some were left out before the search."""
 
 
 class TargetInterventionWarning(CausalInvWarning):

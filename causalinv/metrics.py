@@ -8,13 +8,15 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import BaseCrossValidator
 
 from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_alignment, check_finite
 from causalinv.moments import Moments
 
-__all__ = ["LeaveOneEnvironmentOut", "causal_risk", "ncer", "worst_environment_risk"]
+__all__ = ["LeaveOneEnvironmentOut", "causal_risk", "ncer", "worst_environment_risk", "worst_environment_scorer"]
 
 
 def causal_risk(coef: ArrayLike, truth: ArrayLike, cov: ArrayLike) -> float:
@@ -182,3 +184,11 @@ def worst_environment_risk(y: ArrayLike, predicted: ArrayLike, *, environments: 
     if squared.ndim != 1:
         raise ValueError(f"y and predicted must have shape (n,), got {np.shape(y)} and {np.shape(predicted)}.")
     return float(Moments.from_rows(y=squared, environments=environments).mean("y").max())
+
+
+with config_context(enable_metadata_routing=True):
+    #: Minus `worst_environment_risk` as a scorer: ``GridSearchCV(..., scoring=worst_environment_scorer)`` with metadata
+    #: routing on, ``environments=`` being passed to fit. With `LeaveOneEnvironmentOut` each score is one environment's.
+    worst_environment_scorer = make_scorer(worst_environment_risk, greater_is_better=False).set_score_request(
+        environments=True
+    )

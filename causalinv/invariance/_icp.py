@@ -9,27 +9,26 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
-from causalinv._linalg import least_squares, whitener
+from causalinv._linalg import whitener
 from causalinv._typing import FloatArray, Rows
-from causalinv._validation import (
-    check_alignment,
-    check_features,
-    check_number,
-    check_target,
-    check_whole,
-    take_features,
-)
+from causalinv._validation import check_features, check_number, check_whole
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
+from causalinv.invariance._environments import (
+    check_moments,
+    check_rows_by_environment,
+    dependent_features,
+    pooled_coef,
+)
+from causalinv.invariance._search import EXHAUSTIVE
+from causalinv.invariance._sets import as_tuples, unpack
 from causalinv.invariance._sweep import MASK_BITS, SubsetStatistics, sweep
 from causalinv.invariance._tests import chow_pvalues, residual_pvalues
 from causalinv.moments import Moments
 
 __all__ = ["InvariantCausalPrediction"]
 
-_EXHAUSTIVE = 20  # features: a million subsets, about a second
-_DEPENDENT_TOL = 1e-10
 _EXACT_TOL = 1e-12  # of the outcome's variance: residuals below are rounding
 _LEVERAGE = 0.1  # mean leverage of an environment from which its residuals are visibly shrunk
 
@@ -69,7 +68,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         each feature separately: the true set is rejected with probability level (then NaN may be the answer), and each
         interval is taken at level / 2.
     sets_ : DataFrame
-        All tested sets: ``set``, ``size``, ``pvalue``, ``accepted``.
+        All tested sets by size: ``set``, ``size``, ``pvalue``, ``accepted``; made when it is asked for.
     coef_ : ndarray of shape (d,)
         Least squares on the estimate, all environments together; 0 elsewhere.
     intercept_ : float
@@ -146,18 +145,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             If `environments` is missing or has one label only, an environment has fewer than two rows, there are too
             many features for all subsets, y is constant, or an input is malformed.
         """
-        if environments is None:
-            raise ValueError(
-                "InvariantCausalPrediction needs environments=, the label of each row's environment; without it "
-                "nothing could contradict a set. In a Pipeline pass it by metadata routing or as step__environments."
-            )
-        check_alignment(X=X, y=y, environments=environments)
-        features = check_features(self, X, reset=True, min_samples=4)
-        outcome = check_target(y, len(features))
-        if outcome.ndim == 2 and outcome.shape[1] > 1:
-            raise ValueError(f"y must be a single outcome, got shape {outcome.shape}.")
-        outcome = column_or_1d(outcome, warn=True)
-        return self._fit(Moments.from_rows(x=features, y=outcome, environments=environments))
+        return self._fit(check_rows_by_environment(self, X, y, environments)[0])
 
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on a sample's moments, one cell per environment; the tests need its counts.
@@ -178,9 +166,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         """
         if not np.isfinite(moments.count).all() or not np.allclose(moments.count, moments.weight):
             raise ValueError("The tests need moments of unweighted rows; these are a population's, or weighted.")
-        if moments.cells.nlevels > 1:
-            raise ValueError("The cells are environments and folds; pool(by='environments') first.")
-        take_features(self, moments)
+        check_moments(self, moments)
         return self._fit(moments)
 
     def _fit(self, moments: Moments) -> Self:
@@ -189,56 +175,21 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             raise ValueError(f"test must be 'residual' or 'chow', got {self.test!r}.")
         d = moments.blocks["x"]
         size = self._max_size(d)
-        if len(moments) < 2:
-            raise ValueError(
-                f"environments has one label, {moments.cells.tolist()[0]!r}; at least two environments are needed."
-            )
-        if moments.count.min() < 2:
-            few = moments.cells.tolist()[int(np.argmin(moments.count))]
-            raise ValueError(f"Environment {few!r} has {moments.count.min():g} row; each needs at least two.")
         pooled = moments.pool()
-        if pooled.cov("y")[0, 0, 0] == 0:
-            raise ValueError("y is constant, so every set predicts it and none can be told from another.")
-        self.dependent_features_ = _dependent(pooled.cov("x")[0])
-        if self.dependent_features_.any():
-            which = np.flatnonzero(self.dependent_features_).tolist()
-            warnings.warn(
-                f"Features {which} are constant or combinations of earlier ones; sets with them equal sets without.",
-                DegenerateInputWarning,
-                stacklevel=3,
-            )
-
+        self.dependent_features_ = dependent_features(pooled, stacklevel=4)
         self._warn_about_environments(moments, pooled, size)
-        subsets = SubsetStatistics.concatenate(list(sweep(moments, max_size=size)))
-        left = subsets.pooled_risk @ moments.count / moments.count.sum()
-        exact = (left < _EXACT_TOL * pooled.cov("y")[0, 0, 0]) & (subsets.sizes + 1 < moments.count.sum())
-        if exact.any():
-            columns = _as_tuples(subsets.masks)[int(subsets.masks[np.argmax(exact)])]
-            warnings.warn(
-                f"y is an exact linear function of features {list(columns)}, the same in every environment: sets that "
-                "leave no residual pass with p-value 1.",
-                DegenerateInputWarning,
-                stacklevel=3,
-            )
-        order = np.lexsort((subsets.masks, subsets.sizes))
+        subsets = SubsetStatistics.concatenate(sweep(moments, max_size=size))
+        sizes = subsets.sizes
+        subsets = subsets.take(np.argsort(sizes, kind="stable"))
+        exact = self._exact_sets(subsets, moments, pooled)
         tested_by = residual_pvalues if self.test == "residual" else chow_pvalues
-        pvalues = np.where(exact, 1.0, tested_by(subsets, moments.count))[order]
-        masks = subsets.masks[order]
-        inside = (masks[:, None] >> np.arange(d)) & 1 == 1
-        sets = _as_tuples(subsets.masks)
-        tested = [sets[mask] for mask in masks.tolist()]
+        pvalues = np.where(exact, 1.0, tested_by(subsets, moments.count))
         accepted = pvalues > level
+        inside = unpack(subsets.packed, d)
+        self._tested = (subsets.packed, pvalues, accepted)
         self.environments_ = moments.cells.to_numpy()
         self.accepted_ = bool(accepted.any())
-        self.accepted_sets_ = [sets[mask] for mask in masks[accepted].tolist()]
-        self.sets_ = pd.DataFrame(
-            {
-                "set": tested,
-                "size": inside.sum(axis=1),
-                "pvalue": pvalues,
-                "accepted": accepted,
-            }
-        )
+        self.accepted_sets_ = as_tuples(subsets.packed[accepted], d)
         if not self.accepted_:
             warnings.warn(
                 f"No set of features passes at level {level:g}: the outcome's own mechanism changes between "
@@ -257,19 +208,40 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         )
         chosen = np.zeros(d, bool)
         chosen[list(self.estimate_ or ())] = True
-        self.coef_ = np.zeros(d)
-        if chosen.any():
-            self.coef_[chosen] = least_squares(pooled.select(x=chosen, y=True))[:, 0]
+        self.coef_ = pooled_coef(pooled, chosen)
         self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
         return self
+
+    @property
+    def sets_(self) -> pd.DataFrame:
+        """All tested sets by size: ``set``, ``size``, ``pvalue``, ``accepted``."""
+        check_is_fitted(self)
+        packed, pvalues, accepted = self._tested
+        sets = as_tuples(packed, self.n_features_in_)
+        return pd.DataFrame({"set": sets, "size": [len(s) for s in sets], "pvalue": pvalues, "accepted": accepted})
+
+    @staticmethod
+    def _exact_sets(subsets: SubsetStatistics, moments: Moments, pooled: Moments) -> np.ndarray:
+        """Sets that leave no residual, with a warning if there are any."""
+        left = subsets.pooled_risk @ moments.count / moments.count.sum()
+        exact = (left < _EXACT_TOL * pooled.cov("y")[0, 0, 0]) & (subsets.sizes + 1 < moments.count.sum())
+        if exact.any():
+            columns = as_tuples(subsets.packed[[int(np.argmax(exact))]], moments.blocks["x"])[0]
+            warnings.warn(
+                f"y is an exact linear function of features {list(columns)}, the same in every environment: sets that "
+                "leave no residual pass with p-value 1.",
+                DegenerateInputWarning,
+                stacklevel=4,
+            )
+        return exact
 
     def _max_size(self, d: int) -> int:
         if d > MASK_BITS:
             raise ValueError(f"{d} features are more than the {MASK_BITS} that can be searched; choose features first.")
         if self.max_size is None:
-            if d > _EXHAUSTIVE:
+            if d > EXHAUSTIVE:
                 raise ValueError(
-                    f"{d} features have 2^{d} subsets; up to {_EXHAUSTIVE} are searched exhaustively. Set max_size, or "
+                    f"{d} features have 2^{d} subsets; up to {EXHAUSTIVE} are searched exhaustively. Set max_size, or "
                     "choose features first."
                 )
             return d
@@ -317,27 +289,6 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         """Predict by the estimated causes alone, shape (n,)."""
         check_is_fitted(self)
         return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
-
-
-def _as_tuples(masks: np.ndarray) -> dict[int, tuple[int, ...]]:
-    """Columns of each mask; ascending masks whose smaller subsets come before them."""
-    sets: dict[int, tuple[int, ...]] = {0: ()}
-    for mask in masks.tolist():
-        if mask:
-            last = mask.bit_length() - 1
-            sets[mask] = (*sets[mask ^ (1 << last)], last)
-    return sets
-
-
-def _dependent(cov: FloatArray) -> np.ndarray:
-    """Features without variance left once the earlier ones are eliminated."""
-    rest, out = cov.copy(), np.zeros(len(cov), bool)
-    for j in range(len(cov)):
-        if rest[j, j] <= _DEPENDENT_TOL * cov[j, j]:
-            out[j] = True
-        else:
-            rest = rest - np.outer(rest[:, j], rest[j]) / rest[j, j]
-    return out
 
 
 def _union_of_intervals(pooled: Moments, accepted: np.ndarray, level: float, *, dependent: bool) -> FloatArray:

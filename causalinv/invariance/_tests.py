@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import fdtr, fdtrc, stdtr
+from scipy.special import chdtrc, fdtrc, stdtr
 
 from causalinv._typing import FloatArray
 from causalinv.invariance._sweep import SubsetStatistics
 
-__all__ = ["chow_pvalues", "residual_pvalues"]
+__all__ = ["chow_pvalues", "residual_pvalues", "robust_chow_pvalue"]
+
+_SINGULAR = 1e-10  # of the largest entry of R: columns that depend on others
 
 
 def chow_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArray:
@@ -78,8 +80,59 @@ def residual_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArra
         df = (a + b) ** 2 / (a**2 / (n - 1) + b**2 / (others - 1))
         means = np.where(a + b > 0, 2 * stdtr(df, -np.abs(t)), np.where(mean == other_mean, 1.0, 0.0))
         ratio = variance / other_variance
-    variances = 2 * np.minimum(fdtr(n - 1, others - 1, ratio), fdtrc(n - 1, others - 1, ratio))
+    tail = fdtrc(np.where(ratio > 1, n - 1, others - 1), np.where(ratio > 1, others - 1, n - 1), _at_least_one(ratio))
+    variances = 2 * np.minimum(tail, 1.0 - tail)
     variances = np.where((variance == 0) & (other_variance == 0), 1.0, variances)
     smallest = np.minimum(means, variances).min(axis=1)
     pvalues = np.minimum(1.0, 2 * (len(counts) - 1) * smallest)
     return np.where(subsets.sizes + 1 < total, pvalues, np.nan)
+
+
+def _at_least_one(ratio: FloatArray) -> FloatArray:
+    """The ratio of variances with the larger one above."""
+    with np.errstate(divide="ignore"):
+        return np.where(ratio > 1, ratio, 1.0 / ratio)
+
+
+def robust_chow_pvalue(designs: list[FloatArray], outcomes: list[FloatArray]) -> float:
+    r"""Wald's test of equal coefficients in all environments, robust to errors of unequal variance.
+
+    Each environment's least squares :math:`b_e` has the covariance estimate
+    :math:`V_e = A^{-1} \sum_i x_i x_i' r_i^2 / (1 - h_i)^2 A^{-1}` (HC3). The statistic is the weighted scatter of the
+    :math:`b_e` about their precision-weighted mean.
+
+    Parameters
+    ----------
+    designs : list of ndarray of shape (n_e, k)
+        Rows of each environment, the constant included.
+    outcomes : list of ndarray of shape (n_e,)
+
+    Returns
+    -------
+    float
+        P-value of chi-square with (E - 1) k degrees of freedom; NaN if an environment has no more rows than
+        coefficients, or dependent columns. Valid for large environments, whatever the law and the variance of the
+        errors, which may depend on the features.
+
+    Notes
+    -----
+    Source: MacKinnon and White (1985) for HC3.
+    """
+    k = designs[0].shape[1]
+    precision, weighted, square = np.zeros((k, k)), np.zeros(k), 0.0
+    for design, outcome in zip(designs, outcomes, strict=True):
+        q, r = np.linalg.qr(design)
+        if len(design) <= k or np.abs(np.diag(r)).min() <= _SINGULAR * np.abs(r).max():
+            return float("nan")
+        projected = q.T @ outcome
+        coef = np.linalg.solve(r, projected)
+        residual = (outcome - q @ projected) / (1.0 - np.sum(q**2, axis=1))
+        middle = q * residual[:, None]
+        # V^-1 = R' (Q' diag(u²) Q)^-1 R
+        meat = middle.T @ middle
+        mine = r.T @ np.linalg.solve(meat, r)
+        precision += mine
+        weighted += mine @ coef
+        square += float(coef @ mine @ coef)
+    between = max(square - float(weighted @ np.linalg.solve(precision, weighted)), 0.0)
+    return float(chdtrc((len(designs) - 1) * k, between))

@@ -7,7 +7,15 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from causalinv import GaussianNoise, InvariantCausalPrediction, InvariantProjection, IVLikeRegression, Translation
+from causalinv import (
+    GaussianNoise,
+    InvariantCausalPrediction,
+    InvariantProjection,
+    InvariantRepresentation,
+    InvariantSubsetSelector,
+    IVLikeRegression,
+    Translation,
+)
 
 
 @contextmanager
@@ -65,7 +73,28 @@ class SplitICP(InvariantCausalPrediction):
     """Rows before and after the middle are two environments."""
 
     def fit(self, X, y):
-        return super().fit(X, y, environments=np.arange(len(_first_column(X))) * 2 >= len(_first_column(X)))
+        return super().fit(X, y, environments=_halves(X))
+
+
+class SplitSelector(InvariantSubsetSelector):
+    def fit(self, X, y):
+        return super().fit(X, y, environments=_halves(X))
+
+
+class SplitRepresentation(InvariantRepresentation):
+    def fit(self, X, y):
+        return super().fit(X, y, environments=_halves(X))
+
+
+class ManifoldRepresentation(InvariantRepresentation):
+    def fit(self, X, y):
+        with filled(self, n_components=1, method="manifold", random_state=0):
+            return super().fit(X, y, environments=_halves(X))
+
+
+def _halves(X):
+    n = len(_first_column(X))
+    return np.arange(n) * 2 >= n
 
 
 def _first_column(X):

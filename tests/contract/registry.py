@@ -18,6 +18,8 @@ from causalinv import (
     FunctionAugmentation,
     InvariantCausalPrediction,
     InvariantProjection,
+    InvariantRepresentation,
+    InvariantSubsetSelector,
     IVLikeRegression,
     Translation,
 )
@@ -80,6 +82,43 @@ REGISTRY: dict[type, Entry] = {
     InvariantCausalPrediction: Entry(
         sklearn_checks=(adapters.SplitICP(),),
         cases=(Case("icp", InvariantCausalPrediction, ("environments",), tuned=("level", [0.01, 0.05])),),
+    ),
+    InvariantSubsetSelector: Entry(
+        sklearn_checks=(adapters.SplitSelector(),),
+        cases=(
+            Case(
+                "selector",
+                InvariantSubsetSelector,
+                ("environments",),
+                ("predict", "transform"),
+                tuned=("level", [0.01, 0.5]),
+            ),
+            Case(
+                "selector-greedy",
+                lambda: InvariantSubsetSelector(search="greedy", averaging=True, random_state=0),
+                ("environments",),
+                tuned=("min_size", [0, 2]),
+            ),
+        ),
+    ),
+    InvariantRepresentation: Entry(
+        sklearn_checks=(adapters.SplitRepresentation(), adapters.ManifoldRepresentation()),
+        cases=(
+            Case(
+                "neutral",
+                InvariantRepresentation,
+                ("environments",),
+                ("predict", "transform"),
+                affine_equivariant=True,
+                tuned=("n_directions", [0, 1]),
+            ),
+            Case(
+                "manifold",
+                lambda: InvariantRepresentation(2, method="manifold", random_state=0, n_init=1),
+                ("environments",),
+                tuned=("n_components", [1, 2]),
+            ),
+        ),
     ),
     InvariantProjection: Entry(
         sklearn_checks=(adapters.ProjectionAlongFirst(),),

@@ -9,6 +9,7 @@ from scipy import stats
 from causalinv import Moments
 from causalinv.datasets import make_invariance_environments
 from causalinv.invariance import SubsetStatistics, chow_pvalues, residual_pvalues, sweep
+from causalinv.invariance._sets import unpack
 from causalinv.sem import random_sem
 
 
@@ -22,12 +23,17 @@ def rows(d=5, sizes=(60, 45, 80), seed=0):
 
 
 def all_subsets(moments, **kwargs):
-    return SubsetStatistics.concatenate(list(sweep(moments, **kwargs)))
+    return SubsetStatistics.concatenate(sweep(moments, **kwargs))
 
 
 def residuals(X, y, S):
     design = np.c_[X[:, S], np.ones(len(y))]
     return y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+
+
+def predicted_by_others(X, y, S, inside):
+    design = np.c_[X[:, S], np.ones(len(y))]
+    return design[inside] @ np.linalg.lstsq(design[~inside], y[~inside], rcond=None)[0]
 
 
 def members(mask, d):
@@ -37,7 +43,7 @@ def members(mask, d):
 @pytest.mark.parametrize("d", [1, 2, 5, 8])
 def test_every_subset_equals_its_own_regressions(d):
     X, y, e = rows(d)
-    subsets = all_subsets(Moments.from_rows(x=X, y=y, environments=e))
+    subsets = all_subsets(Moments.from_rows(x=X, y=y, environments=e), left_out=True)
     np.testing.assert_array_equal(subsets.masks, np.arange(2**d))
     scale = y.var()
     for k, mask in enumerate(subsets.masks):
@@ -49,6 +55,8 @@ def test_every_subset_equals_its_own_regressions(d):
             assert subsets.own_risk[k, env] == pytest.approx(np.mean(own**2), abs=1e-12 * scale)
             assert subsets.pooled_risk[k, env] == pytest.approx(np.mean(pooled[inside] ** 2), abs=1e-12 * scale)
             assert subsets.shift[k, env] == pytest.approx(pooled[inside].mean(), abs=1e-12 * np.sqrt(scale))
+            new = predicted_by_others(X, y, S, inside) - y[inside]
+            assert subsets.left_out_risk[k, env] == pytest.approx(np.mean(new**2), rel=1e-11, abs=1e-12 * scale)
     assert (subsets.excess > -1e-12 * scale).all()
 
 
@@ -64,13 +72,36 @@ def test_blocks_do_not_change_what_is_found():
 
 @given(d=st.integers(1, 14), limit=st.integers(0, 5), seed=st.integers(0, 100))
 def test_limited_search_gives_the_small_subsets_and_the_same_numbers(d, limit, seed):
+    """Up to 11 features by doubling, from 12 on (up to four at a time) by elimination and pairs in closed form."""
     X, y, e = rows(d, seed=seed)
     moments = Moments.from_rows(x=X, y=y, environments=e)
-    small = all_subsets(moments, max_size=limit)
-    everything = all_subsets(moments)
+    small = all_subsets(moments, max_size=limit, left_out=True)
+    everything = all_subsets(moments, left_out=True)
     chosen = np.flatnonzero(everything.sizes <= limit)
     np.testing.assert_array_equal(small.masks, chosen)
-    np.testing.assert_allclose(small.pooled_risk, everything.pooled_risk[chosen], rtol=1e-9)
+    for name in ("own_risk", "pooled_risk", "left_out_risk"):
+        np.testing.assert_allclose(getattr(small, name), getattr(everything, name)[chosen], rtol=1e-8)
+    np.testing.assert_allclose(small.shift, everything.shift[chosen], atol=1e-8 * y.std())
+
+
+def test_pairs_of_many_features_equal_their_own_regressions():
+    """70 features: more than a 64-bit mask holds; dependent ones as well."""
+    X, y, e = rows(70, seed=3)
+    X[:, 40] = X[:, 3] - X[:, 5]
+    subsets = all_subsets(Moments.from_rows(x=X, y=y, environments=e), max_size=3, left_out=True)
+    assert len(subsets) == len(np.unique(subsets.packed, axis=0)) == 1 + 70 + 2415 + 54740
+    inside = unpack(subsets.packed, 70)
+    np.testing.assert_array_equal(inside.sum(axis=1), subsets.sizes)
+    with pytest.raises(ValueError, match="do not fit an integer"):
+        _ = subsets.masks
+    triple = np.flatnonzero(inside[:, [3, 5, 40]].all(axis=1))
+    for k in [*np.random.default_rng(0).integers(0, len(subsets), 60), *triple]:
+        S = np.flatnonzero(inside[k])
+        own, pooled = residuals(X[e == 1], y[e == 1], S), residuals(X, y, S)[e == 1]
+        assert subsets.own_risk[k, 1] == pytest.approx(np.mean(own**2), rel=1e-9)
+        assert subsets.pooled_risk[k, 1] == pytest.approx(np.mean(pooled**2), rel=1e-9)
+        new = predicted_by_others(X, y, S, e == 1) - y[e == 1]
+        assert subsets.left_out_risk[k, 1] == pytest.approx(np.mean(new**2), rel=1e-9)
 
 
 def test_dependent_and_constant_features_change_nothing():
@@ -130,8 +161,7 @@ def test_size_of_the_tests_on_the_true_causes(test):
     for _ in range(n):
         X, y, e = sem.environments([None, None, None]).sample([60, 40, 50], random_state=rng)
         subsets = all_subsets(Moments.from_rows(x=X, y=y, environments=e))
-        chosen = SubsetStatistics(*(getattr(subsets, f)[[mask]] for f in ("masks", "own_risk", "pooled_risk", "shift")))
-        rejected += test(chosen, np.array([60.0, 40.0, 50.0]))[0] <= 0.05
+        rejected += test(subsets.take([mask]), np.array([60.0, 40.0, 50.0]))[0] <= 0.05
     upper = 0.05 if test is chow_pvalues else 0.075
     assert rejected <= stats.binom.isf(1e-5, n, upper)
     assert rejected >= stats.binom.ppf(1e-5, n, 0.05 if test is chow_pvalues else 0.02)

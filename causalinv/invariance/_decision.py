@@ -1,0 +1,159 @@
+"""What makes a set acceptable, and what accepted sets are compared by: functions of the statistics of many sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from causalinv._typing import BoolArray, FloatArray
+from causalinv.invariance._certified import certified
+from causalinv.invariance._environments import pooled_coef
+from causalinv.invariance._gaps import Metric, subset_gaps
+from causalinv.invariance._sets import unpack
+from causalinv.invariance._sweep import SubsetStatistics
+from causalinv.invariance._tests import chow_pvalues, residual_pvalues, robust_chow_pvalue
+from causalinv.moments import Moments
+
+__all__ = ["OBJECTIVES", "TESTS", "Decision", "Objective", "Test", "Verdict", "averaged_coef", "until_accepted"]
+
+Objective = Literal["pooled_risk", "worst_risk", "left_out_risk"]
+Test = Literal["chow", "chow_hc", "residual"]
+OBJECTIVES = ("pooled_risk", "worst_risk", "left_out_risk")
+TESTS = ("chow", "chow_hc", "residual")
+_EXACT = 1e-9  # relative excess in a population that counts as none; resolution of a population's risk
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was decided of n sets.
+
+    Attributes
+    ----------
+    accepted : ndarray of bool, shape (n,)
+    violation : ndarray of shape (n,)
+        Orders sets that are not accepted; smaller is better.
+    pvalue : ndarray of shape (n,)
+        NaN where nothing was tested.
+    """
+
+    accepted: BoolArray
+    violation: FloatArray
+    pvalue: FloatArray
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The rule by which sets are accepted and compared.
+
+    Parameters
+    ----------
+    moments : Moments
+    eps : float or None
+        Tolerated gap; None to test.
+    metric, objective, test : str
+    level : float
+        Of the test.
+    certified_level : float
+        Of each certified gap, per set and environment.
+    min_size : int
+    """
+
+    moments: Moments
+    eps: float | None
+    metric: Metric
+    objective: Objective
+    test: Test
+    level: float
+    certified_level: float
+    min_size: int
+
+    @cached_property
+    def population(self) -> bool:
+        """Whether the moments are exact."""
+        return bool(np.isinf(self.moments.count).all())
+
+    @cached_property
+    def testable(self) -> bool:
+        """Whether the moments are of rows of equal weight, so that tests and bounds apply."""
+        return not self.population and np.allclose(self.moments.count, self.moments.weight)
+
+    def judge(self, subsets: SubsetStatistics) -> Verdict:
+        """Accept or not, from moments alone (`until_accepted` is for the test that needs rows)."""
+        counts = self.moments.count
+        pvalue = np.full(len(subsets), np.nan)
+        if self.testable and self.test != "chow_hc":
+            pvalue = (residual_pvalues if self.test == "residual" else chow_pvalues)(subsets, counts)
+        if self.eps is None and self.testable:
+            accepted, violation = pvalue > self.level, -np.nan_to_num(pvalue, nan=-1.0)
+        else:
+            metric = "relative_excess" if self.eps is None else self.metric
+            violation = subset_gaps(self.moments, subsets, metric).max(axis=1)
+            if self.eps is not None and self.testable:
+                accepted = certified(subsets, counts, self.eps, self.certified_level)
+            else:
+                accepted = violation <= (_EXACT if self.eps is None else self.eps)
+        return Verdict(accepted & (subsets.sizes >= self.min_size), violation, pvalue)
+
+    def cost(self, subsets: SubsetStatistics) -> FloatArray:
+        """The objective; in-sample risks as final prediction errors, a population's up to its resolution."""
+        if self.objective == "left_out_risk":
+            risk = subsets.left_out_risk.max(axis=1)
+        elif self.objective == "worst_risk":
+            risk = subsets.pooled_risk.max(axis=1)
+        else:
+            risk = subsets.pooled_risk @ self.moments.weight / self.moments.weight.sum()
+        if self.population:
+            unit = _EXACT * float(self.moments.pool().cov("y")[0, 0, 0])
+            return np.round(risk / unit) * unit  # sets that predict equally well tie, and the smallest is taken
+        if self.objective == "left_out_risk":
+            return risk
+        n, k = self.moments.count.sum(), subsets.sizes + 1
+        return np.where(n > k, risk * (n + k) / np.maximum(n - k, 1), np.inf)
+
+    def key(self, subsets: SubsetStatistics) -> FloatArray:
+        """Order of sets in a greedy search: size first, then acceptance, then cost or violation, then size."""
+        verdict = self.judge(subsets)
+        cost = np.where(verdict.accepted, self.cost(subsets), verdict.violation)
+        return np.column_stack([subsets.sizes < self.min_size, ~verdict.accepted, cost, subsets.sizes])
+
+
+def until_accepted(
+    subsets: SubsetStatistics, order: np.ndarray, rows: list[tuple[FloatArray, FloatArray]], level: float
+) -> Verdict:
+    """Test sets by rows in this order until one is accepted; what comes after is not tested.
+
+    Parameters
+    ----------
+    subsets : SubsetStatistics
+    order : ndarray of int
+        Positions, the best first.
+    rows : list of (X, y)
+        Rows of each environment.
+    level : float
+    """
+    pvalue = np.full(len(subsets), np.nan)
+    d = rows[0][0].shape[1]
+    for k in order.tolist():
+        inside = unpack(subsets.packed[[k]], d)[0]
+        designs = [np.column_stack([np.ones(len(X)), X[:, inside]]) for X, _ in rows]
+        pvalue[k] = robust_chow_pvalue(designs, [y for _, y in rows])
+        if pvalue[k] > level:
+            break
+    return Verdict(pvalue > level, -np.nan_to_num(pvalue, nan=-1.0), pvalue)
+
+
+def averaged_coef(moments: Moments, subsets: SubsetStatistics) -> FloatArray:
+    """Coefficients averaged over sets with weights exp(-BIC / 2); on a population, over those of least risk."""
+    n = moments.count.sum()
+    risk = subsets.pooled_risk @ moments.weight / moments.weight.sum()
+    if np.isinf(n):
+        weight = (risk <= risk.min() * (1 + _EXACT)).astype(float)
+    else:
+        bic = n * np.log(risk) + subsets.sizes * np.log(n)
+        weight = np.exp(-(bic - bic.min()) / 2)
+    pooled = moments.pool()
+    coefs = np.array([pooled_coef(pooled, inside) for inside in unpack(subsets.packed, moments.blocks["x"])])
+    return weight @ coefs / weight.sum()

@@ -1,0 +1,97 @@
+"""Checks that every estimator of this room shares: rows by environment, moments by environment, dependent features."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import column_or_1d
+
+from causalinv._linalg import least_squares
+from causalinv._typing import BoolArray, FloatArray, Rows
+from causalinv._validation import (
+    check_alignment,
+    check_features,
+    check_sample_weight,
+    check_target,
+    take_features,
+)
+from causalinv.exceptions import DegenerateInputWarning
+from causalinv.moments import Moments
+
+__all__ = ["check_moments", "check_rows_by_environment", "dependent_features", "pooled_coef"]
+
+_DEPENDENT_TOL = 1e-10  # of a feature's variance
+
+
+def check_rows_by_environment(
+    estimator: Any, X: Rows, y: Rows, environments: Rows, sample_weight: Rows = None
+) -> tuple[Moments, FloatArray, FloatArray]:
+    """Validate what `fit` was given; returns moments by environment, and features and outcome as arrays."""
+    if environments is None:
+        raise ValueError(
+            f"{type(estimator).__name__} needs environments=, the label of each row's environment; without it "
+            "nothing could contradict a set. In a Pipeline pass it by metadata routing or as step__environments."
+        )
+    check_alignment(X=X, y=y, environments=environments, sample_weight=sample_weight)
+    features = check_features(estimator, X, reset=True, min_samples=4)
+    outcome = check_target(y, len(features))
+    if outcome.ndim == 2 and outcome.shape[1] > 1:
+        raise ValueError(f"y must be a single outcome, got shape {outcome.shape}.")
+    outcome = column_or_1d(outcome, warn=True)
+    weights = check_sample_weight(sample_weight, len(features))
+    moments = Moments.from_rows(x=features, y=outcome[:, None], environments=environments, sample_weight=weights)
+    _check_cells(moments)
+    return moments, features, outcome
+
+
+def check_moments(estimator: Any, moments: Moments) -> None:
+    """Validate what `fit_moments` was given, and take the names of the features."""
+    if moments.cells.nlevels > 1:
+        raise ValueError("The cells are environments and folds; pool(by='environments') first.")
+    if moments.blocks["y"] != 1:
+        raise ValueError(f"y must be a single outcome, got {moments.blocks['y']} columns.")
+    if np.isinf(moments.count).any() != np.isinf(moments.count).all():
+        raise ValueError("Some cells are a population's and some a sample's; they cannot be compared.")
+    take_features(estimator, moments)
+    _check_cells(moments)
+
+
+def _check_cells(moments: Moments) -> None:
+    if len(moments) < 2:
+        raise ValueError(
+            f"environments has one label, {moments.cells.tolist()[0]!r}; at least two environments are needed."
+        )
+    if moments.count.min() < 2:
+        few = moments.cells.tolist()[int(np.argmin(moments.count))]
+        raise ValueError(f"Environment {few!r} has {moments.count.min():g} row; each needs at least two.")
+    if not moments.scatter("y").any() and np.ptp(moments.mean("y")) == 0:
+        raise ValueError("y is constant, so every set predicts it and none can be told from another.")
+
+
+def dependent_features(pooled: Moments, *, stacklevel: int) -> BoolArray:
+    """Features without variance left once the earlier ones are eliminated, with a warning that lists them."""
+    cov = pooled.cov("x")[0]
+    rest, out = cov.copy(), np.zeros(len(cov), bool)
+    for j in range(len(cov)):
+        if rest[j, j] <= _DEPENDENT_TOL * cov[j, j]:
+            out[j] = True
+        else:
+            rest = rest - np.outer(rest[:, j], rest[j]) / rest[j, j]
+    if out.any():
+        warnings.warn(
+            f"Features {np.flatnonzero(out).tolist()} are constant or combinations of earlier ones; sets with them "
+            "equal sets without.",
+            DegenerateInputWarning,
+            stacklevel=stacklevel,
+        )
+    return out
+
+
+def pooled_coef(moments: Moments, inside: BoolArray) -> FloatArray:
+    """Least squares on some features, all environments together; 0 elsewhere, shape (d,)."""
+    coef = np.zeros(len(inside))
+    if inside.any():
+        coef[inside] = least_squares(moments.select(x=inside, y=True))[:, 0]
+    return coef

@@ -1,0 +1,223 @@
+r"""Linear representations beyond subsets, as functions of moments: neutral rules and Stiefel descent.
+
+When environments change variances, means or noise at a few sites T, all differences of second moments of (1, x, y)
+between environments have columns in one small space, the *site directions*. A rule whose residual is orthogonal to
+them,
+
+.. math:: (-a, -v, 1) \perp \mathrm{span}\{\Delta_e\},
+
+has a residual that no such change reaches: the same law of second moments in every environment, seen or not, that only
+moves these sites. A *neutral* rule is the least risky of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import null_space
+from scipy.optimize import minimize
+
+from causalinv._linalg import whitener
+from causalinv._typing import FloatArray
+from causalinv.moments import Moments
+
+__all__ = ["PENALTY", "Neutral", "SiteDirections", "neutral_rule", "riemannian_descent", "site_directions", "trade_off"]
+
+_EXACT = 1e-9  # of the largest eigenvalue: directions of a population below are rounding
+_SLACK = 1.2  # times the edge of the noise; Gaussian rows reach 1.0
+_DESCENT = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-10}
+PENALTY = 1000.0  # on the average excess, at the end
+_PENALTIES = (1.0, 10.0, 100.0, PENALTY)
+
+
+@dataclass(frozen=True)
+class SiteDirections:
+    """Directions in which the second moments of (1, x, y), about the mean of all, differ between environments.
+
+    Attributes
+    ----------
+    directions : ndarray of shape (d + 2, s)
+        Orthonormal in the units in which all environments together have unit second moments.
+    strengths : ndarray of shape (d + 2,)
+        Eigenvalues of the averaged squared differences, descending; without units.
+    edge : float
+        What sampling alone would reach; 0 for a population.
+    """
+
+    directions: FloatArray
+    strengths: FloatArray
+    edge: float
+
+
+def _second_moments(moments: Moments) -> tuple[FloatArray, FloatArray]:
+    """Second moments of (1, x, y), about the mean of all, in each environment (E, d + 2, d + 2) and in all together."""
+    mean = np.concatenate([np.ones((len(moments), 1)), moments.mean("x"), moments.mean("y")], axis=1)
+    mean[:, 1:] -= np.concatenate([moments.pool().mean("x"), moments.pool().mean("y")], axis=1)
+    cov = np.zeros((len(moments), mean.shape[1], mean.shape[1]))
+    cov[:, 1:, 1:] = np.block([[moments.cov(a, b) for b in ("x", "y")] for a in ("x", "y")])
+    each = cov + mean[:, :, None] * mean[:, None, :]
+    return each, np.tensordot(moments.weight / moments.weight.sum(), each, axes=1)
+
+
+def site_directions(moments: Moments, n_sites: int | None = None) -> SiteDirections:
+    r"""Find the directions in which environments differ.
+
+    With all environments together whitened, the average over environments of the squared differences has eigenvalues
+    far above the noise in the site directions. Sampling Gaussian rows alone makes eigenvalues up to about
+    :math:`p (1 + \sqrt{E - 1})^2 / (N)` with p variables (the Marchenko-Pastur edge of the stacked differences).
+
+    Parameters
+    ----------
+    moments : Moments
+        Blocks ``x`` and ``y``, one cell per environment.
+    n_sites : int, optional
+        Number of directions; left out, all above 1.2 times that edge. Rows with heavy tails make more noise.
+
+    Returns
+    -------
+    SiteDirections
+    """
+    each, pooled = _second_moments(moments)
+    units = np.sqrt(np.diag(pooled))
+    units[units == 0] = 1.0
+    values, vectors = np.linalg.eigh(pooled / np.outer(units, units))
+    keep = values > 1e-12 * values[-1]
+    half = vectors[:, keep] / np.sqrt(values[keep])  # whitens in standardised units
+    white = half.T @ ((each - pooled) / np.outer(units, units)) @ half
+    share = moments.weight / moments.weight.sum()
+    squared = np.einsum("e,eij,ejk->ik", share, white, white)
+    strengths, directions = np.linalg.eigh((squared + squared.T) / 2)
+    strengths, directions = np.maximum(strengths[::-1], 0.0), directions[:, ::-1]
+    p, E, n = int(keep.sum()), len(moments), moments.count.sum()
+    edge = 0.0 if np.isinf(n) else p * (1.0 + np.sqrt(E - 1)) ** 2 / n
+    limit = _SLACK * edge if edge else _EXACT * max(strengths[0], _EXACT)
+    s = int(np.sum(strengths > limit)) if n_sites is None else min(n_sites, p)
+    # Back to the units of the data: a difference of second moments has columns in units * pooled^(1/2) * directions.
+    scale = units[:, None] * (vectors[:, keep] * np.sqrt(values[keep]))
+    return SiteDirections(scale @ directions[:, :s], strengths, edge)
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """A neutral rule.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (d,)
+    intercept : float
+    missed : float
+        Largest violation of neutrality that is left, relative to the outcome's own column: 0 unless no neutral rule
+        exists, as when the outcome's own mechanism changes or there are more site directions than features.
+    free : int
+        Dimensions among which the risk was minimised.
+    """
+
+    coef: FloatArray
+    intercept: float
+    missed: float
+    free: int
+
+
+def neutral_rule(moments: Moments, sites: SiteDirections) -> Neutral:
+    """The least risky rule, all environments together, whose residual is orthogonal to the site directions.
+
+    Parameters
+    ----------
+    moments : Moments
+        Blocks ``x`` and ``y``.
+    sites : SiteDirections
+
+    Returns
+    -------
+    Neutral
+    """
+    _, pooled = _second_moments(moments)
+    d = moments.blocks["x"]
+    A, b = sites.directions[: d + 1].T, sites.directions[d + 1]  # constraints A u = b on u = (a, v)
+    units = np.sqrt(np.diag(pooled)[: d + 1])
+    units[units == 0] = 1.0
+    A = A / units  # u in standardised units
+    H, c = pooled[: d + 1, : d + 1] / np.outer(units, units), pooled[: d + 1, d + 1] / units
+    particular = np.linalg.lstsq(A, b, rcond=1e-10)[0] if len(A) else np.zeros(d + 1)
+    missed = float(np.abs(A @ particular - b).max(initial=0.0) / max(np.abs(b).max(initial=0.0), 1e-300))
+    basis = null_space(A, rcond=1e-10) if len(A) else np.eye(d + 1)
+    half = whitener(basis.T @ H @ basis, rescale=False)
+    u = particular + basis @ (half @ (half.T @ (basis.T @ (c - H @ particular))))
+    u = u / units
+    centre = moments.pool()
+    intercept = float(u[0] + centre.mean("y")[0, 0] - centre.mean("x")[0] @ u[1:])
+    return Neutral(u[1:], intercept, missed, basis.shape[1])
+
+
+def trade_off(moments: Moments, penalty: float) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+    r"""Pooled risk plus penalty times average excess of a representation, and its gradient.
+
+    :math:`(1 + \lambda) R^*(\Phi) - \lambda \sum_e \pi_e R_e^*(\Phi)`, where R* are least risks of linear rules on Φx,
+    all environments together and in each; :math:`dR^*/d\Phi = -2 w (c - G \Phi' w)'`.
+
+    Parameters
+    ----------
+    moments : Moments
+        Blocks ``x`` and ``y``, features in comparable units.
+    penalty : float
+        λ >= 0.
+
+    Returns
+    -------
+    callable
+        From Φ (k, d) to value and gradient (k, d); the value depends on the row space of Φ only.
+    """
+    pooled = moments.pool()
+    share = moments.weight / moments.weight.sum()
+    terms = [(1.0 + penalty, pooled.cov("x")[0], pooled.cov("x", "y")[0, :, 0], pooled.cov("y")[0, 0, 0])]
+    cov, cross, total = moments.cov("x"), moments.cov("x", "y")[:, :, 0], moments.cov("y")[:, 0, 0]
+    terms += [(-penalty * share[e], cov[e], cross[e], total[e]) for e in range(len(moments))]
+
+    def evaluate(components: FloatArray) -> tuple[float, FloatArray]:
+        value, gradient = 0.0, np.zeros_like(components)
+        for factor, G, c, r in terms:
+            w = np.linalg.lstsq(components @ G @ components.T, components @ c, rcond=1e-12)[0]
+            value += factor * float(r - w @ components @ c)
+            gradient += factor * -2.0 * np.outer(w, c - G @ (components.T @ w))
+        return value, gradient
+
+    return evaluate
+
+
+def riemannian_descent(moments: Moments, start: FloatArray) -> tuple[FloatArray, list[float], bool]:
+    """Minimise `trade_off` over row spaces, the penalty raised from 1 to 1000.
+
+    Parameters
+    ----------
+    moments : Moments
+        Features in comparable units.
+    start : ndarray of shape (k, d)
+
+    Returns
+    -------
+    components : ndarray of shape (k, d)
+        Orthonormal rows; never worse than `start` at the last penalty.
+    path : list of float
+        Value after each penalty.
+    converged : bool
+    """
+    k, d = start.shape
+    components, path, converged = np.linalg.qr(start.T)[0].T, [], True
+    for penalty in _PENALTIES:
+        evaluate = trade_off(moments, penalty)
+
+        def flat(x: FloatArray, evaluate: Callable = evaluate) -> tuple[float, FloatArray]:
+            value, gradient = evaluate(x.reshape(k, d))
+            return value, gradient.ravel()
+
+        result = minimize(flat, components.ravel(), jac=True, method="L-BFGS-B", options=_DESCENT)
+        components = np.linalg.qr(result.x.reshape(k, d).T)[0].T
+        path.append(float(result.fun))
+        converged = bool(result.success)
+    last = trade_off(moments, _PENALTIES[-1])
+    first = np.linalg.qr(start.T)[0].T
+    if last(first)[0] < last(components)[0]:
+        components, path = first, [*path, last(first)[0]]
+    return components, path, converged

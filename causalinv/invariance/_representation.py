@@ -1,0 +1,298 @@
+"""Linear representations whose regression is the same in every environment."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from causalinv._linalg import least_squares
+from causalinv._parallel import streams
+from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._validation import check_features, check_whole
+from causalinv.exceptions import IdentificationWarning
+from causalinv.invariance._environments import check_moments, check_rows_by_environment
+from causalinv.invariance._gaps import invariance_gaps, represent, rule_risks
+from causalinv.invariance._neutral import PENALTY, neutral_rule, riemannian_descent, site_directions
+from causalinv.invariance._search import find
+from causalinv.invariance._sets import unpack
+from causalinv.invariance._sweep import SubsetStatistics
+from causalinv.moments import Moments
+from causalinv.results import Summary
+
+__all__ = ["InvariantRepresentation"]
+
+_MISSED = 1e-6  # of the outcome's own column: a neutral rule exists if it misses by less
+
+
+class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin, BaseEstimator):
+    r"""Linear combinations of the features whose regression does not move between environments.
+
+    ``method="neutral"`` finds the least risky linear rule whose residual none of the changes seen between environments
+    reaches. If new environments only move what these moved (variances, means or noise of the same sites), its *risk* is
+    the same there, not only its coefficients. No subset of the features need be invariant for that.
+
+    ``method="manifold"`` finds the k-dimensional row space that minimises pooled risk plus 1000 times the average
+    excess, by descent from the best subset of k features, the neutral rule and random starts. It makes coefficients
+    invariant and may leave the risk free to move: look at `risk_env_`.
+
+    Parameters
+    ----------
+    n_components : int, optional
+        Rows of the representation: 1 for ``"neutral"``; must be given for ``"manifold"``.
+    method : {"neutral", "manifold"}, default "neutral"
+    n_directions : int, optional
+        Site directions that the neutral residual avoids; left out, those that stand out of the sampling noise.
+    n_init : int, default 4
+        Random starts of ``"manifold"``.
+    random_state : int, SeedSequence, Generator, RandomState or None
+        Seed of these.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (k, d)
+        The representation; for ``"neutral"`` the rule's own coefficients, for ``"manifold"`` rows that are orthonormal
+        in standardised units.
+    coef_ : ndarray of shape (d,)
+        Coefficients of the rule on the features, units of y per unit of x.
+    intercept_ : float
+    gaps_ : ndarray of shape (E,)
+        Relative excess of the rule in each environment, among rules on the same representation.
+    gap_ : float
+        The largest.
+    risk_env_ : ndarray of shape (E,)
+        In-sample mean squared error in each environment, squared units of y.
+    worst_risk_ : float
+        The largest.
+    least_squares_coef_, least_squares_risk_env_ : ndarray of shape (d,), (E,)
+        What plain least squares on all features says.
+    n_directions_ : int
+        Directions that the environments moved (a change of means adds one for the mean itself).
+    site_directions_ : ndarray of shape (d + 2, n_directions_)
+        The directions, over (1, x, y) about the mean of all.
+    direction_strengths_ : ndarray of shape (d + 2,)
+        Eigenvalues, descending, without units; those below `noise_edge_` are what sampling makes by itself.
+    noise_edge_ : float
+    objective_path_ : list of float
+        For ``"manifold"``, value after each penalty of the best start.
+    converged_ : bool
+    environments_ : ndarray of shape (E,)
+    moments_ : Moments
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, only if X had names
+
+    Warns
+    -----
+    IdentificationWarning
+        If no neutral rule exists: the outcome's own mechanism changes, or the environments move as many directions as
+        there are features. Then the rule that misses least is returned.
+
+    Notes
+    -----
+    Neutrality needs second moments only: no normality, no faithfulness, no graph, hidden common causes allowed. It
+    holds in a new environment if that environment moves the same sites. The coefficients converge at the rate n^(-1/2)
+    once the directions stand out of the noise. Related to the causal Dantzig (Rothenhäusler, Bühlmann and Meinshausen,
+    2019), which solves the same moment equations for all coefficients; here the least risky solution is taken, and only
+    the directions that stand out enter.
+
+    Examples
+    --------
+    >>> from causalinv.datasets import make_invariance_environments
+    >>> from causalinv.invariance import InvariantRepresentation
+    >>> data = make_invariance_environments(1000, random_state=0)
+    >>> model = InvariantRepresentation().fit(data.X, data.y, environments=data.environments)
+    >>> model.n_directions_, model.components_.shape
+    (3, (1, 10))
+    """
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"environments": True}
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        method: Literal["neutral", "manifold"] = "neutral",
+        n_directions: int | None = None,
+        n_init: int = 4,
+        random_state: RandomState = None,
+    ):
+        self.n_components = n_components
+        self.method = method
+        self.n_directions = n_directions
+        self.n_init = n_init
+        self.random_state = random_state
+
+    def fit(self, X: Rows, y: Rows, *, environments: Rows = None, sample_weight: Rows = None) -> Self:
+        """Learn the representation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features.
+        y : array-like of shape (n,)
+            Outcome.
+        environments : array-like of shape (n,)
+            Label of each row's environment; at least two different ones.
+        sample_weight : array-like of shape (n,), optional
+            Weights >= 0.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `environments` is missing or has one label only, an environment has fewer than two rows, y is constant,
+            an option is out of range, or an input is malformed.
+        """
+        return self._fit(check_rows_by_environment(self, X, y, environments, sample_weight)[0])
+
+    def fit_moments(self, moments: Moments) -> Self:
+        """Fit on moments, of a sample or of a population, one cell per environment.
+
+        Parameters
+        ----------
+        moments : Moments
+            Blocks ``x`` and ``y``.
+
+        Returns
+        -------
+        self
+        """
+        check_moments(self, moments)
+        return self._fit(moments)
+
+    def _fit(self, moments: Moments) -> Self:
+        d = moments.blocks["x"]
+        if self.method not in ("neutral", "manifold"):
+            raise ValueError(f"method must be 'neutral' or 'manifold', got {self.method!r}.")
+        if self.n_directions is not None:
+            check_whole(self.n_directions, "n_directions", low=0)
+        self.environments_ = moments.cells.to_numpy()
+        self.moments_ = moments
+        sites = site_directions(moments, self.n_directions)
+        rule = neutral_rule(moments, sites)
+        self.site_directions_ = sites.directions
+        self.n_directions_ = sites.directions.shape[1]
+        self.direction_strengths_, self.noise_edge_ = sites.strengths, sites.edge
+        if self.method == "neutral":
+            if self.n_components not in (None, 1):
+                raise ValueError(f"method='neutral' has one component, got n_components={self.n_components!r}.")
+            self.components_, self.coef_, self.intercept_ = rule.coef[None], rule.coef, rule.intercept
+            self.objective_path_: list[float] = []
+            self.converged_ = True
+            if rule.missed > _MISSED:
+                warnings.warn(
+                    f"No rule is neutral to the {self.n_directions_} directions that these environments move (the best "
+                    f"misses by {rule.missed:.2g} of the outcome's own part): the outcome's own mechanism changes, or "
+                    "there are too few features.",
+                    IdentificationWarning,
+                    stacklevel=3,
+                )
+        else:
+            if self.n_components is None:
+                raise ValueError("method='manifold' needs n_components, the dimension of the representation.")
+            k = check_whole(self.n_components, "n_components", low=1)
+            if k > d:
+                raise ValueError(f"n_components={k} is more than the {d} features.")
+            self._descend(moments, k, rule.coef)
+        self._report(moments)
+        return self
+
+    def _descend(self, moments: Moments, k: int, neutral: FloatArray) -> None:
+        pooled, d = moments.pool(), moments.blocks["x"]
+        units = np.sqrt(np.diag(pooled.cov("x")[0]))
+        units[units == 0] = 1.0
+        standard = represent(moments, np.diag(1.0 / units), outcome_unit=float(np.sqrt(pooled.cov("y")[0, 0, 0])))
+        share = moments.weight / moments.weight.sum()
+        check_whole(self.n_init, "n_init", low=0)
+        rngs = streams(self.random_state, self.n_init + 1, "representation")
+
+        def key(subsets: SubsetStatistics) -> FloatArray:
+            value = (1.0 + PENALTY) * subsets.pooled_risk @ share - PENALTY * subsets.own_risk @ share
+            return np.column_stack([subsets.sizes != k, value])
+
+        found = find(
+            standard, search="auto", max_size=k, screen_size=16, left_out=False, judge=key, rng=rngs[-1]
+        ).subsets
+        best = found.take(np.lexsort(key(found).T[::-1])[:1])
+        subset = np.eye(d)[unpack(best.packed, d)[0]]
+        starts = [_filled(subset, k, rngs[-1])]
+        if neutral.any():
+            # The neutral rule in place of each row of the subset's space would be many starts: beside all but the last.
+            starts.append(_filled(np.vstack([neutral * units, subset])[:k], k, rngs[-1]))
+        starts += [rng.standard_normal((k, d)) for rng in rngs[:-1]]
+        runs = [riemannian_descent(standard, start) for start in starts]
+        components, self.objective_path_, self.converged_ = min(runs, key=lambda run: run[1][-1])
+        self.components_ = components / units
+        seen = represent(moments, self.components_)
+        weights = least_squares(seen)[:, 0]
+        self.coef_ = weights @ self.components_
+        self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
+
+    def _report(self, moments: Moments) -> None:
+        """Gaps and risks of the rule, and of plain least squares."""
+        self.risk_env_ = rule_risks(moments, self.coef_, self.intercept_)[0]
+        self.worst_risk_ = float(self.risk_env_.max())
+        rule = self.components_ if self.method == "manifold" else self.coef_[None]
+        weights = None if self.method == "manifold" else np.ones(1)
+        self.gaps_ = invariance_gaps(moments, rule, weights, self.intercept_)
+        self.gap_ = float(self.gaps_.max())
+        self.least_squares_coef_ = least_squares(moments)[:, 0]
+        pooled = moments.pool()
+        plain = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.least_squares_coef_)
+        self.least_squares_risk_env_ = rule_risks(moments, self.least_squares_coef_, plain)[0]
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)
+
+    def transform(self, X: Rows) -> FloatArray:
+        """The representation of the rows, shape (n, k)."""
+        check_is_fitted(self)
+        return check_features(self, X, reset=False) @ self.components_.T
+
+    def predict(self, X: Rows) -> FloatArray:
+        """Predict by the rule, shape (n,)."""
+        check_is_fitted(self)
+        return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
+
+    def summary(self) -> Summary:
+        """Risks by environment beside plain least squares, and what the rule rests on."""
+        check_is_fitted(self)
+        table = pd.DataFrame(
+            {
+                "rows": self.moments_.count,
+                "risk": self.risk_env_,
+                "risk, least squares on all": self.least_squares_risk_env_,
+                "gap": self.gaps_,
+            },
+            index=pd.Index(self.environments_, name="environment"),
+        )
+        return Summary(
+            title=f"Invariant representation, {self.method}: {len(self.components_)} of {self.n_features_in_} features",
+            estimand="the least risky linear rule whose residual the changes between environments do not reach"
+            if self.method == "neutral"
+            else "least pooled risk with coefficients that do not move between environments",
+            assumption="new environments move the same sites as these did, and never the outcome's own mechanism",
+            table=table,
+            notes=(f"{self.n_directions_} directions of change stand out of the sampling noise.",),
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True  # neutral to what moves, it may predict little
+        return tags
+
+
+def _filled(rows: FloatArray, k: int, rng: np.random.Generator) -> FloatArray:
+    """Rows completed to k by random ones."""
+    return np.vstack([rows, rng.standard_normal((k - len(rows), rows.shape[1]))])

@@ -1,0 +1,443 @@
+"""The selector: among all sets of features that are invariant, the one that predicts best."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from causalinv._linalg import least_squares
+from causalinv._parallel import generator
+from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._validation import check_features, check_number, check_whole
+from causalinv.exceptions import IdentificationWarning, ScreeningWarning
+from causalinv.invariance._certified import gap_upper_bounds
+from causalinv.invariance._decision import (
+    OBJECTIVES,
+    TESTS,
+    Decision,
+    Objective,
+    Test,
+    averaged_coef,
+    until_accepted,
+)
+from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features, pooled_coef
+from causalinv.invariance._gaps import METRICS, Metric, invariance_gaps, rule_risks, subset_gaps
+from causalinv.invariance._search import SEARCHES, Found, Search, count_subsets, find
+from causalinv.invariance._sets import as_tuples, unpack
+from causalinv.invariance._sweep import SubsetStatistics
+from causalinv.moments import Moments
+from causalinv.results import Summary
+
+__all__ = ["InvariantSubsetSelector"]
+
+_ROWS = 1000  # accepted sets in the table
+
+
+class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
+    r"""Features whose linear regression is the same in every environment, and which predict best among such sets.
+
+    Every subset of the features (up to 20; of a screened few beyond) is judged by a statistical test, or by an upper
+    confidence bound on its gap, and the accepted set of least risk is chosen. In contrast to Invariant Causal
+    Prediction, which intersects the accepted sets to find causes, this looks for *prediction* that survives: effects of
+    y are kept where no environment contradicts them.
+
+    Parameters
+    ----------
+    eps : float, optional
+        Tolerance. Left out, a set is accepted if the `test` does not reject it (on a population: if its relative excess
+        is zero up to rounding). Given, a set is accepted if its gap is *certified* to be at most `eps`; on a
+        population, if it is.
+    metric : {"relative_excess", "excess", "coefficient", "gradient", "risk_range", "residual"}
+        The gap, see `invariance_gaps`. On samples `eps` needs ``"relative_excess"``, the only one with a confidence
+        bound.
+    objective : {"pooled_risk", "worst_risk", "left_out_risk"}, default "pooled_risk"
+        What the accepted sets are compared by: mean squared error over all environments together, or in the worst
+        environment (both as Akaike's final prediction error, RSS (N + k) / (N - k) / N); or the worst mean squared
+        error in an environment of the coefficients fitted to all others.
+    search : {"auto", "exhaustive", "screened", "greedy"}, default "auto"
+        All subsets; all subsets of the `screen_size` features of largest partial correlation with y; or climbing from
+        several starts by the best addition, removal or exchange. ``"auto"`` is exhaustive up to about a million
+        subsets and else screened, with a warning.
+    max_size : int, optional
+        Only sets of at most so many features.
+    min_size : int, default 0
+        Only sets of at least so many. The empty set is often invariant and never predicts.
+    screen_size : int, default 16
+        Features that screening keeps.
+    level : float, default 0.05
+        Level of the test; with `eps`, the probability with which any certified gap may be wrong.
+    test : {"chow", "chow_hc", "residual"}, default "chow"
+        ``"chow"``: same intercept and coefficients, exact for Gaussian errors of one variance. ``"chow_hc"``: the same,
+        robust to errors of unequal variance; it needs the rows, and sets are tested in the order of the objective until
+        the first is accepted (best first). ``"residual"``: the residuals also have one variance, the test of Invariant
+        Causal Prediction.
+    averaging : bool, default False
+        Average the coefficients of all accepted sets, weighted by exp(-BIC / 2), instead of taking one set's.
+    random_state : int, SeedSequence, Generator, RandomState or None
+        Seed of the random starts of the greedy search.
+
+    Attributes
+    ----------
+    support_ : ndarray of bool, shape (d,)
+        The chosen set.
+    accepted_ : bool
+        Whether any set was accepted. If none, the least violating set is chosen, with a warning: "no set of features is
+        invariant" is an answer.
+    coef_ : ndarray of shape (d,)
+        Least squares on the chosen set, all environments together; 0 elsewhere. Units of y per unit of x.
+    intercept_ : float
+    gaps_ : ndarray of shape (E,)
+        Gap of the chosen set's pooled rule in each environment, as it appears in the data.
+    gap_ : float
+        The largest.
+    gap_upper_ : float
+        The smallest eps that the data certify: with probability 1 - `level`, the rule fitted to all environments but
+        one has at most this relative excess in that one, for each of them, *whichever set the search chose* (a union
+        bound over all sets that it could have chosen and over environments). On a population, the gap itself; NaN for
+        weighted rows.
+    pvalue_ : float
+        Of the chosen set; NaN on a population or for weighted rows.
+    risk_env_ : ndarray of shape (E,)
+        In-sample mean squared error of the pooled rule in each environment, squared units of y.
+    worst_risk_ : float
+        The largest.
+    left_out_risk_ : ndarray of shape (E,)
+        Mean squared error in each environment of the chosen set's coefficients when fitted to all others: honest about
+        a new environment except for the choice of the set.
+    least_squares_coef_, least_squares_risk_env_ : ndarray of shape (d,), (E,)
+        What plain least squares on all features says.
+    invariant_sets_ : DataFrame
+        Accepted sets, best first, at most 1000: ``set``, ``size``, ``risk``, ``worst_risk``, ``left_out_risk``,
+        ``gap``, ``pvalue``.
+    accepted_sets_packed_ : ndarray of uint8, shape (n_accepted, ceil(d / 8))
+        All accepted sets as bits (``numpy.unpackbits(..., bitorder="little")``).
+    n_evaluated_ : int
+        Sets evaluated.
+    search_ : str
+        The search that was run.
+    screened_out_ : ndarray of bool, shape (d,)
+        Features that screening never considered.
+    dependent_features_ : ndarray of bool, shape (d,)
+        Features that are constant, or combinations of earlier ones; a set with one equals the set without.
+    environments_ : ndarray of shape (E,)
+        Labels of the environments.
+    moments_ : Moments
+        What everything was computed from.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, only if X had names
+
+    Warns
+    -----
+    IdentificationWarning
+        If no set is accepted.
+    ScreeningWarning
+        If ``search="auto"`` had to screen.
+    DegenerateInputWarning
+        If features are dependent.
+
+    Notes
+    -----
+    The rule is valid in a new environment if that environment changes the features' mechanisms by what the training
+    environments also changed, and not the outcome's. Invariant coefficients do not imply a stable risk: look at
+    `risk_env_`. A set that the test does not reject may still violate (small environments reject nothing); `gap_upper_`
+    says how much the data can exclude, for Gaussian data. `score` is plain R²; to choose parameters, score on
+    environments that were left out (`causalinv.metrics.LeaveOneEnvironmentOut`, `worst_environment_scorer`).
+
+    Approximate invariance and its question follow arXiv 2205.15196; search, tests and bounds are this package's own.
+
+    Examples
+    --------
+    >>> from causalinv.invariance import InvariantSubsetSelector
+    >>> from causalinv.sem import Shift, textbook_sem
+    >>> envs = textbook_sem("chain").environments([None, Shift("x1", std=2.0), Shift("x2", std=3.0)])
+    >>> X, y, environments = envs.sample(500, random_state=0)
+    >>> model = InvariantSubsetSelector().fit(X, y, environments=environments)
+    >>> model.support_, model.accepted_
+    (array([ True, False]), True)
+    """
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"environments": True}
+
+    def __init__(
+        self,
+        *,
+        eps: float | None = None,
+        metric: Metric = "relative_excess",
+        objective: Objective = "pooled_risk",
+        search: Search = "auto",
+        max_size: int | None = None,
+        min_size: int = 0,
+        screen_size: int = 16,
+        level: float = 0.05,
+        test: Test = "chow",
+        averaging: bool = False,
+        random_state: RandomState = None,
+    ):
+        self.eps = eps
+        self.metric = metric
+        self.objective = objective
+        self.search = search
+        self.max_size = max_size
+        self.min_size = min_size
+        self.screen_size = screen_size
+        self.level = level
+        self.test = test
+        self.averaging = averaging
+        self.random_state = random_state
+
+    def fit(self, X: Rows, y: Rows, *, environments: Rows = None, sample_weight: Rows = None) -> Self:
+        """Search the subsets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features.
+        y : array-like of shape (n,)
+            Outcome.
+        environments : array-like of shape (n,)
+            Label of each row's environment; at least two different ones.
+        sample_weight : array-like of shape (n,), optional
+            Weights >= 0. The tests and bounds need equal weights, so with them `eps` must be given and is compared
+            with the gap as it appears in the data.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `environments` is missing or has one label only, an environment is too small, y is constant, there are
+            too many subsets to search, an option does not go with another, or an input is malformed.
+        """
+        moments, features, outcome = check_rows_by_environment(self, X, y, environments, sample_weight)
+        labels = np.asarray(environments)
+        return self._fit(moments, [(features[labels == cell], outcome[labels == cell]) for cell in moments.cells])
+
+    def fit_moments(self, moments: Moments) -> Self:
+        """Fit on moments, of a sample or of a population, one cell per environment.
+
+        Parameters
+        ----------
+        moments : Moments
+            Blocks ``x`` and ``y``; with infinite counts, a population's.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        check_moments(self, moments)
+        return self._fit(moments, None)
+
+    def _fit(self, moments: Moments, rows: list[tuple[FloatArray, FloatArray]] | None) -> Self:
+        level, d = self._check(moments, rows), moments.blocks["x"]
+        # One bound for whatever is chosen: every set that could have been, in every environment.
+        certified_level = level / (count_subsets(d, self.max_size) * len(moments))
+        decision = Decision(
+            moments, self.eps, self.metric, self.objective, self.test, level, certified_level, self.min_size
+        )
+        if self.eps is None and not (decision.population or decision.testable):
+            raise ValueError("The tests need rows of equal weight; with sample_weight give eps, the tolerated gap.")
+        self.environments_ = moments.cells.to_numpy()
+        self.moments_ = moments
+        self.dependent_features_ = dependent_features(moments.pool(), stacklevel=4)
+        found = find(
+            moments,
+            search=self.search,
+            max_size=self.max_size,
+            screen_size=self.screen_size,
+            left_out=True,
+            judge=decision.key,
+            rng=generator(self.random_state, "search"),
+        )
+        self._note_search(found)
+        subsets = found.subsets.take(found.subsets.sizes >= self.min_size)
+        best_first = np.lexsort((subsets.sizes, decision.cost(subsets)))
+        if rows is not None and self.eps is None and self.test == "chow_hc":
+            verdict = until_accepted(subsets, best_first, rows, level)
+        else:
+            verdict = decision.judge(subsets)
+        self.accepted_ = bool(verdict.accepted.any())
+        ranked = best_first[verdict.accepted[best_first]]
+        chosen = int(ranked[0]) if self.accepted_ else int(np.lexsort((subsets.sizes, verdict.violation))[0])
+        if not self.accepted_:
+            what = f"at level {level:g}" if self.eps is None else f"within eps={self.eps:g}"
+            warnings.warn(
+                f"No set of features is invariant {what}; the least violating one is taken. The outcome's own "
+                "mechanism may change between environments, or they are too small to certify the tolerance.",
+                IdentificationWarning,
+                stacklevel=3,
+            )
+        self.pvalue_ = float(verdict.pvalue[chosen])
+        self._store(moments, subsets, chosen, ranked, verdict.pvalue)
+        if decision.testable:
+            risks = subsets.own_risk[chosen], subsets.left_out_risk[chosen]
+            bounds = gap_upper_bounds(*risks, moments.count, int(subsets.sizes[chosen]) + 1, certified_level)
+            self.gap_upper_ = float(bounds.max())
+        else:
+            self.gap_upper_ = self.gap_ if decision.population else float("nan")
+        return self
+
+    def _check(self, moments: Moments, rows: object) -> float:
+        """Validate the parameters; returns the level."""
+        level = check_number(self.level, "level", low=0.0, high=1.0)
+        choices = {"metric": METRICS, "objective": OBJECTIVES, "test": TESTS, "search": SEARCHES}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}.")
+        d = moments.blocks["x"]
+        check_whole(self.screen_size, "screen_size", low=1)
+        smallest = check_whole(self.min_size, "min_size", low=0)
+        largest = d if self.max_size is None else check_whole(self.max_size, "max_size", low=0)
+        if smallest > min(largest, d):
+            raise ValueError(f"min_size={smallest} leaves no set among {d} features and max_size={self.max_size}.")
+        sampled = np.isfinite(moments.count).all()
+        if self.eps is not None:
+            check_number(self.eps, "eps", low=0.0)
+            if sampled and self.metric != "relative_excess" and np.allclose(moments.count, moments.weight):
+                raise ValueError(
+                    f"metric={self.metric!r} has no confidence bound on samples, so eps cannot be certified. Use "
+                    "metric='relative_excess', or fit_moments on a population."
+                )
+        elif self.test == "chow_hc" and sampled:
+            if rows is None:
+                raise ValueError(
+                    "test='chow_hc' needs the rows, for their fourth moments: use fit instead of fit_moments."
+                )
+            if self.averaging:
+                raise ValueError("test='chow_hc' stops at the first accepted set, so there is nothing to average.")
+        return level
+
+    def _note_search(self, found: Found) -> None:
+        self.search_ = found.how
+        self.n_evaluated_ = len(found.subsets)
+        self.screened_out_ = ~found.candidates
+        if self.search == "auto" and found.how == "screened":
+            warnings.warn(
+                f"{len(found.candidates)} features have too many subsets; only those of the {found.candidates.sum()} "
+                "with the largest partial correlation with y were searched (screened_out_ lists the rest). "
+                "search='screened' says the same without this warning; max_size or search='greedy' are alternatives.",
+                ScreeningWarning,
+                stacklevel=4,
+            )
+
+    def _store(
+        self,
+        moments: Moments,
+        subsets: SubsetStatistics,
+        chosen: int,
+        ranked: np.ndarray,
+        pvalue: FloatArray,
+    ) -> None:
+        """Set what is fitted, from the chosen set and the accepted ones, best first."""
+        d, pooled = moments.blocks["x"], moments.pool()
+        self.support_ = unpack(subsets.packed[[chosen]], d)[0]
+        self.accepted_sets_packed_ = subsets.packed[np.sort(ranked)]
+        top = ranked[:_ROWS]
+        shown = subsets.take(top)
+        share = moments.weight / moments.weight.sum()
+        self.invariant_sets_ = pd.DataFrame(
+            {
+                "set": as_tuples(shown.packed, d),
+                "size": shown.sizes,
+                "risk": shown.pooled_risk @ share,
+                "worst_risk": shown.pooled_risk.max(axis=1),
+                "left_out_risk": shown.left_out_risk.max(axis=1),
+                "gap": subset_gaps(moments, shown, self.metric).max(axis=1) if len(shown) else [],
+                "pvalue": pvalue[top],
+            }
+        )
+        if self.averaging and len(top):
+            self.coef_ = averaged_coef(moments, shown)
+        else:
+            self.coef_ = pooled_coef(pooled, self.support_)
+        self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
+        self.risk_env_ = rule_risks(moments, self.coef_, self.intercept_)[0]
+        self.worst_risk_ = float(self.risk_env_.max())
+        self.left_out_risk_ = subsets.left_out_risk[chosen]
+        rule = np.eye(d)[self.support_]
+        self.gaps_ = invariance_gaps(moments, rule, self.coef_[self.support_], self.intercept_, metric=self.metric)
+        self.gap_ = float(self.gaps_.max())
+        self.least_squares_coef_ = least_squares(moments)[:, 0]
+        plain = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.least_squares_coef_)
+        self.least_squares_risk_env_ = rule_risks(moments, self.least_squares_coef_, plain)[0]
+
+    def predict(self, X: Rows) -> FloatArray:
+        """Predict by the pooled rule on the chosen set, shape (n,)."""
+        check_is_fitted(self)
+        return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
+
+    def transform(self, X: Rows) -> FloatArray:
+        """Keep the chosen features, shape (n, k)."""
+        check_is_fitted(self)
+        return check_features(self, X, reset=False)[:, self.support_]
+
+    def get_support(self, indices: bool = False) -> np.ndarray:
+        """The chosen set, as a mask or as positions."""
+        check_is_fitted(self)
+        return np.flatnonzero(self.support_) if indices else self.support_
+
+    def get_feature_names_out(self, input_features: Rows = None) -> np.ndarray:
+        """Names of the chosen features."""
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        if input_features is not None:
+            given = np.asarray(input_features, dtype=object)
+            if names is not None and not np.array_equal(names, given):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(given) != self.n_features_in_:
+                raise ValueError(
+                    f"input_features should have length equal to number of features ({self.n_features_in_}), got "
+                    f"{len(given)}"
+                )
+            names = given
+        if names is None:
+            names = np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
+        return names[self.support_]
+
+    def summary(self) -> Summary:
+        """Risks by environment beside plain least squares, what was chosen, and what it rests on."""
+        check_is_fitted(self)
+        table = pd.DataFrame(
+            {
+                "rows": self.moments_.count,
+                "risk": self.risk_env_,
+                "risk, fitted elsewhere": self.left_out_risk_,
+                "risk, least squares on all": self.least_squares_risk_env_,
+                "gap": self.gaps_,
+            },
+            index=pd.Index(self.environments_, name="environment"),
+        )
+        chosen = ", ".join(map(str, self.get_feature_names_out())) or "no feature"
+        notes = [f"smallest relative excess that these data certify: {self.gap_upper_:.3g}"]
+        if not self.accepted_:
+            notes.insert(0, "NO set was accepted; this is the least violating one.")
+        if self.screened_out_.any():
+            notes.append(f"{int(self.screened_out_.sum())} features were screened out before the search.")
+        how = f"test {self.test!r} at level {self.level:g}" if self.eps is None else f"{self.metric} <= {self.eps:g}"
+        accepted = f"{len(self.accepted_sets_packed_)} of {self.n_evaluated_} sets accepted"
+        return Summary(
+            title=f"Invariant subset: {chosen} ({accepted})",
+            estimand=f"the rule of least {self.objective} among sets invariant by {how}",
+            assumption="new environments change what these changed, and never the outcome's own mechanism",
+            table=table,
+            notes=tuple(notes),
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True  # it may predict by few features, or by none
+        return tags
