@@ -27,7 +27,6 @@ __all__ = ["PENALTY", "Neutral", "SiteDirections", "neutral_rule", "riemannian_d
 
 _EXACT = 1e-9  # of the largest eigenvalue: directions of a population below are rounding
 _SLACK = 1.2  # times the edge of the noise; Gaussian rows reach 1.0
-_DESCENT = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-10}
 PENALTY = 1000.0  # on the average excess, at the end
 _PENALTIES = (1.0, 10.0, 100.0, PENALTY)
 
@@ -212,7 +211,13 @@ def riemannian_descent(moments: Moments, start: FloatArray) -> tuple[FloatArray,
             value, gradient = evaluate(x.reshape(k, d))
             return value, gradient.ravel()
 
-        result = minimize(flat, components.ravel(), jac=True, method="L-BFGS-B", options=_DESCENT)
+        result = minimize(
+            flat,
+            components.ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-10},
+        )
         components = np.linalg.qr(result.x.reshape(k, d).T)[0].T
         path.append(float(result.fun))
         converged = bool(result.success)
