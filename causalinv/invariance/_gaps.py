@@ -108,7 +108,7 @@ def invariance_gaps(
     >>> envs = textbook_sem("chain").environments([None, Shift("x2", std=2.0)])  # x1 -> y -> x2
     >>> cause, effect = [[1.0, 0.0]], [[0.0, 1.0]]
     >>> invariance_gaps(envs.moments(), cause).round(3), invariance_gaps(envs.moments(), effect).round(3)
-    (array([0., 0.]), array([0.256, 0.048]))
+    (array([0., 0.]), array([0.32 , 0.064]))
     """
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {METRICS}, got {metric!r}.")

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import null_space
 from scipy.optimize import minimize
 
 from causalinv._linalg import whitener
@@ -25,6 +24,7 @@ from causalinv.moments import Moments
 
 __all__ = ["PENALTY", "Neutral", "SiteDirections", "neutral_rule", "riemannian_descent", "site_directions", "trade_off"]
 
+_RANK_TOL = 1e-10
 _EXACT = 1e-9  # of the largest eigenvalue: directions of a population below are rounding
 _SLACK = 1.2  # times the edge of the noise; Gaussian rows reach 1.0
 PENALTY = 1000.0  # on the average excess, at the end
@@ -134,17 +134,19 @@ def neutral_rule(moments: Moments, sites: SiteDirections) -> Neutral:
     """
     _, pooled = _second_moments(moments)
     d = moments.blocks["x"]
-    A, b = sites.directions[: d + 1].T, sites.directions[d + 1]  # constraints A u = b on u = (a, v)
-    units = np.sqrt(np.diag(pooled)[: d + 1])
+    units = np.sqrt(np.diag(pooled))
     units[units == 0] = 1.0
-    A = A / units  # u in standardised units
-    H, c = pooled[: d + 1, : d + 1] / np.outer(units, units), pooled[: d + 1, d + 1] / units
-    particular = np.linalg.lstsq(A, b, rcond=1e-10)[0] if len(A) else np.zeros(d + 1)
+    along = sites.directions.T / units  # constraints A u = b on u = (a, v), all in standardised units
+    A, b = along[:, : d + 1], along[:, d + 1]
+    H, c = (pooled / np.outer(units, units))[: d + 1, : d + 1], (pooled / np.outer(units, units))[: d + 1, d + 1]
+    U, size, Vt = np.linalg.svd(A, full_matrices=True)
+    rank = int(np.sum(size > _RANK_TOL * np.linalg.norm(along)))  # beside b: a site that no feature feels has A = 0
+    particular = Vt[:rank].T @ ((U[:, :rank].T @ b) / size[:rank])
     missed = float(np.abs(A @ particular - b).max(initial=0.0) / max(np.abs(b).max(initial=0.0), 1e-300))
-    basis = null_space(A, rcond=1e-10) if len(A) else np.eye(d + 1)
+    basis = Vt[rank:].T
     half = whitener(basis.T @ H @ basis, rescale=False)
     u = particular + basis @ (half @ (half.T @ (basis.T @ (c - H @ particular))))
-    u = u / units
+    u = u * units[d + 1] / units[: d + 1]
     centre = moments.pool()
     intercept = float(u[0] + centre.mean("y")[0, 0] - centre.mean("x")[0] @ u[1:])
     return Neutral(u[1:], intercept, missed, basis.shape[1])

@@ -88,8 +88,8 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
     Warns
     -----
     IdentificationWarning
-        If no neutral rule exists: the outcome's own mechanism changes, or the environments move as many directions as
-        there are features. Then the rule that misses least is returned.
+        If no neutral rule exists: the outcome's own mechanism changes and no feature measures it, or the environments
+        move more directions than there are features. Then the rule that misses least is returned.
 
     Notes
     -----

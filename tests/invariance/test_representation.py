@@ -1,0 +1,210 @@
+"""Neutral rules have the same risk wherever the same sites move; descent never ends above the best subset."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import approx_fprime
+
+from causalinv import Moments
+from causalinv.datasets import make_invariance_environments
+from causalinv.exceptions import IdentificationWarning
+from causalinv.invariance import InvariantRepresentation, SubsetStatistics, invariance_gaps, sweep
+from causalinv.invariance._gaps import represent, rule_risks
+from causalinv.invariance._neutral import PENALTY, riemannian_descent, trade_off
+from causalinv.sem import (
+    InterventionFamily,
+    LinearSEM,
+    ScaleNoise,
+    Shift,
+    choose_sites,
+    random_cyclic_sem,
+    random_sem,
+    textbook_sem,
+)
+
+
+def second_moments(moments):
+    """Of (1, x) with (1, x) and with y, in each environment."""
+    ones = np.ones((len(moments), 1))
+    mean = np.concatenate([ones, moments.mean("x")], axis=1)
+    G = mean[:, :, None] * mean[:, None, :]
+    G[:, 1:, 1:] += moments.cov("x")
+    c = mean * moments.mean("y")
+    c[:, 1:] += moments.cov("x", "y")[:, :, 0]
+    return G, c
+
+
+@pytest.mark.parametrize("kind", ["variance", "shift", "random_shift"])
+def test_the_neutral_rule_solves_the_constrained_programme(kind):
+    """cvxpy: least pooled risk subject to equal moments of (1, x) with the residual in all environments."""
+    import cvxpy as cp
+
+    data = make_invariance_environments(1, n_features=8, n_sites=3, kind=kind, random_state=2)
+    model = InvariantRepresentation().fit_moments(data.moments)
+    G, c = second_moments(data.moments)
+    u = cp.Variable(9)
+    H, h = G.mean(axis=0), c.mean(axis=0)
+    constraints = [(G[e] - H) @ u == c[e] - h for e in range(len(G))]
+    problem = cp.Problem(cp.Minimize(cp.quad_form(u, cp.psd_wrap(H)) - 2 * h @ u), constraints)
+    problem.solve()
+    assert problem.status == "optimal"
+    np.testing.assert_allclose(np.r_[model.intercept_, model.coef_], u.value, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["variance", "shift", "random_shift"])
+@pytest.mark.parametrize("d", [10, 20, 50])
+def test_in_the_population_test_risk_equals_training_risk(kind, d):
+    """Sites in the Markov blanket, so that least squares on all features is not neutral and does worse."""
+    sem = random_sem(d + 1, expected_degree=3.0, random_state=d)
+    sites = choose_sites(sem, 3, where="markov_blanket", random_state=0)
+    family = InterventionFamily(sites, kind=kind)
+    train = family.environments(sem, 6, baseline=True, random_state=0).moments()
+    model = InvariantRepresentation().fit_moments(train)
+    fresh = family.environments(sem, 50, random_state=1).moments()
+    risk = rule_risks(fresh, model.coef_, model.intercept_)[0]
+    assert np.abs(risk - model.risk_env_[0]).max() < 1e-8
+    assert model.gap_ < 1e-8
+    assert model.n_directions_ == 3 + (kind != "variance")
+    intercept = train.pool().mean("y")[0, 0] - train.pool().mean("x")[0] @ model.least_squares_coef_
+    plain = rule_risks(fresh, model.least_squares_coef_, intercept)[0]
+    assert np.ptp(plain) > 1e-3 * risk[0]
+
+
+def test_hidden_causes_and_cycles_are_allowed():
+    rng = np.random.default_rng(0)
+    for sem in (random_cyclic_sem(8, random_state=1), random_sem(10, target=0, random_state=2).marginalize([4, 7])):
+        sites = rng.choice(sem.features, 2, replace=False)
+        train = [None, *(Shift(int(v), std=float(s)) for v in sites for s in (1.0, 2.0))]
+        model = InvariantRepresentation().fit_moments(sem.environments(train).moments())
+        both = Shift(int(sites[0]), std=5.0) + Shift(int(sites[1]), std=9.0)
+        fresh = sem.environments([both]).moments()
+        assert rule_risks(fresh, model.coef_, model.intercept_)[0][0] == pytest.approx(model.risk_env_[0], abs=1e-8)
+
+
+def test_sampling_noise_alone_makes_no_direction():
+    """40 data sets of equal environments: Gaussian noise stays below the edge; a shift stands out."""
+    sem = random_sem(13, random_state=0)
+    quiet = sem.environments([None] * 4)
+    loud = sem.environments([None, None, None, Shift(sem.features[0], std=3.0)])
+    for seed in range(40):
+        X, y, e = quiet.sample(200, random_state=seed)
+        model = InvariantRepresentation().fit(X, y, environments=e)
+        assert model.n_directions_ == 0
+        np.testing.assert_allclose(model.coef_, model.least_squares_coef_, rtol=1e-7)
+        assert 0.5 * model.noise_edge_ < model.direction_strengths_[0] < 1.2 * model.noise_edge_
+    X, y, e = loud.sample(200, random_state=0)
+    assert InvariantRepresentation().fit(X, y, environments=e).n_directions_ == 1
+    forced = InvariantRepresentation(n_directions=0).fit(X, y, environments=e)
+    np.testing.assert_allclose(forced.coef_, forced.least_squares_coef_, rtol=1e-7)
+
+
+def test_the_coefficients_converge_at_root_n():
+    """Slope of log error on log n over 12 data sets a size, n = 500 to 32000 per environment: near -1/2."""
+    data = make_invariance_environments(1, n_environments=6, n_features=8, n_sites=2, kind="variance", random_state=4)
+    truth = InvariantRepresentation().fit_moments(data.moments).coef_
+    sizes, errors = [500, 4000, 32000], []
+    for n in sizes:
+        error = []
+        for seed in range(12):
+            X, y, e = data.environment_set.sample(n, random_state=seed)
+            fit = InvariantRepresentation(n_directions=2).fit(X, y, environments=e)
+            error.append(np.sum((fit.coef_ - truth) ** 2))
+        errors.append(np.sqrt(np.mean(error)))
+    slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+    assert -0.65 < slope < -0.35
+
+
+def test_a_change_of_the_outcome_that_nothing_measures_has_no_neutral_rule():
+    """With a child of y the rule can avoid the outcome's noise; without one it cannot."""
+    sink = LinearSEM([[0, 0], [1.0, 0]], names=["x", "y"], target="y")
+    with pytest.warns(match="changes? the equation of the target"):
+        envs = sink.environments([None, ScaleNoise("y", 4.0)])
+    with pytest.warns(IdentificationWarning, match="No rule is neutral to the 1 directions"):
+        InvariantRepresentation().fit_moments(envs.moments())
+    chain = textbook_sem("chain")
+    with pytest.warns(match="changes? the equation of the target"):
+        envs = chain.environments([None, ScaleNoise("y", 4.0)])
+    model = InvariantRepresentation().fit_moments(envs.moments())
+    assert np.ptp(model.risk_env_) < 1e-10
+
+
+def test_gradient_of_the_trade_off():
+    data = make_invariance_environments(1, n_features=6, random_state=0)
+    evaluate = trade_off(data.moments, 30.0)
+    phi = np.random.default_rng(0).normal(size=(2, 6))
+    numeric = approx_fprime(phi.ravel(), lambda x: evaluate(x.reshape(2, 6))[0], 1e-7)
+    np.testing.assert_allclose(evaluate(phi)[1].ravel(), numeric, rtol=1e-3, atol=1e-3)
+    # The value is pooled risk plus penalty times average excess, for any coordinates of the row space.
+    pooled = represent(data.moments, phi).pool()
+    c = pooled.cov("x", "y")[0, :, 0]
+    risk = pooled.cov("y")[0, 0, 0] - c @ np.linalg.solve(pooled.cov("x")[0], c)
+    gaps = invariance_gaps(data.moments, phi, metric="excess")
+    assert evaluate(phi)[0] == pytest.approx(risk + 30.0 * gaps.mean(), rel=1e-9)
+    assert evaluate(np.array([[1.0, 2.0], [0.0, 3.0]]) @ phi)[0] == pytest.approx(evaluate(phi)[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_descent_is_never_above_the_best_subset(k):
+    data = make_invariance_environments(1, n_features=7, n_sites=4, random_state=5)
+    model = InvariantRepresentation(k, method="manifold", n_init=2, random_state=0).fit_moments(data.moments)
+    variance = data.moments.pool().cov("y")[0, 0, 0]
+    value = trade_off(data.moments, PENALTY)(model.components_)[0]
+    subsets = SubsetStatistics.concatenate(sweep(data.moments))
+    subsets = subsets.take(subsets.sizes == k)
+    best = ((1 + PENALTY) * subsets.pooled_risk - PENALTY * subsets.own_risk).mean(axis=1).min()
+    assert value <= best * (1 + 1e-9)
+    assert model.objective_path_[-1] * variance == pytest.approx(value, rel=1e-5)
+    frame = pd.DataFrame(data.X, columns=model.feature_names_in_)
+    assert model.transform(frame).shape == (len(data.X), k)
+    np.testing.assert_allclose(model.predict(frame), data.X @ model.coef_ + model.intercept_)
+
+
+def test_descent_keeps_its_start_if_nothing_is_better():
+    data = make_invariance_environments(1, n_features=5, random_state=1)
+    phi, _, _ = riemannian_descent(data.moments, np.random.default_rng(0).normal(size=(2, 5)))
+    again, path, _ = riemannian_descent(data.moments, phi)
+    assert trade_off(data.moments, PENALTY)(again)[0] <= trade_off(data.moments, PENALTY)(phi)[0] * (1 + 1e-12)
+    assert path[-1] <= trade_off(data.moments, PENALTY)(phi)[0] * (1 + 1e-9)
+
+
+def test_weights_are_repetitions():
+    data = make_invariance_environments(60, n_features=4, n_sites=2, random_state=0)
+    w = np.random.default_rng(0).integers(1, 4, len(data.y))
+    model = InvariantRepresentation(n_directions=2)
+    a = model.fit(data.X, data.y, environments=data.environments, sample_weight=w.astype(float)).coef_
+    many = {n: np.repeat(getattr(data, n), w, axis=0) for n in ("X", "y", "environments")}
+    b = InvariantRepresentation(n_directions=2).fit(many["X"], many["y"], environments=many["environments"]).coef_
+    np.testing.assert_allclose(a, b, rtol=1e-8)
+
+
+def test_summary_names_the_directions():
+    data = make_invariance_environments(300, random_state=0)
+    model = InvariantRepresentation().fit(data.X, data.y, environments=data.environments)
+    assert "3 directions of change" in str(model.summary())
+    assert list(model.get_feature_names_out()) == ["invariantrepresentation0"]
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "match"),
+    [
+        ({"method": "kill"}, "method must be 'neutral' or 'manifold', got 'kill'"),
+        ({"n_components": 2}, "method='neutral' has one component, got n_components=2"),
+        ({"method": "manifold"}, "needs n_components"),
+        ({"method": "manifold", "n_components": 11}, "n_components=11 is more than the 10 features"),
+        ({"method": "manifold", "n_components": 2, "n_init": -1}, "n_init must be a whole number >= 0"),
+        ({"n_directions": -1}, "n_directions must be a whole number >= 0"),
+    ],
+)
+def test_mistakes_are_named(kwargs, match):
+    data = make_invariance_environments(20, random_state=0)
+    with pytest.raises(ValueError, match=match):
+        InvariantRepresentation(**kwargs).fit(data.X, data.y, environments=data.environments)
+    with pytest.raises(ValueError, match="needs environments="):
+        InvariantRepresentation().fit(data.X, data.y)
+
+
+def test_moments_and_rows_agree():
+    data = make_invariance_environments(100, random_state=0)
+    rows = InvariantRepresentation().fit(data.X, data.y, environments=data.environments)
+    moments = Moments.from_rows(x=data.X, y=data.y, environments=data.environments)
+    np.testing.assert_allclose(InvariantRepresentation().fit_moments(moments).coef_, rows.coef_, rtol=1e-10)

@@ -1,0 +1,365 @@
+"""The selector: what it chooses on populations and samples, how it searches, and what it says when nothing is left."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from scipy import stats
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
+
+from causalinv import Moments
+from causalinv.datasets import make_invariance_environments
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, ScreeningWarning
+from causalinv.invariance import (
+    InvariantSubsetSelector,
+    SubsetStatistics,
+    invariance_gaps,
+    robust_chow_pvalue,
+    sweep,
+)
+from causalinv.invariance._search import screen
+from causalinv.metrics import LeaveOneEnvironmentOut, worst_environment_scorer
+from causalinv.sem import LinearSEM, ScaleNoise, Shift, choose_sites, random_sem, textbook_sem
+
+
+def chain(n=400, seed=0):
+    envs = textbook_sem("chain").environments([None, Shift("x1", std=2.0), Shift("x2", std=3.0)], labels=list("abc"))
+    return envs.sample(n, random_state=seed)
+
+
+def best_invariant(moments, d):
+    """By one regression per subset: the smallest of the least risky exactly invariant sets."""
+    found = []
+    for mask in range(2**d):
+        S = [j for j in range(d) if mask >> j & 1]
+        if invariance_gaps(moments, np.eye(d)[S]).max() < 1e-9:
+            kept = moments.select(x=S, y=True).pool()
+            cross = kept.cov("x", "y")[0, :, 0]
+            found.append((kept.cov("y")[0, 0, 0] - cross @ np.linalg.solve(kept.cov("x")[0], cross), len(S), S))
+    least = min(risk for risk, _, _ in found)
+    return min((size, S) for risk, size, S in found if risk < least + 1e-9)[1]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_population_gives_the_least_risky_invariant_set(seed):
+    kind = ("variance", "shift", "random_shift")[seed % 3]
+    data = make_invariance_environments(1, n_features=6, n_sites=3, kind=kind, random_state=seed)
+    model = InvariantSubsetSelector().fit_moments(data.moments)
+    assert model.accepted_
+    assert list(np.flatnonzero(model.support_)) == best_invariant(data.moments, 6)
+    assert model.gap_upper_ == model.gap_ < 1e-9
+    assert np.isnan(model.pvalue_)
+
+
+@pytest.mark.parametrize("metric", ["excess", "coefficient", "gradient", "risk_range", "residual"])
+def test_every_metric_can_be_the_tolerance_on_a_population(metric):
+    data = make_invariance_environments(1, n_features=6, n_sites=3, random_state=1)
+    strict = InvariantSubsetSelector(eps=1e-8, metric=metric).fit_moments(data.moments)
+    np.testing.assert_array_equal(strict.support_, InvariantSubsetSelector().fit_moments(data.moments).support_)
+    assert strict.gap_ <= 1e-8
+    wide = InvariantSubsetSelector(eps=1e3, metric=metric).fit_moments(data.moments)
+    assert len(wide.accepted_sets_packed_) == 64
+
+
+def test_the_cause_is_chosen_and_everything_is_reported():
+    X, y, e = chain()
+    frame = pd.DataFrame(X, columns=["cause", "effect"])
+    model = InvariantSubsetSelector().fit(frame, y, environments=e)
+    assert list(model.get_feature_names_out()) == ["cause"]
+    assert list(model.get_support(indices=True)) == [0]
+    np.testing.assert_allclose(model.transform(frame), X[:, :1])
+    np.testing.assert_allclose(model.predict(frame), X @ model.coef_ + model.intercept_)
+    design = np.c_[X[:, 0], np.ones(len(y))]
+    np.testing.assert_allclose([model.coef_[0], model.intercept_], np.linalg.lstsq(design, y, rcond=None)[0])
+    for k, label in enumerate("abc"):
+        inside = e == label
+        assert model.risk_env_[k] == pytest.approx(np.mean((y - model.predict(frame))[inside] ** 2))
+        out = np.linalg.lstsq(design[~inside], y[~inside], rcond=None)[0]
+        assert model.left_out_risk_[k] == pytest.approx(np.mean((y - design @ out)[inside] ** 2))
+    assert model.worst_risk_ == model.risk_env_.max()
+    table = model.invariant_sets_
+    assert list(table["set"]) == [(0,), ()]  # without features only the mean could differ, and it does not
+    assert table["pvalue"].iloc[0] == model.pvalue_ > 0.05
+    text = str(model.summary())
+    assert "Invariant subset: cause" in text
+    assert "fitted elsewhere" in text
+    assert "that these data certify" in text
+
+
+def test_the_objective_orders_accepted_sets():
+    data = make_invariance_environments(300, n_features=6, n_sites=2, kind="random_shift", random_state=3)
+    fits = {
+        objective: InvariantSubsetSelector(objective=objective).fit(data.X, data.y, environments=data.environments)
+        for objective in ("pooled_risk", "worst_risk", "left_out_risk")
+    }
+    tables = {name: fit.invariant_sets_ for name, fit in fits.items()}
+    assert tables["left_out_risk"]["left_out_risk"].is_monotonic_increasing
+    k, n = tables["worst_risk"]["size"] + 1, len(data.y)
+    assert (tables["worst_risk"]["worst_risk"] * (n + k) / (n - k)).is_monotonic_increasing
+    assert (tables["pooled_risk"]["risk"] * (n + k) / (n - k)).is_monotonic_increasing
+    assert len({frozenset(t["set"]) for t in tables.values()}) == 1
+
+
+def test_no_set_accepted_is_an_answer():
+    sem = LinearSEM([[0, 0], [1.0, 0]], names=["x", "y"], target="y")
+    with pytest.warns(match="changes? the equation of the target"):
+        envs = sem.environments([None, ScaleNoise("y", 5.0)])
+    X, y, e = envs.sample(300, random_state=0)
+    with pytest.warns(IdentificationWarning, match="No set of features is invariant at level 0.05"):
+        model = InvariantSubsetSelector(test="residual").fit(X, y, environments=e)
+    assert not model.accepted_
+    assert len(model.invariant_sets_) == 0
+    assert "NO set was accepted" in str(model.summary())
+    with pytest.warns(IdentificationWarning, match="within eps=1e-06"):
+        InvariantSubsetSelector(eps=1e-6).fit(*chain()[:2], environments=chain()[2])
+
+
+def test_greedy_search_finds_what_the_exhaustive_one_finds():
+    """On a tenth of the sets; 12 data sets of 9 features (ties in the objective do not occur)."""
+    for seed in range(12):
+        data = make_invariance_environments(200, n_features=9, n_sites=3, kind="random_shift", random_state=seed)
+        full = InvariantSubsetSelector().fit(data.X, data.y, environments=data.environments)
+        greedy = InvariantSubsetSelector(search="greedy", random_state=0).fit(
+            data.X, data.y, environments=data.environments
+        )
+        np.testing.assert_array_equal(full.support_, greedy.support_)
+        assert greedy.search_ == "greedy"
+        assert greedy.n_evaluated_ < full.n_evaluated_ / 2
+        assert len(np.unique(greedy.accepted_sets_packed_, axis=0)) == len(greedy.accepted_sets_packed_)
+
+
+def test_greedy_neighbours_have_the_numbers_of_the_sweep():
+    data = make_invariance_environments(100, n_features=7, random_state=0)
+    moments = Moments.from_rows(x=data.X, y=data.y, environments=data.environments)
+    from causalinv.invariance._search import _neighbours
+    from causalinv.invariance._sweep import start
+
+    everything = SubsetStatistics.concatenate(sweep(moments, left_out=True))
+    inside = np.array([1, 0, 1, 1, 0, 0, 0], bool)
+    around = _neighbours(start(moments, left_out=True), inside, room=4)
+    assert len(around) == 3 + 4 + 3 * 4
+    for name in ("own_risk", "pooled_risk", "shift", "left_out_risk"):
+        np.testing.assert_allclose(getattr(around, name), getattr(everything, name)[around.masks], atol=1e-12)
+    assert len(_neighbours(start(moments), inside, room=3)) == 3 + 3 * 4
+
+
+def test_screening_is_reported_and_keeps_the_causes():
+    sem = random_sem(61, expected_degree=2.0, random_state=7)
+    sites = choose_sites(sem, 3, where="markov_blanket", random_state=0)
+    envs = sem.environments([None, *(Shift(v, std=3.0) for v in sites)])
+    X, y, e = envs.sample(400, random_state=0)
+    with pytest.warns(ScreeningWarning, match="60 features have too many subsets; only those of the 12"):
+        model = InvariantSubsetSelector(screen_size=12).fit(X, y, environments=e)
+    assert model.search_ == "screened"
+    assert model.screened_out_.sum() == 48
+    parents = [sem.features.index(v) for v in sem.parents(sem.target)]
+    assert not model.screened_out_[parents].any()
+    again = InvariantSubsetSelector(screen_size=12, search="screened").fit(X, y, environments=e)
+    np.testing.assert_array_equal(again.support_, model.support_)
+    assert "48 features were screened out" in str(model.summary())
+    # Sets of at most two of all 60 can be searched, and are.
+    pairs = InvariantSubsetSelector(max_size=2).fit(X, y, environments=e)
+    assert pairs.search_ == "exhaustive"
+    assert pairs.n_evaluated_ == 1 + 60 + 1770
+
+
+def test_screening_with_fewer_rows_than_features_goes_forward():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 100))
+    y = 3 * X[:, 4] - 2 * X[:, 50] + 0.3 * rng.normal(size=60)
+    kept = screen(Moments.from_rows(x=X, y=y, environments=np.arange(60) % 2), 5)
+    assert kept.sum() == 5
+    assert kept[[4, 50]].all()
+
+
+def test_the_robust_test_equals_a_wald_test_of_statsmodels():
+    from statsmodels.api import OLS
+
+    rng = np.random.default_rng(0)
+    designs = [np.c_[np.ones(n), rng.normal(size=(n, 2))] for n in (40, 50, 60)]
+    ys = [D @ [1.0, 2.0, 0.3 * k] + rng.normal(size=len(D)) * np.exp(D[:, 1] / 2) for k, D in enumerate(designs)]
+    stacked = np.zeros((150, 9))
+    at = 0
+    for k, D in enumerate(designs):
+        stacked[at : at + len(D), 3 * k : 3 * k + 3] = D
+        at += len(D)
+    fit = OLS(np.concatenate(ys), stacked).fit(cov_type="HC3")
+    R = np.zeros((6, 9))
+    for k in (1, 2):
+        for j in range(3):
+            R[3 * (k - 1) + j, [j, 3 * k + j]] = 1.0, -1.0
+    expected = fit.wald_test(R, use_f=False, scalar=True).pvalue
+    assert robust_chow_pvalue(designs, ys) == pytest.approx(float(expected), rel=1e-8)
+    assert np.isnan(robust_chow_pvalue([d[:3] for d in designs], [y[:3] for y in ys]))
+    assert np.isnan(robust_chow_pvalue([np.c_[d, d[:, 1]] for d in designs], ys))
+
+
+def test_unequal_variances_mislead_chow_and_not_its_robust_variant():
+    """Noise that grows with the features, 600 data sets: the robust test keeps about its level, Chow's does not."""
+    rng = np.random.default_rng(0)
+    rejected = np.zeros(2)
+    for _ in range(600):
+        designs, ys, e = [], [], np.repeat([0, 1, 2], 200)
+        for env in range(3):
+            x = rng.normal(size=200) * (1 + env)
+            designs.append(np.c_[np.ones(200), x])
+            ys.append(x + rng.normal(size=200) * np.abs(x))
+        rejected[0] += robust_chow_pvalue(designs, ys) <= 0.05
+        moments = Moments.from_rows(x=np.concatenate(designs)[:, 1:], y=np.concatenate(ys), environments=e)
+        from causalinv.invariance import chow_pvalues
+
+        full = SubsetStatistics.concatenate(sweep(moments)).take([1])
+        rejected[1] += chow_pvalues(full, moments.count)[0] <= 0.05
+    assert rejected[0] <= stats.binom.isf(1e-5, 600, 0.06)
+    assert rejected[1] > stats.binom.isf(1e-5, 600, 0.06)
+
+
+def test_best_first_stops_at_the_first_accepted_set():
+    X, y, e = chain()
+    model = InvariantSubsetSelector(test="chow_hc").fit(X, y, environments=e)
+    assert list(model.support_) == [True, False]
+    assert len(model.invariant_sets_) == 1
+    designs = [np.c_[np.ones(np.sum(e == k)), X[e == k, :1]] for k in "abc"]
+    assert model.pvalue_ == pytest.approx(robust_chow_pvalue(designs, [y[e == k] for k in "abc"]))
+
+
+def test_averaging_weighs_accepted_sets():
+    data = make_invariance_environments(200, n_features=5, n_sites=2, random_state=0)
+    model = InvariantSubsetSelector(averaging=True).fit(data.X, data.y, environments=data.environments)
+    n, weights, coefs = len(data.y), [], []
+    for S in model.invariant_sets_["set"]:
+        design = np.c_[data.X[:, list(S)], np.ones(n)]
+        w, rss = np.linalg.lstsq(design, data.y, rcond=None)[:2]
+        coef = np.zeros(5)
+        coef[list(S)] = w[:-1]
+        coefs.append(coef)
+        weights.append(-0.5 * (n * np.log(rss[0] / n) + len(S) * np.log(n)))
+    weights = np.exp(np.array(weights) - max(weights))
+    np.testing.assert_allclose(model.coef_, weights @ np.array(coefs) / weights.sum(), rtol=1e-8, atol=1e-12)
+    assert len(model.invariant_sets_) > 1
+
+
+def test_weights_are_compared_by_the_gap_as_it_appears():
+    X, y, e = chain(60)
+    weight = np.random.default_rng(0).integers(1, 4, len(y))
+    weighted = InvariantSubsetSelector(eps=0.1).fit(X, y, environments=e, sample_weight=weight.astype(float))
+    repeated = Moments.from_rows(
+        x=np.repeat(X, weight, axis=0), y=np.repeat(y, weight), environments=np.repeat(e, weight)
+    )
+    expected = invariance_gaps(repeated, np.eye(2)[weighted.support_])
+    np.testing.assert_allclose(weighted.gaps_, expected, rtol=1e-9)
+    assert np.isnan(weighted.gap_upper_)
+    assert np.isnan(weighted.pvalue_)
+
+
+def test_indirect_observation_is_the_same_search():
+    """Sensors see mixtures; with an invertible mixing the neutral content is there, though no subset is invariant."""
+    sem = random_sem(6, expected_degree=3.0, random_state=3)
+    A = np.random.default_rng(0).normal(size=(5, 5))
+    observed = sem.observe(A)
+    site = sem.children(sem.target)[0]
+    interventions = [None, Shift(sem.names[site], std=3.0)]
+    moments = observed.environments(interventions).moments()
+    direct = sem.environments(interventions).moments()
+    full = invariance_gaps(direct)
+    np.testing.assert_allclose(invariance_gaps(moments), full, rtol=1e-6)
+    model = InvariantSubsetSelector(eps=2 * full.max()).fit_moments(moments)
+    assert model.support_.all()
+
+
+def test_in_a_pipeline_chosen_by_environments_left_out():
+    X, y, e = chain(150)
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipe = make_pipeline(StandardScaler(), InvariantSubsetSelector(min_size=1), Ridge())
+        pipe.fit(X, y, environments=e)
+        assert pipe[-1].coef_.shape == (1,)
+        grid = {"invariantsubsetselector__level": [0.01, 0.2]}
+        search = GridSearchCV(pipe, grid, cv=LeaveOneEnvironmentOut(), scoring="neg_mean_squared_error")
+        search.fit(X, y, environments=e)
+        assert search.n_splits_ == 3
+        if parse_version(sklearn.__version__) >= parse_version("1.8"):
+            search = GridSearchCV(pipe, grid, cv=LeaveOneEnvironmentOut(), scoring=worst_environment_scorer)
+            search.fit(X, y, environments=e)
+            by_hand = cross_val_score(
+                pipe, X, y, cv=LeaveOneEnvironmentOut(), scoring="neg_mean_squared_error", params={"environments": e}
+            )
+            best = search.cv_results_["mean_test_score"]
+            assert by_hand.mean() in best
+    with sklearn.config_context(enable_metadata_routing=False):
+        pipe.fit(X, y, invariantsubsetselector__environments=e)
+        assert pipe[-1].coef_.shape == (1,)
+
+
+def fit(**kwargs):
+    X, y, e = chain(30)
+    return InvariantSubsetSelector(**kwargs).fit(X, y, environments=e)
+
+
+POPULATION = textbook_sem("chain").environments([None, Shift("x2", std=2.0)]).moments()
+MISTAKES = {
+    "eps negative": (lambda: fit(eps=-0.1), "eps must be a number >= 0, got -0.1"),
+    "metric": (lambda: fit(metric="kl"), "metric must be one of .* got 'kl'"),
+    "objective": (lambda: fit(objective="aic"), "objective must be one of .* got 'aic'"),
+    "search": (lambda: fit(search="all"), "search must be one of .* got 'all'"),
+    "test": (lambda: fit(test="anova"), "test must be one of .* got 'anova'"),
+    "level": (lambda: fit(level=1.5), "level must be .* <= 1, got 1.5"),
+    "screen_size": (lambda: fit(screen_size=0), "screen_size must be a whole number >= 1"),
+    "sizes": (lambda: fit(min_size=2, max_size=1), "min_size=2 leaves no set among 2 features and max_size=1"),
+    "uncertifiable": (lambda: fit(eps=0.1, metric="excess"), "metric='excess' has no confidence bound on samples"),
+    "robust without rows": (
+        lambda: InvariantSubsetSelector(test="chow_hc").fit_moments(
+            Moments.from_rows(x=chain(30)[0], y=chain(30)[1], environments=chain(30)[2])
+        ),
+        "needs the rows",
+    ),
+    "robust average": (lambda: fit(test="chow_hc", averaging=True), "nothing to average"),
+    "weights without eps": (
+        lambda: InvariantSubsetSelector().fit(
+            chain(30)[0], chain(30)[1], environments=chain(30)[2], sample_weight=np.arange(90.0)
+        ),
+        "with sample_weight give eps",
+    ),
+    "no environments": (lambda: InvariantSubsetSelector().fit(*chain(30)[:2]), "needs environments="),
+    "sample and population": (
+        lambda: InvariantSubsetSelector().fit_moments(
+            POPULATION.merge(
+                Moments({"x": ["x1", "x2"], "y": ["y"]}, mean=np.zeros((1, 3)), scatter=np.eye(3)[None] * 50, weight=50,
+                        count=50, cells=pd.Index([9], name="environments"))
+            )
+        ),
+        "Some cells are a population's",
+    ),
+    "too many": (
+        lambda: InvariantSubsetSelector(search="exhaustive").fit(
+            np.random.default_rng(0).normal(size=(90, 25)), chain(30)[1], environments=chain(30)[2]
+        ),
+        r"25 features have 2\^25 subsets, too many",
+    ),
+    "too many limited": (
+        lambda: InvariantSubsetSelector(search="exhaustive", max_size=9).fit(
+            np.random.default_rng(0).normal(size=(90, 40)), chain(30)[1], environments=chain(30)[2]
+        ),
+        "40 features have 3.74e.08 subsets of at most 9",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_named(mistake):
+    call, match = MISTAKES[mistake]
+    with pytest.raises(ValueError, match=match):
+        call()
+
+
+def test_dependent_features_are_listed_and_small_environments_reject_nothing():
+    X, y, e = chain()
+    with pytest.warns(DegenerateInputWarning, match=r"Features \[2\] are constant or combinations"):
+        model = InvariantSubsetSelector().fit(np.c_[X, X.sum(axis=1)], y, environments=e)
+    assert list(model.dependent_features_) == [False, False, True]
+    keep = np.r_[np.arange(800), 800:803]
+    tiny = InvariantSubsetSelector().fit(X[keep], y[keep], environments=e[keep])
+    assert np.isinf(tiny.gap_upper_) or tiny.gap_upper_ > 1  # three rows certify next to nothing
