@@ -22,16 +22,16 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import betainc
-from scipy.stats import nbinom
+from scipy.optimize import brentq
+from scipy.special import betainc, gammaln
 
 from causalinv._typing import FloatArray
 from causalinv.invariance._sweep import SubsetStatistics
 
-__all__ = ["certified", "gap_upper_bounds", "random_design_cdf"]
+__all__ = ["certified", "gap_upper_bound", "random_design_cdf"]
 
 _TAIL = 12.0  # standard deviations of the negative binomial that are summed
-_STEPS = 60  # halvings of an interval
+_PER_DEVIATION = 20.0  # terms per standard deviation of a Poisson law of the same mean
 
 
 def random_design_cdf(f: float, k: int, n: int, eps: float) -> float:
@@ -54,15 +54,17 @@ def random_design_cdf(f: float, k: int, n: int, eps: float) -> float:
     if eps <= 0:
         return float(betainc(k / 2, (n - k) / 2, x))
     mean, std = n * eps / 2, np.sqrt(n * eps * (1 + eps) / 2)
-    # Small F is likely under small noncentrality only, so everything below the mean is summed.
-    j = np.arange(0.0, np.ceil(mean + _TAIL * std + 40))
-    return float(np.sum(nbinom.pmf(j, n / 2, 1 / (1 + eps)) * betainc(k / 2 + j, (n - k) / 2, x)))
+    # Small F is likely under small noncentrality only, so everything below the mean is summed; where the terms are
+    # smooth, every step-th one, which for such sums is exact to rounding.
+    step = max(1.0, np.floor(np.sqrt(mean) / _PER_DEVIATION))
+    j = np.arange(0.0, np.ceil(mean + _TAIL * std + 40), step)
+    r = n / 2
+    log_weight = gammaln(r + j) - gammaln(r) - gammaln(j + 1) + j * np.log(eps / (1 + eps)) - r * np.log1p(eps)
+    return float(step * np.sum(np.exp(log_weight) * betainc(k / 2 + j, (n - k) / 2, x)))
 
 
-def gap_upper_bounds(
-    own_risk: FloatArray, left_out_risk: FloatArray, counts: FloatArray, k: int, level: float
-) -> FloatArray:
-    """Upper confidence bound on the relative excess, in each environment, of the rule fitted to all others.
+def gap_upper_bound(own_risk: FloatArray, left_out_risk: FloatArray, counts: FloatArray, k: int, level: float) -> float:
+    """Upper confidence bound on the relative excess, in every environment, of the rule fitted to all others.
 
     Parameters
     ----------
@@ -71,31 +73,31 @@ def gap_upper_bounds(
     k : int
         Coefficients, the intercept included.
     level : float
-        Each bound fails with at most this probability.
+        In each environment the bound fails with at most this probability.
 
     Returns
     -------
-    ndarray of shape (E,)
-        Infinite where an environment has no more rows than coefficients, or its own rule leaves no residual.
+    float
+        Infinite if an environment has no more rows than coefficients, or its own rule leaves no residual.
     """
-    bounds = np.full(len(counts), np.inf)
-    for e, n in enumerate(counts.astype(int).tolist()):
-        if n <= k or not own_risk[e] > 0:
-            continue
-        f = max(left_out_risk[e] / own_risk[e] - 1.0, 0.0) * (n - k) / k
-        if random_design_cdf(f, k, n, 0.0) <= level:
-            bounds[e] = 0.0
-            continue
-        low, high = 0.0, max(1.0, k * f / n)
-        while random_design_cdf(f, k, n, high) > level:
+    if counts.min() <= k or not own_risk.min() > 0:
+        return float("inf")
+    sizes = counts.astype(int)
+    statistic = np.maximum(left_out_risk / own_risk - 1.0, 0.0) * (sizes - k) / k
+    bound = 0.0
+    for e in np.argsort(-left_out_risk / own_risk).tolist():
+        f, n = float(statistic[e]), int(sizes[e])
+
+        def passed(eps: float, f: float = f, n: int = n) -> float:
+            return random_design_cdf(f, k, n, eps) - level
+
+        if passed(bound) <= 0:
+            continue  # this environment certifies no more than the bound so far
+        high = max(1.0, 2.0 * bound, k * f / n)
+        while passed(high) > 0:
             high *= 2.0
-        for _ in range(_STEPS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if random_design_cdf(f, k, n, middle) > level else (low, middle)
-            if high - low < 1e-6 * high:
-                break
-        bounds[e] = high
-    return bounds
+        bound = float(brentq(passed, bound, high, rtol=1e-6))
+    return bound
 
 
 @lru_cache(maxsize=4096)
@@ -103,15 +105,10 @@ def _critical(k: int, n: int, eps: float, level: float) -> float:
     """Largest F at which the bound is at most eps."""
     if n <= k:
         return -np.inf
-    low, high = 0.0, max(1.0, n * (eps + 1.0) / k)
+    high = max(1.0, n * (eps + 1.0) / k)
     while random_design_cdf(high, k, n, eps) < level:
         high *= 2.0
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if random_design_cdf(middle, k, n, eps) < level else (low, middle)
-        if high - low < 1e-9 * high:
-            break
-    return low
+    return float(brentq(lambda f: random_design_cdf(f, k, n, eps) - level, 0.0, high, rtol=1e-12))
 
 
 def certified(subsets: SubsetStatistics, counts: FloatArray, eps: float, level: float) -> np.ndarray:

@@ -17,7 +17,7 @@ from causalinv.invariance._sweep import SubsetStatistics
 from causalinv.invariance._tests import chow_pvalues, residual_pvalues, robust_chow_pvalue
 from causalinv.moments import Moments
 
-__all__ = ["OBJECTIVES", "TESTS", "Decision", "Objective", "Test", "Verdict", "averaged_coef", "until_accepted"]
+__all__ = ["OBJECTIVES", "TESTS", "Decision", "Objective", "Test", "Verdict", "averaged_coef"]
 
 Objective = Literal["pooled_risk", "worst_risk", "left_out_risk"]
 Test = Literal["chow", "chow_hc", "residual"]
@@ -34,7 +34,7 @@ class Verdict:
     ----------
     accepted : ndarray of bool, shape (n,)
     violation : ndarray of shape (n,)
-        Orders sets that are not accepted; smaller is better.
+        Largest gap in an environment; orders sets that are not accepted.
     pvalue : ndarray of shape (n,)
         NaN where nothing was tested.
     """
@@ -86,16 +86,28 @@ class Decision:
         pvalue = np.full(len(subsets), np.nan)
         if self.testable and self.test != "chow_hc":
             pvalue = (residual_pvalues if self.test == "residual" else chow_pvalues)(subsets, counts)
-        if self.eps is None and self.testable:
-            accepted, violation = pvalue > self.level, -np.nan_to_num(pvalue, nan=-1.0)
+        violation = subset_gaps(self.moments, subsets, "relative_excess" if self.eps is None else self.metric)
+        violation = violation.max(axis=1)
+        if not self.testable:
+            accepted = violation <= (_EXACT if self.eps is None else self.eps)
+        elif self.eps is None:
+            accepted = pvalue > self.level
         else:
-            metric = "relative_excess" if self.eps is None else self.metric
-            violation = subset_gaps(self.moments, subsets, metric).max(axis=1)
-            if self.eps is not None and self.testable:
-                accepted = certified(subsets, counts, self.eps, self.certified_level)
-            else:
-                accepted = violation <= (_EXACT if self.eps is None else self.eps)
+            accepted = certified(subsets, counts, self.eps, self.certified_level)
         return Verdict(accepted & (subsets.sizes >= self.min_size), violation, pvalue)
+
+    def judge_by_rows(
+        self, subsets: SubsetStatistics, order: np.ndarray, rows: list[tuple[FloatArray, FloatArray]]
+    ) -> Verdict:
+        """Test sets with the robust test, in this order, until one is accepted; what comes after is not tested."""
+        pvalue = np.full(len(subsets), np.nan)
+        for k in order.tolist():
+            inside = unpack(subsets.packed[[k]], self.moments.blocks["x"])[0]
+            designs = [np.column_stack([np.ones(len(X)), X[:, inside]]) for X, _ in rows]
+            pvalue[k] = robust_chow_pvalue(designs, [y for _, y in rows])
+            if pvalue[k] > self.level:
+                break
+        return Verdict(pvalue > self.level, self.judge(subsets).violation, pvalue)
 
     def cost(self, subsets: SubsetStatistics) -> FloatArray:
         """The objective; in-sample risks as final prediction errors, a population's up to its resolution."""
@@ -118,31 +130,6 @@ class Decision:
         verdict = self.judge(subsets)
         cost = np.where(verdict.accepted, self.cost(subsets), verdict.violation)
         return np.column_stack([subsets.sizes < self.min_size, ~verdict.accepted, cost, subsets.sizes])
-
-
-def until_accepted(
-    subsets: SubsetStatistics, order: np.ndarray, rows: list[tuple[FloatArray, FloatArray]], level: float
-) -> Verdict:
-    """Test sets by rows in this order until one is accepted; what comes after is not tested.
-
-    Parameters
-    ----------
-    subsets : SubsetStatistics
-    order : ndarray of int
-        Positions, the best first.
-    rows : list of (X, y)
-        Rows of each environment.
-    level : float
-    """
-    pvalue = np.full(len(subsets), np.nan)
-    d = rows[0][0].shape[1]
-    for k in order.tolist():
-        inside = unpack(subsets.packed[[k]], d)[0]
-        designs = [np.column_stack([np.ones(len(X)), X[:, inside]]) for X, _ in rows]
-        pvalue[k] = robust_chow_pvalue(designs, [y for _, y in rows])
-        if pvalue[k] > level:
-            break
-    return Verdict(pvalue > level, -np.nan_to_num(pvalue, nan=-1.0), pvalue)
 
 
 def averaged_coef(moments: Moments, subsets: SubsetStatistics) -> FloatArray:

@@ -15,7 +15,7 @@ from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
 from causalinv.exceptions import IdentificationWarning, ScreeningWarning
-from causalinv.invariance._certified import gap_upper_bounds
+from causalinv.invariance._certified import gap_upper_bound
 from causalinv.invariance._decision import (
     OBJECTIVES,
     TESTS,
@@ -23,11 +23,10 @@ from causalinv.invariance._decision import (
     Objective,
     Test,
     averaged_coef,
-    until_accepted,
 )
 from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features, pooled_coef
 from causalinv.invariance._gaps import METRICS, Metric, invariance_gaps, rule_risks, subset_gaps
-from causalinv.invariance._search import SEARCHES, Found, Search, count_subsets, find
+from causalinv.invariance._search import SEARCHES, Found, Search, count_subsets, find, statistics_of
 from causalinv.invariance._sets import as_tuples, unpack
 from causalinv.invariance._sweep import SubsetStatistics
 from causalinv.moments import Moments
@@ -86,7 +85,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
     support_ : ndarray of bool, shape (d,)
         The chosen set.
     accepted_ : bool
-        Whether any set was accepted. If none, the least violating set is chosen, with a warning: "no set of features is
+        Whether any set was accepted. If none, the set of smallest gap is chosen, with a warning: "no set of features is
         invariant" is an answer.
     coef_ : ndarray of shape (d,)
         Least squares on the chosen set, all environments together; 0 elsewhere. Units of y per unit of x.
@@ -111,6 +110,8 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         a new environment except for the choice of the set.
     least_squares_coef_, least_squares_risk_env_ : ndarray of shape (d,), (E,)
         What plain least squares on all features says.
+    least_squares_left_out_risk_ : ndarray of shape (E,)
+        Mean squared error in each environment of least squares on all features, fitted to all others.
     invariant_sets_ : DataFrame
         Accepted sets, best first, at most 1000: ``set``, ``size``, ``risk``, ``worst_risk``, ``left_out_risk``,
         ``gap``, ``pvalue``.
@@ -267,7 +268,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         subsets = found.subsets.take(found.subsets.sizes >= self.min_size)
         best_first = np.lexsort((subsets.sizes, decision.cost(subsets)))
         if rows is not None and self.eps is None and self.test == "chow_hc":
-            verdict = until_accepted(subsets, best_first, rows, level)
+            verdict = decision.judge_by_rows(subsets, best_first, rows)
         else:
             verdict = decision.judge(subsets)
         self.accepted_ = bool(verdict.accepted.any())
@@ -276,7 +277,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         if not self.accepted_:
             what = f"at level {level:g}" if self.eps is None else f"within eps={self.eps:g}"
             warnings.warn(
-                f"No set of features is invariant {what}; the least violating one is taken. The outcome's own "
+                f"No set of features is invariant {what}; the one of smallest gap is taken. The outcome's own "
                 "mechanism may change between environments, or they are too small to certify the tolerance.",
                 IdentificationWarning,
                 stacklevel=3,
@@ -285,8 +286,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         self._store(moments, subsets, chosen, ranked, verdict.pvalue)
         if decision.testable:
             risks = subsets.own_risk[chosen], subsets.left_out_risk[chosen]
-            bounds = gap_upper_bounds(*risks, moments.count, int(subsets.sizes[chosen]) + 1, certified_level)
-            self.gap_upper_ = float(bounds.max())
+            self.gap_upper_ = gap_upper_bound(*risks, moments.count, int(self.support_.sum()) + 1, certified_level)
         else:
             self.gap_upper_ = self.gap_ if decision.population else float("nan")
         return self
@@ -374,6 +374,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         self.least_squares_coef_ = least_squares(moments)[:, 0]
         plain = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.least_squares_coef_)
         self.least_squares_risk_env_ = rule_risks(moments, self.least_squares_coef_, plain)[0]
+        self.least_squares_left_out_risk_ = statistics_of(moments, np.ones(d, bool)).left_out_risk[0]
 
     def predict(self, X: Rows) -> FloatArray:
         """Predict by the pooled rule on the chosen set, shape (n,)."""
@@ -416,7 +417,8 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
                 "rows": self.moments_.count,
                 "risk": self.risk_env_,
                 "risk, fitted elsewhere": self.left_out_risk_,
-                "risk, least squares on all": self.least_squares_risk_env_,
+                "least squares on all": self.least_squares_risk_env_,
+                "the same, fitted elsewhere": self.least_squares_left_out_risk_,
                 "gap": self.gaps_,
             },
             index=pd.Index(self.environments_, name="environment"),
@@ -424,7 +426,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         chosen = ", ".join(map(str, self.get_feature_names_out())) or "no feature"
         notes = [f"smallest relative excess that these data certify: {self.gap_upper_:.3g}"]
         if not self.accepted_:
-            notes.insert(0, "NO set was accepted; this is the least violating one.")
+            notes.insert(0, "NO set was accepted; this is the one of smallest gap.")
         if self.screened_out_.any():
             notes.append(f"{int(self.screened_out_.sum())} features were screened out before the search.")
         how = f"test {self.test!r} at level {self.level:g}" if self.eps is None else f"{self.metric} <= {self.eps:g}"

@@ -6,7 +6,7 @@ from scipy import integrate, stats
 
 from causalinv import InvariantSubsetSelector, Moments
 from causalinv.invariance import SubsetStatistics, sweep
-from causalinv.invariance._certified import certified, gap_upper_bounds, random_design_cdf
+from causalinv.invariance._certified import certified, gap_upper_bound, random_design_cdf
 
 
 def statistic(rng, n, k, eps):
@@ -36,7 +36,9 @@ def test_a_fixed_design_would_certify_too_often():
     assert fixed > high
 
 
-@pytest.mark.parametrize(("f", "k", "n", "eps"), [(0.5, 2, 30, 0.3), (3.0, 5, 100, 0.1), (20.0, 4, 50, 1.0)])
+@pytest.mark.parametrize(
+    ("f", "k", "n", "eps"), [(0.5, 2, 30, 0.3), (3.0, 5, 100, 0.1), (20.0, 4, 50, 1.0), (900.0, 6, 900, 7.0)]
+)
 def test_negative_binomial_sum_equals_the_integral_of_noncentral_laws(f, k, n, eps):
     mixed = integrate.quad(
         lambda u: stats.ncf.cdf(f, k, n - k, eps * stats.chi2.ppf(u, n)), 0, 1, epsabs=1e-9, limit=200
@@ -46,17 +48,20 @@ def test_negative_binomial_sum_equals_the_integral_of_noncentral_laws(f, k, n, e
 
 def test_bounds_invert_the_law_and_decisions_agree_with_them():
     own, left_out, counts = np.array([1.0, 2.0, 0.5]), np.array([1.02, 2.2, 0.55]), np.array([100.0, 60.0, 300.0])
-    bounds = gap_upper_bounds(own, left_out, counts, 4, 0.01)
-    for b, r, o, n in zip(bounds, left_out, own, counts, strict=True):
+    alone = [gap_upper_bound(own[[e]], left_out[[e]], counts[[e]], 4, 0.01) for e in range(3)]
+    for b, r, o, n in zip(alone, left_out, own, counts, strict=True):
         assert random_design_cdf((r / o - 1) * (n - 4) / 4, 4, int(n), b) == pytest.approx(0.01, rel=1e-3)
+    bound = gap_upper_bound(own, left_out, counts, 4, 0.01)
+    assert bound == pytest.approx(max(alone), rel=1e-5)
+    assert alone[1] > alone[2]  # the same excess in fewer rows
     subsets = SubsetStatistics(np.array([[7]], np.uint8), own[None], own[None], 0 * own[None], left_out[None])
-    assert not certified(subsets, counts, bounds.max() * 0.999, 0.01)[0]
-    assert certified(subsets, counts, bounds.max() * 1.001, 0.01)[0]
+    assert not certified(subsets, counts, bound * 0.999, 0.01)[0]
+    assert certified(subsets, counts, bound * 1.001, 0.01)[0]
 
 
 def test_environments_without_spare_rows_certify_nothing():
-    bounds = gap_upper_bounds(np.array([1.0, 0.0]), np.array([1.0, 0.0]), np.array([4.0, 50.0]), 4, 0.05)
-    assert np.isinf(bounds).all()
+    assert np.isinf(gap_upper_bound(np.array([1.0, 1.0]), np.array([1.0, 1.0]), np.array([4.0, 50.0]), 4, 0.05))
+    assert np.isinf(gap_upper_bound(np.array([1.0, 0.0]), np.array([1.0, 0.0]), np.array([40.0, 50.0]), 4, 0.05))
 
 
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.IdentificationWarning")  # often no set is accepted
@@ -97,10 +102,8 @@ def test_subsets_with_a_tolerance_are_those_whose_bound_is_below():
     subsets = SubsetStatistics.concatenate(sweep(moments, left_out=True))
     level = 0.05 / (8 * 3)
     expected = [
-        gap_upper_bounds(
-            subsets.own_risk[k], subsets.left_out_risk[k], moments.count, bin(k).count("1") + 1, level
-        ).max()
-        for k in range(8)
+        gap_upper_bound(own, left_out, moments.count, size + 1, level)
+        for own, left_out, size in zip(subsets.own_risk, subsets.left_out_risk, subsets.sizes.tolist(), strict=True)
     ]
     model = InvariantSubsetSelector(eps=0.06).fit_moments(moments)
     np.testing.assert_array_equal(model.accepted_sets_packed_[:, 0], np.flatnonzero(np.array(expected) <= 0.06))

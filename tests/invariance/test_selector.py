@@ -80,6 +80,10 @@ def test_the_cause_is_chosen_and_everything_is_reported():
         assert model.risk_env_[k] == pytest.approx(np.mean((y - model.predict(frame))[inside] ** 2))
         out = np.linalg.lstsq(design[~inside], y[~inside], rcond=None)[0]
         assert model.left_out_risk_[k] == pytest.approx(np.mean((y - design @ out)[inside] ** 2))
+        full = np.c_[X, np.ones(len(y))]
+        rest = np.linalg.lstsq(full[~inside], y[~inside], rcond=None)[0]
+        expected = np.mean((y - full @ rest)[inside] ** 2)
+        assert model.least_squares_left_out_risk_[k] == pytest.approx(expected)
     assert model.worst_risk_ == model.risk_env_.max()
     table = model.invariant_sets_
     assert list(table["set"]) == [(0,), ()]  # without features only the mean could differ, and it does not
