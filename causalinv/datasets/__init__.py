@@ -2,6 +2,7 @@
 
 from causalinv.datasets._digits import load_confounded_digits
 from causalinv.datasets._environments import make_invariance_environments
+from causalinv.datasets._grunfeld import load_grunfeld
 from causalinv.datasets._optical_device import fetch_optical_device
 from causalinv.datasets._sachs import fetch_sachs
 from causalinv.datasets._simulated import make_confounded_linear
@@ -10,6 +11,7 @@ __all__ = [
     "fetch_optical_device",
     "fetch_sachs",
     "load_confounded_digits",
+    "load_grunfeld",
     "make_confounded_linear",
     "make_invariance_environments",
 ]
