@@ -4,6 +4,7 @@ __all__ = [
     "CausalInvWarning",
     "CyclicModelError",
     "DegenerateInputWarning",
+    "FamilyWarning",
     "IdentificationWarning",
     "ScreeningWarning",
     "TargetInterventionWarning",
@@ -16,6 +17,10 @@ class CausalInvWarning(UserWarning):
 
 class DegenerateInputWarning(CausalInvWarning):
     """The input is legal but degenerate (constant outcome, dependent columns); the result is documented."""
+
+
+class FamilyWarning(CausalInvWarning):
+    """The declared family of interventions cannot make what the environments show."""
 
 
 class IdentificationWarning(CausalInvWarning):

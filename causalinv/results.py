@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-__all__ = ["Summary"]
+__all__ = ["InvarianceCertificate", "Summary"]
 
 _MAX_ROWS = 15
 
@@ -58,3 +58,97 @@ class Summary:
         body = self.table.head(_MAX_ROWS).to_html(float_format=lambda v: f"{v:.4g}")
         foot = "".join(f"<p><b>{key}:</b> {html.escape(text)}</p>" for key, text in self._lines())
         return f"<h4>{html.escape(self.title)}</h4>{body}{foot}"
+
+
+@dataclass(frozen=True)
+class InvarianceCertificate:
+    """How often a fresh intervention can break the invariance of one rule, at most.
+
+    Attributes
+    ----------
+    violation_upper : float
+        With probability `confidence_level` over the environments that were seen, a fresh intervention of the declared
+        law has a gap above `eps` with at most this probability. 1 says that nothing is certified.
+    expected_violation : float
+        Upper bound on the probability that the next intervention violates, the environments seen being drawn anew.
+    eps : float
+        The tolerated gap.
+    metric : str
+        Of the gap.
+    confidence_level : float
+    n_interventions : int
+        Interventions that count as evidence (a baseline does not).
+    violations : int
+        Of these, how many violated.
+    method : str
+    assumptions : tuple of str
+        All that the statement rests on; nothing else.
+    coef : tuple of float
+        The rule that the statement is about, on all features; refitting makes another rule.
+    intercept : float
+    plug_in : bool
+        Whether estimated moments stand in for exact ones, so that the statement is not proved.
+    details : tuple of (str, float)
+        What the bound was computed from.
+    """
+
+    violation_upper: float
+    expected_violation: float
+    eps: float
+    metric: str
+    confidence_level: float
+    n_interventions: int
+    violations: int
+    method: str
+    assumptions: tuple[str, ...]
+    coef: tuple[float, ...]
+    intercept: float
+    plug_in: bool = False
+    details: tuple[tuple[str, float], ...] = ()
+
+    def __bool__(self) -> bool:
+        raise TypeError("A certificate is neither true nor false; compare its violation_upper with what you need.")
+
+    @property
+    def best_possible(self) -> float:
+        """What so many interventions could prove at best, by any method: 1 - (1 - confidence_level)^(1/m)."""
+        m = self.n_interventions
+        return 1.0 if m == 0 else float(1.0 - (1.0 - self.confidence_level) ** (1.0 / m))
+
+    def explain(self) -> str:
+        """The statement in plain words, beginning with what so many interventions can prove at best."""
+        percent = f"{100 * self.confidence_level:g}%"
+        lines = []
+        if self.method != "hull":
+            lines.append(
+                f"{self.n_interventions} interventions can prove, at best and by any method, that at most "
+                f"{self.best_possible:.1%} of fresh ones break a rule ({percent} confidence)."
+            )
+        if self.method == "hull":
+            lines.append(f"In this new environment the {self.metric} is at most {self.eps:.3g}, for certain.")
+        elif self.violation_upper >= 1:
+            lines.append(f"By the method {self.method!r} they prove nothing here.")
+        else:
+            lines.append(
+                f"By the method {self.method!r}: at most {self.violation_upper:.1%} of fresh interventions have "
+                f"{self.metric} above {self.eps:.3g} ({percent} confidence; {self.violations} of "
+                f"{self.n_interventions} did). The next one does with probability {self.expected_violation:.1%} at most."
+            )
+        if self.plug_in:
+            lines.append(
+                "NOT PROVED: the moments are estimated and were taken for exact (plug_in=True). Simulations of its "
+                "coverage are no proof."
+            )
+        lines.append("It rests on: " + "; ".join(self.assumptions) + ".")
+        return "\n".join(lines)
+
+    __str__ = explain
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row with the numbers."""
+        names = ["method", "violation_upper", "expected_violation", "eps", "metric", "confidence_level"]
+        names += ["n_interventions", "violations", "plug_in"]
+        return pd.DataFrame([{name: getattr(self, name) for name in names} | dict(self.details)])
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{html.escape(line)}</p>" for line in self.explain().split("\n"))

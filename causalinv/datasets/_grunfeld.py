@@ -22,8 +22,8 @@ def load_grunfeld() -> Bunch:
     Returns
     -------
     Bunch
-        ``X`` frame (220, 2) with ``value`` and ``capital``; ``y`` series (220,) ``invest``; environments ``firm`` (220,)
-        names and ``period`` (220,) ``"before 1945"`` or ``"from 1945"``; ``year`` (220,); ``DESCR``.
+        ``X`` frame (220, 2) with ``value`` and ``capital``; ``y`` series (220,) ``invest``; environments ``firm``
+        (220,) names and ``period`` (220,) ``"before 1945"`` or ``"from 1945"``; ``year`` (220,); ``DESCR``.
 
     Examples
     --------

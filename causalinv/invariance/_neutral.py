@@ -22,7 +22,16 @@ from causalinv._linalg import whitener
 from causalinv._typing import FloatArray
 from causalinv.moments import Moments
 
-__all__ = ["PENALTY", "Neutral", "SiteDirections", "neutral_rule", "riemannian_descent", "site_directions", "trade_off"]
+__all__ = [
+    "PENALTY",
+    "Neutral",
+    "SiteDirections",
+    "neutral_rule",
+    "riemannian_descent",
+    "second_moments",
+    "site_directions",
+    "trade_off",
+]
 
 _RANK_TOL = 1e-10
 _EXACT = 1e-9  # of the largest eigenvalue: directions of a population below are rounding
@@ -50,10 +59,10 @@ class SiteDirections:
     edge: float
 
 
-def _second_moments(moments: Moments) -> tuple[FloatArray, FloatArray]:
-    """Second moments of (1, x, y), about the mean of all, in each environment (E, d + 2, d + 2) and in all together."""
+def second_moments(moments: Moments, origin: Moments) -> tuple[FloatArray, FloatArray]:
+    """Second moments of (1, x, y), about the mean of `origin`, in each environment (E, d + 2, d + 2) and together."""
     mean = np.concatenate([np.ones((len(moments), 1)), moments.mean("x"), moments.mean("y")], axis=1)
-    mean[:, 1:] -= np.concatenate([moments.pool().mean("x"), moments.pool().mean("y")], axis=1)
+    mean[:, 1:] -= np.concatenate([origin.mean("x"), origin.mean("y")], axis=1)
     cov = np.zeros((len(moments), mean.shape[1], mean.shape[1]))
     cov[:, 1:, 1:] = np.block([[moments.cov(a, b) for b in ("x", "y")] for a in ("x", "y")])
     each = cov + mean[:, :, None] * mean[:, None, :]
@@ -78,7 +87,7 @@ def site_directions(moments: Moments, n_sites: int | None = None) -> SiteDirecti
     -------
     SiteDirections
     """
-    each, pooled = _second_moments(moments)
+    each, pooled = second_moments(moments, moments.pool())
     units = np.sqrt(np.diag(pooled))
     units[units == 0] = 1.0
     values, vectors = np.linalg.eigh(pooled / np.outer(units, units))
@@ -132,7 +141,7 @@ def neutral_rule(moments: Moments, sites: SiteDirections) -> Neutral:
     -------
     Neutral
     """
-    _, pooled = _second_moments(moments)
+    _, pooled = second_moments(moments, moments.pool())
     d = moments.blocks["x"]
     units = np.sqrt(np.diag(pooled))
     units[units == 0] = 1.0

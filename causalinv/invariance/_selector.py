@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
 from causalinv.exceptions import IdentificationWarning, ScreeningWarning
+from causalinv.invariance._certificates import certify_training
 from causalinv.invariance._certified import gap_upper_bound
 from causalinv.invariance._decision import (
     OBJECTIVES,
@@ -26,11 +27,13 @@ from causalinv.invariance._decision import (
 )
 from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features, pooled_coef
 from causalinv.invariance._gaps import METRICS, Metric, invariance_gaps, rule_risks, subset_gaps
+from causalinv.invariance._rule import rule_of
 from causalinv.invariance._search import SEARCHES, Found, Search, count_subsets, find, statistics_of
 from causalinv.invariance._sets import as_tuples, unpack
 from causalinv.invariance._sweep import SubsetStatistics
 from causalinv.moments import Moments
-from causalinv.results import Summary
+from causalinv.results import InvarianceCertificate, Summary
+from causalinv.sem import EnvironmentSet, InterventionFamily
 
 __all__ = ["InvariantSubsetSelector"]
 
@@ -408,6 +411,77 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         if names is None:
             names = np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
         return names[self.support_]
+
+    def certify(
+        self,
+        *,
+        method: Literal["beta_sites", "box", "scenario", "vc", "hull"],
+        eps: float | None = None,
+        confidence_level: float = 0.95,
+        family: InterventionFamily | None = None,
+        baseline: Any = None,
+        in_degree: int | None = None,
+        environment_set: EnvironmentSet | None = None,
+        new: Moments | None = None,
+        plug_in: bool = False,
+    ) -> InvarianceCertificate:
+        """Say what the training environments prove about unseen interventions.
+
+        Parameters
+        ----------
+        method : {"beta_sites", "box", "scenario", "vc", "hull"}
+            See `causalinv.invariance.validity_table`; no method is the default, as each needs a claim that is yours.
+        eps : float, optional
+            Tolerated gap, at least the one in training; left out, that one.
+        confidence_level : float, default 0.95
+        family : InterventionFamily, optional
+            Your declaration: kind of interventions, sites, and whether one environment moves one of them.
+        baseline : label, optional
+            The training environment without intervention.
+        in_degree : int, optional
+            For ``"vc"`` with changes of weights: most parents of a site.
+        environment_set : EnvironmentSet, optional
+            For ``"box"``: the training environments with model and magnitudes.
+        new : Moments, optional
+            For ``"hull"``: the environment that is asked about.
+        plug_in : bool, default False
+            Take estimated moments for exact; the certificate says that it is not proved.
+
+        Returns
+        -------
+        InvarianceCertificate
+            About the pooled rule of the chosen set (for ``"scenario"``, about the minimax rule on that set; its
+            coefficients are in the certificate).
+
+        Raises
+        ------
+        ValueError
+            If the request is not licensed; the message names the missing condition.
+
+        Warns
+        -----
+        FamilyWarning
+            If the environments move more directions than the declared family can.
+        TargetInterventionWarning
+            If no set has the same residuals everywhere.
+        """
+        check_is_fitted(self)
+        return certify_training(
+            rule_of(self),
+            self.moments_,
+            method=method,
+            metric=self.metric,
+            gaps=self.gaps_,
+            class_size=count_subsets(self.n_features_in_, self.max_size),
+            eps=eps,
+            confidence_level=confidence_level,
+            family=family,
+            baseline=baseline,
+            in_degree=in_degree,
+            environment_set=environment_set,
+            new=new,
+            plug_in=plug_in,
+        )
 
     def summary(self) -> Summary:
         """Risks by environment beside plain least squares, what was chosen, and what it rests on."""

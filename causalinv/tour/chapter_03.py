@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from causalinv._typing import Rows
 from causalinv.datasets import fetch_sachs, load_grunfeld
 from causalinv.exceptions import CausalInvWarning
 from causalinv.invariance import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector
@@ -40,8 +42,7 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
         model = _quietly(InvariantSubsetSelector(), grunfeld.X, grunfeld.y, environments)
         chosen = ", ".join(model.get_feature_names_out())
         answers.append(
-            f"between {name} "
-            + (f"{chosen} (p = {model.pvalue_:.2f})" if model.accepted_ else "no set of features")
+            f"between {name} " + (f"{chosen} (p = {model.pvalue_:.2f})" if model.accepted_ else "no set of features")
         )
     notes = [f"Real investment (Grunfeld): one rule holds {answers[0]}; {answers[1]} is invariant."]
     try:
@@ -69,8 +70,8 @@ def _simulated(random_state: int) -> tuple[pd.DataFrame, str]:
     )
     family = InterventionFamily(["dose", "marker"], kind="variance", law=_exponential)  # laboratories drift
     envs = family.environments(sem, 4, baseline=True, random_state=random_state)
-    X, y, environments = envs.sample(500, random_state=random_state)
-    X = pd.DataFrame(X, columns=[sem.names[v] for v in sem.features])
+    rows, y, environments = envs.sample(500, random_state=random_state)
+    X = pd.DataFrame(rows, columns=[sem.names[v] for v in sem.features])
     fresh = family.environments(sem, _FRESH, random_state=random_state + 1).moments()
     selector = InvariantSubsetSelector().fit(X, y, environments=environments)
     neutral = InvariantRepresentation().fit(X, y, environments=environments)
@@ -82,19 +83,19 @@ def _simulated(random_state: int) -> tuple[pd.DataFrame, str]:
         "neutral combination": (neutral.coef_, neutral.intercept_),
         "intersection (ICP)": (icp.coef_, icp.intercept_),
     }
-    rows = {}
+    found = {}
     for name, (coef, intercept) in rules.items():
-        squared = pd.Series((y - X.to_numpy() @ coef - intercept) ** 2).groupby(environments).mean()
+        squared = pd.Series((y - rows @ coef - intercept) ** 2).groupby(environments).mean()
         shift = fresh.mean("y")[:, 0] - fresh.mean("x") @ coef - intercept
         cov, cross = fresh.cov("x"), fresh.cov("x", "y")[:, :, 0]
         risk = fresh.cov("y")[:, 0, 0] - 2 * cross @ coef + np.einsum("i,eij,j->e", coef, cov, coef) + shift**2
-        rows[name] = {
+        found[name] = {
             "features": int(np.sum(coef != 0)),
             "training, worst": squared.max(),
             "fresh, median": np.median(risk),
             "fresh, worst": risk.max(),
         }
-    table = pd.DataFrame(rows).T
+    table = pd.DataFrame(found).T
     worst = table["fresh, worst"]
     chosen = ", ".join(selector.get_feature_names_out())
     claim = (
@@ -129,7 +130,7 @@ def _sachs(data: str | os.PathLike[str] | None) -> str:
     )
 
 
-def _quietly(model: InvariantSubsetSelector | InvariantCausalPrediction, X: object, y: object, e: object):  # noqa: ANN202
+def _quietly(model: Any, X: Rows, y: Rows, e: Rows) -> Any:
     """Fit without the warnings that the chapter itself turns into text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CausalInvWarning)

@@ -1,0 +1,80 @@
+"""What a user declares of the interventions, held against the data and against what a certificate needs."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from causalinv.exceptions import FamilyWarning, TargetInterventionWarning
+from causalinv.invariance._neutral import site_directions
+from causalinv.invariance._sweep import SubsetStatistics, sweep
+from causalinv.invariance._tests import residual_pvalues
+from causalinv.moments import Moments
+from causalinv.sem import InterventionFamily
+
+__all__ = ["compare_family", "need_exact", "need_single_site", "suspect_target"]
+
+_SUSPICIOUS = 0.01  # level at which every set must fail before an intervention on the target is suspected
+_SWEPT = 14  # features up to which every set is looked at for that
+
+
+def need_exact(method: str, exact: bool, plug_in: bool) -> None:
+    if not exact and not plug_in:
+        raise ValueError(
+            f"{method} is proved for exact moments; these are estimated from rows. Certify fresh environments with "
+            "method='two_level', or say plug_in=True for a number that is labelled as not proved."
+        )
+
+
+def need_single_site(family: InterventionFamily | None, baseline: Any) -> None:
+    missing = []
+    if family is None:
+        missing.append("family=, the declared kind of interventions and their sites")
+    else:
+        if not family.is_affine:
+            missing.append(f"a family whose moments are affine in its magnitudes (kind={family.kind!r} is not)")
+        if family.per_env != "single":
+            missing.append("one site per environment (per_env='single')")
+    if baseline is None:
+        missing.append("baseline=, the label of a training environment without intervention")
+    if missing:
+        raise ValueError("beta_sites is not licensed here; missing: " + "; ".join(missing) + ".")
+
+
+def compare_family(moments: Moments, family: InterventionFamily, *, exact: bool) -> None:
+    """Warn if environments move more directions than the declared family could."""
+    if family.kind not in ("variance", "shift", "random_shift"):
+        return
+    found = site_directions(moments).directions.shape[1]
+    allowed = family.n_sites + (family.kind != "variance")
+    if found > allowed:
+        how = "exact" if exact else "up to sampling noise"
+        warnings.warn(
+            f"The environments differ in {found} directions ({how}), more than the {allowed} that a family of kind "
+            f"{family.kind!r} at {family.n_sites} sites can move: the declaration does not fit the data.",
+            FamilyWarning,
+            stacklevel=5,
+        )
+
+
+def suspect_target(moments: Moments) -> None:
+    """Warn if no set of features has the same residuals everywhere: the target itself may be intervened on."""
+    if moments.blocks["x"] > _SWEPT:
+        return
+    subsets = SubsetStatistics.concatenate(sweep(moments))
+    if np.isinf(moments.count).all():
+        spread = np.ptp(subsets.pooled_risk, axis=1) + np.abs(subsets.shift).max(axis=1)
+        suspected = bool((spread > 1e-9 * moments.pool().cov("y")[0, 0, 0]).all())
+    else:
+        if not np.allclose(moments.count, moments.weight):
+            return
+        suspected = bool((residual_pvalues(subsets, moments.count) <= _SUSPICIOUS).all())
+    if suspected:
+        warnings.warn(
+            "No set of features has residuals of the same mean and variance in every environment: interventions may "
+            "act on the outcome itself, and then no rule need stay invariant.",
+            TargetInterventionWarning,
+            stacklevel=5,
+        )
