@@ -132,7 +132,8 @@ class InvarianceCertificate:
             lines.append(
                 f"By the method {self.method!r}: at most {self.violation_upper:.1%} of fresh interventions have "
                 f"{self.metric} above {self.eps:.3g} ({percent} confidence; {self.violations} of "
-                f"{self.n_interventions} did). The next one does with probability {self.expected_violation:.1%} at most."
+                f"{self.n_interventions} did). The next one does with probability at most "
+                f"{self.expected_violation:.1%}."
             )
         if self.plug_in:
             lines.append(

@@ -11,6 +11,7 @@ from causalinv.invariance._complexity import (
 from causalinv.invariance._gaps import invariance_gaps
 from causalinv.invariance._hull import in_moment_hull
 from causalinv.invariance._icp import InvariantCausalPrediction
+from causalinv.invariance._pac import PACExperiment
 from causalinv.invariance._representation import InvariantRepresentation
 from causalinv.invariance._selector import InvariantSubsetSelector
 from causalinv.invariance._sweep import SubsetStatistics, sweep
@@ -20,6 +21,7 @@ __all__ = [
     "InvariantCausalPrediction",
     "InvariantRepresentation",
     "InvariantSubsetSelector",
+    "PACExperiment",
     "SubsetStatistics",
     "certify",
     "chow_pvalues",

@@ -260,7 +260,7 @@ def _refuse_training(fitted: Any, moments: Moments) -> None:
         old, new = _flat_moments(part), _flat_moments(moments)
         apart = np.abs(new[:, None] - old[None]).max(axis=2) / (np.abs(old).max() or 1.0)
         if (apart <= _SAME).any():
-            label = moments.cells[int(np.argmax((apart <= _SAME).any(axis=1)))]
+            label = moments.cells.tolist()[int(np.argmax((apart <= _SAME).any(axis=1)))]
             raise ValueError(
                 f"Environment {label!r} is one of those that trained the rule; fresh ones are needed. What training "
                 "environments prove is said by the estimator's own certify()."

@@ -80,6 +80,11 @@ class Decision:
         """Whether the moments are of rows of equal weight, so that tests and bounds apply."""
         return not self.population and np.allclose(self.moments.count, self.moments.weight)
 
+    @property
+    def needs_left_out(self) -> bool:
+        """Whether anything is decided by left-out risks."""
+        return self.objective == "left_out_risk" or (self.testable and self.eps is not None)
+
     def judge(self, subsets: SubsetStatistics) -> Verdict:
         """Accept or not, from moments alone (`until_accepted` is for the test that needs rows)."""
         counts = self.moments.count

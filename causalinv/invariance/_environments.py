@@ -20,7 +20,7 @@ from causalinv._validation import (
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.moments import Moments
 
-__all__ = ["check_moments", "check_rows_by_environment", "dependent_features", "pooled_coef"]
+__all__ = ["check_moments", "check_rows_by_environment", "dependent_features", "left_out_risks", "pooled_coef"]
 
 _DEPENDENT_TOL = 1e-10  # of a feature's variance
 
@@ -95,3 +95,19 @@ def pooled_coef(moments: Moments, inside: BoolArray) -> FloatArray:
     if inside.any():
         coef[inside] = least_squares(moments.select(x=inside, y=True))[:, 0]
     return coef
+
+
+def left_out_risks(moments: Moments, inside: BoolArray) -> FloatArray:
+    """Mean squared error, in each environment, of least squares on some features in all other environments, (E,)."""
+    kept = moments.select(x=inside, y=True) if inside.any() else moments.select(y=True)
+    risks, everything = [], kept.pool()
+    for cell in kept.cells:
+        here = kept.select(cells=[cell])
+        others = everything.subtract(here)
+        coef = least_squares(others)[:, 0] if inside.any() else np.zeros(0)
+        direction = np.r_[-coef, 1.0]
+        blocks = ("x", "y") if inside.any() else ("y",)
+        cov = np.block([[here.cov(a, b)[0] for b in blocks] for a in blocks])
+        shift = np.concatenate([here.mean(b)[0] - others.mean(b)[0] for b in blocks]) @ direction
+        risks.append(float(direction @ cov @ direction + shift**2))
+    return np.array(risks)

@@ -14,7 +14,7 @@ from causalinv.invariance._sets import pack, unpack
 from causalinv.invariance._sweep import Batch, SubsetStatistics, start, sweep
 from causalinv.moments import Moments
 
-__all__ = ["EXHAUSTIVE", "SEARCHES", "Found", "Search", "count_subsets", "find", "screen", "statistics_of"]
+__all__ = ["EXHAUSTIVE", "SEARCHES", "Found", "Search", "count_subsets", "find", "screen"]
 
 Search = Literal["auto", "exhaustive", "screened", "greedy"]
 SEARCHES: tuple[str, ...] = get_args(Search)
@@ -186,11 +186,6 @@ def _greedy(
     everything = SubsetStatistics.concatenate(seen)
     _, first = np.unique(everything.packed, axis=0, return_index=True)
     return everything.take(np.sort(first))
-
-
-def statistics_of(moments: Moments, inside: BoolArray) -> SubsetStatistics:
-    """Statistics of one set, left-out risks included."""
-    return _at(start(moments, left_out=True), inside).finished()
 
 
 def _at(empty: Batch, inside: BoolArray) -> Batch:

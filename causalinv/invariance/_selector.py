@@ -25,10 +25,16 @@ from causalinv.invariance._decision import (
     Test,
     averaged_coef,
 )
-from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features, pooled_coef
+from causalinv.invariance._environments import (
+    check_moments,
+    check_rows_by_environment,
+    dependent_features,
+    left_out_risks,
+    pooled_coef,
+)
 from causalinv.invariance._gaps import METRICS, Metric, invariance_gaps, rule_risks, subset_gaps
 from causalinv.invariance._rule import rule_of
-from causalinv.invariance._search import SEARCHES, Found, Search, count_subsets, find, statistics_of
+from causalinv.invariance._search import SEARCHES, Found, Search, count_subsets, find
 from causalinv.invariance._sets import as_tuples, unpack
 from causalinv.invariance._sweep import SubsetStatistics
 from causalinv.moments import Moments
@@ -114,10 +120,11 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
     least_squares_coef_, least_squares_risk_env_ : ndarray of shape (d,), (E,)
         What plain least squares on all features says.
     least_squares_left_out_risk_ : ndarray of shape (E,)
-        Mean squared error in each environment of least squares on all features, fitted to all others.
+        Mean squared error in each environment of least squares on all features, fitted to all others; computed when it
+        is asked for.
     invariant_sets_ : DataFrame
         Accepted sets, best first, at most 1000: ``set``, ``size``, ``risk``, ``worst_risk``, ``left_out_risk``,
-        ``gap``, ``pvalue``.
+        ``gap``, ``pvalue`` (``left_out_risk`` is NaN where neither objective nor tolerance needs it).
     accepted_sets_packed_ : ndarray of uint8, shape (n_accepted, ceil(d / 8))
         All accepted sets as bits (``numpy.unpackbits(..., bitorder="little")``).
     n_evaluated_ : int
@@ -263,7 +270,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
             search=self.search,
             max_size=self.max_size,
             screen_size=self.screen_size,
-            left_out=True,
+            left_out=decision.needs_left_out,
             judge=decision.key,
             rng=generator(self.random_state, "search"),
         )
@@ -288,8 +295,9 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         self.pvalue_ = float(verdict.pvalue[chosen])
         self._store(moments, subsets, chosen, ranked, verdict.pvalue)
         if decision.testable:
-            risks = subsets.own_risk[chosen], subsets.left_out_risk[chosen]
-            self.gap_upper_ = gap_upper_bound(*risks, moments.count, int(self.support_.sum()) + 1, certified_level)
+            k = int(self.support_.sum()) + 1
+            own = subsets.own_risk[chosen]
+            self.gap_upper_ = gap_upper_bound(own, self.left_out_risk_, moments.count, k, certified_level)
         else:
             self.gap_upper_ = self.gap_ if decision.population else float("nan")
         return self
@@ -358,7 +366,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
                 "size": shown.sizes,
                 "risk": shown.pooled_risk @ share,
                 "worst_risk": shown.pooled_risk.max(axis=1),
-                "left_out_risk": shown.left_out_risk.max(axis=1),
+                "left_out_risk": shown.left_out_risk.max(axis=1) if shown.left_out_risk.size else np.nan,
                 "gap": subset_gaps(moments, shown, self.metric).max(axis=1) if len(shown) else [],
                 "pvalue": pvalue[top],
             }
@@ -370,14 +378,19 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
         self.risk_env_ = rule_risks(moments, self.coef_, self.intercept_)[0]
         self.worst_risk_ = float(self.risk_env_.max())
-        self.left_out_risk_ = subsets.left_out_risk[chosen]
+        self.left_out_risk_ = left_out_risks(moments, self.support_)
         rule = np.eye(d)[self.support_]
         self.gaps_ = invariance_gaps(moments, rule, self.coef_[self.support_], self.intercept_, metric=self.metric)
         self.gap_ = float(self.gaps_.max())
         self.least_squares_coef_ = least_squares(moments)[:, 0]
         plain = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.least_squares_coef_)
         self.least_squares_risk_env_ = rule_risks(moments, self.least_squares_coef_, plain)[0]
-        self.least_squares_left_out_risk_ = statistics_of(moments, np.ones(d, bool)).left_out_risk[0]
+
+    @property
+    def least_squares_left_out_risk_(self) -> FloatArray:
+        """Mean squared error in each environment of least squares on all features, fitted to all others, (E,)."""
+        check_is_fitted(self)
+        return left_out_risks(self.moments_, np.ones(self.n_features_in_, bool))
 
     def predict(self, X: Rows) -> FloatArray:
         """Predict by the pooled rule on the chosen set, shape (n,)."""

@@ -1,0 +1,304 @@
+"""The PAC experiment: how often a rule learnt under m interventions breaks under fresh ones, by dimension and by m."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from scipy.stats import binomtest
+from sklearn.base import clone
+
+from causalinv._parallel import streams
+from causalinv._typing import FloatArray, RandomState
+from causalinv._validation import check_number, check_whole
+from causalinv.invariance._complexity import vc_dimension, violation_bound
+from causalinv.invariance._gaps import invariance_gaps
+from causalinv.invariance._rule import Rule, rule_of
+from causalinv.moments import Moments
+from causalinv.sem import InterventionFamily, LinearSEM
+
+__all__ = ["PACExperiment"]
+
+MakeSEM = Callable[[int, np.random.Generator], LinearSEM]
+MakeFamily = Callable[[LinearSEM, np.random.Generator], InterventionFamily]
+_EXACT = 1e-12  # a gap below is rounding
+_KEYS = ["d", "m", "rep", "learner"]
+
+
+class PACExperiment:
+    """Simulate training and fresh interventions and compare true violations with what certificates promise.
+
+    For each dimension d, number of interventions m and replication: draw a model and a family, train each learner on
+    the baseline and m interventions, take as tolerance the largest gap that its rule has there, and measure, by exact
+    moments, how often fresh interventions exceed it.
+
+    Parameters
+    ----------
+    make_sem : callable (d, generator) -> LinearSEM
+        Model with d features and a target.
+    make_family : callable (sem, generator) -> InterventionFamily
+    learners : mapping of str to estimator
+        Estimators of this room (anything with ``fit_moments`` and a linear rule).
+    d : sequence of int
+        Numbers of features.
+    m : sequence of int
+        Numbers of training interventions, the baseline not counted.
+    n_reps : int
+        Replications of each cell.
+    n_per_env : int, optional
+        Rows per training environment; left out, training sees exact moments.
+    n_fresh : int, default 10000
+        Fresh interventions, whose moments are exact.
+    metric : str, default "relative_excess"
+        As in `invariance_gaps`.
+    confidence_level : float, default 0.95
+        Of the bounds.
+    random_state : int, SeedSequence, Generator, RandomState or None
+        Seed. Each replication of each cell has streams of its own, so shards, workers and the order of work do not
+        change a number.
+
+    Examples
+    --------
+    >>> from causalinv.invariance import InvariantSubsetSelector, PACExperiment
+    >>> from causalinv.sem import InterventionFamily, choose_sites, random_sem
+    >>> experiment = PACExperiment(
+    ...     lambda d, rng: random_sem(d + 1, random_state=rng),
+    ...     lambda sem, rng: InterventionFamily(choose_sites(sem, 2, random_state=rng), per_env="single"),
+    ...     {"subset": InvariantSubsetSelector(eps=0.05, max_size=2)},
+    ...     d=[6], m=[20], n_reps=3, n_fresh=500, random_state=0,
+    ... )
+    >>> experiment.run()[["violation", "beta_sites"]].round(2).shape
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        make_sem: MakeSEM,
+        make_family: MakeFamily,
+        learners: Mapping[str, Any],
+        *,
+        d: Sequence[int],
+        m: Sequence[int],
+        n_reps: int,
+        n_per_env: int | None = None,
+        n_fresh: int = 10_000,
+        metric: str = "relative_excess",
+        confidence_level: float = 0.95,
+        random_state: RandomState = None,
+    ) -> None:
+        self.make_sem, self.make_family = make_sem, make_family
+        if not learners:
+            raise ValueError("learners is empty; pass at least one estimator by name.")
+        self.learners = dict(learners)
+        self.d = [check_whole(value, "d", low=1) for value in np.atleast_1d(np.asarray(d, dtype=object))]
+        self.m = [check_whole(value, "m", low=1) for value in np.atleast_1d(np.asarray(m, dtype=object))]
+        self.n_reps = check_whole(n_reps, "n_reps", low=1)
+        self.n_per_env = None if n_per_env is None else check_whole(n_per_env, "n_per_env", low=2)
+        self.n_fresh = check_whole(n_fresh, "n_fresh", low=1)
+        self.metric = metric
+        self.confidence_level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0)
+        self.random_state = random_state
+
+    def __repr__(self) -> str:
+        return f"PACExperiment({', '.join(self.learners)}; d={self.d}, m={self.m}, n_reps={self.n_reps})"
+
+    def tasks(self) -> list[tuple[int, int, int]]:
+        """All (d, m, rep), in order."""
+        return [(d, m, rep) for d in self.d for m in self.m for rep in range(self.n_reps)]
+
+    def run(
+        self,
+        n_jobs: int | None = None,
+        *,
+        shard: tuple[int, int] = (0, 1),
+        out: str | os.PathLike[str] | None = None,
+        verbose: int = 0,
+    ) -> pd.DataFrame:
+        """Run the experiment, or a shard of it.
+
+        Parameters
+        ----------
+        n_jobs : int, optional
+            Workers, through joblib; ``joblib.parallel_config("dask")`` takes the same call to a cluster.
+        shard : (i, k), default (0, 1)
+            Every k-th replication, from the i-th on: one call per machine of a batch cluster.
+        out : path, optional
+            Folder for ``shard-i-of-k.csv``. What is already there is not run again, so a run that was stopped resumes.
+        verbose : int, default 0
+            Passed to joblib, which then reports progress on standard error.
+
+        Returns
+        -------
+        DataFrame
+            One row per replication and learner: ``d``, ``m``, ``rep``, ``learner``, ``n_sites``, ``in_degree``,
+            ``size`` (coefficients), ``eps`` (training gap), ``violation`` (true share of fresh interventions above
+            it), the bounds ``beta_sites`` and ``vc`` (NaN where not licensed), ``exceeded`` (violation above the
+            smaller of them), ``seconds`` of training, ``error`` (text; then the rest is NaN: a failure is a row, not an
+            exception).
+        """
+        i, k = (check_whole(part, "shard", low=0) for part in shard)
+        if k < 1 or i >= k:
+            raise ValueError(f"shard must be (i, k) with 0 <= i < k, got {shard!r}.")
+        mine = self.tasks()[i::k]
+        path = None if out is None else Path(out) / f"shard-{i}-of-{k}.csv"
+        done = pd.DataFrame()
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                done = self._checked(pd.read_csv(path, keep_default_na=False, na_values=[""]), path)
+        finished = set(zip(*(done[key] for key in ("d", "m", "rep")), strict=True)) if len(done) else set()
+        seeds = self._seeds()
+        work = [(task, seeds[task]) for task in mine if task not in finished]
+        results = Parallel(n_jobs=n_jobs, verbose=verbose, return_as="generator")(
+            delayed(self._replicate)(task, seed) for task, seed in work
+        )
+        frames = [done] if len(done) else []
+        for rows in results:
+            frame = pd.DataFrame(rows)
+            if path is not None:  # row by row: a run that is stopped loses only what it was at
+                frame.to_csv(path, mode="a", header=not path.exists(), index=False)
+            frames.append(frame)
+        table = pd.concat(frames, ignore_index=True)
+        return table.sort_values(_KEYS, ignore_index=True)
+
+    @staticmethod
+    def collect(out: str | os.PathLike[str]) -> pd.DataFrame:
+        """Join the shards of a folder.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no shard.
+        ValueError
+            If shards overlap.
+        """
+        paths = sorted(Path(out).glob("shard-*-of-*.csv"))
+        if not paths:
+            raise FileNotFoundError(f"{out} holds no shard-*-of-*.csv; run the experiment with out= first.")
+        table = pd.concat((pd.read_csv(p, keep_default_na=False, na_values=[""]) for p in paths), ignore_index=True)
+        if table.duplicated(_KEYS).any():
+            raise ValueError(f"Shards in {out} overlap: {', '.join(p.name for p in paths)}; keep one way of cutting.")
+        return table.sort_values(_KEYS, ignore_index=True)
+
+    def summary(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Per learner, d and m: quantiles of the violation, and how often it exceeded the bound.
+
+        Parameters
+        ----------
+        table : DataFrame
+            From `run` or `collect`.
+
+        Returns
+        -------
+        DataFrame
+            ``median``, ``q95``, ``bound`` (mean), ``exceeded`` with its exact 95% interval ``from``, ``to``,
+            ``failed``.
+        """
+        rows = []
+        for key, group in table.groupby(["learner", "d", "m"], sort=True):
+            good = group[group["error"].isna()]
+            hits, n = int(good["exceeded"].sum()), len(good)
+            interval = binomtest(hits, n).proportion_ci(0.95) if n else (np.nan, np.nan)
+            rows.append(
+                {
+                    **dict(zip(("learner", "d", "m"), key, strict=True)),
+                    "median": good["violation"].median(),
+                    "q95": good["violation"].quantile(0.95),
+                    "bound": good[["beta_sites", "vc"]].min(axis=1).mean(),
+                    "exceeded": hits / n if n else np.nan,
+                    "from": interval[0],
+                    "to": interval[1],
+                    "failed": len(group) - n,
+                }
+            )
+        return pd.DataFrame(rows).set_index(["learner", "d", "m"])
+
+    def _seeds(self) -> dict[tuple[int, int, int], np.random.SeedSequence]:
+        """A seed for each task that depends on (d, m, rep) alone, so that a larger grid keeps earlier results."""
+        base = streams(self.random_state, 1, "pac")[0].integers(2**32, size=4).tolist()
+        return {task: np.random.SeedSequence([*base, *task]) for task in self.tasks()}
+
+    def _checked(self, done: pd.DataFrame, path: Path) -> pd.DataFrame:
+        known = set(done.get("learner", []))
+        if not known <= set(self.learners):
+            raise ValueError(f"{path} holds other learners ({', '.join(sorted(known))}); use another folder.")
+        complete = done.groupby(["d", "m", "rep"])["learner"].transform("size") == len(self.learners)
+        if not complete.all():  # the last replication was cut off while it was written
+            done = done[complete]
+            done.to_csv(path, index=False)
+        return done
+
+    def _replicate(self, task: tuple[int, int, int], seed: np.random.SeedSequence) -> list[dict[str, Any]]:
+        d, m, rep = task
+        sem_rng, family_rng, train_rng, fresh_rng, row_rng = (np.random.default_rng(s) for s in seed.spawn(5))
+        sem = self.make_sem(d, sem_rng)
+        family = self.make_family(sem, family_rng)
+        environments = family.environments(sem, m, baseline=True, random_state=train_rng)
+        exact = environments.moments()
+        train = exact
+        if self.n_per_env is not None:
+            X, y, labels = environments.sample(self.n_per_env, random_state=row_rng)
+            train = Moments.from_rows(x=X, y=y, environments=labels)
+        fresh = fresh_rng.integers(2**32, size=4).tolist()  # the same interventions for every learner
+        weights = family.kind.startswith("weights")
+        common = {
+            "d": d,
+            "m": m,
+            "rep": rep,
+            "n_sites": family.n_sites,
+            "in_degree": family.max_in_degree(sem),
+            **self._bounds(family, m, family.max_in_degree(sem) if weights else 1),
+        }
+        rows = []
+        for name in self.learners:
+            start = time.perf_counter()
+            row = dict(common) | {"learner": name, "size": np.nan, "eps": np.nan, "violation": np.nan}
+            row |= {"exceeded": np.nan, "seconds": np.nan, "error": None}
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # in thousands of replications nobody reads them
+                    rule = rule_of(clone(self.learners[name]).fit_moments(train))
+                row["seconds"] = time.perf_counter() - start
+                # The tolerance is the rule's true gap in training, so that what is measured is its persistence.
+                eps = float(self._gaps(exact, rule).max())
+                violation = self._violation(sem, family, rule, eps, np.random.default_rng(fresh))
+                bound = np.nanmin([row["beta_sites"], row["vc"], 1.0])
+                row |= {"size": rule.size, "eps": eps, "violation": violation, "exceeded": float(violation > bound)}
+            except Exception as error:
+                row["error"] = f"{type(error).__name__}: {error}"
+            rows.append(row)
+        return rows
+
+    def _violation(
+        self, sem: LinearSEM, family: InterventionFamily, rule: Rule, eps: float, rng: np.random.Generator
+    ) -> float:
+        """Share of fresh interventions whose gap is above eps, by exact moments of the representation alone."""
+        chosen = np.flatnonzero(np.any(rule.components != 0, axis=0))
+        observed = sem if not len(chosen) else sem.observe(rule.components)
+        above = 0
+        for part in family.environments(observed, self.n_fresh, random_state=rng).iter_moments():
+            seen = part if len(chosen) else part.select(x=[], y=True)
+            gaps = invariance_gaps(seen, None, rule.coef, rule.intercept, metric=self.metric)  # type: ignore[arg-type]
+            above += int(np.sum(gaps > eps * (1 + 1e-9) + _EXACT))
+        return above / self.n_fresh
+
+    def _bounds(self, family: InterventionFamily, m: int, in_degree: int) -> dict[str, float]:
+        bounds, level = {"beta_sites": np.nan, "vc": np.nan}, self.confidence_level
+        if family.is_affine and family.per_env == "single":
+            bounds["beta_sites"] = violation_bound(
+                m, confidence_level=level, method="beta_sites", n_sites=family.n_sites
+            )
+        if family.kind != "do":
+            dimension = vc_dimension(family.kind, family.n_sites, max(in_degree, 1))
+            bounds["vc"] = violation_bound(m, confidence_level=level, method="vc", vc_dimension=dimension)
+        return bounds
+
+    def _gaps(self, moments: Moments, rule: Rule) -> FloatArray:
+        return invariance_gaps(moments, rule.components, rule.coef, rule.intercept, metric=self.metric)  # type: ignore[arg-type]

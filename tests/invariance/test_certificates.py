@@ -1,0 +1,448 @@
+"""Certificates: published-style tables, exact inverses, exceedance by simulation, and every refusal."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from causalinv import InvariantSubsetSelector, Moments
+from causalinv.exceptions import FamilyWarning, TargetInterventionWarning
+from causalinv.invariance import (
+    InvariantRepresentation,
+    certify,
+    expected_violation,
+    in_moment_hull,
+    invariance_gaps,
+    plan_interventions,
+    required_interventions,
+    validity_table,
+    vc_dimension,
+    violation_bound,
+)
+from causalinv.invariance._minimax import minimax_rule
+from causalinv.sem import InterventionFamily, LinearSEM, ScaleNoise, Shift, choose_sites, random_sem, textbook_sem
+
+# -- numbers -------------------------------------------------------------------------------------------------------
+
+
+def test_required_interventions_at_five_and_one_percent():
+    beta = [required_interventions(0.05, method="beta_sites", n_sites=s) for s in (1, 2, 3, 5, 10)]
+    assert beta == [59, 93, 124, 181, 311]
+    beta = [required_interventions(0.01, method="box", n_sites=s) for s in (1, 2, 3, 5, 10)]
+    assert beta == [299, 473, 628, 913, 1568]
+    vc = [required_interventions(0.05, method="vc", vc_dimension=v) for v in (1, 3, 5, 10, 15, 35)]
+    assert vc == [625, 1495, 2380, 4610, 6848, 15825]
+    union = [required_interventions(0.05, method="union", class_size=2.0**k) for k in (10, 16)]
+    assert union == [194, 275]
+    held = [violation_bound(m, method="holdout", violations=v) for v, m in ((0, 59), (0, 100), (2, 100), (5, 200))]
+    np.testing.assert_allclose(held, [0.0495, 0.0295, 0.0616, 0.0518], atol=5e-5)
+
+
+def test_dimensions_by_family():
+    sizes = {
+        ("variance", 1): 3, ("variance", 2): 10, ("variance", 3): 35, ("shift", 2): 15, ("random_shift", 2): 126,
+        ("weights", 1): 5, ("weights+variance", 1): 15,
+    }  # fmt: skip
+    for (kind, s), expected in sizes.items():
+        assert vc_dimension(kind, s) == expected
+    assert vc_dimension("weights", 3, in_degree=2) == 18564
+    with pytest.raises(ValueError, match="no degree is known"):
+        vc_dimension("do", 1)
+
+
+METHODS = {
+    "beta_sites": {"n_sites": 3},
+    "union": {"class_size": 50},
+    "scenario": {"n_coefficients": 3, "class_size": 10},
+    "vc": {"vc_dimension": 3},
+    "holdout": {"violations": 2},
+    "two_level": {"violations": 1, "miss_rate": 0.1},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("wanted", [0.3, 0.05])
+def test_bound_and_number_are_exact_inverses(method, wanted):
+    m = required_interventions(wanted, method=method, **METHODS[method])
+    assert violation_bound(m, method=method, **METHODS[method]) <= wanted
+    assert violation_bound(m - 1, method=method, **METHODS[method]) > wanted
+
+
+@pytest.mark.parametrize("method", ["beta_sites", "union", "scenario", "vc"])
+def test_the_mean_is_the_integral_of_the_tail(method):
+    """The tail is the inverse of the bound in the confidence: integrated numerically over levels."""
+    m, keys = 400, METHODS[method]
+    levels = np.linspace(1e-6, 1 - 1e-6, 4001)
+    upper = [violation_bound(m, confidence_level=1 - level, method=method, **keys) for level in levels]
+    assert expected_violation(m, method=method, **keys) == pytest.approx(np.trapezoid(upper, levels), rel=5e-3)
+
+
+def test_clopper_pearson_covers_by_enumeration():
+    for m, p in ((10, 0.1), (60, 0.03), (25, 0.4)):
+        covered = sum(
+            stats.binom.pmf(v, m, p) for v in range(m + 1) if violation_bound(m, method="holdout", violations=v) >= p
+        )
+        assert covered >= 0.95
+
+
+def test_edges():
+    assert violation_bound(2, method="beta_sites", n_sites=3) == 1.0  # fewer interventions than sites
+    assert violation_bound(0, method="holdout") == 1.0
+    assert violation_bound(5, method="holdout", violations=5) == 1.0
+    assert violation_bound(1, method="holdout") == pytest.approx(0.95)
+    assert expected_violation(0, method="union", class_size=3) == 1.0
+    assert expected_violation(6, method="beta_sites", n_sites=1) == pytest.approx(1 / 7)
+    assert expected_violation(1, method="scenario", n_coefficients=2) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: violation_bound(5, method="beta"), "method must be one of"),
+        (lambda: violation_bound(5, method="vc"), "method='vc' needs vc_dimension"),
+        (lambda: violation_bound(5, method="beta_sites", n_sites=0), "n_sites must be >= 1, got 0"),
+        (lambda: violation_bound(5, method="beta_sites", n_sites=1, violations=1), "needs a rule without violations"),
+        (lambda: violation_bound(5, method="holdout", violations=6), "more than n_interventions=5"),
+        (lambda: violation_bound(-1, method="holdout"), "n_interventions must be a whole number >= 0"),
+        (lambda: violation_bound(5, method="holdout", confidence_level=1.2), "confidence_level must be"),
+        (lambda: violation_bound(5, method="two_level", miss_rate=1.0), "miss_rate must be below 1"),
+        (lambda: required_interventions(0.0, method="holdout"), "violation_upper must be a number > 0"),
+        (lambda: required_interventions(1e-12, method="holdout"), "More than 1e.09 interventions"),
+        (lambda: expected_violation(9, method="vc", vc_dimension=2, violations=1), "no bound on the mean"),
+    ],
+)
+def test_mistaken_numbers_are_named(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
+
+
+def test_the_plan_lists_what_each_method_needs():
+    plan = plan_interventions(0.05, n_sites=3, class_size=1024)
+    assert plan["interventions"].to_dict() == {"holdout": 59, "beta_sites": 124, "box": 124, "union": 194, "vc": 15825}
+    assert list(plan_interventions(0.1, kind="shift").index) == ["holdout", "vc"]
+
+
+# -- exceedance, by simulation with exact moments --------------------------------------------------------------------
+
+
+def single(sites, kind="variance"):
+    return InterventionFamily(sites, kind=kind, per_env="single")
+
+
+@pytest.mark.parametrize("s", [1, 2, 3])
+def test_beta_sites_is_exceeded_at_most_as_often_as_it_says(s):
+    """2000 trials, m = 60. Rule and eps are the worst that the training environments allow: tolerance at the training
+    gap of a rule that every site moves, so it breaks exactly beyond the largest magnitude seen at each site."""
+    rng = np.random.default_rng(s)
+    trials, m = 2000, 60
+    bound = violation_bound(m, method="beta_sites", n_sites=s)
+    exceeded = 0
+    for _ in range(trials):
+        probability = rng.dirichlet(np.ones(s))
+        site, w = rng.choice(s, size=m, p=probability), rng.exponential(size=m)
+        largest = np.array([w[site == j].max(initial=0.0) for j in range(s)])
+        exceeded += np.sum(probability * np.exp(-largest)) > bound
+    assert exceeded <= stats.binom.isf(1e-5, trials, 0.05)
+    if s == 1:
+        assert 0.02 * trials < exceeded < 0.065 * trials  # tight
+
+
+def test_the_trial_above_is_what_the_code_does():
+    """One site, a rule on its child: the violation that PACExperiment's moments measure is the mass beyond the maximum."""
+    sem = textbook_sem("chain")
+    family = single(["x2"])
+    train = family.environments(sem, 40, baseline=True, random_state=0)
+    rule = (np.array([[0.0, 1.0]]), np.array([0.5]), 0.0)
+    eps = invariance_gaps(train.moments(), *rule).max()
+    fresh = family.environments(sem, 4000, random_state=1)
+    above = invariance_gaps(fresh.moments(), *rule) > eps * (1 + 1e-9)
+    beyond = fresh.theta[:, 0] > train.theta.max()
+    # The excess of this rule at the baseline is not zero, so it may fall before it grows: only beyond can it violate.
+    assert not (above & ~beyond).any()
+    assert above.sum() >= beyond.sum() * 0.9
+
+
+def test_without_a_baseline_the_bound_fails():
+    """Two-sided: a rule made invariant at large magnitudes breaks at small ones, too (2 sites' worth, not one)."""
+    rng = np.random.default_rng(0)
+    trials, m, bad = 2000, 60, 0
+    bound = violation_bound(m, method="beta_sites", n_sites=1)
+    for _ in range(trials):
+        w = rng.exponential(size=m)
+        bad += (1 - np.exp(-w.min())) + np.exp(-w.max()) > bound
+    assert bad > stats.binom.isf(1e-5, trials, 0.05)
+
+
+def test_two_sites_at_once_break_what_one_at_a_time_certifies():
+    """Each site alone up to w is fine for this rule; both together are far beyond eps."""
+    sem = LinearSEM.from_adjacency(
+        np.array([[0, 0, 0, 0.0], [0, 0, 0, 0], [0, 0, 0, 0], [1.0, 1.0, 1.0, 0]]),
+        names=["a", "b", "c", "y"],
+        target="y",
+    )
+    rule = (np.eye(3), np.array([1 / 4, 1 / 4, 1 / 4]), 0.0)  # population regression of y on its three children
+    one = sem.environments([None, Shift("a", std=2.0), Shift("b", std=2.0)]).moments()
+    both = sem.environments([Shift("a", std=2.0) + Shift("b", std=2.0)]).moments()
+    assert invariance_gaps(both, *rule)[0] > 1.3 * invariance_gaps(one, *rule).max()
+
+
+def test_two_sided_mean_shifts_break_the_bound():
+    """Why shifts are refused: they have two ends. A rule whose intercept is put between the smallest and the largest
+    shift seen is within eps at both, and violates beyond either."""
+    sem = textbook_sem("chain")  # x1 -> y -> x2
+    probe = sem.environments([Shift("x2", mean=float(t)) for t in np.linspace(-3, 3, 7)]).moments()
+    phi, w, centre = np.array([[0.0, 1.0]]), np.array([0.5]), 0.4
+    gaps = invariance_gaps(probe, phi, w, -0.5 * centre, metric="excess")
+    expected = gaps[3] - 0.25 * centre**2 + 0.25 * (np.linspace(-3, 3, 7) - centre) ** 2
+    np.testing.assert_allclose(gaps, expected, atol=1e-12)  # a parabola about the centre: two ends, not one
+    rng = np.random.default_rng(0)
+    trials, m, bad = 2000, 60, 0
+    bound = violation_bound(m, method="beta_sites", n_sites=1)
+    for _ in range(trials):
+        shifts = rng.normal(size=m)
+        bad += stats.norm.cdf(shifts.min()) + stats.norm.sf(shifts.max()) > bound
+    assert bad > stats.binom.isf(1e-5, trials, 0.05)
+
+
+def test_coefficients_can_leave_a_hull_where_the_excess_cannot():
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for _ in range(300):
+        a, b = (np.cov(rng.normal(size=(3, 6))) for _ in range(2))
+        mixed = 0.5 * (a + b)
+        moments = Moments({"x": 2, "y": 1}, mean=np.zeros((3, 3)), scatter=np.stack([a, b, mixed]))
+        w = rng.normal(size=2)
+        excess = invariance_gaps(moments, np.eye(2), w, 0.0, metric="relative_excess")
+        assert excess[2] <= excess[:2].max() * (1 + 1e-9)
+        coef = invariance_gaps(moments, np.eye(2), w, 0.0, metric="coefficient")
+        worst = max(worst, coef[2] / coef[:2].max())
+    assert worst > 1.001
+
+
+# -- from training environments ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained():
+    sem = random_sem(8, expected_degree=3.0, random_state=3)
+    family = single(choose_sites(sem, 2, where="markov_blanket", random_state=0))
+    environments = family.environments(sem, 60, baseline=True, random_state=0)
+    return sem, family, environments, InvariantSubsetSelector(eps=0.05).fit_moments(environments.moments())
+
+
+def test_each_training_certificate(trained):
+    sem, family, environments, model = trained
+    beta = model.certify(method="beta_sites", family=family, baseline=0)
+    assert beta.violation_upper == violation_bound(60, method="beta_sites", n_sites=2)
+    assert beta.expected_violation == pytest.approx(2 / 61)
+    assert beta.eps == model.gap_
+    np.testing.assert_allclose(beta.coef, model.coef_)
+    box = model.certify(method="box", family=family, environment_set=environments)
+    assert box.eps >= model.gap_
+    assert box.violation_upper == beta.violation_upper
+    scenario = model.certify(method="scenario", baseline=0)
+    k = int(model.support_.sum()) + 1
+    expected = violation_bound(60, method="scenario", n_coefficients=k, class_size=2.0**7)
+    assert scenario.violation_upper == pytest.approx(expected)
+    assert scenario.eps <= model.gap_ * (1 + 1e-6)  # the minimax rule is at least as good as the pooled one
+    vc = model.certify(method="vc", family=family, baseline=0)
+    assert vc.violation_upper == 1.0
+    assert "prove nothing here" in vc.explain()
+    hull = model.certify(method="hull", new=sem.environments([None]).moments())
+    assert hull.violation_upper == 0.0
+    assert "for certain" in hull.explain()
+    for each in (beta, box, scenario):
+        text = each.explain()
+        assert text.startswith("60 interventions can prove, at best and by any method, that at most 4.9%")
+        assert "declared by you" in text or each.method in ("scenario", "box")
+        assert each.to_frame()["violation_upper"].item() == each.violation_upper
+        assert "<p>" in each._repr_html_()
+    with pytest.raises(TypeError, match="neither true nor false"):
+        bool(beta)
+
+
+def test_certificates_hold_on_fresh_interventions(trained):
+    sem, family, _, model = trained
+    fresh = family.environments(sem, 5000, random_state=9).moments()
+    for certificate in (
+        model.certify(method="beta_sites", family=family, baseline=0),
+        model.certify(method="scenario", baseline=0),
+    ):
+        rule = (np.eye(7)[model.support_], np.array(certificate.coef)[model.support_], certificate.intercept)
+        assert np.mean(invariance_gaps(fresh, *rule) > certificate.eps * (1 + 1e-6)) <= certificate.violation_upper
+
+
+def test_the_minimax_rule_beats_random_rules():
+    data = random_sem(5, random_state=0).environments([None, *(Shift(0, std=float(s)) for s in (1, 2, 4))]).moments()
+    rule, level = minimax_rule(data, np.eye(4)[:2])
+    rng = np.random.default_rng(0)
+    for scale in (1e-3, 1e-1, 1.0):
+        for _ in range(50):
+            other = rule + scale * rng.normal(size=3)
+            assert invariance_gaps(data, np.eye(4)[:2], other[1:], other[0]).max() >= level * (1 - 1e-6)
+
+
+REFUSALS = {
+    "no family": (lambda m, t: m.certify(method="beta_sites"), "missing: family=.*baseline="),
+    "not affine": (
+        lambda m, t: m.certify(method="beta_sites", family=single(["z0"], "shift"), baseline=0),
+        "affine in its magnitudes",
+    ),
+    "all sites at once": (
+        lambda m, t: m.certify(method="beta_sites", family=InterventionFamily(["z0", "z1"]), baseline=0),
+        "one site per environment",
+    ),
+    "no baseline": (lambda m, t: m.certify(method="beta_sites", family=t[1]), "missing: baseline="),
+    "unknown baseline": (lambda m, t: m.certify(method="scenario", baseline=99), "baseline=99 is not a training"),
+    "eps below": (
+        lambda m, t: m.certify(method="beta_sites", family=t[1], baseline=0, eps=m.gap_ / 2),
+        "is below the gap",
+    ),
+    "vc without family": (lambda m, t: m.certify(method="vc"), "method='vc' needs family="),
+    "vc weights": (
+        lambda m, t: m.certify(method="vc", family=InterventionFamily(["z1"], kind="weights")),
+        "needs in_degree",
+    ),
+    "box without model": (lambda m, t: m.certify(method="box", family=t[1]), "method='box' needs family= and environ"),
+    "hull without new": (lambda m, t: m.certify(method="hull"), "needs new="),
+    "outside hull": (
+        lambda m, t: m.certify(method="hull", new=t[0].environments([Shift(t[1].sites[0], std=99.0)]).moments()),
+        "outside the convex hull",
+    ),
+    "fresh method": (lambda m, t: m.certify(method="holdout"), "need fresh ones"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_unlicensed_requests_name_what_is_missing(name, trained):
+    call, match = REFUSALS[name]
+    with pytest.raises(ValueError, match=match):
+        call(trained[3], trained)
+
+
+def test_metrics_without_convexity_and_estimated_moments_are_refused(trained):
+    sem, family, environments, _ = trained
+    model = InvariantSubsetSelector(eps=10.0, metric="coefficient").fit_moments(environments.moments())
+    with pytest.raises(ValueError, match="beta_sites is not proved for metric='coefficient'"):
+        model.certify(method="beta_sites", family=family, baseline=0)
+    X, y, e = environments[:8].sample(300, random_state=0)
+    model = InvariantSubsetSelector(eps=1.0).fit(X, y, environments=e)
+    with pytest.raises(ValueError, match="proved for exact moments; these are estimated"):
+        model.certify(method="beta_sites", family=family, baseline=0)
+    labelled = model.certify(method="beta_sites", family=family, baseline=0, plug_in=True)
+    assert labelled.plug_in
+    assert "NOT PROVED" in labelled.explain()
+
+
+def test_declarations_are_held_against_the_data(trained):
+    _, family, _, model = trained
+    with pytest.warns(FamilyWarning, match="differ in 2 directions .*more than the 1"):
+        model.certify(method="beta_sites", family=single(family.sites[:1]), baseline=0)
+    sink = LinearSEM([[0, 0], [1.0, 0]], names=["x", "y"], target="y")
+    with pytest.warns(match="changes? the equation of the target"):
+        envs = sink.environments([None, ScaleNoise("y", 3.0), Shift("x", std=1.0)])
+    broken = InvariantSubsetSelector(eps=1.0).fit_moments(envs.moments())
+    with pytest.warns(TargetInterventionWarning, match="act on the outcome itself"):
+        broken.certify(method="scenario")
+    X, y, e = envs.sample(500, random_state=0)
+    broken = InvariantSubsetSelector(eps=1.0).fit(X, y, environments=e)
+    with pytest.warns(TargetInterventionWarning):
+        broken.certify(method="scenario", plug_in=True)
+
+
+# -- from fresh environments ------------------------------------------------------------------------------------------
+
+
+def test_fresh_environments_exact(trained):
+    sem, family, _, model = trained
+    fresh = family.environments(sem, 80, random_state=5).moments()
+    rule = (np.eye(7), np.linspace(0.1, 0.4, 7), 0.0)
+    gaps = np.sort(invariance_gaps(fresh, *rule))
+    eps, wide = float(gaps[-3:-1].mean()), float(gaps[-1])
+    assert gaps[-3] < eps < gaps[-2]
+    held = certify(rule, fresh, eps=eps, method="holdout")
+    assert held.violations == 2
+    assert held.violation_upper == violation_bound(80, method="holdout", violations=2)
+    assert held.expected_violation == pytest.approx(3 / 81)
+    union = certify(rule, fresh, eps=wide, method="union", class_size=128)
+    assert union.violation_upper == violation_bound(80, method="union", class_size=128)
+    with pytest.raises(ValueError, match="this one has 2 of 80"):
+        certify(rule, fresh, eps=eps, method="union", class_size=128)
+    with pytest.raises(ValueError, match="needs class_size"):
+        certify(model, fresh, eps=1.0, method="union")
+    with pytest.raises(ValueError, match="these are exact: use method='holdout'"):
+        certify(model, fresh, eps=1.0, method="two_level")
+    with pytest.raises(ValueError, match="method must be 'holdout', 'union' or 'two_level'"):
+        certify(model, fresh, eps=1.0, method="beta_sites")
+    with pytest.raises(ValueError, match="The rule has 7 features, these environments 2"):
+        certify(model, fresh.select(x=[0, 1], y=True), eps=1.0, method="holdout")
+
+
+def test_training_environments_cannot_be_fresh(trained):
+    sem, family, environments, model = trained
+    mixed = environments[3:6].moments().merge(family.environments(sem, 3, random_state=5).moments())
+    with pytest.raises(ValueError, match="Environment 3 is one of those that trained the rule"):
+        certify(model, mixed, eps=1.0, method="holdout")
+    X, y, e = environments[:5].sample(100, random_state=0)
+    fitted = InvariantSubsetSelector(eps=10.0).fit(X, y, environments=e)
+    with pytest.raises(ValueError, match="is one of those that trained"):
+        certify(fitted, X, y, environments=[f"renamed {k}" for k in e], eps=1.0, method="two_level")
+    with pytest.raises(ValueError, match="needs environments="):
+        certify(fitted, X, y, eps=1.0, method="two_level")
+
+
+def test_a_pipeline_is_certified_as_a_whole(trained):
+    sem, family, environments, _ = trained
+    X, y, e = environments[:6].sample(200, random_state=0)
+    frame = pd.DataFrame(X, columns=[sem.names[v] for v in sem.features])
+    pipe = make_pipeline(StandardScaler(), InvariantSubsetSelector(min_size=1), Ridge(5.0))
+    pipe.fit(frame, y, invariantsubsetselector__environments=e)
+    fresh = family.environments(sem, 50, random_state=7).moments()
+    certificate = certify(pipe, fresh, eps=1.0, method="holdout")
+    np.testing.assert_allclose(frame.to_numpy() @ certificate.coef + certificate.intercept, pipe.predict(frame))
+    assert not np.allclose(certificate.coef, pipe[1].coef_)  # ridge made another rule than the selector's
+    with pytest.raises(TypeError, match="is not linear in its features"):
+        certify(make_pipeline(PolynomialFeatures(2), Ridge()).fit(X, y), fresh, eps=1.0, method="holdout")
+    with pytest.raises(TypeError, match="needs a fitted linear rule"):
+        certify("rule", fresh, eps=1.0, method="holdout")
+    with pytest.raises(ValueError, match="coefficients of shape"):
+        certify((np.eye(7), [1.0], 0.0), fresh, eps=1.0, method="holdout")
+    neutral = InvariantRepresentation().fit_moments(environments.moments())
+    assert certify(neutral, fresh, eps=1e-6, method="holdout").violations == 0
+
+
+def test_two_level_covers_the_true_violation():
+    """300 trials of 20 environments, 150 rows each, against the violation known from exact moments."""
+    sem = textbook_sem("chain")
+    family = InterventionFamily(["x2"], kind="variance")
+    rule, eps = (np.array([[0.0, 1.0]]), np.array([0.5]), 0.0), 0.06
+    truth = np.mean(invariance_gaps(family.environments(sem, 20_000, random_state=0).moments(), *rule) > eps)
+    assert 0.02 < truth < 0.9
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(300):
+        X, y, e = family.environments(sem, 20, random_state=rng).sample(150, random_state=rng)
+        certificate = certify(rule, X, y, environments=e, eps=eps, method="two_level", confidence_level=0.9)
+        covered += certificate.violation_upper >= truth
+    assert covered >= stats.binom.ppf(1e-5, 300, 0.9)
+
+
+def test_the_validity_table_lists_every_method():
+    table = validity_table()
+    assert set(table.index) == {"beta_sites", "box", "scenario", "vc", "hull", "holdout", "union", "two_level"}
+    assert table["conditions"].str.len().min() > 20
+
+
+def test_distance_to_the_hull():
+    sem = textbook_sem("chain")
+    train = sem.environments([None, Shift("x1", std=1.0), Shift("x1", std=2.0)]).moments()
+    inside = sem.environments([Shift("x1", std=1.5)]).moments()
+    distance, weights = in_moment_hull(inside, train)
+    assert distance[0] < 1e-9
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights[0] @ [0, 1, 4] == pytest.approx(1.5**2)
+    with pytest.raises(ValueError, match="they must agree"):
+        in_moment_hull(inside.select(x=[0], y=True), train)
