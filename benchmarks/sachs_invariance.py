@@ -1,4 +1,4 @@
-"""Protein signalling (Sachs et al. 2005): for each protein, is there a set of others that predicts it by one rule?
+"""Protein signalling (Sachs et al. 2005): sets of other proteins that predict one by the same rule everywhere.
 
 Conditions whose reagent acts on the protein itself are left out for it (see `fetch_sachs`). Logarithms. The data come
 from CAUSALINV_DATA.

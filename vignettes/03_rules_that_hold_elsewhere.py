@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Which rule will hold elsewhere?
 #
-# The same outcome was measured in several environments: laboratories, years, countries. A regression on everything mixes
-# relations that hold everywhere with relations that hold only as long as nobody moves a certain instrument. This
+# The same outcome was measured in several environments: laboratories, years, countries. A regression on everything
+# mixes relations that hold everywhere with relations that hold only as long as nobody moves a certain instrument. This
 # vignette asks which features predict by *one rule* in all environments, how sure one can be, and what to do if there
 # are none.
 
@@ -27,8 +27,8 @@ from causalinv.sem import InterventionFamily, LinearSEM
 # %% [markdown]
 # ## A marker that laboratories measure with more or less care
 #
-# `marker` and `scan` are effects of the outcome. The noise of `marker` differs between laboratories, that of `scan` does
-# not; the spread of `dose` differs, too.
+# `marker` and `scan` are effects of the outcome. The noise of `marker` differs between laboratories, that of `scan`
+# does not; the spread of `dose` differs, too.
 
 # %%
 sem = LinearSEM.from_adjacency(
@@ -49,8 +49,8 @@ print(model.invariant_sets_.head())
 
 # %% [markdown]
 # Two things stand beside the choice: what least squares on everything would do, and the smallest tolerance that these
-# data *certify*. A test that does not reject proves nothing; the certified gap is a confidence bound that allows for the
-# search. In the population the question has an exact answer, by the same line of code:
+# data *certify*. A test that does not reject proves nothing; the certified gap is a confidence bound that allows for
+# the search. In the population the question has an exact answer, by the same line of code:
 
 # %%
 exact = InvariantSubsetSelector().fit_moments(laboratories.moments())

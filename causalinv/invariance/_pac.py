@@ -19,7 +19,7 @@ from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState
 from causalinv._validation import check_number, check_whole
 from causalinv.invariance._complexity import vc_dimension, violation_bound
-from causalinv.invariance._gaps import invariance_gaps
+from causalinv.invariance._gaps import METRICS, invariance_gaps
 from causalinv.invariance._rule import Rule, rule_of
 from causalinv.moments import Moments
 from causalinv.sem import InterventionFamily, LinearSEM
@@ -30,6 +30,18 @@ MakeSEM = Callable[[int, np.random.Generator], LinearSEM]
 MakeFamily = Callable[[LinearSEM, np.random.Generator], InterventionFamily]
 _EXACT = 1e-12  # a gap below is rounding
 _KEYS = ["d", "m", "rep", "learner"]
+
+
+def _read(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype={"error": str})
+    return table.assign(error=table["error"].fillna(""))
+
+
+def _grid(values: Sequence[int], name: str) -> list[int]:
+    grid = [check_whole(value, name, low=1) for value in np.atleast_1d(np.asarray(values, dtype=object))]
+    if not grid:
+        raise ValueError(f"{name} is empty; pass at least one number.")
+    return grid
 
 
 class PACExperiment:
@@ -97,11 +109,12 @@ class PACExperiment:
         if not learners:
             raise ValueError("learners is empty; pass at least one estimator by name.")
         self.learners = dict(learners)
-        self.d = [check_whole(value, "d", low=1) for value in np.atleast_1d(np.asarray(d, dtype=object))]
-        self.m = [check_whole(value, "m", low=1) for value in np.atleast_1d(np.asarray(m, dtype=object))]
+        self.d, self.m = _grid(d, "d"), _grid(m, "m")
         self.n_reps = check_whole(n_reps, "n_reps", low=1)
         self.n_per_env = None if n_per_env is None else check_whole(n_per_env, "n_per_env", low=2)
         self.n_fresh = check_whole(n_fresh, "n_fresh", low=1)
+        if metric not in METRICS:
+            raise ValueError(f"metric must be one of {METRICS}, got {metric!r}.")
         self.metric = metric
         self.confidence_level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0)
         self.random_state = random_state
@@ -140,8 +153,8 @@ class PACExperiment:
             One row per replication and learner: ``d``, ``m``, ``rep``, ``learner``, ``n_sites``, ``in_degree``,
             ``size`` (coefficients), ``eps`` (training gap), ``violation`` (true share of fresh interventions above
             it), the bounds ``beta_sites`` and ``vc`` (NaN where not licensed), ``exceeded`` (violation above the
-            smaller of them), ``seconds`` of training, ``error`` (text; then the rest is NaN: a failure is a row, not an
-            exception).
+            smaller of them), ``seconds`` of training, ``error`` (text, empty if all went well; a failure is a row
+            with NaN, not an exception).
         """
         i, k = (check_whole(part, "shard", low=0) for part in shard)
         if k < 1 or i >= k:
@@ -152,7 +165,7 @@ class PACExperiment:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                done = self._checked(pd.read_csv(path, keep_default_na=False, na_values=[""]), path)
+                done = self._checked(_read(path), path)
         finished = set(zip(*(done[key] for key in ("d", "m", "rep")), strict=True)) if len(done) else set()
         seeds = self._seeds()
         work = [(task, seeds[task]) for task in mine if task not in finished]
@@ -182,7 +195,7 @@ class PACExperiment:
         paths = sorted(Path(out).glob("shard-*-of-*.csv"))
         if not paths:
             raise FileNotFoundError(f"{out} holds no shard-*-of-*.csv; run the experiment with out= first.")
-        table = pd.concat((pd.read_csv(p, keep_default_na=False, na_values=[""]) for p in paths), ignore_index=True)
+        table = pd.concat(map(_read, paths), ignore_index=True)
         if table.duplicated(_KEYS).any():
             raise ValueError(f"Shards in {out} overlap: {', '.join(p.name for p in paths)}; keep one way of cutting.")
         return table.sort_values(_KEYS, ignore_index=True)
@@ -203,7 +216,7 @@ class PACExperiment:
         """
         rows = []
         for key, group in table.groupby(["learner", "d", "m"], sort=True):
-            good = group[group["error"].isna()]
+            good = group[group["error"] == ""]
             hits, n = int(good["exceeded"].sum()), len(good)
             interval = binomtest(hits, n).proportion_ci(0.95) if n else (np.nan, np.nan)
             rows.append(
@@ -260,7 +273,7 @@ class PACExperiment:
         for name in self.learners:
             start = time.perf_counter()
             row = dict(common) | {"learner": name, "size": np.nan, "eps": np.nan, "violation": np.nan}
-            row |= {"exceeded": np.nan, "seconds": np.nan, "error": None}
+            row |= {"exceeded": np.nan, "seconds": np.nan, "error": ""}
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # in thousands of replications nobody reads them

@@ -151,7 +151,7 @@ def test_beta_sites_is_exceeded_at_most_as_often_as_it_says(s):
 
 
 def test_the_trial_above_is_what_the_code_does():
-    """One site, a rule on its child: the violation that PACExperiment's moments measure is the mass beyond the maximum."""
+    """One site, a rule on its child: what violates by exact moments is the mass beyond the largest magnitude seen."""
     sem = textbook_sem("chain")
     family = single(["x2"])
     train = family.environments(sem, 40, baseline=True, random_state=0)
@@ -324,7 +324,7 @@ def test_unlicensed_requests_name_what_is_missing(name, trained):
 
 
 def test_metrics_without_convexity_and_estimated_moments_are_refused(trained):
-    sem, family, environments, _ = trained
+    _, family, environments, _ = trained
     model = InvariantSubsetSelector(eps=10.0, metric="coefficient").fit_moments(environments.moments())
     with pytest.raises(ValueError, match="beta_sites is not proved for metric='coefficient'"):
         model.certify(method="beta_sites", family=family, baseline=0)

@@ -1,0 +1,192 @@
+"""The PAC experiment: the same frame in one process, in shards, resumed, and on a Dask cluster that loses a worker."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
+
+from causalinv.__main__ import main
+from causalinv.invariance import (
+    InvariantRepresentation,
+    InvariantSubsetSelector,
+    PACExperiment,
+    invariance_gaps,
+    violation_bound,
+)
+from causalinv.sem import InterventionFamily, choose_sites, random_sem
+
+
+def make_sem(d, rng):
+    return random_sem(d + 1, expected_degree=3.0, random_state=rng)
+
+
+def make_family(sem, rng):
+    return InterventionFamily(choose_sites(sem, 2, random_state=rng), per_env="single")
+
+
+class Fails(BaseEstimator):
+    def fit_moments(self, moments):
+        raise RuntimeError(f"no luck with {len(moments)} environments")
+
+
+class Marginal(BaseEstimator):
+    """Least squares on the first feature: a rule that interventions do break."""
+
+    def fit_moments(self, moments):
+        pooled = moments.pool()
+        d = moments.blocks["x"]
+        self.support_ = np.arange(d) == 0
+        self.coef_ = np.where(self.support_, pooled.cov("x", "y")[0, :, 0] / np.diag(pooled.cov("x")[0]), 0.0)
+        self.intercept_ = 0.0
+        return self
+
+
+def experiment(**kwargs):
+    learners = {"subset": InvariantSubsetSelector(eps=0.05, max_size=2), "marginal": Marginal()}
+    options = {"d": [5, 7], "m": [8], "n_reps": 4, "n_fresh": 400, "random_state": 0, "learners": learners} | kwargs
+    return PACExperiment(make_sem, make_family, **options)
+
+
+def same(first, second):
+    pd.testing.assert_frame_equal(first.drop(columns="seconds"), second.drop(columns="seconds"), check_dtype=False)
+
+
+@pytest.fixture(scope="module")
+def serial():
+    return experiment().run()
+
+
+def test_a_row_is_what_it_says(serial):
+    assert len(serial) == 2 * 4 * 2
+    assert serial["error"].eq("").all()
+    assert (serial["beta_sites"] == violation_bound(8, method="beta_sites", n_sites=2)).all()
+    assert set(serial["exceeded"]) <= {0.0, 1.0}
+    moved = serial[serial["learner"] == "marginal"]
+    assert (moved["violation"] > 0).any()
+    # By hand, one replication: the violation from moments of all features.
+    one = experiment(d=[5], n_reps=1)
+    row = one.run().set_index("learner").loc["marginal"]
+    seeds = one._seeds()[5, 8, 0].spawn(5)
+    rngs = [np.random.default_rng(s) for s in seeds]
+    sem = make_sem(5, rngs[0])
+    family = make_family(sem, rngs[1])
+    train = family.environments(sem, 8, baseline=True, random_state=rngs[2]).moments()
+    fresh_rng = np.random.default_rng(rngs[3].integers(2**32, size=4).tolist())
+    fresh = family.environments(sem, 400, random_state=fresh_rng).moments()
+    fit = Marginal().fit_moments(train)
+    rule = (np.eye(5)[:1], fit.coef_[:1], 0.0)
+    eps = invariance_gaps(train, *rule).max()
+    assert row["eps"] == pytest.approx(eps, rel=1e-9)
+    assert row["violation"] == pytest.approx(np.mean(invariance_gaps(fresh, *rule) > eps * (1 + 1e-9) + 1e-12))
+
+
+def test_a_larger_grid_and_more_workers_keep_earlier_numbers(serial):
+    more = experiment(d=[5, 7, 9], n_reps=5).run(n_jobs=2)
+    kept = more[(more["d"] <= 7) & (more["rep"] < 4)].reset_index(drop=True)
+    same(kept, serial)
+
+
+def test_shards_and_resumed_runs_join_to_the_same_frame(serial, tmp_path):
+    experiment().run(shard=(0, 2), out=tmp_path)
+    first = (tmp_path / "shard-0-of-2.csv").read_text()
+    experiment().run(shard=(1, 2), out=tmp_path)
+    same(PACExperiment.collect(tmp_path), serial)
+    # Cut off in the middle of a replication: only what is missing is run again.
+    lines = first.splitlines(keepends=True)
+    (tmp_path / "shard-0-of-2.csv").write_text("".join(lines[:-1]))
+    again = experiment().run(shard=(0, 2), out=tmp_path)
+    assert len(again) == 8
+    kept = pd.read_csv(tmp_path / "shard-0-of-2.csv")
+    assert (tmp_path / "shard-0-of-2.csv").read_text().startswith("".join(lines[:-3]))
+    assert len(kept) == 8
+    same(PACExperiment.collect(tmp_path), serial)
+    experiment().run(shard=(0, 1), out=tmp_path)
+    with pytest.raises(ValueError, match="overlap"):
+        PACExperiment.collect(tmp_path)
+    with pytest.raises(ValueError, match="holds other learners"):
+        experiment(learners={"other": Marginal()}).run(out=tmp_path)
+    with pytest.raises(FileNotFoundError, match="holds no shard"):
+        PACExperiment.collect(tmp_path / "nothing")
+
+
+def test_failures_are_rows():
+    table = experiment(learners={"fails": Fails(), "marginal": Marginal()}, d=[5], n_reps=2).run()
+    failed = table[table["learner"] == "fails"]
+    assert (failed["error"] == "RuntimeError: no luck with 9 environments").all()
+    assert failed["violation"].isna().all()
+    summary = experiment().summary(table)
+    assert summary.loc[("fails", 5, 8), "failed"] == 2
+    assert summary.loc[("marginal", 5, 8), "failed"] == 0
+    good = table[table["learner"] == "marginal"]
+    assert summary.loc[("marginal", 5, 8), "median"] == good["violation"].median()
+
+
+def test_estimated_moments_and_other_families():
+    def weights(sem, rng):
+        sites = [v for v in sem.features if sem.parents(v)][:1]
+        return InterventionFamily(sites, kind="weights")
+
+    table = PACExperiment(
+        make_sem, weights, {"neutral": InvariantRepresentation()}, d=[5], m=[6], n_reps=2, n_per_env=50, n_fresh=200
+    ).run()
+    assert table["error"].eq("").all()
+    assert table["beta_sites"].isna().all()  # not licensed there
+    assert (table["vc"] == 1.0).all()
+    assert (table["eps"] > 1e-12).all()
+
+
+def test_a_dask_cluster_that_loses_a_worker_gives_the_same_frame(serial):
+    distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    )
+    killed = []
+
+    def kill():
+        time.sleep(0.3)
+        pid = next(iter(cluster.workers.values())).process.pid
+        os.kill(pid, signal.SIGKILL)
+        killed.append(pid)
+
+    with cluster, distributed.Client(cluster), joblib.parallel_config("dask"):
+        thread = threading.Thread(target=kill)
+        thread.start()
+        table = experiment().run()
+        thread.join()
+    assert killed
+    same(table, serial)
+
+
+def test_the_command_line_runs_it(tmp_path, capsys):
+    arguments = ["pac", "--d", "5", "--m", "6", "--sites", "2", "--reps", "2", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    assert "subset of at most 2" in capsys.readouterr().out
+    assert (tmp_path / "shard-0-of-1.csv").exists()
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["d"] == 5
+    assert main(["pac", "--reps", "0"]) == 2
+    assert "n_reps must be a whole number >= 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "match"),
+    [
+        ({"learners": {}}, "learners is empty"),
+        ({"d": [0]}, "d must be a whole number >= 1, got 0"),
+        ({"m": []}, "m is empty"),
+        ({"n_per_env": 1}, "n_per_env must be a whole number >= 2"),
+        ({"metric": "kl"}, "metric must be one of"),
+    ],
+)
+def test_mistakes_are_named(kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        experiment(**kwargs)
+    with pytest.raises(ValueError, match=r"shard must be \(i, k\)"):
+        experiment().run(shard=(2, 2))
