@@ -27,7 +27,7 @@ def study(sachs, conditions):
         X, y, e = sachs.frame.loc[at].drop(columns=protein), sachs.frame.loc[at, protein], sachs.environments[at]
         tested = InvariantSubsetSelector().fit(X, y, environments=e)
         robust = InvariantSubsetSelector(test="chow_hc").fit(X, y, environments=e)
-        elsewhere = InvariantSubsetSelector(eps=1e6, objective="left_out_risk").fit(X, y, environments=e)
+        elsewhere = InvariantSubsetSelector(eps=1e3, objective="left_out_risk").fit(X, y, environments=e)
         neutral = InvariantRepresentation().fit(X, y, environments=e)
         rows[protein] = {
             "conditions": len(kept),

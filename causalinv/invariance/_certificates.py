@@ -30,6 +30,7 @@ from causalinv.sem import EnvironmentSet, InterventionFamily
 __all__ = ["VALIDITY", "certify", "certify_training", "validity_table"]
 
 CONVEX = ("excess", "relative_excess", "gradient")  # sublevel sets convex in the moments
+_ROUNDING = 1e-12  # smallest tolerance: fresh gaps of an exactly invariant rule are not exactly zero
 _SAME = 1e-12  # relative difference of moments below which two environments are the same data
 
 
@@ -414,9 +415,9 @@ def _box(
 
 
 def _at_least(eps: float | None, reached: float) -> float:
-    """The tolerance: what was reached, or a wider one."""
+    """The tolerance: what was reached, up to rounding, or a wider one."""
     if eps is None:
-        return reached
+        return max(reached, _ROUNDING)
     if check_number(eps, "eps", low=0.0) < reached * (1 - 1e-9):
         raise ValueError(
             f"eps={eps:g} is below the gap {reached:.4g} that the rule has in training; a rule that violates there has "

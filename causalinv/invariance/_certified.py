@@ -31,7 +31,7 @@ from causalinv.invariance._sweep import SubsetStatistics
 __all__ = ["certified", "gap_upper_bound", "random_design_cdf"]
 
 _TAIL = 12.0  # standard deviations of the negative binomial that are summed
-_PER_DEVIATION = 20.0  # terms per standard deviation of a Poisson law of the same mean
+_PER_DEVIATION = 30.0  # terms per standard deviation
 
 
 def random_design_cdf(f: float, k: int, n: int, eps: float) -> float:
@@ -55,8 +55,8 @@ def random_design_cdf(f: float, k: int, n: int, eps: float) -> float:
         return float(betainc(k / 2, (n - k) / 2, x))
     mean, std = n * eps / 2, np.sqrt(n * eps * (1 + eps) / 2)
     # Small F is likely under small noncentrality only, so everything below the mean is summed; where the terms are
-    # smooth, every step-th one, which for such sums is exact to rounding.
-    step = max(1.0, np.floor(np.sqrt(mean) / _PER_DEVIATION))
+    # smooth (both factors vary on the scale of the standard deviation), every step-th one.
+    step = max(1.0, np.floor(std / _PER_DEVIATION))
     j = np.arange(0.0, np.ceil(mean + _TAIL * std + 40), step)
     r = n / 2
     log_weight = gammaln(r + j) - gammaln(r) - gammaln(j + 1) + j * np.log(eps / (1 + eps)) - r * np.log1p(eps)
@@ -108,7 +108,7 @@ def _critical(k: int, n: int, eps: float, level: float) -> float:
     high = max(1.0, n * (eps + 1.0) / k)
     while random_design_cdf(high, k, n, eps) < level:
         high *= 2.0
-    return float(brentq(lambda f: random_design_cdf(f, k, n, eps) - level, 0.0, high, rtol=1e-12))
+    return float(brentq(lambda f: random_design_cdf(f, k, n, eps) - level, 0.0, high, xtol=1e-30, rtol=1e-12))
 
 
 def certified(subsets: SubsetStatistics, counts: FloatArray, eps: float, level: float) -> np.ndarray:

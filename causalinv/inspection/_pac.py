@@ -1,0 +1,116 @@
+"""Display of a PAC experiment: what was promised, and what happened."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+
+from causalinv.inspection._axes import axes
+
+__all__ = ["PACDisplay"]
+
+_MARKS = "osD^v*"
+
+
+class PACDisplay:
+    """Violations under fresh interventions against the number of training interventions, or against the dimension.
+
+    Parameters
+    ----------
+    quantiles : pandas.DataFrame
+        Indexed by ``learner``, ``d``, ``m``, with columns ``median``, ``q95`` and ``beta_sites``, ``vc`` (means of the
+        bounds, NaN where not licensed).
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+        Set by `plot`.
+    """
+
+    def __init__(self, quantiles: pd.DataFrame) -> None:
+        self.quantiles = quantiles
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame) -> PACDisplay:
+        """Summarise the rows of `PACExperiment.run` or `PACExperiment.collect`; rows with an error are left out.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+
+        Returns
+        -------
+        PACDisplay
+        """
+        good = table[table["error"].fillna("") == ""].groupby(["learner", "d", "m"])
+        bounds = good[["beta_sites", "vc"]].mean()
+        median, q95 = good["violation"].median(), good["violation"].quantile(0.95)
+        return cls(bounds.assign(median=median, q95=q95)[["median", "q95", "beta_sites", "vc"]])
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        against: Literal["interventions", "dimension"] = "interventions",
+        learner: str | None = None,
+    ) -> Self:
+        """Draw the 95% quantile of the violation (marks), its median (thin), and the bounds (dashed).
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Left out, a new figure.
+        against : {"interventions", "dimension"}
+            What goes along the horizontal axis; the other one gives the lines.
+        learner : str, optional
+            Left out, the first one.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the learner is unknown, or `against` is.
+        ImportError
+            If matplotlib is absent.
+        """
+        if against not in ("interventions", "dimension"):
+            raise ValueError(f"against must be 'interventions' or 'dimension', got {against!r}.")
+        names = list(self.quantiles.index.get_level_values("learner").unique())
+        chosen = names[0] if learner is None else learner
+        if chosen not in names:
+            raise ValueError(f"learner must be one of {names}, got {learner!r}.")
+        along, lines = ("m", "d") if against == "interventions" else ("d", "m")
+        table = self.quantiles.loc[chosen].reset_index()
+        self.ax_ = axes(ax, size=(5.6, 4.0))
+        self.figure_ = self.ax_.figure
+        for k, (value, part) in enumerate(table.groupby(lines)):
+            label = f"{'features' if lines == 'd' else 'interventions'}: {value}"
+            color = f"C{k}"
+            self.ax_.plot(part[along], part["q95"], _MARKS[k % len(_MARKS)] + "-", color=color, label=label)
+            self.ax_.plot(part[along], part["median"], "-", color=color, linewidth=0.8, alpha=0.6)
+            if lines == "m":
+                self.ax_.plot(part[along], part["beta_sites"], "--", color=color, linewidth=1.0)
+        if lines == "d":
+            bounds = table.groupby("m")[["beta_sites", "vc"]].mean()
+            for name, style in (("beta_sites", "--"), ("vc", ":")):
+                if bounds[name].notna().any():
+                    self.ax_.plot(bounds.index, bounds[name], style, color="0.3", label=f"bound: {name}")
+        positive = np.isfinite(table["beta_sites"]).any()
+        top = 1.05 if not positive else min(1.05, 1.3 * float(table["beta_sites"].max()))
+        self.ax_.set(
+            xscale="log",
+            ylim=(-0.01 * top, top),
+            xlabel="training interventions" if along == "m" else "features",
+            ylabel="fresh interventions that violate",
+            title=f"{chosen}: 95% quantile, median (thin), bound (dashed)",
+        )
+        ticks = sorted(table[along].unique())
+        self.ax_.set_xticks(ticks, [str(t) for t in ticks])
+        self.ax_.minorticks_off()
+        self.ax_.legend(fontsize="small", frameon=False)
+        return self
