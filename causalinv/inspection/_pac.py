@@ -98,7 +98,7 @@ class PACDisplay:
         if lines == "d":
             bounds = table.groupby("m")[["beta_sites", "vc"]].mean()
             for name, style in (("beta_sites", "--"), ("vc", ":")):
-                if bounds[name].notna().any():
+                if bounds[name].min() < 1:  # a bound of 1 says nothing and would only stretch the picture
                     self.ax_.plot(bounds.index, bounds[name], style, color="0.3", label=f"bound: {name}")
         positive = np.isfinite(table["beta_sites"]).any()
         top = 1.05 if not positive else min(1.05, 1.3 * float(table["beta_sites"].max()))
