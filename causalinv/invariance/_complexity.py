@@ -202,8 +202,23 @@ def expected_violation(
 ) -> float:
     """Upper bound on the probability that the next intervention violates, those seen being drawn anew.
 
-    Parameters as in `violation_bound`. With few interventions this is what can be said: with one site and 6
-    interventions it is 1/7, where the 95% bound is .39.
+    With few interventions this is what can be said: with one site and 6 interventions it is 1/7, where the 95% bound is
+    .39.
+
+    Parameters
+    ----------
+    n_interventions, method, n_sites, class_size, vc_dimension, n_coefficients, violations, miss_rate
+        As in `violation_bound`.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        As in `violation_bound`; also for ``"vc"`` with violations.
 
     Examples
     --------
