@@ -107,7 +107,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         The smallest eps that the data certify: with probability 1 - `level`, the rule fitted to all environments but
         one has at most this relative excess in that one, for each of them, *whichever set the search chose* (a union
         bound over all sets that it could have chosen and over environments). On a population, the gap itself; NaN for
-        weighted rows.
+        weighted rows, and for an average.
     pvalue_ : float
         Of the chosen set; NaN on a population or for weighted rows.
     risk_env_ : ndarray of shape (E,)
@@ -294,12 +294,12 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
             )
         self.pvalue_ = float(verdict.pvalue[chosen])
         self._store(moments, subsets, chosen, ranked, verdict.pvalue)
-        if decision.testable:
+        if decision.testable and not self.averaging:
             k = int(self.support_.sum()) + 1
             own = subsets.own_risk[chosen]
             self.gap_upper_ = gap_upper_bound(own, self.left_out_risk_, moments.count, k, certified_level)
         else:
-            self.gap_upper_ = self.gap_ if decision.population else float("nan")
+            self.gap_upper_ = self.gap_ if decision.population else float("nan")  # an average is no set's rule
         return self
 
     def _check(self, moments: Moments, rows: object) -> float:
@@ -379,8 +379,8 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         self.risk_env_ = rule_risks(moments, self.coef_, self.intercept_)[0]
         self.worst_risk_ = float(self.risk_env_.max())
         self.left_out_risk_ = left_out_risks(moments, self.support_)
-        rule = np.eye(d)[self.support_]
-        self.gaps_ = invariance_gaps(moments, rule, self.coef_[self.support_], self.intercept_, metric=self.metric)
+        rule = rule_of(self)
+        self.gaps_ = invariance_gaps(moments, rule.components, rule.coef, rule.intercept, metric=self.metric)
         self.gap_ = float(self.gaps_.max())
         self.least_squares_coef_ = least_squares(moments)[:, 0]
         plain = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.least_squares_coef_)

@@ -245,6 +245,10 @@ def test_averaging_weighs_accepted_sets():
     weights = np.exp(np.array(weights) - max(weights))
     np.testing.assert_allclose(model.coef_, weights @ np.array(coefs) / weights.sum(), rtol=1e-8, atol=1e-12)
     assert len(model.invariant_sets_) > 1
+    used = np.flatnonzero(model.coef_)
+    expected = invariance_gaps(model.moments_, np.eye(5)[used], model.coef_[used], model.intercept_)
+    np.testing.assert_allclose(model.gaps_, expected)
+    assert np.isnan(model.gap_upper_)
 
 
 def test_weights_are_compared_by_the_gap_as_it_appears():
