@@ -70,7 +70,8 @@ class InvarianceCertificate:
         With probability `confidence_level` over the environments that were seen, a fresh intervention of the declared
         law has a gap above `eps` with at most this probability. 1 says that nothing is certified.
     expected_violation : float
-        Upper bound on the probability that the next intervention violates, the environments seen being drawn anew.
+        Upper bound on the probability that the next intervention violates, the environments seen being drawn anew. NaN
+        for ``"holdout"`` and ``"two_level"``, which speak of one fixed rule and tolerance.
     eps : float
         The tolerated gap.
     metric : str
@@ -132,9 +133,10 @@ class InvarianceCertificate:
             lines.append(
                 f"By the method {self.method!r}: at most {self.violation_upper:.1%} of fresh interventions have "
                 f"{self.metric} above {self.eps:.3g} ({percent} confidence; {self.violations} of "
-                f"{self.n_interventions} did). The next one does with probability at most "
-                f"{self.expected_violation:.1%}."
+                f"{self.n_interventions} did)."
             )
+            if self.expected_violation == self.expected_violation:  # not NaN
+                lines.append(f"The next one does with probability at most {self.expected_violation:.1%}.")
         if self.plug_in:
             lines.append(
                 "NOT PROVED: the moments are estimated and were taken for exact (plug_in=True). Simulations of its "

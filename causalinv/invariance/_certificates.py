@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from causalinv._linalg import whitener
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_number
 from causalinv.invariance._certified import random_design_cdf
@@ -27,11 +28,12 @@ from causalinv.moments import Moments
 from causalinv.results import InvarianceCertificate
 from causalinv.sem import EnvironmentSet, InterventionFamily
 
-__all__ = ["VALIDITY", "certify", "certify_training", "validity_table"]
+__all__ = ["VALIDITY", "certify", "certify_training", "check_names", "validity_table"]
 
 CONVEX = ("excess", "relative_excess", "gradient")  # sublevel sets convex in the moments
 _ROUNDING = 1e-12  # smallest tolerance: fresh gaps of an exactly invariant rule are not exactly zero
-_SAME = 1e-12  # relative difference of moments below which two environments are the same data
+_SAME = 1e-9  # difference of moments, in units of the features, below which two environments are the same data
+_INSIDE = 1e-7  # distance to the hull that counts as none, in units of the least variable environment
 
 
 @dataclass(frozen=True)
@@ -183,13 +185,14 @@ def certify(
         missing condition.
     """
     rule = rule_of(fitted)
+    if not isinstance(X, Moments) and (environments is None or y is None):
+        raise ValueError("certify needs y and environments=, the outcome and the label of each row's environment.")
     moments = X if isinstance(X, Moments) else Moments.from_rows(x=X, y=y, environments=environments)
-    if not isinstance(X, Moments) and environments is None:
-        raise ValueError("certify needs environments=, the label of each row's environment.")
+    check_names(getattr(fitted, "feature_names_in_", None), moments.names["x"], "X")
     if moments.blocks["x"] != rule.components.shape[1]:
         raise ValueError(f"The rule has {rule.components.shape[1]} features, these environments {moments.blocks['x']}.")
     eps = check_number(eps, "eps", low=0.0)
-    _refuse_training(fitted, moments)
+    _refuse_training(fitted, moments, None if isinstance(X, Moments) else X, y, environments)
     exact = bool(np.isinf(moments.count).all())
     if method not in ("holdout", "union", "two_level"):
         raise ValueError(
@@ -197,22 +200,8 @@ def certify(
             "methods of a fitted selector's certify(), from its training environments."
         )
     assumptions = ["the fresh interventions are independent draws of the law that is spoken of"]
-    if method == "two_level":
-        if exact:
-            raise ValueError("two_level is for estimated moments; these are exact: use method='holdout'.")
-        if metric != "relative_excess":
-            raise ValueError(f"two_level is licensed for metric='relative_excess' only, got {metric!r}.")
-        failed = _failed(rule, moments, eps, miss_rate)
-        assumptions += ["rows are independent and jointly Gaussian in each environment"]
-    else:
-        need_exact(method, exact, plug_in)
-        failed = invariance_gaps(
-            moments,
-            rule.components,
-            rule.coef,
-            rule.intercept,
-            metric=metric,  # type: ignore[arg-type]
-        ) > eps * (1 + 1e-9)
+    failed, more = _violating(rule, moments, method, eps=eps, metric=metric, miss_rate=miss_rate, plug_in=plug_in)
+    assumptions += more
     violations, m = int(failed.sum()), len(moments)
     numbers: dict[str, Any] = {"violations": violations}
     if method == "union":
@@ -239,38 +228,80 @@ def certify(
     )
 
 
+def _violating(
+    rule: Rule, moments: Moments, method: str, *, eps: float, metric: str, miss_rate: float, plug_in: bool
+) -> tuple[np.ndarray, list[str]]:
+    """Environments that count as violations, and what that rests on."""
+    exact = bool(np.isinf(moments.count).all())
+    if method != "two_level":
+        need_exact(method, exact, plug_in)
+        gaps = invariance_gaps(moments, rule.components, rule.coef, rule.intercept, metric=metric)  # type: ignore[arg-type]
+        return gaps > eps * (1 + 1e-9) + _ROUNDING, []
+    if exact:
+        raise ValueError("two_level is for estimated moments; these are exact: use method='holdout'.")
+    if metric != "relative_excess":
+        raise ValueError(f"two_level is licensed for metric='relative_excess' only, got {metric!r}.")
+    if not np.allclose(moments.count, moments.weight):
+        raise ValueError("two_level needs rows of equal weight in every environment; these moments are weighted.")
+    return _failed(rule, moments, eps, miss_rate), ["rows are independent and jointly Gaussian in each environment"]
+
+
 def _failed(rule: Rule, moments: Moments, eps: float, miss_rate: float) -> np.ndarray:
     """Environments whose rows do not certify a gap of at most eps, each missed with at most `miss_rate`."""
     seen = represent(moments, rule.components)
     risk = rule_risks(seen, rule.coef, rule.intercept)[0]
     excess = invariance_gaps(moments, rule.components, rule.coef, rule.intercept, metric="excess")
-    k, failed = rule.size, np.ones(len(moments), bool)
+    failed = np.ones(len(moments), bool)
     for e, n in enumerate(moments.count.astype(int).tolist()):
         own = risk[e] - excess[e]
+        k = whitener(seen.cov("x")[e]).shape[1] + 1  # coefficients that the rows of this environment can tell apart
         if n > k and own > 0:
             failed[e] = random_design_cdf(float(excess[e] / own) * (n - k) / k, k, n, eps) > miss_rate
     return failed
 
 
-def _refuse_training(fitted: Any, moments: Moments) -> None:
-    """Raise if an environment has all the moments of one that trained the rule."""
+def check_names(expected: Any, found: Sequence[str] | None, name: str) -> None:
+    """Raise if both have names of features, and these differ or come in another order."""
+    if expected is None or found is None or list(expected) == list(found):
+        return
+    raise ValueError(
+        f"The features of {name} are {list(found)}, those of the rule {list(expected)}: they must be the same, and in "
+        "the same order."
+    )
+
+
+def _refuse_training(fitted: Any, moments: Moments, X: Rows, y: Rows, environments: Rows) -> None:
+    """Raise if an environment has all the moments of one that trained the rule, or a step of it."""
     steps = [step for _, step in getattr(fitted, "steps", [])]
-    for part in (getattr(step, "moments_", None) for step in [fitted, *steps]):
-        if part is None or dict(part.blocks) != dict(moments.blocks):
+    for i, part in enumerate([fitted, *steps]):
+        trained, seen = getattr(part, "moments_", None), moments
+        if trained is None:
             continue
-        old, new = _flat_moments(part), _flat_moments(moments)
-        apart = np.abs(new[:, None] - old[None]).max(axis=2) / (np.abs(old).max() or 1.0)
-        if (apart <= _SAME).any():
-            label = moments.cells.tolist()[int(np.argmax((apart <= _SAME).any(axis=1)))]
+        if i > 1 and X is not None:  # as the step saw them
+            inner = X
+            for step in steps[: i - 1]:
+                inner = step.transform(inner)
+            seen = Moments.from_rows(x=inner, y=y, environments=environments)
+        if dict(trained.blocks) != dict(seen.blocks):
+            continue
+        pooled = trained.pool()
+        unit = np.sqrt(np.r_[np.diag(pooled.cov("x")[0]), np.diag(pooled.cov("y")[0])])
+        unit[unit == 0] = 1.0
+        old, new = _standard_moments(trained, unit), _standard_moments(seen, unit)
+        same = (np.abs(new[:, None] - old[None]).max(axis=2) <= _SAME).any(axis=1)
+        if same.any():
+            label = moments.cells.tolist()[int(np.argmax(same))]
             raise ValueError(
                 f"Environment {label!r} is one of those that trained the rule; fresh ones are needed. What training "
                 "environments prove is said by the estimator's own certify()."
             )
 
 
-def _flat_moments(moments: Moments) -> FloatArray:
-    parts = [moments.mean("x"), moments.mean("y"), moments.cov("x"), moments.cov("x", "y"), moments.cov("y")]
-    return np.concatenate([part.reshape(len(moments), -1) for part in parts], axis=1)
+def _standard_moments(moments: Moments, unit: FloatArray) -> FloatArray:
+    """Means and covariances of (x, y) in these units, a row per environment."""
+    mean = np.concatenate([moments.mean("x"), moments.mean("y")], axis=1) / unit
+    cov = np.block([[moments.cov(a, b) for b in ("x", "y")] for a in ("x", "y")]) / np.outer(unit, unit)
+    return np.concatenate([mean, cov.reshape(len(moments), -1)], axis=1)
 
 
 # -- from training environments ------------------------------------------------------------------------------------
@@ -366,7 +397,9 @@ def certify_training(
         if new is None:
             raise ValueError("method='hull' needs new=, the moments of the environment that is asked about.")
         distance, _ = in_moment_hull(new, moments)
-        if distance.max() > 1e-6:
+        tolerated = _at_least(eps, float(gaps.max()))
+        own = invariance_gaps(new, rule.components, rule.coef, rule.intercept, metric=metric)  # type: ignore[arg-type]
+        if distance.max() > _INSIDE or own.max() > tolerated * (1 + 1e-6) + _ROUNDING:
             raise ValueError(
                 f"The moments of the new environment are {distance.max():.3g} (in standardised units) outside the "
                 "convex hull of the training environments; the hull proves nothing about it."
@@ -374,7 +407,7 @@ def certify_training(
         return InvarianceCertificate(
             0.0,
             0.0,
-            _at_least(eps, float(gaps.max())),
+            tolerated,
             metric,
             1.0,
             m,
@@ -447,9 +480,10 @@ def _certificate(
     assumptions: Sequence[str],
     plugged: bool,
 ) -> InvarianceCertificate:
+    fixed = method in ("holdout", "two_level")  # one rule and one tolerance have one probability, and no mean of it
     return InvarianceCertificate(
         violation_bound(m, confidence_level=confidence_level, method=method, **numbers),  # type: ignore[arg-type]
-        expected_violation(m, method=method, **numbers),  # type: ignore[arg-type]
+        float("nan") if fixed else expected_violation(m, method=method, **numbers),  # type: ignore[arg-type]
         float(eps),
         metric,
         float(confidence_level),

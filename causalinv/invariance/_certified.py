@@ -25,13 +25,19 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betainc, gammaln
 
+from causalinv._linalg import whitener
 from causalinv._typing import FloatArray
 from causalinv.invariance._sweep import SubsetStatistics
+from causalinv.moments import Moments
 
-__all__ = ["certified", "gap_upper_bound", "random_design_cdf"]
+__all__ = ["certified", "gap_upper_bound", "random_design_cdf", "ranks_lost"]
 
-_TAIL = 12.0  # standard deviations of the negative binomial that are summed
-_PER_DEVIATION = 30.0  # terms per standard deviation
+_TAIL, _BELOW = 12.0, 40.0  # standard deviations of the negative binomial above and below its mean
+_SUMMED = 400.0  # terms that are summed one by one
+_RATIO = 0.25  # of the logarithm: longest panel
+_LEAST = 1e-12  # F below which there is no excess
+_MOST = 1e12  # relative excess, or F, beyond which nothing is told apart
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
 def random_design_cdf(f: float, k: int, n: int, eps: float) -> float:
@@ -54,24 +60,56 @@ def random_design_cdf(f: float, k: int, n: int, eps: float) -> float:
     if eps <= 0:
         return float(betainc(k / 2, (n - k) / 2, x))
     mean, std = n * eps / 2, np.sqrt(n * eps * (1 + eps) / 2)
-    # Small F is likely under small noncentrality only, so everything below the mean is summed; where the terms are
-    # smooth (both factors vary on the scale of the standard deviation), every step-th one.
-    step = max(1.0, np.floor(std / _PER_DEVIATION))
-    j = np.arange(0.0, np.ceil(mean + _TAIL * std + 40), step)
+    # Small F is likely under small noncentrality only, so everything below the mean counts. The first terms are summed;
+    # beyond them the sum is the integral of its smooth terms, on panels that are short beside their scale.
+    end = mean + _TAIL * std + 40.0
+    first = np.arange(0.0, min(_SUMMED, np.ceil(end)))
+    total = float(np.sum(_terms(first, x, k, n, eps)))
+    if end <= _SUMMED:
+        return total
+    low = max(mean - _BELOW * std, 0.0)
+    edges = np.concatenate(
+        [
+            np.geomspace(_SUMMED - 0.5, end, max(2, int(np.ceil(np.log(end / _SUMMED) / _RATIO)) + 1)),
+            np.arange(low, end, std / 2) if std > 0 else [],
+        ]
+    )
+    edges = np.unique(edges[edges >= _SUMMED - 0.5])
+    half = np.diff(edges)[:, None] / 2
+    nodes = (edges[:-1, None] + half) + half * _NODES
+    return total + float(np.sum(half * _WEIGHTS * _terms(nodes, x, k, n, eps)))
+
+
+def _terms(j: FloatArray, x: float, k: int, n: int, eps: float) -> FloatArray:
+    """Negative binomial weight times incomplete beta function."""
     r = n / 2
     log_weight = gammaln(r + j) - gammaln(r) - gammaln(j + 1) + j * np.log(eps / (1 + eps)) - r * np.log1p(eps)
-    return float(step * np.sum(np.exp(log_weight) * betainc(k / 2 + j, (n - k) / 2, x)))
+    out: FloatArray = np.exp(log_weight) * betainc(k / 2 + j, (n - k) / 2, x)
+    return out
 
 
-def gap_upper_bound(own_risk: FloatArray, left_out_risk: FloatArray, counts: FloatArray, k: int, level: float) -> float:
+def ranks_lost(moments: Moments) -> FloatArray:
+    """How many features each environment makes dependent that the others' rows would not, shape (E,).
+
+    A feature that is constant within an environment, or a combination of others there, adds no coefficient there.
+    Counting one too many certifies too much, one too few only too little: a set loses at most what all features lose.
+    """
+    d = moments.blocks["x"]
+    possible = np.minimum(d, np.maximum(moments.count - 1, 0))
+    return np.array([whitener(cov).shape[1] for cov in moments.cov("x")]) - possible
+
+
+def gap_upper_bound(
+    own_risk: FloatArray, left_out_risk: FloatArray, counts: FloatArray, k: FloatArray, level: float
+) -> float:
     """Upper confidence bound on the relative excess, in every environment, of the rule fitted to all others.
 
     Parameters
     ----------
     own_risk, left_out_risk, counts : ndarray of shape (E,)
         In-sample risk of the environment's own rule and of the others' rule, and rows.
-    k : int
-        Coefficients, the intercept included.
+    k : ndarray of shape (E,)
+        Rank of the set's features in each environment, plus one for the intercept.
     level : float
         In each environment the bound fails with at most this probability.
 
@@ -80,22 +118,24 @@ def gap_upper_bound(own_risk: FloatArray, left_out_risk: FloatArray, counts: Flo
     float
         Infinite if an environment has no more rows than coefficients, or its own rule leaves no residual.
     """
-    if counts.min() <= k or not own_risk.min() > 0:
+    if (counts <= k).any() or not own_risk.min() > 0:
         return float("inf")
-    sizes = counts.astype(int)
+    sizes, k = counts.astype(int), np.asarray(k).astype(int)
     statistic = np.maximum(left_out_risk / own_risk - 1.0, 0.0) * (sizes - k) / k
     bound = 0.0
     for e in np.argsort(-left_out_risk / own_risk).tolist():
-        f, n = float(statistic[e]), int(sizes[e])
+        f, n, rank = float(statistic[e]), int(sizes[e]), int(k[e])
 
-        def passed(eps: float, f: float = f, n: int = n) -> float:
-            return random_design_cdf(f, k, n, eps) - level
+        def passed(eps: float, f: float = f, n: int = n, rank: int = rank) -> float:
+            return random_design_cdf(f, rank, n, eps) - level
 
         if passed(bound) <= 0:
             continue  # this environment certifies no more than the bound so far
-        high = max(1.0, 2.0 * bound, k * f / n)
+        high = max(1.0, 2.0 * bound, rank * f / n)
         while passed(high) > 0:
             high *= 2.0
+            if high > _MOST:
+                return float("inf")  # so few rows exclude nothing at this level
         bound = float(brentq(passed, bound, high, rtol=1e-6))
     return bound
 
@@ -108,18 +148,26 @@ def _critical(k: int, n: int, eps: float, level: float) -> float:
     high = max(1.0, n * (eps + 1.0) / k)
     while random_design_cdf(high, k, n, eps) < level:
         high *= 2.0
-    return float(brentq(lambda f: random_design_cdf(f, k, n, eps) - level, 0.0, high, xtol=1e-30, rtol=1e-12))
+        if high > _MOST:
+            return high
+    low = high
+    while low > _LEAST and random_design_cdf(low, k, n, eps) >= level:
+        low /= 4.0
+    if low <= _LEAST:
+        return 0.0  # only rules without any excess pass
+    return float(brentq(lambda f: random_design_cdf(f, k, n, eps) - level, low, 4.0 * low, rtol=1e-12))
 
 
-def certified(subsets: SubsetStatistics, counts: FloatArray, eps: float, level: float) -> np.ndarray:
+def certified(subsets: SubsetStatistics, moments: Moments, eps: float, level: float) -> np.ndarray:
     """Whether the upper bound is at most eps in every environment, shape (n,); one critical value per size."""
-    k = subsets.sizes + 1
+    k, counts, lost = subsets.sizes + 1, moments.count, ranks_lost(moments).astype(int)
     passed = np.ones(len(subsets), bool)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.maximum(subsets.left_out_risk / subsets.own_risk - 1.0, 0.0)
     for size in np.unique(k):
         members = np.flatnonzero(k == size)
         for e, n in enumerate(counts.astype(int).tolist()):
-            limit = _critical(int(size), n, float(eps), float(level))
-            passed[members] &= ratio[members, e] * (n - size) / size <= limit
+            rank = max(1, int(size) + int(lost[e]))  # of the set there, at least
+            limit = _critical(rank, n, float(eps), float(level)) if n > size else -np.inf
+            passed[members] &= ratio[members, e] * (n - rank) / rank <= limit
     return passed

@@ -111,7 +111,7 @@ def violation_bound(
     violations : int, default 0
         How many violated, for ``"holdout"``, ``"two_level"`` (there: how many failed the test) and ``"vc"``.
     miss_rate : float, default 0.05
-        For ``"two_level"``, the probability with which an environment that violates passes its test.
+        For ``"two_level"``, the probability with which an environment that violates passes its test; at most 0.5.
 
     Returns
     -------
@@ -159,13 +159,14 @@ def _check(method: str, given: dict[str, float | None], violations: int, miss_ra
         if given[name] is None:
             raise ValueError(f"method={method!r} needs {name}.")
     for name, value in given.items():
-        if value is not None and not value >= 1:
+        if value is not None and name != "class_size":
+            check_whole(value, name, low=1)
+        elif value is not None and not value >= 1:
             raise ValueError(f"{name} must be >= 1, got {value!r}.")
     check_whole(violations, "violations", low=0)
     if violations and method not in ("holdout", "two_level", "vc"):
         raise ValueError(f"method={method!r} needs a rule without violations, got violations={violations}.")
-    if not 0.0 <= check_number(miss_rate, "miss_rate", low=0.0, high=1.0) < 1.0:
-        raise ValueError(f"miss_rate must be below 1, got {miss_rate!r}.")
+    check_number(miss_rate, "miss_rate", low=0.0, high=0.5)
 
 
 def _beta(level: float, k: int, m: int) -> float:
@@ -203,7 +204,8 @@ def expected_violation(
     """Upper bound on the probability that the next intervention violates, those seen being drawn anew.
 
     With few interventions this is what can be said: with one site and 6 interventions it is 1/7, where the 95% bound is
-    .39.
+    .39. For ``"holdout"`` and ``"two_level"`` the tolerance is the (violations + 1)-th largest gap that was seen; with
+    one that was fixed beforehand there is nothing to average.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ import numpy as np
 
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.invariance._certified import certified
-from causalinv.invariance._environments import pooled_coef
+from causalinv.invariance._environments import exact_sets, pooled_coef
 from causalinv.invariance._gaps import Metric, subset_gaps
 from causalinv.invariance._sets import unpack
 from causalinv.invariance._sweep import SubsetStatistics
@@ -91,6 +91,7 @@ class Decision:
         pvalue = np.full(len(subsets), np.nan)
         if self.testable and self.test != "chow_hc":
             pvalue = (residual_pvalues if self.test == "residual" else chow_pvalues)(subsets, counts)
+            pvalue = np.where(exact_sets(subsets, self.moments), 1.0, pvalue)
         violation = subset_gaps(self.moments, subsets, "relative_excess" if self.eps is None else self.metric)
         violation = violation.max(axis=1)
         if not self.testable:
@@ -98,7 +99,7 @@ class Decision:
         elif self.eps is None:
             accepted = pvalue > self.level
         else:
-            accepted = certified(subsets, counts, self.eps, self.certified_level)
+            accepted = certified(subsets, self.moments, self.eps, self.certified_level)
         return Verdict(accepted & (subsets.sizes >= self.min_size), violation, pvalue)
 
     def judge_by_rows(
@@ -106,9 +107,18 @@ class Decision:
     ) -> Verdict:
         """Test sets with the robust test, in this order, until one is accepted; what comes after is not tested."""
         pvalue = np.full(len(subsets), np.nan)
+        pooled = self.moments.pool()
+        centre, unit = pooled.mean("x")[0], np.sqrt(np.diag(pooled.cov("x")[0]))
+        unit[unit == 0] = 1.0
+        exact = exact_sets(subsets, self.moments)
         for k in order.tolist():
+            if exact[k]:
+                pvalue[k] = 1.0
+                break
             inside = unpack(subsets.packed[[k]], self.moments.blocks["x"])[0]
-            designs = [np.column_stack([np.ones(len(X)), X[:, inside]]) for X, _ in rows]
+            designs = [
+                np.column_stack([np.ones(len(X)), (X[:, inside] - centre[inside]) / unit[inside]]) for X, _ in rows
+            ]
             pvalue[k] = robust_chow_pvalue(designs, [y for _, y in rows])
             if pvalue[k] > self.level:
                 break
@@ -144,7 +154,8 @@ def averaged_coef(moments: Moments, subsets: SubsetStatistics) -> FloatArray:
     if np.isinf(n):
         weight = (risk <= risk.min() * (1 + _EXACT)).astype(float)
     else:
-        bic = n * np.log(risk) + subsets.sizes * np.log(n)
+        floor = _EXACT * float(moments.pool().cov("y")[0, 0, 0])
+        bic = n * np.log(np.maximum(risk, floor)) + subsets.sizes * np.log(n)
         weight = np.exp(-(bic - bic.min()) / 2)
     pooled = moments.pool()
     coefs = np.array([pooled_coef(pooled, inside) for inside in unpack(subsets.packed, moments.blocks["x"])])

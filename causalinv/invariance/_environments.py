@@ -18,11 +18,22 @@ from causalinv._validation import (
     take_features,
 )
 from causalinv.exceptions import DegenerateInputWarning
+from causalinv.invariance._sets import as_tuples
+from causalinv.invariance._sweep import SubsetStatistics
 from causalinv.moments import Moments
 
-__all__ = ["check_moments", "check_rows_by_environment", "dependent_features", "left_out_risks", "pooled_coef"]
+__all__ = [
+    "check_moments",
+    "check_rows_by_environment",
+    "dependent_features",
+    "exact_sets",
+    "left_out_risks",
+    "pooled_coef",
+    "warn_exact",
+]
 
 _DEPENDENT_TOL = 1e-10  # of a feature's variance
+_EXACT_TOL = 1e-12  # of the outcome's variance: residuals below are rounding
 
 
 def check_rows_by_environment(
@@ -87,6 +98,25 @@ def dependent_features(pooled: Moments, *, stacklevel: int) -> BoolArray:
             stacklevel=stacklevel,
         )
     return out
+
+
+def exact_sets(subsets: SubsetStatistics, moments: Moments) -> BoolArray:
+    """Sets that leave no residual in any environment, shape (n,); with them nothing but rounding could be tested."""
+    left = subsets.pooled_risk @ moments.weight / moments.weight.sum()
+    exact: BoolArray = left < _EXACT_TOL * float(moments.pool().cov("y")[0, 0, 0])
+    return exact & (subsets.sizes + 1 < moments.count.sum())
+
+
+def warn_exact(exact: BoolArray, subsets: SubsetStatistics, d: int, *, stacklevel: int) -> None:
+    """Say that y is an exact linear function of features, if it is."""
+    if exact.any():
+        columns = as_tuples(subsets.packed[[int(np.argmax(exact))]], d)[0]
+        warnings.warn(
+            f"y is an exact linear function of features {list(columns)}, the same in every environment: sets that "
+            "leave no residual pass with p-value 1.",
+            DegenerateInputWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def pooled_coef(moments: Moments, inside: BoolArray) -> FloatArray:

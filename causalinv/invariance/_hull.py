@@ -28,7 +28,8 @@ def in_moment_hull(new: Moments, train: Moments) -> tuple[FloatArray, FloatArray
     Returns
     -------
     distance : ndarray of shape (E_new,)
-        Largest entry of the difference to the nearest mixture, in units of the pooled standard deviations; 0 inside.
+        Largest entry of the difference to the nearest mixture, in units of the environment with the smallest second
+        moment of each variable; 0 inside.
     weights : ndarray of shape (E_new, E_train)
         Weights of that mixture.
 
@@ -49,10 +50,12 @@ def in_moment_hull(new: Moments, train: Moments) -> tuple[FloatArray, FloatArray
     if dict(new.blocks) != dict(train.blocks):
         raise ValueError(f"new has blocks {dict(new.blocks)}, train {dict(train.blocks)}; they must agree.")
     origin = train.pool()
-    each, pooled = second_moments(train, origin)
+    each, _ = second_moments(train, origin)
     asked, _ = second_moments(new, origin)
-    units = np.sqrt(np.diag(pooled))
-    units[units == 0] = 1.0
+    # In units of the least variable environment, so that a wild one does not make every difference look small.
+    spread = np.diagonal(each, axis1=1, axis2=2)
+    units = np.sqrt(np.where(spread > 0, spread, np.inf).min(axis=0))
+    units[~np.isfinite(units)] = 1.0
     upper = np.triu_indices(len(units))
     columns = (each / np.outer(units, units))[:, upper[0], upper[1]].T  # (q, E)
     q, E = columns.shape

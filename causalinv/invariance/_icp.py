@@ -19,7 +19,9 @@ from causalinv.invariance._environments import (
     check_moments,
     check_rows_by_environment,
     dependent_features,
+    exact_sets,
     pooled_coef,
+    warn_exact,
 )
 from causalinv.invariance._search import EXHAUSTIVE
 from causalinv.invariance._sets import as_tuples, unpack
@@ -29,7 +31,6 @@ from causalinv.moments import Moments
 
 __all__ = ["InvariantCausalPrediction"]
 
-_EXACT_TOL = 1e-12  # of the outcome's variance: residuals below are rounding
 _LEVERAGE = 0.1  # mean leverage of an environment from which its residuals are visibly shrunk
 
 
@@ -181,7 +182,8 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         subsets = SubsetStatistics.concatenate(sweep(moments, max_size=size))
         sizes = subsets.sizes
         subsets = subsets.take(np.argsort(sizes, kind="stable"))
-        exact = self._exact_sets(subsets, moments, pooled)
+        exact = exact_sets(subsets, moments)
+        warn_exact(exact, subsets, d, stacklevel=4)
         tested_by = residual_pvalues if self.test == "residual" else chow_pvalues
         pvalues = np.where(exact, 1.0, tested_by(subsets, moments.count))
         accepted = pvalues > level
@@ -219,21 +221,6 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         packed, pvalues, accepted = self._tested
         sets = as_tuples(packed, self.n_features_in_)
         return pd.DataFrame({"set": sets, "size": [len(s) for s in sets], "pvalue": pvalues, "accepted": accepted})
-
-    @staticmethod
-    def _exact_sets(subsets: SubsetStatistics, moments: Moments, pooled: Moments) -> np.ndarray:
-        """Sets that leave no residual, with a warning if there are any."""
-        left = subsets.pooled_risk @ moments.count / moments.count.sum()
-        exact = (left < _EXACT_TOL * pooled.cov("y")[0, 0, 0]) & (subsets.sizes + 1 < moments.count.sum())
-        if exact.any():
-            columns = as_tuples(subsets.packed[[int(np.argmax(exact))]], moments.blocks["x"])[0]
-            warnings.warn(
-                f"y is an exact linear function of features {list(columns)}, the same in every environment: sets that "
-                "leave no residual pass with p-value 1.",
-                DegenerateInputWarning,
-                stacklevel=4,
-            )
-        return exact
 
     def _max_size(self, d: int) -> int:
         if d > MASK_BITS:

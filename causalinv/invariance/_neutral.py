@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import minimize
@@ -27,6 +28,7 @@ __all__ = [
     "Neutral",
     "SiteDirections",
     "neutral_rule",
+    "noise_edge",
     "riemannian_descent",
     "second_moments",
     "site_directions",
@@ -35,7 +37,9 @@ __all__ = [
 
 _RANK_TOL = 1e-10
 _EXACT = 1e-9  # of the largest eigenvalue: directions of a population below are rounding
-_SLACK = 1.2  # times the edge of the noise; Gaussian rows reach 1.0
+_SLACK = 1.2  # times the asymptotic edge of the noise
+_SIMULATED, _SIMULATED_SIZE = 40, 40_000  # variables, and entries of all environments, up to which it is simulated
+_NULL_DRAWS, _NULL_LEVEL = 400, 0.99
 PENALTY = 1000.0  # on the average excess, at the end
 _PENALTIES = (1.0, 10.0, 100.0, PENALTY)
 
@@ -51,7 +55,7 @@ class SiteDirections:
     strengths : ndarray of shape (d + 2,)
         Eigenvalues of the averaged squared differences, descending; without units.
     edge : float
-        What sampling alone would reach; 0 for a population.
+        What sampling of Gaussian rows alone reaches in about one data set of a hundred; 0 for a population.
     """
 
     directions: FloatArray
@@ -73,15 +77,14 @@ def site_directions(moments: Moments, n_sites: int | None = None) -> SiteDirecti
     r"""Find the directions in which environments differ.
 
     With all environments together whitened, the average over environments of the squared differences has eigenvalues
-    far above the noise in the site directions. Sampling Gaussian rows alone makes eigenvalues up to about
-    :math:`p (1 + \sqrt{E - 1})^2 / (N)` with p variables (the Marchenko-Pastur edge of the stacked differences).
+    far above the noise in the site directions; see `noise_edge` for what sampling makes by itself.
 
     Parameters
     ----------
     moments : Moments
         Blocks ``x`` and ``y``, one cell per environment.
     n_sites : int, optional
-        Number of directions; left out, all above 1.2 times that edge. Rows with heavy tails make more noise.
+        Number of directions; left out, all above the edge. Rows with heavy tails make more noise.
 
     Returns
     -------
@@ -98,13 +101,60 @@ def site_directions(moments: Moments, n_sites: int | None = None) -> SiteDirecti
     squared = np.einsum("e,eij,ejk->ik", share, white, white)
     strengths, directions = np.linalg.eigh((squared + squared.T) / 2)
     strengths, directions = np.maximum(strengths[::-1], 0.0), directions[:, ::-1]
-    p, E, n = int(keep.sum()), len(moments), moments.count.sum()
-    edge = 0.0 if np.isinf(n) else p * (1.0 + np.sqrt(E - 1)) ** 2 / n
-    limit = _SLACK * edge if edge else _EXACT * max(strengths[0], _EXACT)
+    p, known = int(keep.sum()), bool(np.isinf(moments.count).all())
+    if n_sites is None and not known and not np.allclose(moments.count, moments.weight):
+        raise ValueError(
+            "The sampling noise of weighted rows is not known from their moments, so directions cannot be told from "
+            "noise; give n_directions."
+        )
+    edge = 0.0 if known else noise_edge(moments.count, p)
+    limit = _EXACT * max(strengths[0], _EXACT) if known else edge
     s = int(np.sum(strengths > limit)) if n_sites is None else min(n_sites, p)
     # Back to the units of the data: a difference of second moments has columns in units * pooled^(1/2) * directions.
     scale = units[:, None] * (vectors[:, keep] * np.sqrt(values[keep]))
     return SiteDirections(scale @ directions[:, :s], strengths, edge)
+
+
+@lru_cache(maxsize=256)
+def _simulated_edge(counts: tuple[int, ...], p: int) -> float:
+    rng = np.random.default_rng(0)  # a constant of the law, not a draw of the user's
+    n = np.array(counts, dtype=np.float64)[:, None, None]
+    q = p - 1  # beside the constant
+    shape = (_NULL_DRAWS, len(counts), q, q)
+    root = np.tril(rng.standard_normal(shape), -1)
+    freedom = np.maximum(np.array(counts)[:, None] - 1 - np.arange(q), 1)
+    root[..., np.arange(q), np.arange(q)] = np.sqrt(rng.chisquare(freedom, (*shape[:2], q)))
+    mean = np.concatenate([np.ones((*shape[:2], 1)), rng.standard_normal(shape[:3]) / np.sqrt(n[:, :, 0])], axis=2)
+    each = mean[..., :, None] * mean[..., None, :]
+    each[..., 1:, 1:] += root @ np.swapaxes(root, -1, -2) / n
+    share = n / n.sum()
+    pooled = (share * each).sum(axis=1)
+    inverse = np.linalg.inv(np.linalg.cholesky(pooled))[:, None]
+    white = inverse @ (each - pooled[:, None]) @ np.swapaxes(inverse, -1, -2)
+    top = np.linalg.eigvalsh((share * (white @ white)).sum(axis=1))[:, -1]
+    return float(np.quantile(top, _NULL_LEVEL))
+
+
+def noise_edge(counts: FloatArray, p: int) -> float:
+    r"""Largest eigenvalue that sampling Gaussian rows alone makes in 99 of 100 data sets.
+
+    Simulated (by Wishart matrices) for few variables; for many, 1.2 times the Marchenko-Pastur edge
+    :math:`p (1 + \sqrt{E - 1})^2 / N` of the stacked differences.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (E,)
+        Rows of each environment.
+    p : int
+        Variables, the constant included.
+
+    Returns
+    -------
+    float
+    """
+    if p <= _SIMULATED and len(counts) * p * p <= _SIMULATED_SIZE and counts.min() > p:
+        return _simulated_edge(tuple(sorted(int(n) for n in counts)), p)
+    return float(_SLACK * p * (1.0 + np.sqrt(len(counts) - 1)) ** 2 / counts.sum())
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import warnings
@@ -118,6 +119,7 @@ class PACExperiment:
         self.metric = metric
         self.confidence_level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0)
         self.random_state = random_state
+        self._base = streams(random_state, 1, "pac")[0].integers(2**32, size=4).tolist()
 
     def __repr__(self) -> str:
         return f"PACExperiment({', '.join(self.learners)}; d={self.d}, m={self.m}, n_reps={self.n_reps})"
@@ -143,7 +145,8 @@ class PACExperiment:
         shard : (i, k), default (0, 1)
             Every k-th replication, from the i-th on: one call per machine of a batch cluster.
         out : path, optional
-            Folder for ``shard-i-of-k.csv``. What is already there is not run again, so a run that was stopped resumes.
+            Folder for ``shard-i-of-k.csv``. What is already there is not run again, so a run that was stopped resumes;
+            rows of another experiment there raise.
         verbose : int, default 0
             Passed to joblib, which then reports progress on standard error.
 
@@ -164,8 +167,12 @@ class PACExperiment:
         done = pd.DataFrame()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._check_folder(path.parent)
             if path.exists():
-                done = self._checked(_read(path), path)
+                done = self._complete(_read(path), path)
+        if len(done):  # a smaller grid than before reads only its own
+            asked = set(mine)
+            done = done[[key in asked for key in zip(done["d"], done["m"], done["rep"], strict=True)]]
         finished = set(zip(*(done[key] for key in ("d", "m", "rep")), strict=True)) if len(done) else set()
         seeds = self._seeds()
         work = [(task, seeds[task]) for task in mine if task not in finished]
@@ -235,15 +242,32 @@ class PACExperiment:
 
     def _seeds(self) -> dict[tuple[int, int, int], np.random.SeedSequence]:
         """A seed for each task that depends on (d, m, rep) alone, so that a larger grid keeps earlier results."""
-        base = streams(self.random_state, 1, "pac")[0].integers(2**32, size=4).tolist()
-        return {task: np.random.SeedSequence([*base, *task]) for task in self.tasks()}
+        return {task: np.random.SeedSequence([*self._base, *task]) for task in self.tasks()}
 
-    def _checked(self, done: pd.DataFrame, path: Path) -> pd.DataFrame:
-        known = set(done.get("learner", []))
-        if not known <= set(self.learners):
-            raise ValueError(f"{path} holds other learners ({', '.join(sorted(known))}); use another folder.")
+    def _check_folder(self, folder: Path) -> None:
+        """Remember what the rows in a folder are of; raise if they are of another experiment."""
+        mine = {
+            "learners": {name: repr(learner) for name, learner in self.learners.items()},
+            "n_per_env": self.n_per_env,
+            "n_fresh": self.n_fresh,
+            "metric": self.metric,
+            "confidence_level": self.confidence_level,
+            "seed": self._base,
+        }
+        note = folder / "experiment.json"
+        if not note.exists():
+            note.write_text(json.dumps(mine, indent=1))
+        held = json.loads(note.read_text())
+        other = [key for key in mine if held.get(key) != mine[key]]
+        if other:
+            raise ValueError(
+                f"{folder} holds rows of another experiment (other {', '.join(other)}); use another folder."
+            )
+
+    def _complete(self, done: pd.DataFrame, path: Path) -> pd.DataFrame:
+        """Rows of finished replications; what was cut off while it was written is taken out of the file."""
         complete = done.groupby(["d", "m", "rep"])["learner"].transform("size") == len(self.learners)
-        if not complete.all():  # the last replication was cut off while it was written
+        if not complete.all():
             done = done[complete]
             done.to_csv(path, index=False)
         return done

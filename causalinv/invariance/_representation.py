@@ -46,7 +46,8 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
         Rows of the representation: 1 for ``"neutral"``; must be given for ``"manifold"``.
     method : {"neutral", "manifold"}, default "neutral"
     n_directions : int, optional
-        Site directions that the neutral residual avoids; left out, those that stand out of the sampling noise.
+        Site directions that the neutral residual avoids; left out, those that stand out of the sampling noise. Must be
+        given with sample weights.
     n_init : int, default 4
         Random starts of ``"manifold"``.
     random_state : int, SeedSequence, Generator, RandomState or None
@@ -77,6 +78,7 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
     direction_strengths_ : ndarray of shape (d + 2,)
         Eigenvalues, descending, without units; those below `noise_edge_` are what sampling makes by itself.
     noise_edge_ : float
+        Exceeded by sampling Gaussian rows alone in about one data set of a hundred; 0 for a population.
     objective_path_ : list of float
         For ``"manifold"``, value after each penalty of the best start.
     converged_ : bool
@@ -89,7 +91,8 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
     -----
     IdentificationWarning
         If no neutral rule exists: the outcome's own mechanism changes and no feature measures it, or the environments
-        move more directions than there are features. Then the rule that misses least is returned.
+        move more directions than there are features. Then the rule that misses least is returned. On samples the sign
+        of that is a rule that predicts worse than the mean of y.
 
     Notes
     -----
@@ -205,6 +208,17 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
                 raise ValueError(f"n_components={k} is more than the {d} features.")
             self._descend(moments, k, rule.coef)
         self._report(moments)
+        by_mean = float(
+            np.max(moments.cov("y")[:, 0, 0] + (moments.mean("y")[:, 0] - moments.pool().mean("y")[0, 0]) ** 2)
+        )
+        if self.method == "neutral" and self.worst_risk_ > by_mean:
+            warnings.warn(
+                f"The neutral rule predicts worse than the mean of y does (worst risk {self.worst_risk_:.3g} against "
+                f"{by_mean:.3g}): a direction of change is hardly felt by any feature, as when the outcome's own "
+                "mechanism changes. Do not use it.",
+                IdentificationWarning,
+                stacklevel=3,
+            )
         return self
 
     def _descend(self, moments: Moments, k: int, neutral: FloatArray) -> None:

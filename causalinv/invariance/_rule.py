@@ -57,31 +57,49 @@ def rule_of(fitted: Any) -> Rule:
         if coef.shape != (len(components),):
             raise ValueError(f"The rule has {len(components)} components and coefficients of shape {coef.shape}.")
         return Rule(components, coef, float(intercept))
-    if hasattr(fitted, "steps") or not hasattr(fitted, "coef_"):
-        return _composite(fitted)
-    coef, intercept = np.ravel(fitted.coef_), float(np.ravel(fitted.intercept_)[0])
-    if hasattr(fitted, "components_") and len(fitted.components_) > 1:
-        components = np.asarray(fitted.components_)
-        return Rule(components, np.linalg.lstsq(components.T, coef, rcond=None)[0], intercept)
-    if hasattr(fitted, "components_"):
-        return Rule(coef[None], np.ones(1), intercept)
+    if hasattr(fitted, "predict"):
+        coef, intercept = _probed(fitted)
+    elif hasattr(fitted, "coef_"):
+        coef, intercept = np.ravel(fitted.coef_), float(np.ravel(fitted.intercept_)[0])
+    else:
+        raise TypeError(
+            "certify needs a fitted linear rule: an estimator that predicts, a Pipeline, or (components, coef, "
+            f"intercept); got {type(fitted).__name__}."
+        )
+    components = getattr(fitted, "components_", None)
+    if components is not None and np.shape(components)[-1] == len(coef):
+        if len(components) == 1:
+            return Rule(coef[None], np.ones(1), intercept)
+        return Rule(np.asarray(components), np.linalg.lstsq(components.T, coef, rcond=None)[0], intercept)
     inside = np.asarray(getattr(fitted, "support_", coef != 0), dtype=bool) | (coef != 0)
     return Rule(np.eye(len(coef))[inside], coef[inside], intercept)
 
 
-def _composite(fitted: Any) -> Rule:
-    if not hasattr(fitted, "predict") or not hasattr(fitted, "n_features_in_"):
-        raise TypeError(
-            "certify needs a fitted linear rule: an estimator with coef_, a Pipeline, or (components, coef, "
-            f"intercept); got {type(fitted).__name__}."
-        )
+def _probed(fitted: Any) -> tuple[FloatArray, float]:
+    """Coefficients and intercept of a prediction, by predicting; an unused feature has exactly no effect."""
     d = int(fitted.n_features_in_)
-    probe = np.vstack([np.zeros(d), np.eye(d), -2.0 * np.eye(d), np.linspace(-1, 2, d)[None]])
     names = getattr(fitted, "feature_names_in_", None)
-    values = np.ravel(fitted.predict(pd.DataFrame(probe, columns=names) if names is not None else probe))
-    intercept, coef = float(values[0]), values[1 : d + 1] - values[0]
-    if not np.allclose(values, probe @ coef + intercept, rtol=1e-8, atol=1e-8 * (1 + np.abs(values).max())):
+
+    def predict(rows: FloatArray) -> FloatArray:
+        return np.ravel(fitted.predict(pd.DataFrame(rows, columns=names) if names is not None else rows))
+
+    own = getattr(fitted, "coef_", None)
+    start = predict(np.zeros((1, d)))
+    try:
+        intercept, coef = float(start[0]), predict(np.eye(d)) - start[0]
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{type(fitted).__name__} does not predict numbers, so it is no linear rule.") from error
+    scale = np.where(coef != 0, 1.0 / np.where(coef != 0, np.abs(coef), 1.0), 1.0)  # steps whose effects compare
+    check = np.vstack(
+        [-2.0 * np.diag(scale), (scale * np.linspace(-1, 2, d))[None], (scale * np.cos(np.arange(d)))[None]]
+    )
+    values = predict(check)
+    if not np.allclose(values, check @ coef + intercept, rtol=1e-7, atol=1e-7 * (1 + abs(intercept))):
         raise TypeError(f"The prediction of this {type(fitted).__name__} is not linear in its features.")
-    coef = np.where(np.abs(coef) > 1e-12 * np.abs(coef).max(initial=0.0), coef, 0.0)
-    inside = coef != 0
-    return Rule(np.eye(d)[inside], coef[inside], intercept)
+    if (
+        own is not None
+        and np.shape(np.ravel(own)) == coef.shape
+        and np.allclose(np.ravel(own), coef, rtol=1e-6, atol=1e-9)
+    ):
+        return np.ravel(own), float(np.ravel(fitted.intercept_)[0])  # the same, without the probe's rounding
+    return coef, intercept

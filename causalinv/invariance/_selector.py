@@ -10,12 +10,12 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._linalg import least_squares
+from causalinv._linalg import least_squares, whitener
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
 from causalinv.exceptions import IdentificationWarning, ScreeningWarning
-from causalinv.invariance._certificates import certify_training
+from causalinv.invariance._certificates import certify_training, check_names
 from causalinv.invariance._certified import gap_upper_bound
 from causalinv.invariance._decision import (
     OBJECTIVES,
@@ -29,10 +29,12 @@ from causalinv.invariance._environments import (
     check_moments,
     check_rows_by_environment,
     dependent_features,
+    exact_sets,
     left_out_risks,
     pooled_coef,
+    warn_exact,
 )
-from causalinv.invariance._gaps import METRICS, Metric, invariance_gaps, rule_risks, subset_gaps
+from causalinv.invariance._gaps import METRICS, Metric, invariance_gaps, represent, rule_risks, subset_gaps
 from causalinv.invariance._rule import rule_of
 from causalinv.invariance._search import SEARCHES, Found, Search, count_subsets, find
 from causalinv.invariance._sets import as_tuples, unpack
@@ -85,7 +87,8 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         the first is accepted (best first). ``"residual"``: the residuals also have one variance, the test of Invariant
         Causal Prediction.
     averaging : bool, default False
-        Average the coefficients of all accepted sets, weighted by exp(-BIC / 2), instead of taking one set's.
+        Average the coefficients of the accepted sets (the best 1000), weighted by exp(-BIC / 2), instead of taking one
+        set's. What is said of the chosen set, as by `transform` and `left_out_risk_`, is not said of the average.
     random_state : int, SeedSequence, Generator, RandomState or None
         Seed of the random starts of the greedy search.
 
@@ -149,7 +152,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
     ScreeningWarning
         If ``search="auto"`` had to screen.
     DegenerateInputWarning
-        If features are dependent.
+        If features are dependent, or y is an exact linear function of features.
 
     Notes
     -----
@@ -231,7 +234,9 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         """
         moments, features, outcome = check_rows_by_environment(self, X, y, environments, sample_weight)
         labels = np.asarray(environments)
-        return self._fit(moments, [(features[labels == cell], outcome[labels == cell]) for cell in moments.cells])
+        present = np.ones(len(labels), bool) if sample_weight is None else np.asarray(sample_weight) != 0
+        inside = [(labels == cell) & present for cell in moments.cells]
+        return self._fit(moments, [(features[rows], outcome[rows]) for rows in inside])
 
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on moments, of a sample or of a population, one cell per environment.
@@ -277,6 +282,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         self._note_search(found)
         subsets = found.subsets.take(found.subsets.sizes >= self.min_size)
         best_first = np.lexsort((subsets.sizes, decision.cost(subsets)))
+        warn_exact(exact_sets(subsets, moments), subsets, d, stacklevel=4)
         if rows is not None and self.eps is None and self.test == "chow_hc":
             verdict = decision.judge_by_rows(subsets, best_first, rows)
         else:
@@ -295,7 +301,8 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         self.pvalue_ = float(verdict.pvalue[chosen])
         self._store(moments, subsets, chosen, ranked, verdict.pvalue)
         if decision.testable and not self.averaging:
-            k = int(self.support_.sum()) + 1
+            seen = represent(moments, np.eye(d)[self.support_])
+            k = np.array([whitener(cov).shape[1] + 1 for cov in seen.cov("x")])
             own = subsets.own_risk[chosen]
             self.gap_upper_ = gap_upper_bound(own, self.left_out_risk_, moments.count, k, certified_level)
         else:
@@ -479,6 +486,10 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
             If no set has the same residuals everywhere.
         """
         check_is_fitted(self)
+        if self.averaging and method == "scenario":
+            raise ValueError("method='scenario' speaks of one set; an average of sets has none. Use averaging=False.")
+        if new is not None:
+            check_names(getattr(self, "feature_names_in_", None), new.names["x"], "new")
         return certify_training(
             rule_of(self),
             self.moments_,

@@ -119,9 +119,11 @@ def robust_chow_pvalue(designs: list[FloatArray], outcomes: list[FloatArray]) ->
     Source: MacKinnon and White (1985) for HC3.
     """
     k = designs[0].shape[1]
+    unit = np.sqrt(sum(np.sum(design**2, axis=0) for design in designs))
+    unit = np.where(unit > 0, unit, 1.0)
     precision, weighted, square = np.zeros((k, k)), np.zeros(k), 0.0
     for design, outcome in zip(designs, outcomes, strict=True):
-        q, r = np.linalg.qr(design)
+        q, r = np.linalg.qr(design / unit)
         if len(design) <= k or np.abs(np.diag(r)).min() <= _SINGULAR * np.abs(r).max():
             return float("nan")
         projected = q.T @ outcome

@@ -5,8 +5,8 @@ import pytest
 from scipy import integrate, stats
 
 from causalinv import InvariantSubsetSelector, Moments
-from causalinv.invariance import SubsetStatistics, sweep
-from causalinv.invariance._certified import certified, gap_upper_bound, random_design_cdf
+from causalinv.invariance import SubsetStatistics, certify, sweep
+from causalinv.invariance._certified import certified, gap_upper_bound, random_design_cdf, ranks_lost
 
 
 def statistic(rng, n, k, eps):
@@ -48,20 +48,53 @@ def test_negative_binomial_sum_equals_the_integral_of_noncentral_laws(f, k, n, e
 
 def test_bounds_invert_the_law_and_decisions_agree_with_them():
     own, left_out, counts = np.array([1.0, 2.0, 0.5]), np.array([1.02, 2.2, 0.55]), np.array([100.0, 60.0, 300.0])
-    alone = [gap_upper_bound(own[[e]], left_out[[e]], counts[[e]], 4, 0.01) for e in range(3)]
+    ranks = np.full(3, 4)
+    alone = [gap_upper_bound(own[[e]], left_out[[e]], counts[[e]], ranks[[e]], 0.01) for e in range(3)]
     for b, r, o, n in zip(alone, left_out, own, counts, strict=True):
         assert random_design_cdf((r / o - 1) * (n - 4) / 4, 4, int(n), b) == pytest.approx(0.01, rel=1e-3)
-    bound = gap_upper_bound(own, left_out, counts, 4, 0.01)
+    bound = gap_upper_bound(own, left_out, counts, ranks, 0.01)
     assert bound == pytest.approx(max(alone), rel=1e-5)
     assert alone[1] > alone[2]  # the same excess in fewer rows
     subsets = SubsetStatistics(np.array([[7]], np.uint8), own[None], own[None], 0 * own[None], left_out[None])
-    assert not certified(subsets, counts, bound * 0.999, 0.01)[0]
-    assert certified(subsets, counts, bound * 1.001, 0.01)[0]
+    moments = Moments(
+        {"x": 3, "y": 1}, mean=np.zeros((3, 4)), scatter=counts[:, None, None] * np.eye(4), weight=counts, count=counts
+    )
+    assert not certified(subsets, moments, bound * 0.999, 0.01)[0]
+    assert certified(subsets, moments, bound * 1.001, 0.01)[0]
+
+
+def test_very_few_rows_and_very_large_gaps():
+    """By summation of all terms; with two rows the weights are geometric and most of the mass is near zero."""
+    from scipy.special import betainc
+
+    for k, n, eps, f in ((1, 2, 1e3, 0.5), (1, 4, 1e3, 40.0), (3, 10, 300.0, 200.0)):
+        j = np.arange(0, 400_000)
+        x = k * f / (k * f + n - k)
+        exact = np.sum(stats.nbinom.pmf(j, n / 2, 1 / (1 + eps)) * betainc(k / 2 + j, (n - k) / 2, x))
+        assert random_design_cdf(f, k, n, eps) == pytest.approx(exact, rel=1e-6)
 
 
 def test_environments_without_spare_rows_certify_nothing():
-    assert np.isinf(gap_upper_bound(np.array([1.0, 1.0]), np.array([1.0, 1.0]), np.array([4.0, 50.0]), 4, 0.05))
-    assert np.isinf(gap_upper_bound(np.array([1.0, 0.0]), np.array([1.0, 0.0]), np.array([40.0, 50.0]), 4, 0.05))
+    one, ranks = np.ones(2), np.array([4, 4])
+    assert np.isinf(gap_upper_bound(one, one, np.array([4.0, 50.0]), ranks, 0.05))
+    assert np.isinf(gap_upper_bound(np.array([1.0, 0.0]), np.array([1.0, 0.0]), np.array([40.0, 50.0]), ranks, 0.05))
+    assert np.isinf(gap_upper_bound(one, 2 * one, np.array([2.0, 2.0]), np.array([1, 1]), 1e-9))
+
+
+@pytest.mark.parametrize("constant", [0, 3])
+def test_features_that_are_constant_in_an_environment_do_not_certify_more(constant):
+    """1500 environments at the boundary, 5 features: the share that passes is the level, whatever is constant there."""
+    rng = np.random.default_rng(constant)
+    passed, n, eps = 0, 30, 0.2
+    X = rng.normal(size=(1500, n, 5))
+    X[:, :, 5 - constant :] = 2.0
+    y = X.sum(axis=2) + np.sqrt(eps) * X[:, :, 0] + rng.normal(size=(1500, n))
+    labels = np.repeat(np.arange(1500), n)
+    moments = Moments.from_rows(x=X.reshape(-1, 5), y=y.ravel(), environments=labels)
+    certificate = certify((np.eye(5), np.ones(5), 0.0), moments, eps=eps, method="two_level", miss_rate=0.05)
+    passed = 1500 - certificate.violations
+    assert stats.binom.ppf(1e-5, 1500, 0.05) <= passed <= stats.binom.isf(1e-5, 1500, 0.05)
+    assert ranks_lost(moments).tolist() == [-constant] * 1500
 
 
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.IdentificationWarning")  # often no set is accepted
@@ -102,7 +135,7 @@ def test_subsets_with_a_tolerance_are_those_whose_bound_is_below():
     subsets = SubsetStatistics.concatenate(sweep(moments, left_out=True))
     level = 0.05 / (8 * 3)
     expected = [
-        gap_upper_bound(own, left_out, moments.count, size + 1, level)
+        gap_upper_bound(own, left_out, moments.count, np.full(3, size + 1), level)
         for own, left_out, size in zip(subsets.own_risk, subsets.left_out_risk, subsets.sizes.tolist(), strict=True)
     ]
     model = InvariantSubsetSelector(eps=0.06).fit_moments(moments)

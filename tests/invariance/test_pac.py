@@ -110,10 +110,17 @@ def test_shards_and_resumed_runs_join_to_the_same_frame(serial, tmp_path):
     experiment().run(shard=(0, 1), out=tmp_path)
     with pytest.raises(ValueError, match="overlap"):
         PACExperiment.collect(tmp_path)
-    with pytest.raises(ValueError, match="holds other learners"):
-        experiment(learners={"other": Marginal()}).run(out=tmp_path)
+    for other in ({"learners": {"other": Marginal()}}, {"random_state": 1}, {"n_per_env": 50}):
+        with pytest.raises(ValueError, match="rows of another experiment"):
+            experiment(**other).run(out=tmp_path)
+    assert len(experiment(d=[5]).run(out=tmp_path)) == 8  # a smaller grid reads only its own rows
     with pytest.raises(FileNotFoundError, match="holds no shard"):
         PACExperiment.collect(tmp_path / "nothing")
+
+
+def test_a_generator_seeds_once():
+    once = experiment(random_state=np.random.default_rng(3), d=[5], n_reps=2)
+    same(once.run(), once.run())
 
 
 def test_failures_are_rows():

@@ -222,6 +222,33 @@ def test_unequal_variances_mislead_chow_and_not_its_robust_variant():
     assert rejected[1] > stats.binom.isf(1e-5, 600, 0.06)
 
 
+def test_the_robust_test_does_not_depend_on_units_or_on_rows_of_weight_zero():
+    X, y, e = chain(60)
+    X = np.c_[X, np.random.default_rng(0).normal(size=180)]
+    plain = InvariantSubsetSelector(test="chow_hc").fit(X, y, environments=e)
+    other = InvariantSubsetSelector(test="chow_hc").fit(X * [1e9, 1.0, 1e-9] + [0, 1e6, 0], y, environments=e)
+    np.testing.assert_array_equal(plain.support_, other.support_)
+    assert other.pvalue_ == pytest.approx(plain.pvalue_, rel=1e-4)
+    masked, wild = np.ones(180), y.copy()
+    masked[:10], wild[:10] = 0.0, 1e3
+    dropped = InvariantSubsetSelector(test="chow_hc").fit(X[10:], y[10:], environments=e[10:])
+    hidden = InvariantSubsetSelector(test="chow_hc").fit(X, wild, environments=e, sample_weight=masked)
+    assert hidden.pvalue_ == pytest.approx(dropped.pvalue_, rel=1e-9)
+
+
+def test_an_exact_outcome_is_found_and_said():
+    rng = np.random.default_rng(0)
+    X, e = rng.normal(size=(60, 3)), np.repeat([0, 1, 2], 20)
+    for test in ("chow", "residual", "chow_hc"):
+        with pytest.warns(DegenerateInputWarning, match="exact linear function of features"):
+            model = InvariantSubsetSelector(test=test).fit(X, 2 * X[:, 0] + 0.3 * X[:, 1] + 7, environments=e)
+        assert model.support_[:2].all()
+        assert model.pvalue_ == 1.0
+    with pytest.warns(DegenerateInputWarning):
+        average = InvariantSubsetSelector(averaging=True).fit(X, 2 * X[:, 0] + 0.3 * X[:, 1] + 7, environments=e)
+    np.testing.assert_allclose(average.coef_, [2.0, 0.3, 0.0], atol=1e-9)
+
+
 def test_best_first_stops_at_the_first_accepted_set():
     X, y, e = chain()
     model = InvariantSubsetSelector(test="chow_hc").fit(X, y, environments=e)
