@@ -26,6 +26,7 @@ from causalinv.results import Summary
 
 __all__ = ["InvariantRepresentation"]
 
+_WORSE = 1.1  # times the risk of the mean of y: a rule that does harm
 _MISSED = 1e-6  # of the outcome's own column: a neutral rule exists if it misses by less
 
 
@@ -211,7 +212,7 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
         by_mean = float(
             np.max(moments.cov("y")[:, 0, 0] + (moments.mean("y")[:, 0] - moments.pool().mean("y")[0, 0]) ** 2)
         )
-        if self.method == "neutral" and self.worst_risk_ > by_mean:
+        if self.method == "neutral" and self.worst_risk_ > _WORSE * by_mean:
             warnings.warn(
                 f"The neutral rule predicts worse than the mean of y does (worst risk {self.worst_risk_:.3g} against "
                 f"{by_mean:.3g}): a direction of change is hardly felt by any feature, as when the outcome's own "

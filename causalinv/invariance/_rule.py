@@ -83,23 +83,18 @@ def _probed(fitted: Any) -> tuple[FloatArray, float]:
     def predict(rows: FloatArray) -> FloatArray:
         return np.ravel(fitted.predict(pd.DataFrame(rows, columns=names) if names is not None else rows))
 
-    own = getattr(fitted, "coef_", None)
     start = predict(np.zeros((1, d)))
     try:
         intercept, coef = float(start[0]), predict(np.eye(d)) - start[0]
     except (TypeError, ValueError) as error:
         raise TypeError(f"{type(fitted).__name__} does not predict numbers, so it is no linear rule.") from error
-    scale = np.where(coef != 0, 1.0 / np.where(coef != 0, np.abs(coef), 1.0), 1.0)  # steps whose effects compare
-    check = np.vstack(
-        [-2.0 * np.diag(scale), (scale * np.linspace(-1, 2, d))[None], (scale * np.cos(np.arange(d)))[None]]
-    )
-    values = predict(check)
-    if not np.allclose(values, check @ coef + intercept, rtol=1e-7, atol=1e-7 * (1 + abs(intercept))):
+    least = 1e-14 * np.abs(coef).max(initial=0.0)  # what is smaller is rounding
+    scale = np.where(coef != 0, 1.0 / np.maximum(np.abs(coef), max(least, 1e-300)), 1.0)  # steps whose effects compare
+    check = np.vstack([-2.0 * np.eye(d), np.linspace(-1, 2, d), np.cos(np.arange(d))]) * scale
+    if not np.allclose(predict(check), check @ coef + intercept, rtol=1e-7, atol=1e-7 * (1 + abs(intercept))):
         raise TypeError(f"The prediction of this {type(fitted).__name__} is not linear in its features.")
-    if (
-        own is not None
-        and np.shape(np.ravel(own)) == coef.shape
-        and np.allclose(np.ravel(own), coef, rtol=1e-6, atol=1e-9)
-    ):
-        return np.ravel(own), float(np.ravel(fitted.intercept_)[0])  # the same, without the probe's rounding
+    own, constant = np.ravel(getattr(fitted, "coef_", [])), np.ravel(getattr(fitted, "intercept_", []))
+    told = np.r_[own, constant[:1]]
+    if len(told) == d + 1 and np.allclose(told, np.r_[coef, intercept], rtol=1e-6, atol=1e-9):
+        return own, float(constant[0])  # the same, without the probe's rounding
     return coef, intercept

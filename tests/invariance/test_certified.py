@@ -78,7 +78,7 @@ def test_environments_without_spare_rows_certify_nothing():
     one, ranks = np.ones(2), np.array([4, 4])
     assert np.isinf(gap_upper_bound(one, one, np.array([4.0, 50.0]), ranks, 0.05))
     assert np.isinf(gap_upper_bound(np.array([1.0, 0.0]), np.array([1.0, 0.0]), np.array([40.0, 50.0]), ranks, 0.05))
-    assert np.isinf(gap_upper_bound(one, 2 * one, np.array([2.0, 2.0]), np.array([1, 1]), 1e-9))
+    assert np.isinf(gap_upper_bound(one, 2 * one, np.array([2.0, 2.0]), np.array([1, 1]), 1e-30))
 
 
 @pytest.mark.parametrize("constant", [0, 3])

@@ -82,6 +82,7 @@ def test_hidden_causes_and_cycles_are_allowed():
         assert rule_risks(fresh, model.coef_, model.intercept_)[0][0] == pytest.approx(model.risk_env_[0], abs=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.IdentificationWarning")  # where the edge is crossed by chance
 def test_sampling_noise_alone_makes_no_direction():
     """Equal environments, 200 data sets each of 1 and 12 features: the edge is crossed in about one of a hundred
     (binomial limit at 1e-5); a shift stands out."""
