@@ -88,8 +88,9 @@ def _probed(fitted: Any) -> tuple[FloatArray, float]:
         intercept, coef = float(start[0]), predict(np.eye(d)) - start[0]
     except (TypeError, ValueError) as error:
         raise TypeError(f"{type(fitted).__name__} does not predict numbers, so it is no linear rule.") from error
-    least = 1e-14 * np.abs(coef).max(initial=0.0)  # what is smaller is rounding
-    scale = np.where(coef != 0, 1.0 / np.maximum(np.abs(coef), max(least, 1e-300)), 1.0)  # steps whose effects compare
+    # Steps whose effects compare, but not so long that the rounding of a coefficient shows.
+    least = max(1e-8 * max(np.abs(coef).max(initial=0.0), abs(intercept)), 1e-300)
+    scale = np.where(coef != 0, 1.0 / np.maximum(np.abs(coef), least), 1.0)
     check = np.vstack([-2.0 * np.eye(d), np.linspace(-1, 2, d), np.cos(np.arange(d))]) * scale
     if not np.allclose(predict(check), check @ coef + intercept, rtol=1e-7, atol=1e-7 * (1 + abs(intercept))):
         raise TypeError(f"The prediction of this {type(fitted).__name__} is not linear in its features.")
