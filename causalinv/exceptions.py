@@ -6,6 +6,7 @@ __all__ = [
     "DegenerateInputWarning",
     "IdentificationWarning",
     "TargetInterventionWarning",
+    "WeakSignalWarning",
 ]
 
 
@@ -23,6 +24,10 @@ class IdentificationWarning(CausalInvWarning):
 
 class TargetInterventionWarning(CausalInvWarning):
     """An intervention changes the mechanism of the target, so no set of features need be invariant."""
+
+
+class WeakSignalWarning(CausalInvWarning):
+    """Instruments or drawn augmentations explain so little that the estimate is mostly their noise."""
 
 
 class CyclicModelError(ValueError):
