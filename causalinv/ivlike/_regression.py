@@ -250,13 +250,13 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         """
         pooled = moments.pool()
         mode = find_mode(self, instruments="g" in pooled.blocks, where="a block 'g' in the moments")
+        if self.features is not None:
+            raise ValueError("features= needs rows, and moments have none: use fit(X, y).")
         if mode in ("paired", "sampled"):
             raise ValueError(
                 f"integration={mode!r} draws copies of rows, and moments have none: use fit(X, y), or an "
                 "augmentation with a closed form."
             )
-        if self.features is not None:
-            raise ValueError("features= needs rows, and moments have none: use fit(X, y).")
         single_output = pooled.mean("y").shape[1] == 1
         take_features(self, pooled)
         stage = FirstStage.from_moments(pooled) if self.augmentation is None else self.augmentation.first_stage(pooled)
