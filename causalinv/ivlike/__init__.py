@@ -2,12 +2,15 @@
 
 from causalinv._linalg import least_squares
 from causalinv.ivlike._augmentation import Augmentation, GaussianNoise, Translation
+from causalinv.ivlike._boosting import IVLikeBoosting
 from causalinv.ivlike._bootstrap import BootstrapResult
 from causalinv.ivlike._compose import Compose, FunctionAugmentation
+from causalinv.ivlike._cv import IVLikeRegressionCV
 from causalinv.ivlike._groups import CyclicShift, Flip, PermutationGroup, Rotate90, SignFlip
 from causalinv.ivlike._path import FirstStage, IVLikePath
 from causalinv.ivlike._projection import InvariantProjection
 from causalinv.ivlike._regression import IVLikeRegression
+from causalinv.ivlike._scorer import ShiftedR2Scorer
 
 __all__ = [
     "Augmentation",
@@ -18,11 +21,14 @@ __all__ = [
     "Flip",
     "FunctionAugmentation",
     "GaussianNoise",
+    "IVLikeBoosting",
     "IVLikePath",
     "IVLikeRegression",
+    "IVLikeRegressionCV",
     "InvariantProjection",
     "PermutationGroup",
     "Rotate90",
+    "ShiftedR2Scorer",
     "SignFlip",
     "Translation",
     "least_squares",

@@ -182,24 +182,38 @@ class Evidence:
         noise from x either. If the law of G is declared (translations, G standard normal), its moments and those of Gx
         are the exact ones.
         """
+        moments, total = self.collect()
+        return self.reading(moments, total)
+
+    def collect(self, folds: np.ndarray | None = None) -> tuple[Moments, Moments]:
+        """Moments of the rows, and of all their copies, one cell per fold."""
         if self.instruments is not None:
             rows, names = self.expand(self.X), self.instrument_names
             g: Any = self.instruments if names is None else pd.DataFrame(self.instruments, columns=list(names))
-            moments = Moments.from_rows(x=_framed(rows, self.feature_names), y=self.y, g=g, sample_weight=self.weight)
-            return Reading(moments, FirstStage.from_moments(moments), moments)
-        moments = Moments.from_rows(
-            x=_framed(self.expand(self.X), self.feature_names), y=self.y, sample_weight=self.weight
-        )
+            blocks = {"x": _framed(rows, self.feature_names), "y": self.y, "g": g}
+            moments = Moments.from_rows(**blocks, folds=folds, sample_weight=self.weight)
+            return moments, moments
+        rows = _framed(self.expand(self.X), self.feature_names)
+        moments = Moments.from_rows(x=rows, y=self.y, folds=folds, sample_weight=self.weight)
         if self.declared:
-            assert self.augmentation is not None
-            return Reading(moments, self.augmentation.first_stage(moments), moments)
+            return moments, moments
         total: Moments | None = None
         for each in self.copies():
             weight = np.full(len(self.y), each.share) if self.weight is None else each.share * self.weight
             blocks = {"x": each.x, "y": self.y, "g": each.g} | ({} if self.mode == "sampled" else {"z": each.z})
-            part = Moments.from_rows(**blocks, sample_weight=weight)
+            part = Moments.from_rows(**blocks, folds=folds, sample_weight=weight)
             total = part if total is None else total.merge(part)
         assert total is not None
+        return moments, total
+
+    def reading(self, moments: Moments, total: Moments) -> Reading:
+        """What the path needs, from moments of some rows and of their copies; cells are pooled."""
+        moments, total = moments.pool(), total.pool()
+        if self.instruments is not None:
+            return Reading(moments, FirstStage.from_moments(moments), moments)
+        if self.declared:
+            assert self.augmentation is not None
+            return Reading(moments, self.augmentation.first_stage(moments), moments)
         self._check_varies(total)
         return Reading(moments, self._stage(moments, total), total)
 

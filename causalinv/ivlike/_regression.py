@@ -265,7 +265,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
     def _fit(self, evidence: Evidence | None, reading: Reading, single_output: bool) -> Self:
         moments, stage = reading.moments, reading.stage
         ridge = check_number(self.ridge, "ridge", low=0.0)
-        check_rule(self.alpha)
+        self._check_rule()
         sampled = evidence is not None and evidence.mode in ("sampled", "copies")
         if "g" in moments.blocks and self.augmentation is None:
             check_instruments(moments, stage, "augmentation_parameters" if sampled else "instruments")
@@ -307,6 +307,9 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         return state
 
     # -- choices ------------------------------------------------------------------------------------------------
+
+    def _check_rule(self) -> None:
+        check_rule(self.alpha)
 
     def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
         """The strength, or the mixture, that `alpha` asks for."""

@@ -147,7 +147,7 @@ class Reports:
                 again = again.with_augmentation(moved)
             reading = again.read()
             path = IVLikePath.from_first_stage(reading.stage, ridge=self.ridge)
-            strength = self._select(evidence, reading, path)
+            strength = self._select(again, reading, path)
             return strength.coef(path).T.ravel(), strength.alpha
 
         coefs, alphas = replicate(fit, n_replications, random_state)
