@@ -120,5 +120,5 @@ def _codes(groups: Rows, n: int) -> np.ndarray | None:
     if (codes < 0).any():
         raise ValueError(f"groups has a missing label in row {int(np.argmin(codes))}; every row needs one.")
     if len(found) < 2:
-        raise ValueError(f"groups has one label, {found[0]!r}; at least two clusters are needed.")
+        raise ValueError(f"groups has one label, {found.tolist()[0]!r}; at least two clusters are needed.")
     return codes

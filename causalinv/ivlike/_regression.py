@@ -338,6 +338,37 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         coefs = np.stack([self.path_.coef(alpha).T for alpha in grid]) if len(grid) else np.empty((0, 1, 0))
         return coefs[:, 0] if self._single_output else coefs
 
+    def gamma_path(self, gammas: ArrayLike) -> FloatArray:
+        """Coefficients at other multiples of the augmentation's strength: the path on which its rivals lie too.
+
+        In the population of a translation with covariance D, ``h(gamma) = (Var x + gamma D)^-1 Cov(x, y)``. So 0 is
+        least squares, 1 least squares on augmented rows, ``(1 + alpha) / alpha`` this regression, ``(1 + a) / 2`` the
+        estimator of Kania and Wit with weight a, ``k**2`` augmentation k times as far, and infinity restricted least
+        squares; with `GaussianNoise` all are ridge, with ``gamma * scale**2`` added to the variance of each feature.
+
+        Parameters
+        ----------
+        gammas : array-like of shape (m,)
+            Each >= 0, below 1 only for augmentations in closed form; ``inf`` is allowed.
+
+        Returns
+        -------
+        ndarray of shape (m, d) or (m, p, d)
+        """
+        check_is_fitted(self)
+        grid = check_alphas(gammas, "gammas")
+        if (grid < 1).any() and not self._reading.stage.added:
+            raise ValueError(
+                f"gamma = {grid.min():g} < 1 takes moments of an augmentation away again, which needs them in closed "
+                "form; here they are estimated from copies or instruments. Use gamma >= 1."
+            )
+        if np.isinf(grid).any():
+            check_limit(limited(self.augmentation, self._evidence), self.path_, stacklevel=2)
+        with np.errstate(divide="ignore"):
+            alphas = np.where(np.isinf(grid), 0.0, 1.0 / (grid - 1.0))
+        coefs = np.stack([self.path_.coef(np.inf if np.isinf(alpha) else alpha).T for alpha in alphas])
+        return coefs[:, 0] if self._single_output else coefs
+
     def predict(self, X: Rows) -> FloatArray:
         """Predict the outcome's mean under interventions on X, shape (n,) or (n, p).
 
