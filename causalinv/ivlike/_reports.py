@@ -23,7 +23,7 @@ from causalinv.ivlike._inference import (
     quantile,
     wald,
 )
-from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._path import IVLikePath, check_alpha
 from causalinv.ivlike._selection import Strength
 from causalinv.ivlike._sensitivity import benchmark_r2, end_influence, half_width, robustness_value
 from causalinv.ivlike._summary import coefficient_index, summarize
@@ -50,18 +50,29 @@ class Reports:
 
     # -- intervals ----------------------------------------------------------------------------------------------
 
-    def covariance(self) -> FloatArray:
-        """Covariance of the coefficients at the strength used, shape (d, d) or (p, d, d).
+    def covariance(self, alpha: float | None = None) -> FloatArray:
+        """Covariance of the coefficients at the strength used, or at another, shape (d, d) or (p, d, d).
 
+        Parameters
+        ----------
+        alpha : float >= 0, optional
+            Strength; that of the fit if left out.
+
+        Notes
+        -----
         A sandwich of the influence of every row: robust to unequal variances, and to dependence inside `groups`. The
         copies that an augmentation draws count as one row. If alpha was chosen from the data (``"cc"``), it is
         conditional on the choice; `bootstrap` is not.
         """
-        cov = self._influence().covariance()
+        cov = self._influence(alpha).covariance()
         return np.asarray(cov[0] if self._single_output else cov)
 
     def confint(
-        self, *, kind: Literal["pseudo_true", "identified"] = "pseudo_true", confidence_level: float = 0.95
+        self,
+        *,
+        kind: Literal["pseudo_true", "identified"] = "pseudo_true",
+        alpha: float | None = None,
+        confidence_level: float = 0.95,
     ) -> pd.DataFrame:
         """Confidence intervals of the coefficients; the head of the frame says what they cover.
 
@@ -72,6 +83,8 @@ class Reports:
             ``"identified"`` covers the causal effect *if* the outcome ignores what was declared, and no hidden cause
             moves the coordinates that it reads; the numbers are the same, and it needs ``alpha=0`` (or a group, whose
             average is that limit).
+        alpha : float >= 0, optional
+            Strength; that of the fit if left out.
         confidence_level : float, default 0.95
 
         Returns
@@ -85,24 +98,25 @@ class Reports:
             If ``kind="identified"`` with a strength that does not impose the invariance; if rows are augmented copies
             whose source rows (`groups`) are not known; if the fit has no rows (`fit_moments`, or after pickling).
         """
+        check_is_fitted(self)
         level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
         if kind not in ("pseudo_true", "identified"):
             raise ValueError(f"kind must be 'pseudo_true' or 'identified', got {kind!r}.")
-        if kind == "identified" and not self._imposes_invariance():
+        at = self.alpha_ if alpha is None else check_alpha(alpha)
+        if kind == "identified" and not self._imposes_invariance(at):
             raise ValueError(
-                f"kind='identified' needs alpha=0, where the invariance is imposed; at alpha={self.alpha_:g} the fit "
+                f"kind='identified' needs alpha=0, where the invariance is imposed; at alpha={at:g} the fit "
                 "does not converge to the causal effect even if all assumptions hold. Use 'pseudo_true' or alpha=0."
             )
-        influence = self._influence()
+        influence = self._influence(alpha)
         error = np.sqrt(np.diagonal(influence.covariance(), axis1=1, axis2=2)).ravel()
         width = quantile(level, influence.df) * error
-        frame = pd.DataFrame(
-            {"lower": self.coef_.ravel() - width, "upper": self.coef_.ravel() + width}, index=coefficient_index(self)
-        )
+        centre = (self.coef_ if alpha is None else self.path_.coef(at).T).ravel()
+        frame = pd.DataFrame({"lower": centre - width, "upper": centre + width}, index=coefficient_index(self))
         if kind == "identified":
             covers = "causal effect, if the declared invariance holds and nothing hidden moves what the outcome reads"
         else:
-            covers = f"limit of the fit at alpha={self.alpha_:g}, remaining confounding included"
+            covers = f"limit of the fit at alpha={at:g}, remaining confounding included"
         return frame.rename_axis(columns=f"{level:.0%}: {covers}")
 
     def bootstrap(
@@ -220,7 +234,8 @@ class Reports:
         Exact in second moments: every value in an interval is attained by some confounding of that size. The
         invariance itself is taken as true.
         """
-        if not self._imposes_invariance():
+        check_is_fitted(self)
+        if not self._imposes_invariance(self.alpha_):
             raise ValueError(f"sensitivity needs alpha=0, where the invariance is imposed; alpha is {self.alpha_:g}.")
         if not self._single_output:
             raise ValueError("sensitivity takes one outcome; fit them one by one.")
@@ -266,23 +281,23 @@ class Reports:
 
     # -- rows ---------------------------------------------------------------------------------------------------
 
-    def _imposes_invariance(self) -> bool:
-        check_is_fitted(self)
-        return self.augmentation is not None and (self.alpha_ == 0 or self._averages())
+    def _imposes_invariance(self, alpha: float) -> bool:
+        return self.augmentation is not None and (alpha == 0 or self._averages())
 
     def _averages(self) -> bool:
         """Whether a group was averaged exactly, so that every strength gives the same."""
         return self.augmentation is not None and self.augmentation.averages and self._reading.stage.added
 
-    def _influence(self) -> Influence:
-        """Influence of every row on the coefficients."""
+    def _influence(self, at: float | None = None) -> Influence:
+        """Influence of every row on the coefficients, at the strength of the fit or another."""
         evidence, reading = self._rows_again()
-        if np.isnan(self.alpha_):
+        alpha = self.alpha_ if at is None else check_alpha(at)
+        if np.isnan(alpha):
             raise ValueError(
                 "alpha='eb' mixes many strengths, for which there is no covariance formula here; use bootstrap()."
             )
-        alpha = 0.0 if self._averages() else self.alpha_
-        coef = np.atleast_2d(self.coef_).T
+        coef = np.atleast_2d(self.coef_).T if at is None else self.path_.coef(alpha)
+        alpha = 0.0 if self._averages() else alpha
         influence = coefficient_influence(evidence, reading, self.path_, alpha, coef)
         if influence.df < 1:
             raise ValueError(
