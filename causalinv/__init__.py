@@ -12,7 +12,9 @@ if TYPE_CHECKING:
         FunctionAugmentation,
         GaussianNoise,
         InvariantProjection,
+        IVLikeBoosting,
         IVLikeRegression,
+        IVLikeRegressionCV,
         Translation,
     )
     from causalinv.moments import Moments
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 _HOME = {
     "FunctionAugmentation": "causalinv.ivlike",
     "GaussianNoise": "causalinv.ivlike",
+    "IVLikeBoosting": "causalinv.ivlike",
     "IVLikeRegression": "causalinv.ivlike",
+    "IVLikeRegressionCV": "causalinv.ivlike",
     "InvariantCausalPrediction": "causalinv.invariance",
     "InvariantProjection": "causalinv.ivlike",
     "LinearSEM": "causalinv.sem",
@@ -33,7 +37,9 @@ _ROOMS = ("datasets", "exceptions", "inspection", "invariance", "ivlike", "metri
 __all__ = [
     "FunctionAugmentation",
     "GaussianNoise",
+    "IVLikeBoosting",
     "IVLikeRegression",
+    "IVLikeRegressionCV",
     "InvariantCausalPrediction",
     "InvariantProjection",
     "LinearSEM",

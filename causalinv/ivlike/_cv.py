@@ -91,6 +91,9 @@ class IVLikeRegressionCV(IVLikeRegression):
         """Not available: folds need rows."""
         raise ValueError("IVLikeRegressionCV needs rows to make folds of: use fit(X, y), or IVLikeRegression.")
 
+    def _chosen_from_data(self) -> bool:
+        return True
+
     def _check_rule(self) -> None:
         check_number(self.strength, "strength", low=0.0)
 

@@ -71,7 +71,7 @@ class Influence:
 
 
 def coefficient_influence(
-    evidence: Evidence, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray
+    evidence: Evidence, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray, *, ridge: float = 0.0
 ) -> Influence:
     """Influence of every row on the coefficients (d, p) at one strength.
 
@@ -92,7 +92,7 @@ def coefficient_influence(
             "features and leave others, so the limit depends on the sample. Use alpha > 0."
         )
     # The multiplier of the constraint: what remains of its residual, per unit of alpha, in the limit.
-    slack = np.linalg.lstsq(stage.factor.T, stage.variance @ coef - stage.cross, rcond=None)[0]
+    slack = np.linalg.lstsq(stage.factor.T, stage.variance @ coef + ridge * coef - stage.cross, rcond=None)[0]
     rows: FloatArray = np.zeros((len(evidence.y), *coef.shape))
     for each in _centred(evidence, reading):
         residual = each.y - each.x @ coef

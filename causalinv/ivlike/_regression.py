@@ -311,6 +311,9 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
     def _check_rule(self) -> None:
         check_rule(self.alpha)
 
+    def _chosen_from_data(self) -> bool:
+        return isinstance(self.alpha, str) and self.alpha != "auto"
+
     def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
         """The strength, or the mixture, that `alpha` asks for."""
         mode = "" if evidence is None else evidence.mode

@@ -48,6 +48,9 @@ class Reports:
     def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
         raise NotImplementedError
 
+    def _chosen_from_data(self) -> bool:
+        raise NotImplementedError
+
     # -- intervals ----------------------------------------------------------------------------------------------
 
     def covariance(self, alpha: float | None = None) -> FloatArray:
@@ -114,9 +117,11 @@ class Reports:
         centre = (self.coef_ if alpha is None else self.path_.coef(at).T).ravel()
         frame = pd.DataFrame({"lower": centre - width, "upper": centre + width}, index=coefficient_index(self))
         if kind == "identified":
-            covers = "causal effect, if the declared invariance holds and nothing hidden moves what the outcome reads"
+            covers = "causal effect if the declared invariance holds and nothing hidden moves what y reads"
         else:
             covers = f"limit of the fit at alpha={at:g}, remaining confounding included"
+        if alpha is None and self._chosen_from_data():
+            covers += ", alpha taken as chosen"
         return frame.rename_axis(columns=f"{level:.0%}: {covers}")
 
     def bootstrap(
@@ -237,6 +242,8 @@ class Reports:
         check_is_fitted(self)
         if not self._imposes_invariance(self.alpha_):
             raise ValueError(f"sensitivity needs alpha=0, where the invariance is imposed; alpha is {self.alpha_:g}.")
+        if self.ridge > 0:
+            raise ValueError(f"sensitivity is exact for least squares only, without ridge; got ridge={self.ridge:g}.")
         if not self._single_output:
             raise ValueError("sensitivity takes one outcome; fit them one by one.")
         moments, fixed = self._reading.moments, self.path_.basis[:, ~self.path_.moved]
@@ -249,9 +256,9 @@ class Reports:
             r2 = benchmark_r2(
                 self.coef_, fixed, cov=cov, cross=cross, sigma2=sigma2, feature=_position(benchmark, names)
             )
-            told = f"as if {benchmark} were hidden"
+            told = f" (as if {benchmark} were hidden)"
         else:
-            told = "given"
+            told = ""
         bound = check_number(r2, "r2", low=0.0)
         if bound >= 1:
             raise ValueError(f"r2 must be below 1, got {bound:g}: noise that is all confounding allows every effect.")
@@ -268,7 +275,7 @@ class Reports:
             "robustness_value": robustness_value(self.coef_, fixed, sigma2),
         }
         frame = pd.DataFrame(table, index=coefficient_index(self))
-        return frame.rename_axis(columns=f"R2(noise ~ invariant coordinates) <= {bound:.3g} ({told})")
+        return frame.rename_axis(columns=f"R2 <= {bound:.3g}{told}")
 
     def summary(self) -> Summary:
         """Coefficients beside those of least squares, the rows that differ most first."""
@@ -298,7 +305,7 @@ class Reports:
             )
         coef = np.atleast_2d(self.coef_).T if at is None else self.path_.coef(alpha)
         alpha = 0.0 if self._averages() else alpha
-        influence = coefficient_influence(evidence, reading, self.path_, alpha, coef)
+        influence = coefficient_influence(evidence, reading, self.path_, alpha, coef, ridge=float(self.ridge))
         if influence.df < 1:
             raise ValueError(
                 f"No standard errors: {len(evidence.y)} rows for {influence.rank} coefficients leave no degrees of "

@@ -69,24 +69,30 @@ def test_just_identified_two_stage_least_squares_has_the_classical_robust_errors
 
 
 @pytest.mark.parametrize(
-    ("alpha", "integration", "func", "n_copies"),
+    ("alpha", "integration", "func", "n_copies", "ridge"),
     [
-        (0.2, "closed_form", None, 1),
-        (np.inf, "closed_form", None, 1),
-        (0.2, "paired", shift, 1),
-        (0.2, "paired", stretch, 3),
-        (0.0, "paired", stretch, 3),
-        (0.2, "sampled", shift, 3),
-        (0.0, "sampled", shift, 3),
-        (np.inf, "sampled", shift, 3),
+        (0.2, "closed_form", None, 1, 0.0),
+        (np.inf, "closed_form", None, 1, 0.0),
+        (0.2, "closed_form", None, 1, 2.0),
+        (0.0, "closed_form", None, 1, 2.0),
+        (0.2, "paired", shift, 1, 0.0),
+        (0.2, "paired", stretch, 3, 0.0),
+        (0.0, "paired", stretch, 3, 0.0),
+        (0.0, "paired", stretch, 3, 2.0),
+        (0.2, "sampled", shift, 3, 0.0),
+        (0.2, "sampled", shift, 3, 2.0),
+        (0.0, "sampled", shift, 3, 0.0),
+        (0.0, "sampled", shift, 3, 2.0),
+        (np.inf, "sampled", shift, 3, 0.0),
     ],
 )
-def test_influence_is_the_derivative_of_the_fit_in_the_weight_of_a_row(alpha, integration, func, n_copies):
+def test_influence_is_the_derivative_of_the_fit_in_the_weight_of_a_row(alpha, integration, func, n_copies, ridge):
     """Without any formula: fit with a row's weight nudged up and down; copies of the row move together."""
     X, y, _ = data(60)
     aug = Translation(STEP) if func is None else FunctionAugmentation(func)
-    model = IVLikeRegression(alpha, augmentation=aug, integration=integration, n_copies=n_copies, random_state=3)
-    model.fit(X, y)
+    model = IVLikeRegression(
+        alpha, augmentation=aug, integration=integration, n_copies=n_copies, ridge=ridge, random_state=3
+    ).fit(X, y)
     influence = model._influence().rows[:, :, 0]
     eps = 1e-4
     for row in (0, 17, 41):
@@ -152,13 +158,13 @@ def test_intervals_say_what_they_cover_and_identified_needs_alpha_zero():
 
 @pytest.mark.parametrize("integration", ["closed_form", "sampled"])
 def test_coverage_of_intervals(integration):
-    """400 data sets, 1.96 binomial standard errors would be .021; three are allowed. 2,000 in benchmarks/."""
+    """250 data sets, three binomial standard errors are allowed; 2,000 data sets in benchmarks/."""
     cov = np.array([[2.0, 0.5, 0.3], [0.5, 1.5, 0.2], [0.3, 0.2, 1.0]])
     truth, c = np.array([1.0, -1.0, 0.5]), np.array([0.8, 0.2, 0.0])
     D = STEP.T @ STEP
     limit = np.linalg.solve(0.2 * (cov + D) + D, 0.2 * (cov @ truth + c))
     root, hits = np.linalg.cholesky(cov), []
-    for seed in range(400):
+    for seed in range(250):
         rng = np.random.default_rng([7, seed])
         X = rng.normal(size=(300, 3)) @ root.T
         y = X @ (truth + np.linalg.solve(cov, c)) + rng.normal(size=300) * (0.3 + np.abs(X[:, 0]))
@@ -166,7 +172,7 @@ def test_coverage_of_intervals(integration):
         model = IVLikeRegression(0.2, augmentation=aug, integration=integration, n_copies=2, random_state=seed)
         interval = model.fit(X, y).confint()
         hits.append(((interval["lower"] <= limit) & (limit <= interval["upper"])).mean())
-    assert np.abs(np.mean(hits) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 400)
+    assert np.abs(np.mean(hits) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 250)
 
 
 def test_invariance_test_has_uniform_pvalues_under_the_null_and_power_against_both_alternatives():
@@ -179,12 +185,14 @@ def test_invariance_test_has_uniform_pvalues_under_the_null_and_power_against_bo
         model = IVLikeRegression(0.1, augmentation=aug or Translation(STEP), n_copies=2, random_state=seed).fit(X, y)
         return model.ols_invariance_test().pvalue
 
-    null = [pvalue(seed, 0.0, 0.0) for seed in range(300)]
+    null = [pvalue(seed, 0.0, 0.0) for seed in range(200)]
     assert kstest(null, "uniform").pvalue > 1e-3
     assert np.mean([pvalue(seed, 1.0, 0.0) < 0.05 for seed in range(50)]) > 0.9
     assert np.mean([pvalue(seed, 0.0, 0.6) < 0.05 for seed in range(50)]) > 0.9
     box = FunctionAugmentation(shift)
-    assert abs(np.mean([pvalue(seed, 0.0, 0.0, box) < 0.05 for seed in range(300)]) - 0.05) < 0.04
+    assert abs(np.mean([pvalue(seed, 0.0, 0.0, box) < 0.05 for seed in range(150)]) - 0.05) < 3 * np.sqrt(
+        0.05 * 0.95 / 150
+    )
 
 
 def test_invariance_test_is_walds_of_the_peer():
@@ -233,7 +241,7 @@ def test_sensitivity_benchmark_is_the_r2_of_a_feature_made_hidden():
     reads = (X[:, 0] - X[:, 1])[:, None]  # the invariant coordinate without it
     expected = sm.OLS(pseudo, sm.add_constant(reads)).fit().rsquared
     frame = model.sensitivity(benchmark="x2")
-    assert f"<= {expected:.3g} (as if x2 were hidden)" in frame.columns.name
+    assert f"R2 <= {expected:.3g} (as if x2 were hidden)" in frame.columns.name
     with pytest.raises(ValueError, match="benchmark must be a feature"):
         model.sensitivity(benchmark="age")
     with pytest.raises(ValueError, match="Give either r2"):
@@ -249,11 +257,11 @@ def test_sampling_error_of_sensitivity_ends_is_that_of_the_bootstrap():
     model = IVLikeRegression(augmentation=Translation(STEP)).fit(X, y)
     plain, wide = model.sensitivity(0.2), model.sensitivity(0.2, confidence_level=0.95)
     rng, ends = np.random.default_rng(0), []
-    for _ in range(500):
+    for _ in range(300):
         at = rng.integers(400, size=400)
         ends.append(IVLikeRegression(augmentation=Translation(STEP)).fit(X[at], y[at]).sensitivity(0.2)["upper"])
     expected = np.std(ends, axis=0)
-    np.testing.assert_allclose((wide["upper"] - plain["upper"]) / 1.96, expected, rtol=0.15)
+    np.testing.assert_allclose((wide["upper"] - plain["upper"]) / 1.96, expected, rtol=0.2)
     assert (wide["lower"] < plain["lower"]).all()
 
 
@@ -263,7 +271,7 @@ def test_bootstrap_agrees_with_the_sandwich_and_reselects_alpha_and_directions()
         IVLikeRegression(0.2, augmentation=Translation(STEP)),
         IVLikeRegression(0.2, augmentation=FunctionAugmentation(stretch), n_copies=2, random_state=0),
     ):
-        result = model.fit(X, y).bootstrap(400, random_state=1)
+        result = model.fit(X, y).bootstrap(250, random_state=1)
         np.testing.assert_allclose(result.standard_errors(), errors(model), rtol=0.2)
         assert np.ptp(result.alphas) == 0
     again = model.bootstrap(5, random_state=1)
@@ -275,14 +283,14 @@ def test_bootstrap_agrees_with_the_sandwich_and_reselects_alpha_and_directions()
     pairs = X[:40], X[:40] + rng.normal(size=(40, 1)) @ STEP + 0.3 * rng.normal(size=(40, 3))
     learnt = Translation.from_pairs(*pairs, n_directions=1, outcome_invariant=True)
     model = IVLikeRegression(augmentation=learnt).fit(X, y)
-    fixed = model.bootstrap(300, random_state=0)
-    free = model.bootstrap(300, pairs=pairs, random_state=0)
+    fixed = model.bootstrap(200, random_state=0)
+    free = model.bootstrap(200, pairs=pairs, random_state=0)
     assert "directions estimated anew" in free.confint().columns.name
     assert (free.standard_errors() / fixed.standard_errors()).max() > 1.3
     grouped = IVLikeRegression(0.2, augmentation=Translation(STEP)).fit(
         np.tile(X, (3, 1)), np.tile(y, 3), groups=np.tile(np.arange(300), 3)
     )
-    np.testing.assert_allclose(grouped.bootstrap(300, random_state=0).standard_errors(), errors(grouped), rtol=0.2)
+    np.testing.assert_allclose(grouped.bootstrap(200, random_state=0).standard_errors(), errors(grouped), rtol=0.2)
     with pytest.raises(ValueError, match="made by Translation.from_pairs"):
         IVLikeRegression(0.2, augmentation=GaussianNoise()).fit(X, y).bootstrap(5, pairs=pairs)
 
