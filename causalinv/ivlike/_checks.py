@@ -12,7 +12,15 @@ from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._path import FirstStage, IVLikePath
 from causalinv.moments import Moments
 
-__all__ = ["check_instruments", "check_limit", "check_moves", "first_stage_f", "warn_degenerate", "warn_weak"]
+__all__ = [
+    "check_instruments",
+    "check_leaves",
+    "check_limit",
+    "check_moves",
+    "first_stage_f",
+    "warn_degenerate",
+    "warn_weak",
+]
 
 _ILL_CONDITIONED = 1e10
 _WEAK_F = 10.0
@@ -37,13 +45,17 @@ def check_instruments(moments: Moments, stage: FirstStage, name: str) -> None:
         )
 
 
-def check_moves(augmentation: Augmentation, stage: FirstStage, path: IVLikePath) -> None:
-    """Refuse an augmentation that moves nothing, and a group that leaves nothing."""
+def check_moves(augmentation: Augmentation, stage: FirstStage) -> None:
+    """Refuse an augmentation that moves nothing."""
     if not stage.moves_anything:
         raise ValueError(
             f"{type(augmentation).__name__} moves no feature (up to rounding), so nothing would be left but least "
             "squares. Give directions or a function that change the rows."
         )
+
+
+def check_leaves(augmentation: Augmentation, path: IVLikePath) -> None:
+    """Refuse a group that leaves nothing."""
     if augmentation.averages and path.moved.all():
         raise ValueError(
             f"The group of {type(augmentation).__name__} leaves no direction of the features fixed, so every "

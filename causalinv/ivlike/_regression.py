@@ -14,6 +14,7 @@ from causalinv._validation import check_features, check_number, take_features
 from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._checks import (
     check_instruments,
+    check_leaves,
     check_limit,
     check_moves,
     first_stage_f,
@@ -269,9 +270,11 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         sampled = evidence is not None and evidence.mode in ("sampled", "copies")
         if "g" in moments.blocks and self.augmentation is None:
             check_instruments(moments, stage, "augmentation_parameters" if sampled else "instruments")
+        if self.augmentation is not None:
+            check_moves(self.augmentation, stage)
         path = IVLikePath.from_first_stage(stage, ridge=ridge)
         if self.augmentation is not None:
-            check_moves(self.augmentation, stage, path)
+            check_leaves(self.augmentation, path)
         warn_degenerate(path, moments, stage, ridge, stacklevel=3)
         if sampled or self.augmentation is None:
             self.first_stage_f_ = first_stage_f(path, float(reading.total.count.sum()))
