@@ -208,7 +208,7 @@ class Evidence:
 
     def reading(self, moments: Moments, total: Moments) -> Reading:
         """What the path needs, from moments of some rows and of their copies; cells are pooled."""
-        moments, total = (each.pool() if len(each) > 1 else each for each in (moments, total))
+        moments, total = moments.pool(), total.pool()
         if self.instruments is not None:
             return Reading(moments, FirstStage.from_moments(moments), moments)
         if self.declared:

@@ -122,8 +122,8 @@ def least_squares_influence(evidence: Evidence, reading: Reading, coef: FloatArr
 
 def moved_influence(
     evidence: Evidence, reading: Reading, coef: FloatArray, own: Influence
-) -> tuple[FloatArray, FloatArray]:
-    """By how much a coefficient moves along the instruments, F h (q, p), and its covariance (p, q, q).
+) -> tuple[FloatArray, Influence]:
+    """By how much predictions move per standardised instrument, F h (q, p), and the influence of every row on that.
 
     `own` is the influence of the rows on `coef`.
     """
@@ -135,7 +135,7 @@ def moved_influence(
         for each in _centred(evidence, reading):
             rows += each.share * each.g[:, :, None] * (each.z @ coef - each.g @ shift)[:, None, :]
         through = through + _finish(evidence, rows, own.rank).rows
-    return shift, Influence(through, own.groups, own.rank).covariance()
+    return shift, Influence(through, own.groups, own.rank)
 
 
 def wald(estimate: FloatArray, cov: FloatArray) -> tuple[float, float, int]:

@@ -199,8 +199,8 @@ class Reports:
             raise ValueError("ols_invariance_test takes one outcome; fit them one by one.")
         coef = least_squares(reading.moments)
         own = least_squares_influence(evidence, reading, coef)
-        shift, cov = moved_influence(evidence, reading, coef, own)
-        statistic, pvalue, df = wald(shift[:, 0], cov[0])
+        shift, influence = moved_influence(evidence, reading, coef, own)
+        statistic, pvalue, df = wald(shift[:, 0], influence.covariance()[0])
         return TestResult(
             statistic,
             pvalue,

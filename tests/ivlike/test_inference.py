@@ -12,9 +12,11 @@ from scipy.stats import chi2, kstest
 from sklearn.base import clone
 
 from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Translation
+from causalinv._linalg import least_squares, whitener
 from causalinv.datasets import load_confounded_digits
 from causalinv.exceptions import WeakSignalWarning
 from causalinv.ivlike import SignFlip
+from causalinv.ivlike._inference import least_squares_influence, moved_influence
 
 STEP = np.array([[1.0, 1.0, 0.0]])
 
@@ -102,6 +104,43 @@ def test_influence_is_the_derivative_of_the_fit_in_the_weight_of_a_row(alpha, in
             weight[row] += sign * eps
             moved.append(clone(model).fit(X, y, sample_weight=weight).coef_)
         np.testing.assert_allclose(influence[row], (moved[0] - moved[1]) / (2 * eps), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.WeakSignalWarning")  # 60 rows
+@pytest.mark.parametrize("integration", ["paired", "sampled"])
+def test_influence_on_the_moved_prediction_is_a_derivative_too(integration):
+    """The slope on G of what least squares predicts for Gx (or its change), refitted with nudged weights."""
+    X, y, _ = data(60)
+    drawn = []
+
+    def remembered(rows, rng):
+        out = stretch(rows, rng)
+        drawn[:] = [*drawn, out][-2:]
+        return out
+
+    model = IVLikeRegression(
+        0.2, augmentation=FunctionAugmentation(remembered), integration=integration, n_copies=2, random_state=3
+    ).fit(X, y)
+    evidence, reading = model._rows_again()
+    coef = least_squares(reading.moments)
+    own = least_squares_influence(evidence, reading, coef)
+    shift, influence = moved_influence(evidence, reading, coef, own)
+    half = whitener(reading.total.cov("g")[0])
+    GX, G = (np.vstack(part) for part in zip(*drawn, strict=True))
+    target = GX - np.tile(X, (2, 1)) if integration == "paired" else GX
+
+    def slope(weight):
+        root = np.sqrt(weight)[:, None]
+        ols = sm.WLS(y, sm.add_constant(X), weights=weight).fit().params[1:]
+        root = np.sqrt(np.tile(weight, 2))[:, None]
+        design = root * np.c_[np.ones(120), G]
+        return np.linalg.lstsq(design, root[:, 0] * (target @ ols), rcond=None)[0][1]
+
+    assert (half @ shift).item() == pytest.approx(slope(np.ones(60)), rel=1e-9)
+    for row in (0, 17, 41):
+        nudge = 1e-4 * (np.arange(60) == row)
+        derivative = (slope(1 + nudge) - slope(1 - nudge)) / 2e-4
+        assert (half @ influence.rows[row]).item() == pytest.approx(derivative, rel=1e-5, abs=1e-9)
 
 
 def test_copies_are_clusters_and_groups_say_so():
@@ -240,6 +279,8 @@ def test_sensitivity_benchmark_is_the_r2_of_a_feature_made_hidden():
     pseudo = y - X[:, :2] @ h[:2]  # the third feature is noise now
     reads = (X[:, 0] - X[:, 1])[:, None]  # the invariant coordinate without it
     expected = sm.OLS(pseudo, sm.add_constant(reads)).fit().rsquared
+    moved = sm.OLS(y - X[:, 1:] @ h[1:], sm.add_constant(X[:, 2])).fit().rsquared  # x0 hidden leaves x2 to read
+    assert f"<= {moved:.3g} (as if x0" in model.sensitivity(benchmark=0).columns.name.replace("as if 0", "as if x0")
     frame = model.sensitivity(benchmark="x2")
     assert f"R2 <= {expected:.3g} (as if x2 were hidden)" in frame.columns.name
     with pytest.raises(ValueError, match="benchmark must be a feature"):
@@ -329,6 +370,10 @@ def test_weak_signal_is_warned_about_in_sampled_mode_only():
         IVLikeRegression(0.1, augmentation=tiny, integration="paired").fit(X, y)
         strong = IVLikeRegression(0.1, augmentation=Translation(3 * STEP), integration="sampled").fit(X, y)
     assert strong.first_stage_f_.max() > 100
+    Z = data(200)[2]
+    single = IVLikeRegression(0.1).fit(X[:, :1], y, instruments=Z).first_stage_f_
+    peer = sm.OLS(X[:, 0], sm.add_constant(Z)).fit()
+    assert single[0] == pytest.approx(peer.fvalue * 200 / (200 - 4))
     assert IVLikeRegression(0.1).fit(X, y, instruments=data(200)[2]).first_stage_f_.shape == (3,)
 
 

@@ -195,7 +195,12 @@ def test_scorer_is_the_score_of_the_regression_and_steers_a_grid_search_away_fro
     aug = Translation(world.directions[:4])
     model = IVLikeRegression(0.1, augmentation=aug).fit(world.X, world.y)
     scorer = ShiftedR2Scorer(aug, n_copies=50)
-    assert scorer(model, world.X, world.y) == pytest.approx(model.score(world.X, world.y), abs=0.02)
+    far = Translation(world.directions[:4], scale=50.0)
+    plain = IVLikeRegression(0.1, augmentation=far).fit(world.X, world.y)
+    plain.coef_ = plain.least_squares_coef_  # a coefficient that the shifts hurt
+    lost = 1 - plain.score(world.X, world.y)
+    assert lost > 3.0
+    assert 1 - ShiftedR2Scorer(far, n_copies=50)(plain, world.X, world.y) == pytest.approx(lost, rel=0.02)
     least = LinearRegression().fit(world.X, world.y)
     assert scorer(least, world.X, world.y) < scorer(model, world.X, world.y)
     assert least.score(world.X, world.y) > model.score(world.X, world.y)
