@@ -124,7 +124,7 @@ class Evidence:
 
     def with_augmentation(self, augmentation: Augmentation) -> Self:
         """The same rows under another augmentation."""
-        return replace(self, augmentation=augmentation)
+        return replace(self, augmentation=augmentation, kept=None)
 
     def with_features(self, features: Any) -> Self:
         """The same rows, seen through a fitted transformer."""

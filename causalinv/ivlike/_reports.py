@@ -152,7 +152,7 @@ class Reports:
         n_replications = check_whole(n_replications, "n_replications", low=2)
         drawn = None if pairs is None else self._check_pairs(*pairs)
         base = np.ones(len(evidence.y)) if evidence.weight is None else evidence.weight
-        if not evidence.known:
+        if not evidence.declared:
             evidence = evidence.held()
 
         def fit(rng: np.random.Generator) -> tuple[FloatArray, float]:
@@ -200,6 +200,11 @@ class Reports:
         coef = least_squares(reading.moments)
         own = least_squares_influence(evidence, reading, coef)
         shift, influence = moved_influence(evidence, reading, coef, own)
+        if influence.n_clusters <= len(shift):
+            raise ValueError(
+                f"{influence.n_clusters} independent rows or groups cannot test {len(shift)} directions at once: their "
+                "covariance is singular. Use fewer directions, or more groups."
+            )
         statistic, pvalue, df = wald(shift[:, 0], influence.covariance()[0])
         return TestResult(
             statistic,
@@ -249,6 +254,11 @@ class Reports:
         moments, fixed = self._reading.moments, self.path_.basis[:, ~self.path_.moved]
         cov, cross = moments.cov("x")[0], moments.cov("x", "y")[0, :, 0]
         sigma2 = float(moments.cov("y")[0, 0, 0] - 2 * self.coef_ @ cross + self.coef_ @ cov @ self.coef_)
+        if not np.allclose(fixed.T @ cov @ fixed, np.eye(fixed.shape[1]), atol=1e-6):
+            raise ValueError(
+                "sensitivity needs directions that the augmentation leaves alone in every row; here they are left "
+                "alone on average only (sampled copies, or a curved augmentation), and nothing exact can be said."
+            )
         names = list(coefficient_index(self))
         if (r2 is None) == (benchmark is None):
             raise ValueError("Give either r2, a bound from 0 to below 1, or benchmark, the name of a feature.")
@@ -306,7 +316,7 @@ class Reports:
         coef = np.atleast_2d(self.coef_).T if at is None else self.path_.coef(alpha)
         alpha = 0.0 if self._averages() else alpha
         influence = coefficient_influence(evidence, reading, self.path_, alpha, coef, ridge=float(self.ridge))
-        if influence.df < 1:
+        if influence.df < 1 or len(influence.rows) <= influence.rank:
             raise ValueError(
                 f"No standard errors: {len(evidence.y)} rows for {influence.rank} coefficients leave no degrees of "
                 "freedom."

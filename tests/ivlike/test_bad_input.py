@@ -75,6 +75,9 @@ MISTAKES = {
     "benchmark unknown": (lambda: fit().sensitivity(benchmark="age"), "benchmark must be a feature of this fit"),
     "gamma below one of a black box": (lambda: fit(0.1, integration="sampled").gamma_path([0.5]), "gamma = 0.5 < 1 takes moments"),
     "gamma negative": (lambda: fit(0.1).gamma_path([-1.0]), "every entry of gammas must be a number >= 0"),
+    "more coefficients than rows, clustered": (lambda: IVLikeRegression(0.1, augmentation=ALONG).fit(X[:5], Y[:5], groups=[0, 0, 1, 1, 2]).confint(), "leave no degrees of freedom"),
+    "test in more directions than clusters": (lambda: IVLikeRegression(0.1, augmentation=Translation(np.eye(3, 4))).fit(X, Y, groups=np.arange(40) % 3).ols_invariance_test(), "3 independent rows or groups cannot test 3 directions"),
+    "sensitivity of sampled copies": (lambda: fit(0.0, augmentation=Translation([[3.0, 3.0, 0.0, 0.0]]), integration="sampled", random_state=0).sensitivity(0.1), "left alone on average only"),
     # -- rules
     "eb without noise": (lambda: fit("eb"), r"alpha='eb' needs augmentation=GaussianNoise\(\)"),
     "eb of drawn noise": (lambda: fit("eb", augmentation=GaussianNoise(), integration="paired", features=PolynomialFeatures(1, include_bias=False)), "alpha='eb' needs"),

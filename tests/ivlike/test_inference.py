@@ -328,6 +328,11 @@ def test_bootstrap_agrees_with_the_sandwich_and_reselects_alpha_and_directions()
     free = model.bootstrap(200, pairs=pairs, random_state=0)
     assert "directions estimated anew" in free.confint().columns.name
     assert (free.standard_errors() / fixed.standard_errors()).max() > 1.3
+    for integration in ("paired", "sampled"):  # copies are those of the directions drawn anew, not the held ones
+        drawn = IVLikeRegression(0.0, augmentation=learnt, integration=integration, n_copies=20, random_state=0)
+        again = drawn.fit(X, y).bootstrap(50, pairs=pairs, random_state=0).replicates
+        scale = 2.0 if integration == "sampled" else 1e-9
+        np.testing.assert_allclose(again, free.replicates.iloc[:50], atol=scale * free.standard_errors().max())
     grouped = IVLikeRegression(0.2, augmentation=Translation(STEP)).fit(
         np.tile(X, (3, 1)), np.tile(y, 3), groups=np.tile(np.arange(300), 3)
     )
