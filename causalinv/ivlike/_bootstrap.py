@@ -35,6 +35,10 @@ class BootstrapResult:
     estimate: pd.Series
     accounts_for: str
 
+    def __repr__(self) -> str:
+        n, d = self.replicates.shape
+        return f"BootstrapResult({n} replications of {d} coefficients; {self.accounts_for})"
+
     def confint(self, *, confidence_level: float = 0.95) -> pd.DataFrame:
         """Percentile intervals of the coefficients.
 

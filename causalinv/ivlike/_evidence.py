@@ -131,15 +131,11 @@ class Evidence:
         return replace(self, features=features)
 
     def fit_features(self, features: Any) -> Any:
-        """Fit a transformer on the rows and one augmented copy of them, so that it covers what it will meet."""
+        """Fit a transformer on the rows and an augmented copy (or all nodes), so that it covers what it will meet."""
         rows = self.X
         if self.augmentation is not None:
-            copies = replace(self, features=features).draws()
-            rows = (
-                np.vstack([rows, next(copies)[0]])
-                if self.mode != "closed_form"
-                else np.vstack([rows, *(GX for GX, _, _ in copies)])
-            )
+            copies = (GX for GX, _, _ in self.draws())
+            rows = np.vstack([rows, *(copies if self.mode == "closed_form" else [next(copies)])])
         return features.fit(_framed(rows, self.names))
 
     def reweighted(self, weight: FloatArray) -> Self:

@@ -75,6 +75,7 @@ def test_eb_is_a_mixture_of_ridge_whatever_the_size_of_the_noise(scale):
     assert np.isnan(model.alpha_)
     assert model.gamma_ == pytest.approx(probability @ theta / scale**2)
     assert "alpha from the posterior" in str(model.summary())
+    assert (model.bootstrap(30, random_state=0).standard_errors() > 0).all()
 
 
 def test_eb_on_the_optical_device_is_reproduced_and_loses_to_the_zero_vector(data_home):
