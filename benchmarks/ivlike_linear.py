@@ -56,7 +56,7 @@ def methods(world, seed):
             IVLikeRegressionCV(augmentation=aug, random_state=0).fit(X, y).coef_
         ),
         "IVL CV, plain risk on augmented rows": lambda: (
-            IVLikeRegressionCV(augmentation=aug, strength=1.0, random_state=0).fit(X, y).coef_
+            IVLikeRegressionCV(augmentation=aug, shift_size=1.0, random_state=0).fit(X, y).coef_
         ),
         "sampled, 1 copy: DA+ERM": drawn(np.inf, 1),
         "sampled, 1 copy: IVL alpha=0.01": drawn(0.01, 1),

@@ -201,7 +201,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
             sample_weight=sample_weight,
             reset=False,
         )
-        return shifted_r2(lambda rows: self._sum(rows) + self.intercept_, evidence, strength=11**0.5)
+        return shifted_r2(lambda rows: self._sum(rows) + self.intercept_, evidence, shift_size=11**0.5)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

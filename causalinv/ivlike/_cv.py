@@ -32,10 +32,10 @@ class IVLikeRegressionCV(IVLikeRegression):
         Strengths to try; 100 from 1e-4 to 1e4 if left out.
     augmentation, integration, n_copies, features, ridge, random_state
         As in `IVLikeRegression`.
-    strength : float, default sqrt(11)
+    shift_size : float, default sqrt(11)
         k. **On the population the optimum is gamma = k², whatever the truth**: cross-validation finds out whether the
-        sample can bear that strength, not how much confounding there is. ``strength=1`` is plain risk on augmented
-        rows, whose optimum is augmented least squares, and ``strength=0`` risk on the rows themselves, whose optimum
+        sample can bear that strength, not how much confounding there is. ``shift_size=1`` is plain risk on augmented
+        rows, whose optimum is augmented least squares, and ``shift_size=0`` risk on the rows themselves, whose optimum
         is least squares: ask for them only to see that.
     cv : int, splitter or iterable of (train, test), default 5
         Folds. A number makes so many at random, in which rows of one group, and all copies of a row, share a fold. The
@@ -73,7 +73,7 @@ class IVLikeRegressionCV(IVLikeRegression):
         n_copies: int = 10,
         features: Any = None,
         ridge: float = 0.0,
-        strength: float = 11**0.5,
+        shift_size: float = 11**0.5,
         cv: Any = 5,
         random_state: RandomState = None,
     ):
@@ -83,7 +83,7 @@ class IVLikeRegressionCV(IVLikeRegression):
         self.n_copies = n_copies
         self.features = features
         self.ridge = ridge
-        self.strength = strength
+        self.shift_size = shift_size
         self.cv = cv
         self.random_state = random_state
 
@@ -95,7 +95,7 @@ class IVLikeRegressionCV(IVLikeRegression):
         return True
 
     def _check_rule(self) -> None:
-        check_number(self.strength, "strength", low=0.0)
+        check_number(self.shift_size, "shift_size", low=0.0)
 
     def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
         assert evidence is not None
@@ -103,7 +103,7 @@ class IVLikeRegressionCV(IVLikeRegression):
         if not len(alphas):
             raise ValueError("alphas must hold at least one strength.")
         folds = _folds(evidence, self.cv, self.random_state)
-        risks, weights = _held_out(evidence, folds, alphas, ridge=self.ridge, k=float(self.strength))
+        risks, weights = _held_out(evidence, folds, alphas, ridge=self.ridge, k=float(self.shift_size))
         mean = weights @ risks / weights.sum()
         with np.errstate(divide="ignore"):
             gammas = 1.0 + 1.0 / alphas

@@ -84,7 +84,8 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         The strength used, and what anchor regression and the K-class call it; with ``alpha="eb"`` the posterior mean of
         gamma, and NaN otherwise, as no single strength is used.
     least_squares_coef_ : ndarray of the shape of `coef_`
-        What least squares on the same rows says: look at it beside every coefficient.
+        What least squares on the same rows says (on the copies, if that is what the rows are): look at it beside every
+        coefficient.
     path_ : IVLikePath
         Solutions for all strengths.
     strength_ : ndarray of shape (rank,)

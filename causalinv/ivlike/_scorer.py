@@ -31,7 +31,7 @@ class ShiftedR2Scorer:
     ----------
     augmentation : Augmentation
         What the outcome is claimed to ignore, in the units of X as the whole pipeline meets it.
-    strength : float, default sqrt(11)
+    shift_size : float, default sqrt(11)
         k >= 1.
     n_copies : int, default 10
         Copies of each row that are drawn.
@@ -56,18 +56,18 @@ class ShiftedR2Scorer:
         self,
         augmentation: Augmentation,
         *,
-        strength: float = 11**0.5,
+        shift_size: float = 11**0.5,
         n_copies: int = 10,
         random_state: RandomState = 0,
     ):
         self.augmentation = augmentation
-        self.strength = strength
+        self.shift_size = shift_size
         self.n_copies = n_copies
         self.random_state = random_state
 
     def __call__(self, estimator: Any, X: Rows, y: Rows) -> float:
         """Score of `estimator` on rows (n, d) and outcomes (n,) or (n, p): 1 is perfect."""
-        k = check_number(self.strength, "strength", low=1.0)
+        k = check_number(self.shift_size, "shift_size", low=1.0)
         rows, names = check_rows(X, "X"), column_names(X)
         evidence = Evidence(
             X=rows,
@@ -85,10 +85,10 @@ class ShiftedR2Scorer:
             framed = values if names is None else pd.DataFrame(values, columns=list(names))
             return np.asarray(estimator.predict(framed), dtype=np.float64)
 
-        return shifted_r2(predict, evidence, strength=k)
+        return shifted_r2(predict, evidence, shift_size=k)
 
 
-def shifted_r2(predict: Callable[[FloatArray], FloatArray], evidence: Evidence, *, strength: float) -> float:
+def shifted_r2(predict: Callable[[FloatArray], FloatArray], evidence: Evidence, *, shift_size: float) -> float:
     """R² of a prediction under shifts of the evidence's augmentation, or instruments, that many times as large.
 
     Of drawn copies the change from their original is projected on G, which leaves out the rows' own noise.
@@ -111,4 +111,4 @@ def shifted_r2(predict: Callable[[FloatArray], FloatArray], evidence: Evidence, 
     variance = np.average((evidence.y - mean) ** 2, axis=0, weights=evidence.weight)
     if not variance.all():
         return 0.0 if risk.any() else 1.0
-    return float(np.mean(1.0 - (risk + (strength**2 - 1.0) * explained) / variance))
+    return float(np.mean(1.0 - (risk + (shift_size**2 - 1.0) * explained) / variance))

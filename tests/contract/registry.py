@@ -114,7 +114,7 @@ REGISTRY: dict[type, Entry] = {
             Case(
                 "ivl-cv",
                 lambda: IVLikeRegressionCV(augmentation=Translation(_OFFSET), random_state=0),
-                tuned=("strength", [2.0, 3.0]),
+                tuned=("shift_size", [2.0, 3.0]),
                 random=True,
             ),
         ),

@@ -86,9 +86,9 @@ MISTAKES = {
     "cv overlapping": (lambda: IVLikeRegressionCV(augmentation=ALONG, cv=[([0], [1, 2]), ([0], [2, 3])]).fit(X, Y), "test sets of cv overlap"),
     "cv of one split": (lambda: IVLikeRegressionCV(augmentation=ALONG, cv=[(range(20), range(20, 40))]).fit(X, Y), "at least two test sets"),
     "no strength to try": (lambda: IVLikeRegressionCV([], augmentation=ALONG).fit(X, Y), "alphas must hold at least one strength"),
-    "strength negative": (lambda: IVLikeRegressionCV(augmentation=ALONG, strength=-1).fit(X, Y), "strength must be a number >= 0, got -1"),
+    "shift negative": (lambda: IVLikeRegressionCV(augmentation=ALONG, shift_size=-1).fit(X, Y), "shift_size must be a number >= 0, got -1"),
     "cv of moments": (lambda: IVLikeRegressionCV(augmentation=ALONG).fit_moments(Moments.from_rows(x=X, y=Y)), "needs rows to make folds of"),
-    "scorer weaker than the augmentation": (lambda: ShiftedR2Scorer(ALONG, strength=0.5)(fit(), X, Y), "strength must be a number >= 1, got 0.5"),
+    "scorer weaker than the augmentation": (lambda: ShiftedR2Scorer(ALONG, shift_size=0.5)(fit(), X, Y), "shift_size must be a number >= 1, got 0.5"),
     # -- groups
     "permutations not whole": (lambda: fit(augmentation=PermutationGroup([[0.5, 1, 2, 3]])), "permutations must be whole numbers of shape"),
     "permutations of another width": (lambda: fit(augmentation=PermutationGroup([[1, 0]])), "permutations exchange 2 features, but X has 4"),

@@ -127,7 +127,7 @@ def test_fold_moments_equal_brute_force_refits(kind):
         groups = np.repeat(np.arange(40), 3) if kind == "copies" else None
         metadata = {"augmentation_parameters" if kind == "copies" else "instruments": G}
     aug = Translation(STEP) if kind == "closed_form" else None
-    model = IVLikeRegressionCV(alphas, augmentation=aug, strength=k, cv=4, random_state=0)
+    model = IVLikeRegressionCV(alphas, augmentation=aug, shift_size=k, cv=4, random_state=0)
     model.fit(X, y, groups=groups, **metadata)
 
     from causalinv.ivlike._cv import _folds
@@ -162,7 +162,7 @@ def test_the_optimum_is_the_strength_of_the_shift_whatever_the_truth():
     for confounding in (0.0, 2.0):
         world = make_confounded_linear(20_000, n_features=6, confounding=confounding, noise=1.0, random_state=1)
         for k in (np.sqrt(11), 2.0, 1.0):
-            model = IVLikeRegressionCV(augmentation=Translation(world.directions[:3]), strength=k, random_state=0)
+            model = IVLikeRegressionCV(augmentation=Translation(world.directions[:3]), shift_size=k, random_state=0)
             chosen[confounding, k] = model.fit(world.X, world.y)
     for k in (np.sqrt(11), 2.0):
         assert chosen[2.0, k].gamma_ == pytest.approx(k**2, rel=0.5)
@@ -212,6 +212,6 @@ def test_scorer_is_the_score_of_the_regression_and_steers_a_grid_search_away_fro
     search = GridSearchCV(
         pipe,
         {"invariantprojection": [InvariantProjection(aug), "passthrough"]},
-        scoring=ShiftedR2Scorer(aug, strength=100.0),
+        scoring=ShiftedR2Scorer(aug, shift_size=100.0),
     ).fit(world.X, world.y)
     assert search.best_params_["invariantprojection"] != "passthrough"
