@@ -263,8 +263,9 @@ class Translation(_Translation):
         """Estimate the directions from pairs of rows that share their outcome (two photographs of one object).
 
         The directions are the principal directions of the differences, about zero, each as long as the
-        differences' root mean square along it. They are *estimated*: no interval of this package accounts for
-        that, and with noise in the pairs every direction moves a little, so name `n_directions`.
+        differences' root mean square along it. They are *estimated*: `confint` takes them as known and is too
+        narrow, `bootstrap` with ``pairs=`` draws them anew. With noise in the pairs every direction moves a little,
+        so name `n_directions`.
 
         Parameters
         ----------

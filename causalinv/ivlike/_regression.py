@@ -150,6 +150,9 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
     >>> model = IVLikeRegression(augmentation=Translation([[1.0, 1.0]])).fit(X, y)
     >>> model.least_squares_coef_.round(1), model.coef_.round(1)
     (array([ 1.7, -0.3]), array([ 1., -1.]))
+    >>> model.confint(kind="identified").round(2).to_numpy()
+    array([[ 0.93,  1.01],
+           [-1.01, -0.93]])
     """
 
     n_features_in_: int
