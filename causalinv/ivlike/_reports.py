@@ -65,7 +65,8 @@ class Reports:
         -----
         A sandwich of the influence of every row: robust to unequal variances, and to dependence inside `groups`. The
         copies that an augmentation draws count as one row, and `features` as given. If alpha was chosen from the data
-        (``"cc"``), it is conditional on the choice; `bootstrap` is not.
+        (``"cc"``), it is conditional on the choice; `bootstrap` is not. It is asymptotic: squares and products among
+        `features` have heavy tails, and may need thousands of rows.
         """
         cov = self._influence(alpha).covariance()
         return np.asarray(cov[0] if self._single_output else cov)
