@@ -12,7 +12,9 @@ if TYPE_CHECKING:
         FunctionAugmentation,
         GaussianNoise,
         InvariantProjection,
+        IVLikeBoosting,
         IVLikeRegression,
+        IVLikeRegressionCV,
         Translation,
     )
     from causalinv.moments import Moments
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 _HOME = {
     "FunctionAugmentation": "causalinv.ivlike",
     "GaussianNoise": "causalinv.ivlike",
+    "IVLikeBoosting": "causalinv.ivlike",
     "IVLikeRegression": "causalinv.ivlike",
+    "IVLikeRegressionCV": "causalinv.ivlike",
     "InvariantCausalPrediction": "causalinv.invariance",
     "InvariantProjection": "causalinv.ivlike",
     "InvariantRepresentation": "causalinv.invariance",
@@ -35,7 +39,9 @@ _ROOMS = ("datasets", "exceptions", "inspection", "invariance", "ivlike", "metri
 __all__ = [
     "FunctionAugmentation",
     "GaussianNoise",
+    "IVLikeBoosting",
     "IVLikeRegression",
+    "IVLikeRegressionCV",
     "InvariantCausalPrediction",
     "InvariantProjection",
     "InvariantRepresentation",

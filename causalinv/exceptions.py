@@ -8,6 +8,7 @@ __all__ = [
     "IdentificationWarning",
     "ScreeningWarning",
     "TargetInterventionWarning",
+    "WeakSignalWarning",
 ]
 
 
@@ -33,6 +34,10 @@ class ScreeningWarning(CausalInvWarning):
 
 class TargetInterventionWarning(CausalInvWarning):
     """An intervention changes the mechanism of the target, so no set of features need be invariant."""
+
+
+class WeakSignalWarning(CausalInvWarning):
+    """Instruments or drawn augmentations explain so little that the estimate is mostly their noise."""
 
 
 class CyclicModelError(ValueError):

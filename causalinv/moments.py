@@ -407,6 +407,8 @@ class Moments:
         Rows count by their weight; populations count equally, as each has weight one.
         """
         if by is None:
+            if len(self) == 1 and self.cells.names == [None] and self.cells[0] == 0:
+                return self
             return self._combine(np.zeros(len(self), int), pd.RangeIndex(1))
         groups, labels = pd.factorize(self._level(by), sort=True)
         return self._combine(groups, labels.rename(by))

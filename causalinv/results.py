@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 __all__ = ["InvarianceCertificate", "Summary"]
+__all__ = ["Summary", "TestResult"]
 
 _MAX_ROWS = 15
 
@@ -155,3 +156,61 @@ class InvarianceCertificate:
 
     def _repr_html_(self) -> str:
         return "".join(f"<p>{html.escape(line)}</p>" for line in self.explain().split("\n"))
+    def to_latex(self) -> str:
+        """The whole table with estimand, assumption and notes below it, ready to paste (needs booktabs)."""
+        flat = self.table.reset_index()
+        rows = [[_latex(str(name)) for name in flat.columns]]
+        rows += [[_latex(f"{v:.4g}" if isinstance(v, float) else str(v)) for v in row] for row in flat.to_numpy(object)]
+        head, *body = [" & ".join(row) + r" \\" for row in rows]
+        spec = "l" * self.table.index.nlevels + "r" * len(self.table.columns)
+        foot = [rf"\textit{{{key}:}} {_latex(text)}" for key, text in self._lines() if key != "Rows"]
+        top = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", head, r"\midrule"]
+        return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}", "", "\n\n".join(foot)])
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """A statistical test, with what it tests and what its rejection does not say.
+
+    Attributes
+    ----------
+    statistic : float
+    pvalue : float
+    df : int
+        Degrees of freedom.
+    hypothesis : str
+        What is tested.
+    note : str
+        How to read the answer.
+    """
+
+    __test__ = False  # not a test of pytest
+
+    statistic: float
+    pvalue: float
+    df: int
+    hypothesis: str
+    note: str = ""
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row: statistic, degrees of freedom, p-value."""
+        return pd.DataFrame([{"statistic": self.statistic, "df": self.df, "pvalue": self.pvalue}])
+
+    def summary(self) -> str:
+        """The result as text."""
+        return (
+            f"H0: {self.hypothesis}\nstatistic {self.statistic:.4g} on {self.df} degrees of freedom, "
+            f"p-value {self.pvalue:.3g}\n{self.note}"
+        ).rstrip()
+
+    __str__ = summary
+    __repr__ = summary
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{html.escape(line)}</p>" for line in self.summary().splitlines())
+
+
+def _latex(text: str) -> str:
+    """Escape what LaTeX would read as a command."""
+    special = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}"} | {c: "\\" + c for c in "&%$#_{}"}
+    return "".join(special.get(letter, letter) for letter in text)

@@ -4,3 +4,7 @@ from causalinv.inspection._pac import PACDisplay
 from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
 
 __all__ = ["DAGDisplay", "EnvironmentsDisplay", "PACDisplay"]
+from causalinv.inspection._ivlike import IVLikePathDisplay
+from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
+
+__all__ = ["DAGDisplay", "EnvironmentsDisplay", "IVLikePathDisplay"]

@@ -7,7 +7,7 @@ the rows for anything else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +21,14 @@ from causalinv._validation import check_alignment, check_finite, check_number, c
 from causalinv.ivlike._path import FirstStage
 from causalinv.moments import Moments
 
-__all__ = ["Augmentation", "FunctionAugmentation", "GaussianNoise", "Translation"]
+__all__ = ["Augmentation", "GaussianNoise", "Translation", "indicator"]
+
+_NODES = (9, 7)  # quadrature nodes per direction, for one and two directions
+
+
+def indicator(codes: np.ndarray, n_codes: int) -> FloatArray:
+    """One column per code but the first, shape (n, n_codes - 1); an intercept is always fitted beside it."""
+    return (codes[:, None] == np.arange(1, n_codes)).astype(np.float64)
 
 
 class Augmentation(BaseEstimator):
@@ -38,7 +45,9 @@ class Augmentation(BaseEstimator):
     """
 
     outcome_invariant: bool = False
-    closed_form: bool = False
+    closed_form: bool = False  # first_stage is defined
+    translates: bool = False  # Gx = x + Γ'G with G ~ N(0, I): parameters() gives Γ
+    averages: bool = False  # a finite group under its uniform law: invariant coefficients, the same at every alpha
 
     def draw(
         self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
@@ -68,6 +77,24 @@ class Augmentation(BaseEstimator):
         raise ValueError(
             f"{type(self).__name__} has no closed form for its moments; use integration='paired', which draws "
             "copies of the rows."
+        )
+
+    def nodes(
+        self, X: FloatArray, feature_names: Sequence[str] | None = None
+    ) -> Iterator[tuple[FloatArray, FloatArray, float]]:
+        """Copies that stand for the whole law of G, for functions of Gx that have no closed form.
+
+        Yields
+        ------
+        GX : ndarray of shape (n, d)
+        G : ndarray of shape (n, k)
+            Indicator of the node: a fit on it is the conditional expectation given G.
+        share : float
+            Probability of the node.
+        """
+        raise ValueError(
+            f"{type(self).__name__} cannot be integrated in closed form over nonlinear features; use "
+            "integration='paired', which draws copies of the rows."
         )
 
     def check_invariance(
@@ -115,6 +142,7 @@ class _Translation(Augmentation):
     """Shared by augmentations that add G'Γ to a row, with G ~ N(0, scale² I)."""
 
     closed_form = True
+    translates = True
     scale: float
 
     def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
@@ -136,6 +164,22 @@ class _Translation(Augmentation):
         steps = self.parameters(pooled.blocks["x"], pooled.names["x"])
         none = np.zeros((len(steps), pooled.blocks["y"]))
         return FirstStage(pooled.cov("x")[0], pooled.cov("x", "y")[0], steps, none, added=True)
+
+    def nodes(
+        self, X: FloatArray, feature_names: Sequence[str] | None = None
+    ) -> Iterator[tuple[FloatArray, FloatArray, float]]:
+        """Gauss–Hermite nodes, exact for moments up to degree 2k - 1 of G: one or two directions only."""
+        steps = self.parameters(X.shape[1], feature_names)
+        if len(steps) > len(_NODES):
+            raise ValueError(
+                f"{type(self).__name__} along {len(steps)} directions has too many quadrature nodes; up to "
+                f"{len(_NODES)} directions are integrated in closed form over features. Use integration='paired'."
+            )
+        points, shares = np.polynomial.hermite_e.hermegauss(_NODES[len(steps) - 1])
+        grid = np.stack(np.meshgrid(*[points] * len(steps)), axis=-1).reshape(-1, len(steps))
+        weights = np.prod(np.stack(np.meshgrid(*[shares / shares.sum()] * len(steps)), axis=-1), axis=-1).ravel()
+        for k, (point, weight) in enumerate(zip(grid, weights, strict=True)):
+            yield X + point @ steps, indicator(np.full(len(X), k), len(grid)), float(weight)
 
 
 class Translation(_Translation):
@@ -219,8 +263,9 @@ class Translation(_Translation):
         """Estimate the directions from pairs of rows that share their outcome (two photographs of one object).
 
         The directions are the principal directions of the differences, about zero, each as long as the
-        differences' root mean square along it. They are *estimated*: no interval of this package accounts for
-        that, and with noise in the pairs every direction moves a little, so name `n_directions`.
+        differences' root mean square along it. They are *estimated*: `confint` takes them as known and is too
+        narrow, `bootstrap` with ``pairs=`` draws them anew. With noise in the pairs every direction moves a little,
+        so name `n_directions`.
 
         Parameters
         ----------
@@ -363,52 +408,3 @@ class GaussianNoise(_Translation):
 
     def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
         return self._scale() * np.eye(n_features)
-
-
-class FunctionAugmentation(Augmentation):
-    """Any transformation, given as a function that draws augmented copies and says which parameters it drew.
-
-    Parameters
-    ----------
-    func : callable
-        ``func(X, rng) -> (GX, G)``: X (n, d) float64 and a numpy Generator in; augmented rows (n, d) in the same
-        order, and the parameters (n, q) drawn for them, out. G must be independent of the data.
-    outcome_invariant : bool, default False
-        Your claim that the outcome ignores the transformation.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> def brighten(X, rng):
-    ...     G = rng.normal(size=(len(X), 1))
-    ...     return X * np.exp(0.1 * G), G
-    >>> GX, G = FunctionAugmentation(brighten).draw(np.ones((5, 2)), np.random.default_rng(0))
-    >>> GX.shape, G.shape
-    ((5, 2), (5, 1))
-    """
-
-    def __init__(
-        self,
-        func: Callable[[FloatArray, np.random.Generator], tuple[FloatArray, FloatArray]],
-        *,
-        outcome_invariant: bool = False,
-    ):
-        self.func = func
-        self.outcome_invariant = outcome_invariant
-
-    def draw(
-        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        if not callable(self.func):
-            raise TypeError(f"func of FunctionAugmentation must be callable, got {self.func!r}.")
-        result = self.func(X.copy(), rng)  # a copy: a function that works in place must not move the originals
-        if not (isinstance(result, tuple) and len(result) == 2):
-            raise ValueError("func must return a pair (GX, G): the augmented rows and the parameters drawn.")
-        GX, G = (np.asarray(each, dtype=np.float64) for each in result)
-        if GX.shape != X.shape:
-            raise ValueError(f"func must return GX of the shape of X, {X.shape}, in the same order; got {GX.shape}.")
-        if G.ndim != 2 or G.shape[0] != X.shape[0] or G.shape[1] == 0:
-            raise ValueError(f"func must return G of shape ({X.shape[0]}, q) with q >= 1, got {G.shape}.")
-        check_finite(GX, "GX returned by func")
-        check_finite(G, "G returned by func")
-        return GX, G

@@ -193,11 +193,12 @@ def check_alpha(alpha: Any, name: str = "alpha") -> float:
     return check_number(alpha, name, low=0.0)
 
 
-def check_alphas(alphas: ArrayLike) -> FloatArray:
+def check_alphas(alphas: ArrayLike, name: str = "alphas") -> FloatArray:
     """Validate a one-dimensional grid of strengths."""
     grid = np.asarray(alphas, dtype=np.float64)
     if grid.ndim != 1:
-        raise ValueError(f"alphas must be one-dimensional, got shape {grid.shape}; a single one is written [alpha].")
+        one = name.removesuffix("s")
+        raise ValueError(f"{name} must be one-dimensional, got shape {grid.shape}; a single one is written [{one}].")
     for value in grid.tolist():
-        check_alpha(value, "every entry of alphas")
+        check_alpha(value, f"every entry of {name}")
     return grid

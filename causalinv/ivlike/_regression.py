@@ -1,45 +1,39 @@
-"""The estimator: a validated shell around moments and the one-path solver."""
+"""The estimator: a validated shell around evidence, moments and the one-path solver."""
 
 from __future__ import annotations
 
-import warnings
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._linalg import least_squares
-from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
-from causalinv._validation import (
-    check_alignment,
-    check_features,
-    check_number,
-    check_rows,
-    check_sample_weight,
-    check_target,
-    check_whole,
-    column_names,
-    take_features,
-)
-from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
+from causalinv._validation import check_features, check_number, take_features
 from causalinv.ivlike._augmentation import Augmentation
-from causalinv.ivlike._integration import paired
-from causalinv.ivlike._path import FirstStage, IVLikePath, check_alpha, check_alphas
-from causalinv.ivlike._summary import summarize
+from causalinv.ivlike._checks import (
+    check_instruments,
+    check_leaves,
+    check_limit,
+    check_moves,
+    first_stage_f,
+    warn_degenerate,
+    warn_weak,
+)
+from causalinv.ivlike._evidence import Evidence, Reading, expand
+from causalinv.ivlike._inputs import evidence_of, find_mode, limited
+from causalinv.ivlike._path import FirstStage, IVLikePath, check_alphas
+from causalinv.ivlike._reports import Reports
+from causalinv.ivlike._selection import Strength, check_rule, select
 from causalinv.moments import Moments
-from causalinv.results import Summary
 
 __all__ = ["IVLikeRegression"]
 
-_AUTO_ALPHA = 0.1  # an augmentation √11 ≈ 3.3 times its own size: a moderate dose when invariance is not claimed
 _SCORED_GAMMA = 11.0  # the same size of shift, for `score`
-_ILL_CONDITIONED = 1e10
 
 
-class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator):
     r"""Linear regression that treats an augmentation, or genuine instruments, as a soft intervention.
 
     With :math:`r = y - h'Gx` centred and :math:`\Pi` the projection on the instruments G, it minimises
@@ -53,18 +47,27 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    alpha : float or "auto", default "auto"
-        Strength, from 0 to infinity. ``"auto"`` is 0 if the augmentation is declared outcome-invariant and 0.1
-        (which protects against shifts √11 times the augmentation's size) if not. With genuine instruments
-        there is no safe default and ``"auto"`` raises: say 0 for two-stage least squares.
+    alpha : float, "auto", "eb" or "cc", default "auto"
+        Strength, from 0 to infinity, or a rule. ``"auto"`` is 0 if the augmentation is declared outcome-invariant and
+        0.1 (which protects against shifts √11 times the augmentation's size) if not. With genuine instruments there is
+        no safe default and ``"auto"`` raises: say 0 for two-stage least squares. ``"cc"`` estimates the strength of
+        confounding from the spectrum of the features and shrinks the norm by it; ``"eb"``, for `GaussianNoise` only,
+        averages over the posterior of that strength (its ridge does not depend on ``scale``). Both rest on a prior
+        without preferred direction, in the units of the features, and on one vector of data: they are noisy.
     augmentation : Augmentation, optional
         What the outcome is claimed to ignore. Either this or ``instruments`` in `fit` must be given: there is no
         silent fall-back to least squares.
-    integration : {"auto", "closed_form", "paired"}, default "auto"
-        How the augmentation is averaged over its parameters: exactly, or by drawing copies and pairing each with
-        its original. ``"auto"`` takes the closed form where there is one.
+    integration : {"auto", "closed_form", "paired", "sampled"}, default "auto"
+        How the augmentation is averaged over its parameters: exactly, or by drawing copies, each paired with its
+        original or (``"sampled"``, for comparison) as if the originals were not known. ``"auto"`` takes the closed form
+        where there is one. With `features` the closed form is a quadrature: of one or two directions, or of all
+        elements of a group.
     n_copies : int, default 10
-        Copies of each row that ``"paired"`` draws.
+        Copies of each row that ``"paired"`` and ``"sampled"`` draw.
+    features : transformer, optional
+        Makes the outcome linear in what it puts out: splines, polynomials, a Nyström map. It is applied *after* the
+        augmentation and fitted on the rows together with one augmented copy of them, so that the augmented range is
+        covered. Coefficients are those of its output.
     ridge : float, default 0.0
         Added to the variance of every feature, in squared units of the features; so it counts α times beside what
         the instruments explain, and at ``alpha=0`` only where they leave a choice.
@@ -78,15 +81,21 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     intercept_ : float or ndarray of shape (p,)
         Constant; predictions are right on average at the mean of the *original* features.
     alpha_, gamma_, kappa_ : float
-        The strength used, and what anchor regression and the K-class call it.
+        The strength used, and what anchor regression and the K-class call it; with ``alpha="eb"`` the posterior mean of
+        gamma, and NaN otherwise, as no single strength is used.
     least_squares_coef_ : ndarray of the shape of `coef_`
-        What least squares on the same rows says: look at it beside every coefficient.
+        What least squares on the same rows says (on the copies, if that is what the rows are): look at it beside every
+        coefficient.
     path_ : IVLikePath
         Solutions for all strengths.
     strength_ : ndarray of shape (rank,)
         Share of variance that the instruments explain, per coordinate of the path; see `IVLikePath`.
     n_instruments_effective_ : int
         Rank of the instruments or augmentation parameters.
+    first_stage_f_ : ndarray of shape (rank,), only with instruments or sampled copies
+        Effective F per coordinate of the path; below 10 everywhere, sampled copies are mostly noise.
+    features_ : transformer, only with `features`
+        Fitted.
     constant_features_ : ndarray of bool, shape (d,)
         Features without variance; their coefficient is 0 unless the augmentation moves them.
     n_features_in_ : int
@@ -98,6 +107,8 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         If features are linearly dependent (minimum-norm coefficients in standardised units) or y is constant.
     IdentificationWarning
         If ``alpha=0`` with fewer effective instruments than features: of all solutions the least risky is taken.
+    WeakSignalWarning
+        If sampled copies carry no signal.
 
     Warnings
     --------
@@ -116,7 +127,12 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     Valid if the outcome is f(x) + noise with f linear and f(Gx) = f(x) for every draw, G being independent of
     the data. Then neither the prediction norm of the error nor any shifted one is larger than that of least
     squares on the population (though the coefficient norm can be). No scaler is needed: a change of units of the
-    features changes the coefficients accordingly and nothing else (except with ``ridge``).
+    features changes the coefficients accordingly and nothing else (except with ``ridge``, ``"eb"`` and ``"cc"``).
+
+    Finite groups (flips, rotations, exchanges) are averaged exactly: then every alpha gives the same coefficients,
+    those of least squares on the coordinates that no element moves.
+
+    The fit keeps references to the rows, for standard errors; they are not pickled.
 
     Source: Akbar, Kilbertus, Shen, Muandet and Dai, arXiv 2510.25128; the path in α, the closed forms and the
     paired integration are this package's own.
@@ -134,21 +150,29 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     >>> model = IVLikeRegression(augmentation=Translation([[1.0, 1.0]])).fit(X, y)
     >>> model.least_squares_coef_.round(1), model.coef_.round(1)
     (array([ 1.7, -0.3]), array([ 1., -1.]))
+    >>> model.confint(kind="identified").round(2).to_numpy()
+    array([[ 0.93,  1.01],
+           [-1.01, -0.93]])
     """
 
     n_features_in_: int
     feature_names_in_: np.ndarray
 
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"instruments": True}
-    __metadata_request__score: ClassVar[dict[str, bool]] = {"instruments": True}
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {
+        "instruments": True,
+        "augmentation_parameters": True,
+        "groups": True,
+    }
+    __metadata_request__score: ClassVar[dict[str, bool]] = {"instruments": True, "augmentation_parameters": True}
 
     def __init__(
         self,
-        alpha: float | Literal["auto"] = "auto",
+        alpha: float | Literal["auto", "eb", "cc"] = "auto",
         *,
         augmentation: Augmentation | None = None,
-        integration: Literal["auto", "closed_form", "paired"] = "auto",
+        integration: Literal["auto", "closed_form", "paired", "sampled"] = "auto",
         n_copies: int = 10,
+        features: Any = None,
         ridge: float = 0.0,
         random_state: RandomState = None,
     ):
@@ -156,22 +180,37 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.augmentation = augmentation
         self.integration = integration
         self.n_copies = n_copies
+        self.features = features
         self.ridge = ridge
         self.random_state = random_state
 
     # -- fitting ------------------------------------------------------------------------------------------------
 
-    def fit(self, X: Rows, y: Rows, *, instruments: Rows = None, sample_weight: Rows = None) -> Self:
+    def fit(
+        self,
+        X: Rows,
+        y: Rows,
+        *,
+        instruments: Rows = None,
+        augmentation_parameters: Rows = None,
+        groups: Rows = None,
+        sample_weight: Rows = None,
+    ) -> Self:
         """Fit on rows.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Features, not augmented.
+            Features: not augmented, unless `augmentation_parameters` are given.
         y : array-like of shape (n,) or (n, p)
             Outcome, or several.
         instruments : array-like of shape (n,) or (n, q), optional
             Genuine instruments (or anchors); then `augmentation` must be None.
+        augmentation_parameters : array-like of shape (n,) or (n, q), optional
+            The parameters G drawn for each row, if the rows are augmented copies already; then `augmentation` must be
+            None, and `groups` should say which source row each is a copy of.
+        groups : array-like of shape (n,), optional
+            Cluster of each row, for standard errors and folds.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0.
 
@@ -182,15 +221,23 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If neither or both of `augmentation` and `instruments` are given, an instrument is constant, there
-            are as many instruments as rows, ``alpha=0`` with an augmentation that moves every direction, or an
-            input is malformed.
+            If not exactly one of `augmentation`, `instruments` and `augmentation_parameters` is given, an instrument is
+            constant, there are as many instruments as rows, ``alpha=0`` with an augmentation that moves every
+            direction, or an input is malformed.
         """
-        moments, stage, single = self._from_rows(X, y, instruments, sample_weight, reset=True)
-        return self._fit(moments, stage, single)
+        evidence, single = evidence_of(
+            self,
+            X,
+            y,
+            instruments=instruments,
+            augmentation_parameters=augmentation_parameters,
+            groups=groups,
+            sample_weight=sample_weight,
+        )
+        return self._fit(evidence, evidence.read(), single)
 
     def fit_moments(self, moments: Moments) -> Self:
-        """Fit on moments: a population, or data that were read in chunks.
+        """Fit on moments: a population, or data that were read in chunks. Standard errors need rows.
 
         Parameters
         ----------
@@ -204,171 +251,80 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            As in `fit`; also if the augmentation has no closed form, as it then needs rows.
+            As in `fit`; also if the augmentation has no closed form, or with `features`, as rows are needed then.
         """
         pooled = moments.pool()
-        if (self.augmentation is None) == ("g" not in pooled.blocks):
-            self._raise_no_or_two_sources("a block 'g' in the moments")
-        if self._integration() == "paired":
+        mode = find_mode(self, instruments="g" in pooled.blocks, where="a block 'g' in the moments")
+        if self.features is not None:
+            raise ValueError("features= needs rows, and moments have none: use fit(X, y).")
+        if mode in ("paired", "sampled"):
             raise ValueError(
-                "integration='paired' draws copies of rows, and moments have none: use fit(X, y), or an "
+                f"integration={mode!r} draws copies of rows, and moments have none: use fit(X, y), or an "
                 "augmentation with a closed form."
             )
         single_output = pooled.mean("y").shape[1] == 1
         take_features(self, pooled)
-        return self._fit(pooled, self._closed_form(pooled), single_output)
+        stage = FirstStage.from_moments(pooled) if self.augmentation is None else self.augmentation.first_stage(pooled)
+        return self._fit(None, Reading(pooled, stage, pooled), single_output)
 
-    def _from_rows(
-        self, X: Rows, y: Rows, instruments: Rows, sample_weight: Rows, *, reset: bool
-    ) -> tuple[Moments, FirstStage, bool]:
-        """Moments of the original rows, what the path needs of them, and whether y was one column."""
-        integration = self._integration()
-        if (self.augmentation is None) == (instruments is None):
-            self._raise_no_or_two_sources("instruments= in fit")
-        check_alignment(X=X, y=y, instruments=instruments, sample_weight=sample_weight)
-        min_rows = 2 if reset else 1
-        features = check_features(self, X, reset=reset, min_samples=min_rows)
-        n = features.shape[0]
-        outcome = check_target(y, n)
-        weight = check_sample_weight(sample_weight, n)
-        names = getattr(self, "feature_names_in_", None)
-        blocks = {"x": features if names is None else pd.DataFrame(features, columns=names), "y": outcome}
-        if instruments is not None:
-            array = check_rows(instruments, "instruments")
-            columns = column_names(instruments)
-            blocks["g"] = array if columns is None else pd.DataFrame(array, columns=list(columns))
-        moments = Moments.from_rows(**blocks, sample_weight=weight)
-        if moments.count[0] < min_rows:
-            raise ValueError(
-                f"Only {moments.count[0]:g} row has a positive weight, while a minimum of {min_rows} is required."
-            )
-        if self.augmentation is None or integration == "closed_form":
-            stage = self._closed_form(moments)
-        else:
-            stage = paired(
-                self.augmentation,
-                moments,
-                features,
-                outcome.reshape(n, -1),
-                sample_weight=weight,
-                n_copies=check_whole(self.n_copies, "n_copies", low=1),
-                rng=generator(self.random_state, "augmentation"),
-            )
-        return moments, stage, outcome.ndim == 1
-
-    def _closed_form(self, moments: Moments) -> FirstStage:
-        if self.augmentation is not None:
-            return self.augmentation.first_stage(moments)
-        return FirstStage.from_moments(moments)
-
-    def _fit(self, moments: Moments, stage: FirstStage, single_output: bool) -> Self:
-        alpha = self._alpha()
+    def _fit(self, evidence: Evidence | None, reading: Reading, single_output: bool) -> Self:
+        moments, stage = reading.moments, reading.stage
         ridge = check_number(self.ridge, "ridge", low=0.0)
-        if self.augmentation is None:
-            _check_instruments(moments, stage)
-        elif not stage.moves_anything:
-            raise ValueError(
-                f"{type(self.augmentation).__name__} moves no feature (up to rounding), so nothing would be left but "
-                "least squares. Give directions or a function that change the rows."
-            )
-        variance = np.diagonal(moments.cov("x")[0])
+        self._check_rule()
+        sampled = evidence is not None and evidence.mode in ("sampled", "copies")
+        if "g" in moments.blocks and self.augmentation is None:
+            check_instruments(moments, stage, "augmentation_parameters" if sampled else "instruments")
+        if self.augmentation is not None:
+            check_moves(self.augmentation, stage)
         path = IVLikePath.from_first_stage(stage, ridge=ridge)
-        self._warn_degenerate(path, moments, stage, ridge)
-        if alpha == 0:
-            self._check_limit(path, stacklevel=4)
+        if self.augmentation is not None:
+            check_leaves(self.augmentation, path)
+        warn_degenerate(path, moments, stage, ridge, stacklevel=3)
+        if sampled or self.augmentation is None:
+            self.first_stage_f_ = first_stage_f(path, float(reading.total.count.sum()))
+        elif hasattr(self, "first_stage_f_"):
+            del self.first_stage_f_
+        if sampled:
+            warn_weak(self.first_stage_f_, stacklevel=3)
+        strength = self._select(evidence, reading, path)
+        if strength.alpha == 0:
+            check_limit(limited(self.augmentation, evidence), path, stacklevel=3)
 
-        coef, reference = path.coef(alpha), least_squares(moments)
+        coef, reference = strength.coef(path), least_squares(moments)
         mean_x, mean_y = moments.mean("x")[0], moments.mean("y")[0]
         intercept = mean_y - mean_x @ coef
         self._single_output = single_output
+        self._evidence, self._reading = evidence, reading
         self.coef_ = coef[:, 0] if single_output else coef.T
         self.least_squares_coef_ = reference[:, 0] if single_output else reference.T
         self.intercept_ = float(intercept[0]) if single_output else intercept
-        self.alpha_ = alpha
-        self.gamma_ = 1.0 + 1.0 / alpha if alpha else np.inf
-        self.kappa_ = 1.0 / (1.0 + alpha)
+        self.alpha_ = strength.alpha
+        self.gamma_ = strength.gamma
+        self.kappa_ = 1.0 / (1.0 + strength.alpha)
         self.path_ = path
         self.strength_ = path.strength
         self.n_instruments_effective_ = path.n_instruments_effective
-        self.constant_features_ = variance == 0
+        self.constant_features_ = np.diagonal(moments.cov("x")[0]) == 0
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "_evidence" in state:
+            state["_evidence"] = None
+        return state
 
     # -- choices ------------------------------------------------------------------------------------------------
 
-    def _raise_no_or_two_sources(self, instruments: str) -> None:
-        if self.augmentation is None:
-            raise ValueError(
-                "IVLikeRegression needs augmentation= (what the outcome ignores) or genuine instruments, "
-                f"{instruments}; got neither. Without them only least squares would be left, which is biased "
-                "under hidden confounding."
-            )
-        raise ValueError(f"Give either augmentation= or genuine instruments ({instruments}), not both.")
+    def _check_rule(self) -> None:
+        check_rule(self.alpha)
 
-    def _integration(self) -> str:
-        allowed = ("auto", "closed_form", "paired")
-        if self.integration not in allowed:
-            raise ValueError(f"integration must be one of {allowed}, got {self.integration!r}.")
-        if self.augmentation is None:
-            return "none"
-        if not isinstance(self.augmentation, Augmentation):
-            raise TypeError(
-                "augmentation must be an Augmentation such as Translation(directions) or "
-                f"FunctionAugmentation(func), got {self.augmentation!r}."
-            )
-        if self.integration == "auto":
-            return "closed_form" if self.augmentation.closed_form else "paired"
-        return self.integration
+    def _chosen_from_data(self) -> bool:
+        return isinstance(self.alpha, str) and self.alpha != "auto"
 
-    def _alpha(self) -> float:
-        if not isinstance(self.alpha, str):
-            return check_alpha(self.alpha)
-        if self.alpha != "auto":
-            raise ValueError(f"alpha must be a number >= 0 or 'auto', got {self.alpha!r}.")
-        if self.augmentation is None:
-            raise ValueError(
-                "alpha='auto' has no default for genuine instruments: say alpha=0 for two-stage least squares, "
-                "or a positive number for anchor regression with gamma = (1 + alpha) / alpha."
-            )
-        claim = self.augmentation.outcome_invariant
-        if not isinstance(claim, bool | np.bool_):
-            raise TypeError(f"outcome_invariant must be True or False, your claim; got {claim!r}.")
-        return 0.0 if claim else _AUTO_ALPHA
-
-    def _check_limit(self, path: IVLikePath, *, stacklevel: int) -> None:
-        if self.augmentation is not None and path.moved.all():
-            raise ValueError(
-                "alpha=0 leaves no invariant direction: the augmentation moves all "
-                f"{len(path.moved)} directions of the features, so every coefficient would be 0. Use alpha > 0, "
-                "or fewer directions."
-            )
-        if self.augmentation is None and not path.moved.all():
-            warnings.warn(
-                f"alpha=0 with {path.n_instruments_effective} effective instruments for {len(path.moved)} "
-                "feature directions: two-stage least squares is not identified, and of all its solutions the one "
-                "of least risk is returned. Add instruments, or use alpha > 0.",
-                IdentificationWarning,
-                stacklevel=stacklevel,
-            )
-
-    def _warn_degenerate(self, path: IVLikePath, moments: Moments, stage: FirstStage, ridge: float) -> None:
-        varying = int(np.count_nonzero(np.diagonal(stage.variance) + ridge + np.any(stage.factor, axis=0)))
-        rank = path.basis.shape[1]
-        if rank < varying:
-            warnings.warn(
-                f"X has rank {rank} for {varying} features that vary (n={moments.count.sum():g}): the coefficients "
-                "of minimum norm in standardised units are returned. Drop dependent columns or set ridge > 0.",
-                DegenerateInputWarning,
-                stacklevel=4,
-            )
-        elif path.condition > _ILL_CONDITIONED:
-            warnings.warn(
-                f"Features are nearly dependent (condition number about {path.condition:.1e}): the "
-                f"coefficients lose about {np.log10(path.condition):.0f} of 16 digits. Drop one, or set ridge > 0.",
-                DegenerateInputWarning,
-                stacklevel=4,
-            )
-        if not np.diagonal(moments.cov("y")[0]).all():
-            warnings.warn("y is constant, so its coefficients are 0.", DegenerateInputWarning, stacklevel=4)
+    def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
+        """The strength, or the mixture, that `alpha` asks for."""
+        mode = "" if evidence is None else evidence.mode
+        return select(self.alpha, self.augmentation, reading, path, mode=mode)
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -388,8 +344,39 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         grid = check_alphas(alphas)
         if (grid == 0).any():
-            self._check_limit(self.path_, stacklevel=3)
+            check_limit(limited(self.augmentation, self._evidence), self.path_, stacklevel=2)
         coefs = np.stack([self.path_.coef(alpha).T for alpha in grid]) if len(grid) else np.empty((0, 1, 0))
+        return coefs[:, 0] if self._single_output else coefs
+
+    def gamma_path(self, gammas: ArrayLike) -> FloatArray:
+        """Coefficients at other multiples of the augmentation's strength: the path on which its rivals lie too.
+
+        In the population of a translation with covariance D, ``h(gamma) = (Var x + gamma D)^-1 Cov(x, y)``. So 0 is
+        least squares, 1 least squares on augmented rows, ``(1 + alpha) / alpha`` this regression, ``(1 + a) / 2`` the
+        estimator of Kania and Wit with weight a, ``k**2`` augmentation k times as far, and infinity restricted least
+        squares; with `GaussianNoise` all are ridge, with ``gamma * scale**2`` added to the variance of each feature.
+
+        Parameters
+        ----------
+        gammas : array-like of shape (m,)
+            Each >= 0, below 1 only for augmentations in closed form; ``inf`` is allowed.
+
+        Returns
+        -------
+        ndarray of shape (m, d) or (m, p, d)
+        """
+        check_is_fitted(self)
+        grid = check_alphas(gammas, "gammas")
+        if (grid < 1).any() and not self._reading.stage.added:
+            raise ValueError(
+                f"gamma = {grid.min():g} < 1 takes moments of an augmentation away again, which needs them in closed "
+                "form; here they are estimated from copies or instruments. Use gamma >= 1."
+            )
+        if np.isinf(grid).any():
+            check_limit(limited(self.augmentation, self._evidence), self.path_, stacklevel=2)
+        with np.errstate(divide="ignore"):
+            alphas = np.where(np.isinf(grid), 0.0, 1.0 / (grid - 1.0))
+        coefs = np.stack([self.path_.coef(np.inf if np.isinf(alpha) else alpha).T for alpha in alphas])
         return coefs[:, 0] if self._single_output else coefs
 
     def predict(self, X: Rows) -> FloatArray:
@@ -399,9 +386,20 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         least squares; that is meant.
         """
         check_is_fitted(self)
-        return check_features(self, X, reset=False) @ self.coef_.T + self.intercept_
+        rows = check_features(self, X, reset=False)
+        if self.features is not None:
+            rows = expand(self.features_, rows, getattr(self, "feature_names_in_", None))
+        return rows @ self.coef_.T + self.intercept_
 
-    def score(self, X: Rows, y: Rows, *, instruments: Rows = None, sample_weight: Rows = None) -> float:
+    def score(
+        self,
+        X: Rows,
+        y: Rows,
+        *,
+        instruments: Rows = None,
+        augmentation_parameters: Rows = None,
+        sample_weight: Rows = None,
+    ) -> float:
         r"""R² in the worst case over shifts √11 times the augmentation's (or instruments') own size.
 
         That is :math:`1 - (E r^2 + 10\, E(\Pi r)^2) / \operatorname{Var} y` on the augmented data. Its optimum
@@ -413,6 +411,7 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X : array-like of shape (n, d)
         y : array-like of shape (n,) or (n, p)
         instruments : array-like of shape (n, q), required if the model was fitted with instruments
+        augmentation_parameters : array-like of shape (n, q), required if the model was fitted with them
         sample_weight : array-like of shape (n,), optional
 
         Returns
@@ -422,34 +421,21 @@ class IVLikeRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
             instruments that move y the mean of y has less than 0.
         """
         check_is_fitted(self)
-        moments, stage, _ = self._from_rows(X, y, instruments, sample_weight, reset=False)
+        evidence, _ = evidence_of(
+            self,
+            X,
+            y,
+            instruments=instruments,
+            augmentation_parameters=augmentation_parameters,
+            sample_weight=sample_weight,
+            reset=False,
+        )
+        reading = evidence.read()
+        moments = reading.moments
         coef = np.atleast_2d(self.coef_).T
         total = np.diagonal(moments.cov("y")[0])
         offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - self.intercept_
-        own, explained = stage.risks(coef)
+        own, explained = reading.stage.risks(coef)
         shifted = total + own + offset**2 + (_SCORED_GAMMA - 1.0) * explained
         r2 = np.where(total > 0, 1.0 - shifted / np.where(total > 0, total, 1.0), np.where(shifted > 0, 0.0, 1.0))
         return float(r2.mean())
-
-    def summary(self) -> Summary:
-        """Coefficients beside those of least squares, the rows that differ most first."""
-        check_is_fitted(self)
-        return summarize(self)
-
-
-def _check_instruments(moments: Moments, stage: FirstStage) -> None:
-    constant = np.flatnonzero(np.diagonal(moments.cov("g")[0]) == 0)
-    if constant.size:
-        names = moments.names["g"]
-        which = [int(i) if names is None else names[i] for i in constant]
-        raise ValueError(
-            f"instruments are constant in column {which}: a constant has no strength. Drop it (an intercept is "
-            "always included)."
-        )
-    # As many instruments as rows explain everything, and IVL would silently be least squares.
-    effective, n = len(stage.factor), moments.count.sum()
-    if effective >= n - 1:
-        raise ValueError(
-            f"instruments have {effective} independent columns for {n:g} rows: they fit every row, so the result "
-            "would be least squares. Use fewer instruments or more rows."
-        )

@@ -2,45 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from causalinv._typing import FloatArray
 from causalinv.results import Summary
 
-if TYPE_CHECKING:
-    from causalinv.ivlike._regression import IVLikeRegression
-
-__all__ = ["summarize"]
+__all__ = ["coefficient_index", "summarize"]
 
 
-def summarize(model: IVLikeRegression) -> Summary:
-    """Coefficients beside those of least squares, the rows that differ most first."""
-    names = list(getattr(model, "feature_names_in_", [f"x{i}" for i in range(model.n_features_in_)]))
-    coef, reference = np.atleast_2d(model.coef_), np.atleast_2d(model.least_squares_coef_)
-    index = (
-        pd.Index(names, name="feature")
-        if model.coef_.ndim == 1
-        else pd.MultiIndex.from_product([range(len(coef)), names], names=["outcome", "feature"])
-    )
-    table = pd.DataFrame({"IVL": coef.ravel(), "least squares": reference.ravel()}, index=index)
+def coefficient_index(model: Any) -> pd.Index:
+    """Names of the coefficients: features, or outcomes and features."""
+    named = model._reading.moments.names["x"]
+    names = list(named or (f"x{i}" for i in range(model.coef_.shape[-1])))
+    if model.coef_.ndim == 1:
+        return pd.Index(names, name="feature")
+    return pd.MultiIndex.from_product([range(len(model.coef_)), names], names=["outcome", "feature"])
+
+
+def summarize(model: Any, errors: FloatArray | None, reason: str) -> Summary:
+    """Coefficients beside those of least squares, the rows that differ most first.
+
+    Parameters
+    ----------
+    model : IVLikeRegression
+        Fitted.
+    errors : ndarray of shape (p, d) or None
+        Standard errors.
+    reason : str
+        Why there are none.
+    """
+    table = pd.DataFrame({"IVL": model.coef_.ravel()}, index=coefficient_index(model))
+    if errors is not None:
+        table["s.e."] = errors.ravel()
+    table["least squares"] = model.least_squares_coef_.ravel()
     table["difference"] = table["IVL"] - table["least squares"]
     order = table["difference"].abs().to_numpy().argsort(kind="stable")[::-1]
+    if np.isnan(model.alpha_):
+        strength = f"alpha from the posterior (mean gamma={model.gamma_:.3g})"
+    else:
+        strength = f"alpha={model.alpha_:g} (gamma={model.gamma_:g}, kappa={model.kappa_:.3g})"
     return Summary(
-        title=f"IV-like regression, alpha={model.alpha_:g} (gamma={model.gamma_:g}, kappa={model.kappa_:.3g})",
+        title=f"IV-like regression, {strength}",
         estimand="linear effect of the features on the outcome, up to confounding that the assumption leaves",
         assumption=_assumption(model),
         table=table.iloc[order],
-        notes=_notes(model),
+        notes=_notes(model, errors, reason),
     )
 
 
-def _assumption(model: IVLikeRegression) -> str:
+def _assumption(model: Any) -> str:
     if model.augmentation is None:
+        kind = "genuine instruments"
+        if model._evidence is not None and model._evidence.mode == "copies":
+            return (
+                "declared by you: the rows are augmented copies, and the outcome ignores the augmentation (effective "
+                f"number of parameters {model.n_instruments_effective_})"
+            )
         return (
-            f"declared by you: genuine instruments (effective number {model.n_instruments_effective_}), independent of "
-            "the hidden confounder, act on the outcome only through X"
+            f"declared by you: {kind} (effective number {model.n_instruments_effective_}), independent of the hidden "
+            "confounder, act on the outcome only through X"
         )
     claim = "ignores" if model.augmentation.outcome_invariant else "is NOT claimed to ignore"
     return (
@@ -49,12 +72,24 @@ def _assumption(model: IVLikeRegression) -> str:
     )
 
 
-def _notes(model: IVLikeRegression) -> tuple[str, ...]:
+def _notes(model: Any, errors: FloatArray | None, reason: str) -> tuple[str, ...]:
     notes = []
+    if errors is not None:
+        notes.append(
+            "s.e. are about the limit of the fit at this alpha, not about the causal effect; see confint(kind=...)."
+        )
+    elif reason:
+        notes.append(reason)
     if model.augmentation is not None:
         notes.append(
             "where the two columns differ, either confounding along ignored directions was removed, or a proxy of the "
             "confounder that least squares adjusted for was lost. The data cannot tell which."
+        )
+        if model._averages():
+            notes.append("averaged exactly over a group: every alpha gives these coefficients.")
+    if hasattr(model, "first_stage_f_"):
+        notes.append(
+            f"largest effective first-stage F of a direction: {model.first_stage_f_.max():.3g} (weak below 10)."
         )
     if model.constant_features_.any():
         notes.append(f"{int(model.constant_features_.sum())} features are constant.")

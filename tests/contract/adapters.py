@@ -16,6 +16,8 @@ from causalinv import (
     IVLikeRegression,
     Translation,
 )
+from causalinv import GaussianNoise, InvariantCausalPrediction, InvariantProjection, IVLikeRegression, Translation
+from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 
 
 @contextmanager
@@ -45,6 +47,28 @@ class PairedIVL(AugmentedIVL):
     def fit(self, X, y, *, sample_weight=None):
         with filled(self, integration="paired", random_state=0):
             return super().fit(X, y, sample_weight=sample_weight)
+
+
+class AugmentedIVLCV(IVLikeRegressionCV):
+    """The seed is fixed, as checks compare two fits."""
+
+    def fit(self, X, y, *, sample_weight=None):
+        with filled(self, augmentation=GaussianNoise(0.01), random_state=0):
+            return super().fit(X, y, sample_weight=sample_weight)
+
+    def score(self, X, y, *, sample_weight=None):
+        with filled(self, augmentation=GaussianNoise(0.01)):
+            return super().score(X, y, sample_weight=sample_weight)
+
+
+class AugmentedBoosting(IVLikeBoosting):
+    def fit(self, X, y):
+        with filled(self, augmentation=GaussianNoise(0.01), n_estimators=5, random_state=0):
+            return super().fit(X, y)
+
+    def score(self, X, y):
+        with filled(self, augmentation=GaussianNoise(0.01), random_state=0):
+            return super().score(X, y)
 
 
 class InstrumentedIVL(IVLikeRegression):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.preprocessing import SplineTransformer
 
 import causalinv
 from causalinv import (
@@ -23,6 +24,7 @@ from causalinv import (
     IVLikeRegression,
     Translation,
 )
+from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 from tests.contract import adapters
 
 
@@ -36,7 +38,14 @@ def rows(n=120, d=4, seed=0):
     C, Z = rng.normal(size=(n, 1)), rng.normal(size=(n, 2))
     X = rng.normal(size=(n, d)) + C + np.pad(Z, ((0, 0), (0, d - 2)))
     y = X @ np.arange(1.0, d + 1) + C[:, 0] + 0.1 * rng.normal(size=n)
-    return {"X": X, "y": y, "instruments": Z, "environments": np.array(["b", "a", "c"])[np.arange(n) % 3]}
+    return {
+        "X": X,
+        "y": y,
+        "instruments": Z,
+        "environments": np.array(["b", "a", "c"])[np.arange(n) % 3],
+        "augmentation_parameters": Z,
+        "groups": np.arange(n) // 2,
+    }
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,40 @@ REGISTRY: dict[type, Entry] = {
                 lambda: IVLikeRegression(augmentation=FunctionAugmentation(_brighten), random_state=3),
                 random=True,
             ),
+            Case(
+                "ivl-features",
+                lambda: IVLikeRegression(
+                    0.5,
+                    augmentation=Translation(_OFFSET),
+                    integration="closed_form",
+                    features=SplineTransformer(3, degree=1, include_bias=False),
+                    ridge=1e-3,
+                ),
+                random=True,
+            ),
+            Case("ivl-copies", lambda: IVLikeRegression(0.5), ("augmentation_parameters", "groups")),
             Case("ivl-instruments", lambda: IVLikeRegression(0.5), ("instruments",), affine_equivariant=True),
+        ),
+    ),
+    IVLikeBoosting: Entry(
+        sklearn_checks=(adapters.AugmentedBoosting(),),
+        cases=(
+            Case(
+                "ivl-boosting",
+                lambda: IVLikeBoosting(augmentation=Translation(_OFFSET), n_estimators=5, random_state=0),
+                random=True,
+            ),
+        ),
+    ),
+    IVLikeRegressionCV: Entry(
+        sklearn_checks=(adapters.AugmentedIVLCV(),),
+        cases=(
+            Case(
+                "ivl-cv",
+                lambda: IVLikeRegressionCV(augmentation=Translation(_OFFSET), random_state=0),
+                tuned=("shift_size", [2.0, 3.0]),
+                random=True,
+            ),
         ),
     ),
     InvariantCausalPrediction: Entry(

@@ -42,6 +42,8 @@ def framed(data):
         "y": pd.Series(data["y"], name="y", index=index),
         "instruments": pd.DataFrame(data["instruments"], columns=["z0", "z1"], index=index),
         "environments": pd.Series(data["environments"], index=index),
+        "augmentation_parameters": pd.DataFrame(data["augmentation_parameters"], columns=["z0", "z1"], index=index),
+        "groups": pd.Series(data["groups"], index=index),
     }
 
 
@@ -104,6 +106,8 @@ def test_pandas_and_polars_give_the_same_numbers_as_numpy(case):
         "y": pl.Series("y", data["y"]),
         "instruments": pl.DataFrame(data["instruments"], schema=["z0", "z1"]),
         "environments": pl.Series(data["environments"]),
+        "augmentation_parameters": pl.DataFrame(data["augmentation_parameters"], schema=["z0", "z1"]),
+        "groups": pl.Series(data["groups"]),
     }
     fitted = case.fit(polars)
     assert list(fitted.feature_names_in_) == list(frame["X"].columns)
@@ -126,7 +130,7 @@ def test_permuted_index_raises_instead_of_aligning_by_position(case):
 @cases()
 def test_nan_and_infinity_are_named(case, value):
     kind = "NaN" if np.isnan(value) else "infinity"
-    numeric = [name for name in case.metadata if name != "environments"]
+    numeric = [name for name in case.metadata if name not in ("environments", "groups")]
     for name in ("X", *(("y",) if case.needs_y else ()), *numeric):
         frame = framed(rows())
         column = "" if name == "y" else f", column '{frame[name].columns[1]}'"
@@ -176,6 +180,10 @@ def test_outcome_is_affine_equivariant(case):
             1e6 - 3.0 * fitted.predict(data["X"]), moved.predict(data["X"]), rtol=1e-3 * case.rtol
         )
     np.testing.assert_allclose(moved.coef_, -3.0 * fitted.coef_, rtol=case.rtol)
+    expected = [1e6 - 3.0 * out for out in outputs(case, fitted, data["X"])]
+    assert_same(expected, outputs(case, moved, data["X"]), rtol=1e-12)
+    if hasattr(fitted, "coef_"):  # a coefficient near zero has no relative digits
+        np.testing.assert_allclose(moved.coef_, -3.0 * fitted.coef_, rtol=1e-9, atol=1e-9 * np.abs(fitted.coef_).max())
 
 
 @cases(lambda case: case.affine_equivariant)  # augmentations live in the units of the features: tests/ivlike
@@ -204,15 +212,16 @@ def test_set_output_names_columns(case):
 def test_in_a_pipeline_with_and_without_routing(case):
     data = rows()
     metadata = {name: data[name] for name in case.metadata}
-    direct = case.fit(data | {"X": StandardScaler().fit_transform(data["X"])})
+    scaled = StandardScaler().fit_transform(data["X"])
+    direct = case.fit(data | {"X": scaled})
     pipe = make_pipeline(StandardScaler(), case.make())
     step = pipe.steps[-1][0]
     with sklearn.config_context(enable_metadata_routing=False):
         pipe.fit(data["X"], data["y"], **{f"{step}__{name}": value for name, value in metadata.items()})
-    np.testing.assert_allclose(pipe[-1].coef_, direct.coef_, rtol=1e-9)
+    assert_same(outputs(case, pipe[-1], scaled), outputs(case, direct, scaled), rtol=1e-9)
     with sklearn.config_context(enable_metadata_routing=True):
         pipe = make_pipeline(StandardScaler(), case.make()).fit(data["X"], data["y"], **metadata)
-    np.testing.assert_allclose(pipe[-1].coef_, direct.coef_, rtol=1e-9)
+    assert_same(outputs(case, pipe[-1], scaled), outputs(case, direct, scaled), rtol=1e-9)
 
 
 @cases(predicts)

@@ -130,6 +130,20 @@ def test_confounding_along_ignored_directions_only_is_removed_entirely():
     np.testing.assert_allclose(model.coef_, [2.0, -1.0, 0.0], atol=1e-12)
 
 
+def test_projecting_afterwards_may_win_over_the_constrained_fit_but_has_more_risk():
+    """Cov(x, xi) = (1, 4): the projected augmented fit happens to be the truth, the constrained one is (2, 0)."""
+    moments = population([[1.0, 0.5], [0.5, 1.0]], [1.0, 0.0], [1.0, 4.0])
+    aug = Translation([[0.0, 1.0]])
+    model = IVLikeRegression(augmentation=aug).fit_moments(moments)
+    keep = InvariantProjection(aug).fit(np.eye(2)).components_
+    projected = keep.T @ (keep @ model.alpha_path([np.inf])[0])
+    np.testing.assert_allclose(projected, [1.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(model.coef_, [2.0, 0.0], atol=1e-12)
+    cov, cross = moments.cov("x")[0], moments.cov("x", "y")[0, :, 0]
+    risks = [h @ cov @ h - 2 * h @ cross for h in (model.coef_, projected)]
+    assert risks[0] < risks[1]
+
+
 def test_alpha_zero_is_least_squares_after_the_invariant_projection():
     world = make_confounded_linear(500, n_features=6, random_state=1)
     aug = Translation(world.directions[:4])

@@ -133,6 +133,27 @@ def test_kania_wit_objective_is_a_point_of_the_path():
     np.testing.assert_allclose(model.coef_, reference, atol=1e-11)
 
 
+def test_rivals_are_points_of_the_gamma_path():
+    """Least squares at 0, half an augmentation, augmented least squares at 1, Kania-Wit, k-fold steps, the limit."""
+    world = make_confounded_linear(0, n_features=6, random_state=4)
+    cov, cross = world.moments.cov("x")[0], world.moments.cov("x", "y")[0, :, 0]
+    directions = world.directions[:3]
+    D = directions.T @ directions
+    model = IVLikeRegression(0.1, augmentation=Translation(directions)).fit_moments(world.moments)
+    gammas = [0.0, 0.5, 1.0, 3.0, 9.0, np.inf]
+    coefs = model.gamma_path(gammas)
+    for gamma, coef in zip(gammas[:-1], coefs, strict=False):
+        np.testing.assert_allclose(coef, np.linalg.solve(cov + gamma * D, cross), atol=1e-9)
+    np.testing.assert_allclose(coefs[0], model.least_squares_coef_, atol=1e-9)
+    tripled = IVLikeRegression(np.inf, augmentation=Translation(directions, scale=3.0)).fit_moments(world.moments)
+    np.testing.assert_allclose(coefs[4], tripled.coef_, atol=1e-9)
+    np.testing.assert_allclose(coefs[5], model.alpha_path([0.0])[0])
+    X, y, Z = iv_data()
+    several = IVLikeRegression(1.0).fit(X, np.c_[y, 2 * y], instruments=Z).gamma_path([2.0, 11.0])
+    assert several.shape == (2, 2, 3)
+    np.testing.assert_allclose(several[0, 0], IVLikeRegression(1.0).fit(X, y, instruments=Z).coef_)
+
+
 def test_alpha_path_equals_fresh_fits_for_one_and_several_outcomes():
     X, y, Z = iv_data()
     Y = np.c_[y, X @ [1.0, 0, 0] - y]

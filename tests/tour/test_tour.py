@@ -1,6 +1,7 @@
 """The command line shows what it promises, with and without the real data."""
 
 import json
+from importlib import import_module
 
 import pytest
 
@@ -62,3 +63,17 @@ def test_the_seed_reaches_the_simulation(tmp_path, monkeypatch):
     first, again, other = (tour.run(random_state=seed)[0].table for seed in (0, 0, 1))
     assert first.equals(again)
     assert not first.equals(other)
+
+
+def test_chapter_on_invariance_shows_that_gain_and_harm_look_alike():
+    table = import_module("causalinv.tour.chapter_06").run(0, None).table
+    told, hidden = table["told by the data"], table["error of the effects (hidden)"]
+    for world in ("claim true, confounded", "claim false, not confounded"):
+        assert told.loc[world, "p, l.s. ignores light"] < 1e-6
+    alphas = told["alpha by CV"]
+    assert alphas["claim true, confounded"] == pytest.approx(alphas["claim false, not confounded"], rel=0.5)
+    assert told.loc["claim true, not confounded", "p, l.s. ignores light"] > 1e-3
+    assert (
+        hidden.loc["claim true, confounded", "alpha = 0"] < 0.05 * hidden.loc["claim true, confounded", "least squares"]
+    )
+    assert hidden.loc["claim false, not confounded", "alpha = 0"] > 0.1

@@ -1,0 +1,199 @@
+"""Display of the path of IV-like regression over all strengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from causalinv._typing import ArrayLike
+from causalinv._validation import check_number
+from causalinv.inspection._axes import axes
+from causalinv.ivlike import IVLikeRegression
+from causalinv.ivlike._summary import coefficient_index
+from causalinv.metrics import ncer
+
+__all__ = ["IVLikePathDisplay"]
+
+_SHOWN = 6
+
+
+class IVLikePathDisplay:
+    """Coefficients of an IV-like regression against its strength, with least squares beside; errors if truth is known.
+
+    The horizontal axis is gamma = (1 + alpha) / alpha: by how much the size of the augmentation's shifts is multiplied,
+    squared. At 1 stands least squares on augmented rows; to the right the fit relies ever more on the invariance.
+
+    Parameters
+    ----------
+    path : pandas.DataFrame
+        Columns ``gamma``, ``feature``, ``coef``, ``lower``, ``upper``; the last two NaN without rows.
+    least_squares : pandas.Series
+        Coefficients of least squares, by feature.
+    gamma : float
+        Strength of the fit.
+    confidence_level : float
+        Of the bands.
+    errors : pandas.Series or None
+        Error at each gamma, and at 0 that of least squares.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+        Set by `plot` and `plot_error`.
+
+    Examples
+    --------
+    >>> from causalinv import IVLikeRegression, Translation
+    >>> from causalinv.datasets import make_confounded_linear
+    >>> from causalinv.inspection import IVLikePathDisplay
+    >>> world = make_confounded_linear(500, n_features=3, random_state=0)
+    >>> model = IVLikeRegression(0.1, augmentation=Translation(world.directions)).fit(world.X, world.y)
+    >>> display = IVLikePathDisplay.from_estimator(model, truth=world.coef)
+    >>> bool(display.errors.iloc[-1] < display.errors.iloc[0])
+    True
+    """
+
+    def __init__(
+        self,
+        path: pd.DataFrame,
+        least_squares: pd.Series,
+        *,
+        gamma: float,
+        confidence_level: float = 0.95,
+        errors: pd.Series | None = None,
+    ) -> None:
+        self.path = path
+        self.least_squares = least_squares
+        self.gamma = gamma
+        self.confidence_level = confidence_level
+        self.errors = errors
+
+    @classmethod
+    def from_estimator(
+        cls,
+        model: IVLikeRegression,
+        *,
+        gammas: ArrayLike | None = None,
+        features: Sequence[str | int] | None = None,
+        truth: ArrayLike | None = None,
+        cov: ArrayLike | None = None,
+        confidence_level: float = 0.95,
+    ) -> Self:
+        """Read the path of a fitted regression of one outcome.
+
+        Parameters
+        ----------
+        model : IVLikeRegression
+            Fitted on rows for bands, on moments without them.
+        gammas : array-like of shape (m,), optional
+            Above 1; 41 from 1.01 to 1e4 if left out.
+        features : sequence of str or int, optional
+            What to show, by name or position; left out, the six that differ most from least squares.
+        truth : array-like of shape (d,), optional
+            True coefficients, for errors.
+        cov : array-like of shape (d, d), optional
+            Norm of the error; see `causalinv.metrics.ncer`.
+        confidence_level : float, default 0.95
+
+        Returns
+        -------
+        IVLikePathDisplay
+        """
+        level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
+        grid = np.logspace(np.log10(1.01), 4, 41) if gammas is None else np.asarray(gammas, dtype=np.float64)
+        if grid.ndim != 1 or not len(grid) or not (grid > 1).all() or not np.isfinite(grid).all():
+            raise ValueError(f"gammas must be finite numbers above 1, got {gammas!r}.")
+        table = model.summary().to_frame()
+        if isinstance(table.index, pd.MultiIndex):
+            raise ValueError("IVLikePathDisplay shows one outcome; fit them one by one.")
+        names = list(coefficient_index(model))
+        order = list(table.index[:_SHOWN]) if features is None else [_name(each, names) for each in features]
+        at = [names.index(name) for name in order]
+        coefs = model.gamma_path(grid)
+        bands = np.full((*coefs.shape, 2), np.nan)
+        if "s.e." in table:
+            bands = np.stack([model.confint(alpha=1.0 / (g - 1.0), confidence_level=level) for g in grid])
+        frames = [
+            pd.DataFrame(
+                {
+                    "gamma": grid,
+                    "feature": name,
+                    "coef": coefs[:, j],
+                    "lower": bands[:, j, 0],
+                    "upper": bands[:, j, 1],
+                }
+            )
+            for name, j in zip(order, at, strict=True)
+        ]
+        errors = None
+        if truth is not None:
+            points = {0.0: model.least_squares_coef_} | dict(zip(grid.tolist(), coefs, strict=True))
+            errors = pd.Series({g: ncer(c, truth, cov=cov) for g, c in points.items()}, name="error")
+        reference = pd.Series(model.least_squares_coef_, index=names)[order]
+        return cls(
+            pd.concat(frames, ignore_index=True), reference, gamma=model.gamma_, confidence_level=level, errors=errors
+        )
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw coefficients with bands; dotted lines are least squares.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        self
+        """
+        self.ax_ = axes(ax, size=(6.0, 4.0))
+        self.figure_ = self.ax_.figure
+        for k, (name, part) in enumerate(self.path.groupby("feature", sort=False)):
+            colour = f"C{k}"
+            self.ax_.plot(part["gamma"], part["coef"], color=colour, label=str(name))
+            self.ax_.fill_between(part["gamma"], part["lower"], part["upper"], color=colour, alpha=0.15, linewidth=0)
+            self.ax_.axhline(self.least_squares[name], color=colour, linestyle=":", linewidth=1)
+        self._finish("coefficient (dotted: least squares)")
+        self.ax_.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        if self.path["lower"].notna().any():
+            self.ax_.set_title(f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small")
+        return self
+
+    def plot_error(self, ax: Any = None) -> Self:
+        """Draw the error against the known truth, beside least squares and the zero vector.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        self
+        """
+        if self.errors is None:
+            raise ValueError("There are no errors to draw: pass truth= to from_estimator.")
+        self.ax_ = axes(ax, size=(6.0, 4.0))
+        self.figure_ = self.ax_.figure
+        inside = self.errors[self.errors.index > 0]
+        self.ax_.plot(inside.index, inside, color="C0", label="IV-like regression")
+        self.ax_.axhline(self.errors.loc[0.0], color="C3", linestyle=":", label="least squares")
+        self.ax_.axhline(0.5, color="0.5", linestyle="--", label="zero vector")
+        self._finish("normalised error")
+        self.ax_.set_ylim(bottom=0.0)
+        self.ax_.legend(fontsize="small", frameon=False)
+        return self
+
+    def _finish(self, label: str) -> None:
+        if np.isfinite(self.gamma):
+            self.ax_.axvline(self.gamma, color="0.7", linewidth=1, zorder=0)
+        self.ax_.set(xscale="log", xlabel="gamma = (1 + alpha) / alpha", ylabel=label)
+
+
+def _name(feature: str | int, names: list[Any]) -> Any:
+    if feature in names:
+        return feature
+    if isinstance(feature, int | np.integer) and 0 <= feature < len(names):
+        return names[int(feature)]
+    raise ValueError(f"features must be names or positions of {names}, got {feature!r}.")

@@ -1,0 +1,139 @@
+"""Augmentations given as a function, and several one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from causalinv._typing import FloatArray
+from causalinv._validation import check_finite
+from causalinv.ivlike._augmentation import Augmentation
+from causalinv.ivlike._groups import GroupAugmentation, group_stage
+from causalinv.ivlike._path import FirstStage
+from causalinv.moments import Moments
+
+__all__ = ["Compose", "FunctionAugmentation"]
+
+
+class FunctionAugmentation(Augmentation):
+    """Any transformation, given as a function that draws augmented copies and says which parameters it drew.
+
+    Parameters
+    ----------
+    func : callable
+        ``func(X, rng) -> (GX, G)``: X (n, d) float64 and a numpy Generator in; augmented rows (n, d) in the same
+        order, and the parameters (n, q) drawn for them, out. G must be independent of the data.
+    outcome_invariant : bool, default False
+        Your claim that the outcome ignores the transformation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def brighten(X, rng):
+    ...     G = rng.normal(size=(len(X), 1))
+    ...     return X * np.exp(0.1 * G), G
+    >>> GX, G = FunctionAugmentation(brighten).draw(np.ones((5, 2)), np.random.default_rng(0))
+    >>> GX.shape, G.shape
+    ((5, 2), (5, 1))
+    """
+
+    def __init__(
+        self,
+        func: Callable[[FloatArray, np.random.Generator], tuple[FloatArray, FloatArray]],
+        *,
+        outcome_invariant: bool = False,
+    ):
+        self.func = func
+        self.outcome_invariant = outcome_invariant
+
+    def draw(
+        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        if not callable(self.func):
+            raise TypeError(f"func of FunctionAugmentation must be callable, got {self.func!r}.")
+        result = self.func(X.copy(), rng)  # a copy: a function that works in place must not move the originals
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise ValueError("func must return a pair (GX, G): the augmented rows and the parameters drawn.")
+        GX, G = (np.asarray(each, dtype=np.float64) for each in result)
+        if GX.shape != X.shape:
+            raise ValueError(f"func must return GX of the shape of X, {X.shape}, in the same order; got {GX.shape}.")
+        if G.ndim != 2 or G.shape[0] != X.shape[0] or G.shape[1] == 0:
+            raise ValueError(f"func must return G of shape ({X.shape[0]}, q) with q >= 1, got {G.shape}.")
+        check_finite(GX, "GX returned by func")
+        check_finite(G, "G returned by func")
+        return GX, G
+
+
+class Compose(Augmentation):
+    """Several augmentations, applied one after the other; the outcome ignores it if it ignores every part.
+
+    Translations together, and groups together, keep their closed form; a mixture is drawn. Groups together are averaged
+    over the group that they generate.
+
+    Parameters
+    ----------
+    augmentations : sequence of Augmentation
+        In the order of application.
+
+    Examples
+    --------
+    >>> from causalinv.ivlike import Flip, Rotate90
+    >>> Compose([Rotate90((8, 8)), Flip((8, 8))]).closed_form
+    True
+    """
+
+    def __init__(self, augmentations: Sequence[Augmentation]):
+        self.augmentations = augmentations
+
+    def _parts(self) -> list[Augmentation]:
+        parts = list(self.augmentations)
+        if not parts or not all(isinstance(part, Augmentation) for part in parts):
+            raise TypeError(f"Compose needs a non-empty sequence of augmentations, got {self.augmentations!r}.")
+        return parts
+
+    @property
+    def outcome_invariant(self) -> bool:  # type: ignore[override]
+        """Whether every part is claimed to be ignored."""
+        return all(part.outcome_invariant for part in self._parts())
+
+    @property
+    def translates(self) -> bool:  # type: ignore[override]
+        """Whether all parts are translations."""
+        return all(part.translates for part in self._parts())
+
+    @property
+    def averages(self) -> bool:  # type: ignore[override]
+        """Whether all parts are groups."""
+        return all(isinstance(part, GroupAugmentation) for part in self._parts())
+
+    @property
+    def closed_form(self) -> bool:  # type: ignore[override]
+        """Whether the moments of the whole are known."""
+        return self.translates or self.averages
+
+    def draw(
+        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        drawn = []
+        for part in self._parts():
+            X, G = part.draw(X, rng, feature_names)
+            drawn.append(G)
+        return X, np.hstack(drawn)
+
+    def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
+        """Directions of all parts, which are translations, shape (q, d)."""
+        return np.vstack([part.parameters(n_features, feature_names) for part in self._parts()])
+
+    def first_stage(self, moments: Moments) -> FirstStage:
+        parts = self._parts()
+        if self.averages:
+            d, names = moments.blocks["x"], moments.names["x"]
+            pieces = [part.generators(d, names) for part in parts]
+            return group_stage(moments, *(np.vstack(each) for each in zip(*pieces, strict=True)))
+        if not self.translates:
+            return super().first_stage(moments)
+        stages = [part.first_stage(moments) for part in parts]
+        factor = np.vstack([stage.factor for stage in stages])
+        outcome = np.vstack([stage.outcome for stage in stages])
+        return FirstStage(stages[0].variance, stages[0].cross, factor, outcome, added=True)

@@ -1,0 +1,167 @@
+"""Cross-validated strength: a dial that is validated, not a discovery of causality."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from causalinv._parallel import generator
+from causalinv._typing import ArrayLike, FloatArray, RandomState
+from causalinv._validation import check_number, check_whole
+from causalinv.ivlike._augmentation import Augmentation
+from causalinv.ivlike._evidence import Evidence, Reading
+from causalinv.ivlike._path import IVLikePath, check_alphas
+from causalinv.ivlike._regression import IVLikeRegression
+from causalinv.ivlike._selection import Strength
+from causalinv.moments import Moments
+
+__all__ = ["IVLikeRegressionCV"]
+
+
+class IVLikeRegressionCV(IVLikeRegression):
+    r"""IV-like regression whose strength minimises a held-out risk under shifts of a chosen size.
+
+    The risk is :math:`E\,r^2 + (k^2 - 1)\,E(\Pi r)^2` on held-out rows, that is the mean squared error when the
+    features shift k times as far as the augmentation (or the instruments) moves them.
+
+    Parameters
+    ----------
+    alphas : array-like of shape (m,), optional
+        Strengths to try; 100 from 1e-4 to 1e4 if left out.
+    augmentation, integration, n_copies, features, ridge, random_state
+        As in `IVLikeRegression`.
+    shift_size : float, default sqrt(11)
+        k. **On the population the optimum is gamma = k², whatever the truth**: cross-validation finds out whether the
+        sample can bear that strength, not how much confounding there is. ``shift_size=1`` is plain risk on augmented
+        rows, whose optimum is augmented least squares, and ``shift_size=0`` risk on the rows themselves, whose optimum
+        is least squares: ask for them only to see that.
+    cv : int, splitter or iterable of (train, test), default 5
+        Folds. A number makes so many at random, in which rows of one group, and all copies of a row, share a fold. The
+        test sets of a splitter must not overlap; rows in none of them always train.
+
+    Attributes
+    ----------
+    cv_results_ : pandas.DataFrame
+        ``alpha``, ``gamma``, ``risk`` (mean over held-out rows), ``std`` (of the folds).
+    alpha_
+        The strength with the least risk; other attributes as in `IVLikeRegression`.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, only if X had names
+
+    Notes
+    -----
+    All strengths and folds come from one pass over the rows: the moments of the other folds are added up.
+
+    Examples
+    --------
+    >>> from causalinv.datasets import make_confounded_linear
+    >>> from causalinv.ivlike import IVLikeRegressionCV, Translation
+    >>> world = make_confounded_linear(2000, n_features=6, random_state=0)
+    >>> model = IVLikeRegressionCV(augmentation=Translation(world.directions[:3]), random_state=0)
+    >>> bool(0.03 < model.fit(world.X, world.y).alpha_ < 0.3)
+    True
+    """
+
+    def __init__(
+        self,
+        alphas: ArrayLike | None = None,
+        *,
+        augmentation: Augmentation | None = None,
+        integration: str = "auto",
+        n_copies: int = 10,
+        features: Any = None,
+        ridge: float = 0.0,
+        shift_size: float = 11**0.5,
+        cv: Any = 5,
+        random_state: RandomState = None,
+    ):
+        self.alphas = alphas
+        self.augmentation = augmentation
+        self.integration = integration  # type: ignore[assignment]
+        self.n_copies = n_copies
+        self.features = features
+        self.ridge = ridge
+        self.shift_size = shift_size
+        self.cv = cv
+        self.random_state = random_state
+
+    def fit_moments(self, moments: Moments) -> IVLikeRegressionCV:
+        """Not available: folds need rows."""
+        raise ValueError("IVLikeRegressionCV needs rows to make folds of: use fit(X, y), or IVLikeRegression.")
+
+    def _chosen_from_data(self) -> bool:
+        return True
+
+    def _check_rule(self) -> None:
+        check_number(self.shift_size, "shift_size", low=0.0)
+
+    def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
+        assert evidence is not None
+        alphas = np.logspace(-4, 4, 100) if self.alphas is None else check_alphas(self.alphas)
+        if not len(alphas):
+            raise ValueError("alphas must hold at least one strength.")
+        folds = _folds(evidence, self.cv, self.random_state)
+        risks, weights = _held_out(evidence, folds, alphas, ridge=self.ridge, k=float(self.shift_size))
+        mean = weights @ risks / weights.sum()
+        with np.errstate(divide="ignore"):
+            gammas = 1.0 + 1.0 / alphas
+        self.cv_results_ = pd.DataFrame(
+            {"alpha": alphas, "gamma": gammas, "risk": mean, "std": risks.std(axis=0, ddof=1)}
+        )
+        return Strength.single(float(alphas[np.argmin(mean)]))
+
+
+def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray:
+    """Fold of each row, -1 for rows that only train: by number (groups stay together, in random order) or splitter."""
+    n = len(evidence.y)
+    if not isinstance(cv, int | np.integer) or isinstance(cv, bool):
+        splits: Any = cv.split(evidence.X, evidence.y, evidence.groups) if hasattr(cv, "split") else cv
+        folds = np.full(n, -1)
+        for fold, (_, test) in enumerate(splits):
+            if (folds[test] >= 0).any():
+                raise ValueError("The test sets of cv overlap; every row may be held out once only.")
+            folds[test] = fold
+        if folds.max() < 1:
+            raise ValueError("cv must give at least two test sets.")
+        return folds
+    n_folds = check_whole(cv, "cv", low=2)
+    if evidence.mode == "copies" and evidence.groups is None:
+        raise ValueError(
+            "Copies of a row must not be split between folds: pass groups= (the source row of each) to fit."
+        )
+    codes = np.arange(n) if evidence.groups is None else evidence.groups
+    units = int(codes.max()) + 1
+    if units < n_folds:
+        raise ValueError(f"cv={n_folds} folds need as many rows or groups, but there are {units}.")
+    order = generator(random_state, "folds").permutation(units)
+    return np.asarray(np.argsort(order)[codes] % n_folds)
+
+
+def _held_out(
+    evidence: Evidence, folds: np.ndarray, alphas: FloatArray, *, ridge: float, k: float
+) -> tuple[FloatArray, FloatArray]:
+    """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds."""
+    moments, total = evidence.collect(folds)
+    labels = moments.cells.tolist()
+    risks, weights = [], []
+    for held in (label for label in labels if label >= 0):
+        rest = [label for label in labels if label != held]
+        train = evidence.reading(moments.select(cells=rest), total.select(cells=rest))
+        test = evidence.reading(moments.select(cells=[held]), total.select(cells=[held]))
+        path = IVLikePath.from_first_stage(train.stage, ridge=ridge)
+        coefs = np.stack([path.coef(alpha) for alpha in alphas])
+        risks.append([_risk(coef, train.moments, test, k) for coef in coefs])
+        weights.append(test.moments.weight[0])
+    return np.array(risks), np.array(weights)
+
+
+def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> float:
+    """Held-out risk, summed over outcomes: the intercept is that of the training rows."""
+    moments = test.moments
+    own, explained = test.stage.risks(coef)
+    intercept = train.mean("y")[0] - train.mean("x")[0] @ coef
+    offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - intercept
+    risk = np.diagonal(moments.cov("y")[0]) + own + offset**2 + (k**2 - 1.0) * explained
+    return float(risk.sum())

@@ -1,0 +1,200 @@
+r"""Standard errors and tests of IV-like regression, from the influence of every row on the coefficients.
+
+The coefficients solve :math:`(\alpha A + B) h = \alpha b + e` (see `_path`). With x the (augmented) row, r its centred
+residual, z what the instruments explain of the features (x itself or, paired with its original, the difference), w
+what they explain of the outcome, and hats for fitted values, a row contributes
+
+.. math:: \psi = \alpha x r + \hat z (w - z'h) + (z - \hat z)(\hat w - \hat z'h), \quad
+          h - h_\alpha \approx (\alpha A + B)^{-1} \bar\psi .
+
+The last term is the error of the first stage: at finite α the residual is correlated with the instruments, so it does
+not vanish as in two-stage least squares. Copies of a row are averaged: they are one observation, not several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import chi2, t
+
+from causalinv._linalg import whitener
+from causalinv._typing import FloatArray
+from causalinv.ivlike._evidence import Evidence, Reading
+from causalinv.ivlike._path import IVLikePath
+
+__all__ = ["Influence", "coefficient_influence", "least_squares_influence", "moved_influence", "quantile", "wald"]
+
+
+@dataclass(frozen=True)
+class Influence:
+    """Influence of each source row on p estimates of size k: the estimate's error is their sum.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n, k, p)
+        Weighted by the share of the row, so that they sum to zero.
+    groups : ndarray of int, shape (n,), or None
+        Clusters.
+    rank : int
+        Coefficients fitted, the intercept included: the degrees of freedom that the fit took.
+    """
+
+    rows: FloatArray
+    groups: np.ndarray | None
+    rank: int
+
+    @property
+    def n_clusters(self) -> int:
+        """Independent units."""
+        return len(self.rows) if self.groups is None else int(self.groups.max()) + 1
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of the quantiles."""
+        return len(self.rows) - self.rank if self.groups is None else self.n_clusters - 1
+
+    def covariance(self) -> FloatArray:
+        """Sandwich covariance (p, k, k), robust to any variances and to dependence inside clusters.
+
+        With the usual factor m/(m-1) · (n-1)/(n-k) for m clusters of n rows, which is n/(n-k) without clusters.
+        """
+        n, m = len(self.rows), self.n_clusters
+        summed = self.rows
+        if self.groups is not None:
+            summed = np.zeros((m, *self.rows.shape[1:]))
+            np.add.at(summed, self.groups, self.rows)
+        factor = m / (m - 1) * (n - 1) / (n - self.rank)
+        cov: FloatArray = factor * np.einsum("nkp,nlp->pkl", summed, summed)
+        return cov
+
+
+def coefficient_influence(
+    evidence: Evidence, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray, *, ridge: float = 0.0
+) -> Influence:
+    """Influence of every row on the coefficients (d, p) at one strength.
+
+    At ``alpha=0`` with directions that nothing moves, the limit is taken: coordinates along them are fitted to the
+    residual corrected for what the constraint holds back, the others solve the instruments' equations alone.
+    """
+    fixed, moved = path.basis[:, ~path.moved], path.basis[:, path.moved]
+    if evidence.known:
+        used = fixed if alpha == 0 else path.basis
+        divisor = np.ones(used.shape[1]) if alpha == 0 or np.isinf(alpha) else 1.0 + path.strength / alpha
+        return _of_originals(evidence, reading, coef, basis=used, divisor=divisor)
+
+    limit = alpha == 0 and bool(fixed.shape[1])
+    stage = reading.stage
+    if limit and len(stage.factor) > moved.shape[1] and np.any(stage.outcome):
+        raise ValueError(
+            f"No standard errors at alpha=0: {len(stage.factor)} instruments move {moved.shape[1]} directions of the "
+            "features and leave others, so the limit depends on the sample. Use alpha > 0."
+        )
+    # The multiplier of the constraint: what remains of its residual, per unit of alpha, in the limit.
+    slack = np.linalg.lstsq(stage.factor.T, stage.variance @ coef + ridge * coef - stage.cross, rcond=None)[0]
+    rows: FloatArray = np.zeros((len(evidence.y), *coef.shape))
+    for each in _centred(evidence, reading):
+        residual = each.y - each.x @ coef
+        own = each.x[:, :, None] * residual[:, None, :]
+        if np.isinf(alpha):
+            part = _solve(own, path.basis)
+        else:
+            # The first stage: what it explains of the rows' gap, and its own error.
+            zhat = each.g @ stage.factor
+            explained = each.g @ (stage.outcome - stage.factor @ coef)
+            first = zhat[:, :, None] * (each.w - each.z @ coef)[:, None, :]
+            first += (each.z - zhat)[:, :, None] * explained[:, None, :]
+            if limit:
+                held = own + each.z[:, :, None] * (each.g @ slack)[:, None, :]
+                part = _solve(held, fixed) + _solve(first, moved, path.strength[path.moved])
+            else:
+                part = _solve(alpha * own + first, path.basis, alpha + path.strength)
+        rows += each.share * part
+    return _finish(evidence, rows, path.basis.shape[1] + 1)
+
+
+def least_squares_influence(evidence: Evidence, reading: Reading, coef: FloatArray) -> Influence:
+    """Influence of every row on the least squares coefficients (d, p) of the rows themselves."""
+    basis = whitener(reading.moments.cov("x")[0])
+    return _of_originals(evidence, reading, coef, basis=basis)
+
+
+def moved_influence(
+    evidence: Evidence, reading: Reading, coef: FloatArray, own: Influence
+) -> tuple[FloatArray, Influence]:
+    """By how much predictions move per standardised instrument, F h (q, p), and the influence of every row on that.
+
+    `own` is the influence of the rows on `coef`.
+    """
+    factor = reading.stage.factor
+    shift = factor @ coef
+    through = np.einsum("qd,ndp->nqp", factor, own.rows)
+    if not evidence.known:
+        rows: FloatArray = np.zeros((len(evidence.y), *shift.shape))
+        for each in _centred(evidence, reading):
+            rows += each.share * each.g[:, :, None] * (each.z @ coef - each.g @ shift)[:, None, :]
+        through = through + _finish(evidence, rows, own.rank).rows
+    return shift, Influence(through, own.groups, own.rank)
+
+
+def wald(estimate: FloatArray, cov: FloatArray) -> tuple[float, float, int]:
+    """Wald statistic of estimate (q,) = 0, its chi squared p-value, and the degrees of freedom, the rank of `cov`."""
+    half = whitener(cov)
+    statistic = float(np.sum((half.T @ estimate) ** 2))
+    return statistic, float(chi2.sf(statistic, half.shape[1])), half.shape[1]
+
+
+def quantile(confidence_level: float, df: int) -> float:
+    """Two-sided quantile of Student's t."""
+    return float(t.ppf(0.5 + confidence_level / 2, df))
+
+
+@dataclass(frozen=True)
+class _Centred:
+    """One copy of the rows about the mean of all copies; instruments standardised."""
+
+    x: FloatArray
+    y: FloatArray
+    g: FloatArray
+    z: FloatArray
+    w: FloatArray
+    share: float
+
+
+def _centred(evidence: Evidence, reading: Reading) -> Iterator[_Centred]:
+    total = reading.total
+    half = whitener(total.cov("g")[0])
+    y = evidence.y - total.mean("y")[0]
+    paired = "z" in total.blocks
+    for each in evidence.copies():
+        x = each.x - total.mean("x")[0]
+        z, w = (each.z - total.mean("z")[0], np.zeros_like(y)) if paired else (x, y)
+        yield _Centred(x, y, (each.g - total.mean("g")[0]) @ half, z, w, each.share)
+
+
+def _of_originals(
+    evidence: Evidence, reading: Reading, coef: FloatArray, *, basis: FloatArray, divisor: FloatArray | float = 1.0
+) -> Influence:
+    x = evidence.expand(evidence.X) - reading.moments.mean("x")[0]
+    residual = evidence.y - reading.moments.mean("y")[0] - x @ coef
+    return _finish(evidence, _solve(x[:, :, None] * residual[:, None, :], basis, divisor), basis.shape[1] + 1)
+
+
+def _solve(scores: FloatArray, basis: FloatArray, divisor: FloatArray | float = 1.0) -> FloatArray:
+    """T diag(1/divisor) T' ψ for every row's score ψ (n, d, p)."""
+    matrix = (basis / divisor) @ basis.T
+    solved: FloatArray = np.einsum("de,nep->ndp", matrix, scores, optimize=True)
+    return solved
+
+
+def _finish(evidence: Evidence, rows: FloatArray, rank: int) -> Influence:
+    """Centre the scores, weight them, and leave out rows of weight zero."""
+    weight = np.ones(len(rows)) if evidence.weight is None else evidence.weight
+    share = weight / weight.sum()
+    rows = share[:, None, None] * (rows - np.einsum("n,ndp->dp", share, rows))
+    groups, keep = evidence.groups, weight > 0
+    if not keep.all():
+        rows = rows[keep]
+        groups = None if groups is None else np.unique(groups[keep], return_inverse=True)[1]
+    return Influence(rows, groups, rank)

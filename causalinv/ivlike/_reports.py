@@ -1,0 +1,374 @@
+"""How much to believe a fitted IV-like regression: intervals, a test, sensitivity, a bootstrap, the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from causalinv._linalg import least_squares
+from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._validation import check_alignment, check_number, check_rows, check_whole
+from causalinv.ivlike._augmentation import Translation
+from causalinv.ivlike._bootstrap import BootstrapResult, cluster_counts, replicate
+from causalinv.ivlike._evidence import Evidence, Reading
+from causalinv.ivlike._inference import (
+    Influence,
+    coefficient_influence,
+    least_squares_influence,
+    moved_influence,
+    quantile,
+    wald,
+)
+from causalinv.ivlike._path import IVLikePath, check_alpha
+from causalinv.ivlike._selection import Strength
+from causalinv.ivlike._sensitivity import benchmark_r2, end_influence, half_width, robustness_value
+from causalinv.ivlike._summary import coefficient_index, summarize
+from causalinv.results import Summary, TestResult
+
+__all__ = ["Reports"]
+
+
+class Reports:
+    """Methods of a fitted regression that say how much to believe it."""
+
+    coef_: FloatArray
+    least_squares_coef_: FloatArray
+    alpha_: float
+    path_: IVLikePath
+    ridge: float
+    augmentation: Any
+    _evidence: Evidence | None
+    _reading: Reading
+    _single_output: bool
+
+    def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
+        raise NotImplementedError
+
+    def _chosen_from_data(self) -> bool:
+        raise NotImplementedError
+
+    # -- intervals ----------------------------------------------------------------------------------------------
+
+    def covariance(self, alpha: float | None = None) -> FloatArray:
+        """Covariance of the coefficients at the strength used, or at another, shape (d, d) or (p, d, d).
+
+        Parameters
+        ----------
+        alpha : float >= 0, optional
+            Strength; that of the fit if left out.
+
+        Notes
+        -----
+        A sandwich of the influence of every row: robust to unequal variances, and to dependence inside `groups`. The
+        copies that an augmentation draws count as one row, and `features` as given. If alpha was chosen from the data
+        (``"cc"``), it is conditional on the choice; `bootstrap` is not. It is asymptotic: squares and products among
+        `features` have heavy tails, and may need thousands of rows.
+        """
+        cov = self._influence(alpha).covariance()
+        return np.asarray(cov[0] if self._single_output else cov)
+
+    def confint(
+        self,
+        *,
+        kind: Literal["pseudo_true", "identified"] = "pseudo_true",
+        alpha: float | None = None,
+        confidence_level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Confidence intervals of the coefficients; the head of the frame says what they cover.
+
+        Parameters
+        ----------
+        kind : {"pseudo_true", "identified"}, default "pseudo_true"
+            ``"pseudo_true"`` covers what the fit converges to at this alpha, confounding that remains included.
+            ``"identified"`` covers the causal effect *if* the outcome ignores what was declared, and no hidden cause
+            moves the coordinates that it reads; the numbers are the same, and it needs ``alpha=0`` (or a group, whose
+            average is that limit).
+        alpha : float >= 0, optional
+            Strength; that of the fit if left out.
+        confidence_level : float, default 0.95
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per coefficient, columns ``lower`` and ``upper``.
+
+        Raises
+        ------
+        ValueError
+            If ``kind="identified"`` with a strength that does not impose the invariance; if rows are augmented copies
+            whose source rows (`groups`) are not known; if the fit has no rows (`fit_moments`, or after pickling).
+        """
+        check_is_fitted(self)
+        level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
+        if kind not in ("pseudo_true", "identified"):
+            raise ValueError(f"kind must be 'pseudo_true' or 'identified', got {kind!r}.")
+        at = self.alpha_ if alpha is None else check_alpha(alpha)
+        if kind == "identified" and not self._imposes_invariance(at):
+            raise ValueError(
+                f"kind='identified' needs alpha=0, where the invariance is imposed; at alpha={at:g} the fit "
+                "does not converge to the causal effect even if all assumptions hold. Use 'pseudo_true' or alpha=0."
+            )
+        influence = self._influence(alpha)
+        error = np.sqrt(np.diagonal(influence.covariance(), axis1=1, axis2=2)).ravel()
+        width = quantile(level, influence.df) * error
+        centre = (self.coef_ if alpha is None else self.path_.coef(at).T).ravel()
+        frame = pd.DataFrame({"lower": centre - width, "upper": centre + width}, index=coefficient_index(self))
+        if kind == "identified":
+            covers = "causal effect if the declared invariance holds and nothing hidden moves what y reads"
+        else:
+            covers = f"limit of the fit at alpha={at:g}, remaining confounding included"
+        if alpha is None and self._chosen_from_data():
+            covers += ", alpha taken as chosen"
+        return frame.rename_axis(columns=f"{level:.0%}: {covers}")
+
+    def bootstrap(
+        self,
+        n_replications: int = 1000,
+        *,
+        pairs: tuple[Rows, Rows] | None = None,
+        random_state: RandomState = None,
+    ) -> BootstrapResult:
+        """Bootstrap rows (or clusters), choosing alpha again each time, and the directions if their pairs are given.
+
+        Only moments are computed again, so a thousand replications take seconds.
+
+        Parameters
+        ----------
+        n_replications : int, default 1000
+        pairs : (X, X_other), optional
+            The pairs of rows that `Translation.from_pairs` estimated the directions from. They are drawn anew
+            independently of the rows, with as many directions as the augmentation has.
+        random_state : int, SeedSequence, Generator, RandomState or None
+
+        Returns
+        -------
+        BootstrapResult
+            With ``replicates``, ``alphas`` and ``confint()``.
+        """
+        evidence, _ = self._rows_again()
+        n_replications = check_whole(n_replications, "n_replications", low=2)
+        drawn = None if pairs is None else self._check_pairs(*pairs)
+        base = np.ones(len(evidence.y)) if evidence.weight is None else evidence.weight
+        if not evidence.declared:
+            evidence = evidence.held()
+
+        def fit(rng: np.random.Generator) -> tuple[FloatArray, float]:
+            again = evidence.reweighted(base * cluster_counts(evidence.groups, len(base), rng))
+            if drawn is not None:
+                which = rng.integers(len(drawn[0]), size=len(drawn[0]))
+                keep = len(self.augmentation.directions)
+                moved = Translation.from_pairs(
+                    *(rows[which] for rows in drawn), n_directions=keep, scale=self.augmentation.scale
+                )
+                again = again.with_augmentation(moved)
+            reading = again.read()
+            path = IVLikePath.from_first_stage(reading.stage, ridge=self.ridge)
+            strength = self._select(again, reading, path)
+            return strength.coef(path).T.ravel(), strength.alpha
+
+        coefs, alphas = replicate(fit, n_replications, random_state)
+        index = coefficient_index(self)
+        unit = "rows" if evidence.groups is None else "clusters"
+        accounts = f"{unit} drawn anew, alpha chosen anew" + ("" if pairs is None else ", directions estimated anew")
+        return BootstrapResult(
+            pd.DataFrame(coefs, columns=index), alphas, pd.Series(self.coef_.ravel(), index=index), accounts
+        )
+
+    # -- what the data can say about the assumption ---------------------------------------------------------------
+
+    def ols_invariance_test(self) -> TestResult:
+        """Test whether least squares itself ignores what the augmentation moves (a Wald test, robust to clusters).
+
+        Under the null hypothesis ignoring changes nothing. A rejection does not say why: either confounding along the
+        ignored directions is there to be removed, or the outcome does not ignore them.
+
+        Returns
+        -------
+        TestResult
+        """
+        if self.augmentation is None:
+            raise ValueError(
+                "ols_invariance_test needs augmentation=, which knows the rows before they are moved. For genuine "
+                "instruments use a test of exogeneity, for example from the package ivmodels."
+            )
+        evidence, reading = self._rows_again()
+        if not self._single_output:
+            raise ValueError("ols_invariance_test takes one outcome; fit them one by one.")
+        coef = least_squares(reading.moments)
+        own = least_squares_influence(evidence, reading, coef)
+        shift, influence = moved_influence(evidence, reading, coef, own)
+        if influence.n_clusters <= len(shift):
+            raise ValueError(
+                f"{influence.n_clusters} independent rows or groups cannot test {len(shift)} directions at once: their "
+                "covariance is singular. Use fewer directions, or more groups."
+            )
+        statistic, pvalue, df = wald(shift[:, 0], influence.covariance()[0])
+        return TestResult(
+            statistic,
+            pvalue,
+            df,
+            hypothesis="least squares predictions do not react to the augmentation",
+            note="A rejection means: confounding along the ignored directions, or an outcome that does not ignore "
+            "them. The data cannot tell which.",
+        )
+
+    def sensitivity(
+        self,
+        r2: float | None = None,
+        *,
+        benchmark: str | int | None = None,
+        confidence_level: float | None = None,
+    ) -> pd.DataFrame:
+        r"""Effects compatible with some confounding of the coordinates that the outcome reads.
+
+        Parameters
+        ----------
+        r2 : float in [0, 1), optional
+            Bound on :math:`R^2(\xi \sim P'x)`, the share of the outcome's noise that the invariant coordinates explain.
+        benchmark : str or int, optional
+            Instead of `r2`: as large as it would be if this feature were hidden.
+        confidence_level : float, optional
+            Widen the interval by the sampling error of its ends, each at half the level's complement.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Per coefficient ``coef``, ``lower``, ``upper`` and ``robustness_value``: the smallest r2 whose interval
+            contains 0.
+
+        Notes
+        -----
+        Exact in second moments: every value in an interval is attained by some confounding of that size. The
+        invariance itself is taken as true.
+        """
+        check_is_fitted(self)
+        if not self._imposes_invariance(self.alpha_):
+            raise ValueError(f"sensitivity needs alpha=0, where the invariance is imposed; alpha is {self.alpha_:g}.")
+        if self.ridge > 0:
+            raise ValueError(f"sensitivity is exact for least squares only, without ridge; got ridge={self.ridge:g}.")
+        if not self._single_output:
+            raise ValueError("sensitivity takes one outcome; fit them one by one.")
+        moments, fixed = self._reading.moments, self.path_.basis[:, ~self.path_.moved]
+        cov, cross = moments.cov("x")[0], moments.cov("x", "y")[0, :, 0]
+        sigma2 = float(moments.cov("y")[0, 0, 0] - 2 * self.coef_ @ cross + self.coef_ @ cov @ self.coef_)
+        if not np.allclose(fixed.T @ cov @ fixed, np.eye(fixed.shape[1]), atol=1e-6):
+            raise ValueError(
+                "sensitivity needs directions that the augmentation leaves alone in every row; here they are left "
+                "alone on average only (sampled copies, or a curved augmentation), and nothing exact can be said."
+            )
+        names = list(coefficient_index(self))
+        if (r2 is None) == (benchmark is None):
+            raise ValueError("Give either r2, a bound from 0 to below 1, or benchmark, the name of a feature.")
+        if benchmark is not None:
+            r2 = benchmark_r2(
+                self.coef_, fixed, cov=cov, cross=cross, sigma2=sigma2, feature=_position(benchmark, names)
+            )
+            told = f" (as if {benchmark} were hidden)"
+        else:
+            told = ""
+        bound = check_number(r2, "r2", low=0.0)
+        if bound >= 1:
+            raise ValueError(f"r2 must be below 1, got {bound:g}: noise that is all confounding allows every effect.")
+        width = half_width(fixed, sigma2, bound)
+        ends = np.stack([self.coef_ - width, self.coef_ + width])
+        if confidence_level is not None:
+            level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
+            ends += self._end_errors(fixed, sigma2, bound, level) * np.array([[-1.0], [1.0]])
+            told += f", {level:.0%} confidence"
+        table = {
+            "coef": self.coef_,
+            "lower": ends[0],
+            "upper": ends[1],
+            "robustness_value": robustness_value(self.coef_, fixed, sigma2),
+        }
+        frame = pd.DataFrame(table, index=coefficient_index(self))
+        return frame.rename_axis(columns=f"R2 <= {bound:.3g}{told}")
+
+    def summary(self) -> Summary:
+        """Coefficients beside those of least squares, the rows that differ most first."""
+        check_is_fitted(self)
+        try:
+            influence = self._influence()
+        except ValueError as reason:
+            return summarize(self, None, str(reason))
+        return summarize(self, np.sqrt(np.diagonal(influence.covariance(), axis1=1, axis2=2)), "")
+
+    # -- rows ---------------------------------------------------------------------------------------------------
+
+    def _imposes_invariance(self, alpha: float) -> bool:
+        return self.augmentation is not None and (alpha == 0 or self._averages())
+
+    def _averages(self) -> bool:
+        """Whether a group was averaged exactly, so that every strength gives the same."""
+        return self.augmentation is not None and self.augmentation.averages and self._reading.stage.added
+
+    def _influence(self, at: float | None = None) -> Influence:
+        """Influence of every row on the coefficients, at the strength of the fit or another."""
+        evidence, reading = self._rows_again()
+        alpha = self.alpha_ if at is None else check_alpha(at)
+        if np.isnan(alpha):
+            raise ValueError(
+                "alpha='eb' mixes many strengths, for which there is no covariance formula here; use bootstrap()."
+            )
+        coef = np.atleast_2d(self.coef_).T if at is None else self.path_.coef(alpha)
+        alpha = 0.0 if self._averages() else alpha
+        influence = coefficient_influence(evidence, reading, self.path_, alpha, coef, ridge=float(self.ridge))
+        if influence.df < 1 or len(influence.rows) <= influence.rank:
+            raise ValueError(
+                f"No standard errors: {len(evidence.y)} rows for {influence.rank} coefficients leave no degrees of "
+                "freedom."
+            )
+        return influence
+
+    def _rows_again(self) -> tuple[Evidence, Reading]:
+        """Evidence of the fit, read once more and compared with what was fitted."""
+        check_is_fitted(self)
+        evidence = self._evidence
+        if evidence is None:
+            raise ValueError(
+                "The rows of this fit are not at hand (it was fitted on moments, or pickled); fit(X, y) again for "
+                "standard errors."
+            )
+        if evidence.mode == "copies" and evidence.groups is None:
+            raise ValueError(
+                "Rows that are augmented copies are clusters, not samples: pass groups= (the source row of each) to "
+                "fit for standard errors. If no source has two copies, say groups=range(n)."
+            )
+        reading = evidence.read()
+        for name in ("variance", "cross", "factor", "outcome"):
+            if not np.array_equal(getattr(reading.stage, name), getattr(self._reading.stage, name)):
+                raise ValueError(
+                    "The rows have changed in place since the fit, or the augmentation draws from a generator of its "
+                    "own. Fit again, on a copy of the data; an augmentation must use only the generator it is given."
+                )
+        return evidence, reading
+
+    def _end_errors(self, fixed: FloatArray, sigma2: float, r2: float, level: float) -> FloatArray:
+        """Sampling error of both ends of a sensitivity interval, times the one-sided quantile."""
+        evidence, reading = self._rows_again()
+        influence = self._influence()
+        keep = np.ones(len(evidence.y), bool) if evidence.weight is None else evidence.weight > 0
+        x = (evidence.expand(evidence.X) - reading.moments.mean("x")[0])[keep]
+        residual = (evidence.y[:, 0] - reading.moments.mean("y")[0, 0])[keep] - x @ self.coef_
+        share = (np.ones(len(x)) if evidence.weight is None else evidence.weight[keep]) / reading.moments.weight[0]
+        ends = end_influence(x, residual, fixed, sigma2=sigma2, r2=r2, own=influence.rows[:, :, 0], share=share)
+        both = Influence(np.stack(ends, axis=-1), influence.groups, influence.rank).covariance()
+        return quantile(level, influence.df) * np.sqrt(np.diagonal(both, axis1=1, axis2=2))
+
+    def _check_pairs(self, X: Rows, X_other: Rows) -> tuple[FloatArray, FloatArray]:
+        if not isinstance(self.augmentation, Translation):
+            raise ValueError("pairs= needs an augmentation made by Translation.from_pairs.")
+        check_alignment(X=X, X_other=X_other)
+        return check_rows(X, "X of pairs"), check_rows(X_other, "X_other of pairs")
+
+
+def _position(feature: str | int, names: Sequence[Any]) -> int:
+    if feature in names:
+        return names.index(feature)
+    if isinstance(feature, int | np.integer) and 0 <= feature < len(names):
+        return int(feature)
+    raise ValueError(f"benchmark must be a feature of this fit, {names}, or its position; got {feature!r}.")
