@@ -28,7 +28,7 @@ _HOME = {
     "Moments": "causalinv.moments",
     "Translation": "causalinv.ivlike",
 }
-_ROOMS = ("datasets", "exceptions", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
+_ROOMS = ("bounds", "datasets", "exceptions", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
 
 __all__ = [
     "FunctionAugmentation",
