@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import ExtraTreesRegressor
 
 import causalinv
 from causalinv import (
@@ -21,6 +22,7 @@ from causalinv import (
     IVLikeRegression,
     Translation,
 )
+from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from tests.contract import adapters
 
 
@@ -34,7 +36,13 @@ def rows(n=120, d=4, seed=0):
     C, Z = rng.normal(size=(n, 1)), rng.normal(size=(n, 2))
     X = rng.normal(size=(n, d)) + C + np.pad(Z, ((0, 0), (0, d - 2)))
     y = X @ np.arange(1.0, d + 1) + C[:, 0] + 0.1 * rng.normal(size=n)
-    return {"X": X, "y": y, "instruments": Z, "environments": np.array(["b", "a", "c"])[np.arange(n) % 3]}
+    return {
+        "X": X,
+        "y": y,
+        "instruments": Z,
+        "environments": np.array(["b", "a", "c"])[np.arange(n) % 3],
+        "treatment": np.arange(n) % 2,
+    }
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Case:
     #: columns of X may be recombined, coefficients follow
     affine_equivariant: bool = False
     random: bool = False
+    #: has coefficients and a score, and predictions follow affine changes of the outcome
+    linear: bool = True
     #: parameter, and values, for a grid search
     tuned: tuple[str, list[float]] = ("alpha", [0.05, 0.1, 1.0, 100.0])
 
@@ -61,6 +71,15 @@ class Case:
 class Entry:
     sklearn_checks: tuple[Any, ...]
     cases: tuple[Case, ...] = field(default_factory=tuple)
+
+
+_WIDE = (-1e6, 1e6)
+_SMALL = ExtraTreesRegressor(5, min_samples_leaf=5, random_state=0)
+
+
+def _bounds_case(adapter, **params):
+    name = adapter.__name__.removeprefix("Predicting").lower()
+    return Case(f"bounds-{name}", lambda: adapter(random_state=0, **params), ("treatment",), random=True, linear=False)
 
 
 _OFFSET = np.ones((1, 4))
@@ -91,6 +110,22 @@ REGISTRY: dict[type, Entry] = {
                 needs_y=False,
             ),
         ),
+    ),
+    ManskiBounds: Entry(
+        sklearn_checks=(adapters.SplitManski(outcome_support=_WIDE, outcome=_SMALL, random_state=0),),
+        cases=(_bounds_case(adapters.PredictingManski, outcome_support=_WIDE, outcome=_SMALL),),
+    ),
+    SensitivityBounds: Entry(
+        sklearn_checks=(adapters.SplitSensitivity(law="knn", cv=2, random_state=0),),
+        cases=(_bounds_case(adapters.PredictingSensitivity, law="knn", cv=2),),
+    ),
+    FDivergenceBounds: Entry(
+        sklearn_checks=(adapters.SplitFDivergence(outcome_support=_WIDE, law="kernel", cv=2, random_state=0),),
+        cases=(_bounds_case(adapters.PredictingFDivergence, outcome_support=_WIDE, law=_SMALL, cv=2),),
+    ),
+    QuantileBounds: Entry(
+        sklearn_checks=(adapters.SplitQuantile(law="knn", cv=2, random_state=0),),
+        cases=(_bounds_case(adapters.PredictingQuantile, law="kernel", cv=2),),
     ),
 }
 CASES = [case for entry in REGISTRY.values() for case in entry.cases]
