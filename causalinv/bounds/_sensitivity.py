@@ -28,7 +28,7 @@ from causalinv.results import BoundsEstimate, PointwiseBounds
 
 __all__ = ["SensitivityBounds"]
 
-_GRID = np.r_[np.linspace(1.0, 3.0, 21), np.geomspace(3.2, 1e4, 60)]
+_GRID = np.r_[np.linspace(1.0, 3.0, 21), np.geomspace(3.2, 100.0, 30)]
 
 
 class SensitivityBounds(CrossFittedBounds):
@@ -260,7 +260,7 @@ class SensitivityBounds(CrossFittedBounds):
         -------
         Series
             ``estimate``: odds ratio at which an end reaches `null`; ``interval``: at which the confidence interval does
-            (1 if it contains `null` without confounding). Infinite if not up to 10,000.
+            (1 if it contains `null` without confounding). Infinite if not up to 100.
 
         Notes
         -----
