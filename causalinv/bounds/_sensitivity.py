@@ -210,7 +210,10 @@ class SensitivityBounds(CrossFittedBounds):
         ]
         name = "odds_ratio" if density_ratio is None else "density_ratio"
         table = pd.DataFrame(lines, index=pd.Index(labels, name=name))
-        return self._result(contrast, table, self._claim(labels, density_ratio), level, self._notes())
+        notes = self._notes()
+        if ((table["lower"] < table["manski_lower"]) | (table["upper"] > table["manski_upper"])).any():
+            notes += ("where an end lies beyond Manski's, sampling error has outgrown the assumption: use Manski's.",)
+        return self._result(contrast, table, self._claim(labels, density_ratio), level, notes)
 
     def _terms(self, contrast: Contrast, cap: tuple[float, float], repeat: int) -> Ends:
         rows, fitted = self._rows, self._crossfits[repeat]
