@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
     from causalinv.invariance import InvariantCausalPrediction
     from causalinv.ivlike import (
         FunctionAugmentation,
@@ -19,25 +20,33 @@ if TYPE_CHECKING:
     from causalinv.sem import LinearSEM
 
 _HOME = {
+    "FDivergenceBounds": "causalinv.bounds",
     "FunctionAugmentation": "causalinv.ivlike",
     "GaussianNoise": "causalinv.ivlike",
     "IVLikeRegression": "causalinv.ivlike",
     "InvariantCausalPrediction": "causalinv.invariance",
     "InvariantProjection": "causalinv.ivlike",
     "LinearSEM": "causalinv.sem",
+    "ManskiBounds": "causalinv.bounds",
     "Moments": "causalinv.moments",
+    "QuantileBounds": "causalinv.bounds",
+    "SensitivityBounds": "causalinv.bounds",
     "Translation": "causalinv.ivlike",
 }
 _ROOMS = ("bounds", "datasets", "exceptions", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
 
 __all__ = [
+    "FDivergenceBounds",
     "FunctionAugmentation",
     "GaussianNoise",
     "IVLikeRegression",
     "InvariantCausalPrediction",
     "InvariantProjection",
     "LinearSEM",
+    "ManskiBounds",
     "Moments",
+    "QuantileBounds",
+    "SensitivityBounds",
     "Translation",
 ]
 
