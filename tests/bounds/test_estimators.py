@@ -139,6 +139,19 @@ def test_effects_at_the_boundary(attained):
     assert abs(att.upper - (middle + hidden)) < 4.5 * att.se_upper
 
 
+def test_the_propensity_mends_a_wrong_law():
+    """Without hidden confounding and with a law that ignores x: means and the effect on the treated stay right."""
+    data = make_confounded_treatment(6000, kind="attained", odds_ratio=1.0, random_state=2)
+    model = fitted(SensitivityBounds, data, law="marginal")
+    att = model.average_bounds("att", odds_ratio=1.0)
+    effect = data.arm_mean[:, 1] - data.arm_mean[:, 0]
+    assert abs(att.lower - effect[data.treatment == 1].mean()) < 4.5 * att.se_lower
+    naive = data.y[data.treatment == 1].mean() - data.y[data.treatment == 0].mean()
+    assert naive - att.lower > 5 * att.se_lower
+    mean = model.average_bounds("mean", arm=0, odds_ratio=1.0)
+    assert abs(mean.lower - data.arm_mean[:, 0].mean()) < 4.5 * mean.se_lower
+
+
 def test_odds_ratio_is_a_density_ratio_and_grids_are_rows(sensitivity):
     grid = sensitivity.average_bounds("ate", odds_ratio=[1.0, 1.5, 4.0])
     assert grid.conf_int.shape == (3, 2)
@@ -304,6 +317,8 @@ def test_observed_support_warns_and_depends_on_the_arm():
     for arm in (0, 1):
         own = DATA.y[DATA.treatment == arm]
         np.testing.assert_array_equal(model.outcome_support_[arm], (own.min(), own.max()))
+        ends = model.predict_bounds(DATA.X, arm=arm)
+        np.testing.assert_allclose(ends.upper - ends.lower, (1 - ends.propensity) * np.ptp(own), atol=1e-9)
     assert "same arm's sample" in str(model.average_bounds("mean"))
 
 
@@ -402,3 +417,6 @@ def test_simulated_truth_is_what_the_potential_outcomes_average_to(kind):
                 assert abs(part.mean()) < 4.5 * part.std() / np.sqrt(len(part))
         np.testing.assert_array_equal(data.y[own], data.potential[own, arm])
     assert abs((data.treatment - data.propensity).mean()) < 4.5 * 0.5 / np.sqrt(200_000)
+    if kind == "adverse":  # near Manski's end: e m + (1 - e) times nearly one
+        manski = data.propensity * data.arm_mean[:, 1] + 1 - data.propensity
+        np.testing.assert_allclose(manski - data.mean[:, 1], 0.05 * (1 - data.propensity))
