@@ -41,6 +41,18 @@ print(manski)
 #
 # A ball around the arm's law, with a radius that follows from the propensity, also holds the law of everybody. But each
 # such ball holds all of Manski's set and more. It is sharp relative to the ball, which nobody asked about.
+#
+# *Proof.* Write Q = e P + (1 - e) R for the law of Y(1) at x, P the law seen in the arm, R the other. The divergence is
+# convex in Q along R, so `D_f(P || Q)` is largest where R and P have nothing in common, and there it is the radius
+# `B(e) = e f(1/e) + (1 - e) f(0)`. So every eP + (1 - e)R, that is all of Manski's set, lies in every ball of that
+# radius; and a ball with the further condition dQ/dP >= e is exactly that set.
+#
+# *Order.* For the alpha family (Hellinger 1/2, KL 1, chi2 2) the ball of radius B(e) is the ball of the Rényi
+# divergence of order alpha with radius -log e. That divergence grows with alpha, so the balls shrink: chi2 lies in KL
+# lies in Hellinger, and the limit, alpha infinite, is Manski's set.
+#
+# *Effects.* Manski's interval for a contrast of two arms has ends e(m1 - U) + (1 - e)(L - m0) <= 0 and
+# e(m1 - L) + (1 - e)(U - m0) >= 0. So no f-ball excludes an effect of zero, ever.
 
 # %%
 balls = FDivergenceBounds(divergence="all", law="kernel", outcome_support=(0, 1), random_state=0).fit(**given)
@@ -54,8 +66,10 @@ BoundsDisplay(chi2).plot()
 # ## Outcomes without limits
 #
 # Let the outcome have heavy tails and no known limits. Then nothing is known: those who were not observed could have
-# had any mean. The ends are infinite, and a warning says why. A method that prints a finite number has used the
-# sample's extremes as if they were the world's; ask for that, and watch the interval grow with the sample.
+# had any mean. In an f-ball too: for small t the law (1 - t)P + tR is in it for *every* R, because the divergence goes
+# to 0 with t while the mean of R has no limit. The ends are infinite, and a warning says why. A method that prints a
+# finite number has used the sample's extremes as if they were the world's; ask for that, and watch the interval grow
+# with the sample.
 
 # %%
 widths = {}

@@ -59,8 +59,9 @@ class Nuisances:
         return np.clip(self.propensity.predict_proba(X), self.clip, 1.0 - self.clip)
 
 
-def folds_of(rows: Rows, cv: int, seed: int) -> IntArray:
+def folds_of(rows: Rows, cv: int, rng: np.random.Generator) -> IntArray:
     """Number of each row's fold: stratified by arm, groups kept together."""
+    seed = _seed(rng)
     if rows.groups is None:
         split = StratifiedKFold(cv, shuffle=True, random_state=seed).split(rows.X, rows.codes)
     else:
@@ -96,15 +97,15 @@ def fit_propensity(propensity: Any, X: FloatArray, codes: IntArray, weight: Floa
 def cross_fit(
     rows: Rows,
     *,
+    folds: IntArray,
     law: LawLike | None,
     propensity: Any,
-    cv: int,
     clip: float,
     rng: np.random.Generator,
     n_jobs: int | None,
 ) -> CrossFit:
     """Fit on all folds but one, evaluate on that one, in turn; `law` None leaves the laws out."""
-    folds = folds_of(rows, cv, _seed(rng))
+    cv = int(folds.max()) + 1
     binned = [compress(rows.phi[rows.codes == a]) for a in range(rows.n_arms)]
     seeds = [[_seed(rng) for _ in range(rows.n_arms + 1)] for _ in range(cv)]
 

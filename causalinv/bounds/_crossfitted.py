@@ -9,7 +9,7 @@ from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_number, check_whole
 from causalinv.bounds._base import BoundsBase
-from causalinv.bounds._crossfit import cross_fit, fit_nuisances
+from causalinv.bounds._crossfit import cross_fit, fit_nuisances, folds_of
 from causalinv.bounds._laws import LawLike, compress
 from causalinv.bounds._rows import check_data, resolve_support
 from causalinv.bounds._scores import ArmLaw
@@ -39,7 +39,9 @@ class CrossFittedBounds(BoundsBase):
         self._take(rows, limits, text)
         last, *rngs = streams(self.random_state, repeats + 1, "bounds")
         learners: dict[str, Any] = {"law": self.law, "propensity": self.propensity, "clip": clip}
-        self._crossfits = [cross_fit(rows, cv=cv, rng=rng, n_jobs=self.n_jobs, **learners) for rng in rngs]
+        self._crossfits = [
+            cross_fit(rows, folds=folds_of(rows, cv, rng), rng=rng, n_jobs=self.n_jobs, **learners) for rng in rngs
+        ]
         self._nuisances = fit_nuisances(rows, rng=last, **learners)
         self._atoms = [compress(rows.phi[rows.codes == a])[0] for a in range(rows.n_arms)]
         self._laws: dict[tuple[int, int], ArmLaw] = {}

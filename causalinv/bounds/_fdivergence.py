@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
@@ -22,6 +23,7 @@ from causalinv.bounds._inference import Target
 from causalinv.bounds._laws import LawLike
 from causalinv.bounds._rows import Functional
 from causalinv.bounds._scores import f_ball_scores
+from causalinv.exceptions import BoundsCrossingWarning
 from causalinv.results import BoundsEstimate, PointwiseBounds
 
 __all__ = ["FDivergenceBounds"]
@@ -88,6 +90,8 @@ class FDivergenceBounds(CrossFittedBounds):
         See `outcome_support`.
     OverlapWarning
         If more than 5% of the rows were clipped.
+    BoundsCrossingWarning
+        If regressed ends (``final="dr"``) cross; nothing is swapped.
 
     Notes
     -----
@@ -95,8 +99,8 @@ class FDivergenceBounds(CrossFittedBounds):
     debiased risk at the rows: errors of the dual can only widen the bounds, errors of the propensity enter in second
     order (inward, by about :math:`\lambda B''(e) (\hat e - e)^2 / 2`).
 
-    Source: the ball and the debiased risk are those of the paper on information-theoretic causal bounds; solver, dual
-    variables and scores of averages are this package's own.
+    Source: the ball and the debiased risk are those of Jung and Kang (2026), "Information-theoretic causal bounds under
+    unmeasured confounding"; solver, dual variables and scores of averages are this package's own.
 
     Examples
     --------
@@ -331,8 +335,15 @@ class FDivergenceBounds(CrossFittedBounds):
                 out[~train] = model.predict(rows.X[~train])
             return out
 
-        low, high = self._arm_scores(0, arm, divergence)
-        return at(low), at(high)
+        low, high = (at(score) for score in self._arm_scores(0, arm, divergence))
+        crossing = int(np.count_nonzero(low > high))
+        if crossing:
+            warnings.warn(
+                f"In {crossing} of {len(low)} rows the regressed lower end lies above the upper one. Both are kept.",
+                BoundsCrossingWarning,
+                stacklevel=3,
+            )
+        return low, high
 
 
 def _order(aggregation: Any, n: int) -> int | None:

@@ -91,7 +91,8 @@ def f_ball_bounds(
     Solved exactly, by one root per law; the distance between primal and dual is below 1e-6 of the distance between the
     mean and the limit of the support (for a divergence of yours with kinks the dual, a valid bound, is returned).
 
-    Source: the ball is that of the paper on information-theoretic causal bounds; the solver is this package's own.
+    Source: the ball is that of Jung and Kang (2026); the solver, the order and the containment are this package's own
+    (proofs in the vignette on bounds).
 
     Examples
     --------

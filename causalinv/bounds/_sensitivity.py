@@ -24,6 +24,7 @@ from causalinv.bounds._inference import Target
 from causalinv.bounds._laws import LawLike
 from causalinv.bounds._rows import Functional
 from causalinv.bounds._scores import ArmLaw, cap_att_terms, cap_scores
+from causalinv.exceptions import BoundsCrossingWarning
 from causalinv.results import BoundsEstimate, PointwiseBounds
 
 __all__ = ["SensitivityBounds"]
@@ -294,7 +295,7 @@ class SensitivityBounds(CrossFittedBounds):
             return np.inf
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ends that cross by rounding at an odds ratio of 1
+            warnings.simplefilter("ignore", BoundsCrossingWarning)  # of strengths that nobody asked about
             found = {"estimate": first("lower", "upper"), "interval": first("ci_lower", "ci_upper")}
         return pd.Series(found, name=f"odds ratio at which {null:g} is reached")
 
@@ -334,9 +335,9 @@ class SensitivityBounds(CrossFittedBounds):
                 raise ValueError(f"columns={group!r} leaves no covariate.")
             reduced = cross_fit(
                 type(rows)(X, rows.phi, rows.codes, rows.arms, rows.weight, rows.groups),
+                folds=self._crossfits[0].folds,
                 law=None,
                 propensity=self.propensity,
-                cv=self.cv,
                 clip=self.clip,
                 rng=streams(self.random_state, 1, "benchmark")[0],
                 n_jobs=self.n_jobs,

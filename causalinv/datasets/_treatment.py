@@ -31,8 +31,8 @@ def make_confounded_treatment(
     ``"beta"``: three covariates, outcomes in [0, 1] with Beta laws. ``"adverse"``: the same, but whoever did not take
     arm 1 would nearly always have had the best outcome there, so that the truth is close to Manski's end.
     ``"attained"``: one binary covariate, Gaussian arms, and a hidden law that is the worst one of the marginal
-    sensitivity model with the given `odds_ratio`: the truth of both arms equals the upper bound. ``"sine"``: the
-    simulation of the paper on information-theoretic bounds, unbounded outcomes, a hidden confounder of mild effect.
+    sensitivity model with the given `odds_ratio`: the truth of both arms equals the upper bound. ``"sine"``: a
+    simulation of Jung and Kang (2026), unbounded outcomes, a hidden confounder of mild effect.
 
     Parameters
     ----------
