@@ -83,6 +83,8 @@ class BoundsEstimate:
         Of the interval from ``ci_lower`` to ``ci_upper``.
     n : int
         Rows.
+    target : {"parameter", "set"}
+        Whether the interval covers the estimand, wherever it lies between the ends, or both ends at once.
     notes : tuple of str
         What else a reader must know.
     """
@@ -93,6 +95,7 @@ class BoundsEstimate:
     table: pd.DataFrame
     confidence_level: float
     n: int
+    target: str = "parameter"
     notes: tuple[str, ...] = ()
 
     def _column(self, name: str) -> Any:
@@ -131,7 +134,8 @@ class BoundsEstimate:
 
     def summary(self) -> Summary:
         """The table with what it rests on, as text and HTML."""
-        level = f"ci: {self.confidence_level:.0%} for the estimand, wherever it lies between the ends; n = {self.n}"
+        what = "both ends at once" if self.target == "set" else "the estimand, wherever it lies between the ends"
+        level = f"ci: {self.confidence_level:.0%} for {what}; n = {self.n}"
         return Summary(self.title, self.estimand, self.assumption, self.table, (level, *self.notes))
 
     def __str__(self) -> str:

@@ -168,8 +168,10 @@ class BoundsBase(BaseEstimator):
         self,
         contrast: Contrast,
         table: pd.DataFrame,
+        *,
         assumption: str,
         confidence_level: float,
+        target: str,
         notes: tuple[str, ...] = (),
     ) -> BoundsEstimate:
         if contrast.estimand == "ate" and np.isfinite(self._limits).all():
@@ -179,7 +181,14 @@ class BoundsBase(BaseEstimator):
                 "contains 0.",
             )
         return BoundsEstimate(
-            self._title, contrast.text, assumption, table, confidence_level, len(self._rows.codes), notes
+            self._title,
+            contrast.text,
+            assumption,
+            table,
+            confidence_level,
+            len(self._rows.codes),
+            target=target,
+            notes=notes,
         )
 
 

@@ -244,7 +244,10 @@ class FDivergenceBounds(CrossFittedBounds):
         if several:
             table[["se_lower", "se_upper", "ci_lower", "ci_upper"]] = np.nan
         outer = "the ball contains all that Manski's set does: no f-bound is tighter, on the population."
-        return self._result(contrast, table, self._claim(), level, (*notes, outer, *self._notes()))
+        notes = (*notes, outer, *self._notes())
+        return self._result(
+            contrast, table, assumption=self._claim(), confidence_level=level, target=target, notes=notes
+        )
 
     def _terms(self, contrast: Contrast, divergence: Divergence, repeat: int) -> Ends:
         return contrast.compose(lambda a: self._arm_scores(repeat, a, divergence), self._rows)

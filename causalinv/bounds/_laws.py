@@ -34,7 +34,10 @@ class Law(Protocol):
 
 
 def compress(phi: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Sorted atoms (K,) and each row's atom: the values themselves if they are few, else means of quantile bins."""
+    """Sorted atoms (K,) and each row's atom: the values themselves if they are few, else means of quantile bins.
+
+    Bins move an end inward by the second order of their width, about 1e-5 of the range.
+    """
     values, codes = np.unique(phi, return_inverse=True)
     if len(values) <= N_ATOMS:
         return values, codes

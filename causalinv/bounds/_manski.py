@@ -37,7 +37,8 @@ class ManskiBounds(BoundsBase):
     functional : "mean", ("cdf", t), ("exceedance", t) or callable, default "mean"
         phi, whose mean is bounded: the outcome, ``Y <= t``, ``Y > t``, or a vectorised function.
     outcome : regressor, optional
-        For `predict_bounds` only: regresses ``1{A = a} phi`` and ``1{A = a}`` on X. A random forest if left out.
+        For `predict_bounds` only: regresses ``1{A = a} phi`` and ``1{A = a}`` on X, the latter kept in [0, 1]. A random
+        forest if left out.
     random_state : int, SeedSequence, Generator, RandomState or None
         Seed of that regressor and its folds; averages draw nothing.
 
@@ -204,4 +205,5 @@ class ManskiBounds(BoundsBase):
         level = check_confidence(confidence_level)
         line = self._average(contrast, lambda r: self._manski_terms(contrast), 1, level, target)
         table = pd.DataFrame([line], index=["no assumption"])
-        return self._result(contrast, table, f"none about confounding; {self._support_text}", level)
+        claim = f"none about confounding; {self._support_text}"
+        return self._result(contrast, table, assumption=claim, confidence_level=level, target=target)

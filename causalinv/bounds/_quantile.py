@@ -158,7 +158,7 @@ class QuantileBounds(CrossFittedBounds):
         table = pd.DataFrame([line | {"manski_lower": lower, "manski_upper": upper}], index=["no assumption"])
         text = f"{self.tau:g}-quantile of Y if all rows took arm {rows.arms.tolist()[a]!r}"
         claim = f"none about confounding; {self._support_text}"
-        return BoundsEstimate(self._title, text, claim, table, level, len(rows.codes))
+        return BoundsEstimate(self._title, text, claim, table, level, len(rows.codes), target="set")
 
     def predict_bounds(
         self, X: Given, *, arm: Hashable | None = None, odds_ratio: float | None = None

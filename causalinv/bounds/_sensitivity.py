@@ -214,7 +214,8 @@ class SensitivityBounds(CrossFittedBounds):
         notes = self._notes()
         if ((table["lower"] < table["manski_lower"]) | (table["upper"] > table["manski_upper"])).any():
             notes += ("where an end lies beyond Manski's, sampling error has outgrown the assumption: use Manski's.",)
-        return self._result(contrast, table, self._claim(labels, density_ratio), level, notes)
+        claim = self._claim(labels, density_ratio)
+        return self._result(contrast, table, assumption=claim, confidence_level=level, target=target, notes=notes)
 
     def _terms(self, contrast: Contrast, cap: tuple[float, float], repeat: int) -> Ends:
         rows, fitted = self._rows, self._crossfits[repeat]
