@@ -17,7 +17,7 @@ from causalinv._typing import FloatArray, IntArray
 __all__ = ["Law", "LawLike", "Sample", "Similarity", "compress", "fit_law"]
 
 N_ATOMS = 128
-_TAIL, _TAIL_BINS = 0.02, 16  # the extreme 2% on either side get bins of their own: bounds live in the tails
+_TAIL, _TAIL_BINS = 0.02, 24  # the extreme 2% on either side have bins that narrow to one row: bounds live there
 _CHUNK = 1 << 22  # similarities held at once
 
 #: ``similarity(X_train (n, d), X_query (m, d)) -> (m, n)`` weights >= 0, dense or sparse; rows are rescaled.
@@ -36,17 +36,14 @@ class Law(Protocol):
 def compress(phi: FloatArray) -> tuple[FloatArray, IntArray]:
     """Sorted atoms (K,) and each row's atom: the values themselves if they are few, else means of quantile bins.
 
-    Bins move an end inward by the second order of their width, about 1e-5 of the range.
+    Bins move an end inward by the second order of their width.
     """
     values, codes = np.unique(phi, return_inverse=True)
     if len(values) <= N_ATOMS:
         return values, codes
-    body = N_ATOMS - 2 * _TAIL_BINS
-    edges = np.r_[
-        np.linspace(0, _TAIL, _TAIL_BINS, endpoint=False),
-        np.linspace(_TAIL, 1 - _TAIL, body, endpoint=False),
-        np.linspace(1 - _TAIL, 1, _TAIL_BINS, endpoint=False),
-    ]
+    tail = np.geomspace(1.0 / len(phi), _TAIL, _TAIL_BINS)
+    body = np.linspace(_TAIL, 1.0 - _TAIL, N_ATOMS - 2 * _TAIL_BINS)[1:-1]
+    edges = np.r_[tail, body, 1.0 - tail[::-1]]
     rank = np.empty(len(phi))
     rank[np.argsort(phi, kind="stable")] = (np.arange(len(phi)) + 0.5) / len(phi)
     _, codes = np.unique(np.searchsorted(edges, rank, side="right"), return_inverse=True)
