@@ -72,7 +72,7 @@ def one(seed):
         for i, end in enumerate(("lower", "upper")):
             rows.append((kind, name, end, (bounds.lower, bounds.upper)[i], (bounds.se_lower, bounds.se_upper)[i]))
 
-    add("scores", "manski", ManskiBounds(outcome_support=(0, 1), outcome=_Idle()).fit(**given).average_bounds())
+    add("scores", "manski", ManskiBounds(outcome_support=(0, 1)).fit(**given).average_bounds())
     for name, bounds in questions(balls, cap).items():
         add("scores", name, bounds)
     shift(balls)
@@ -84,16 +84,6 @@ def one(seed):
             for i, end in enumerate(("lower", "upper")):
                 rows.append(("plug-in, e off", name, end, ends[i], (bounds.se_lower, bounds.se_upper)[i]))
     return rows
-
-
-class _Idle:
-    """A regressor that does nothing: averages of ManskiBounds need none."""
-
-    def get_params(self, deep=False):
-        return {}
-
-    def fit(self, X, y):
-        return self
 
 
 def coverage():

@@ -125,7 +125,6 @@ class BoundsBase(BaseEstimator):
     ) -> dict[str, float]:
         """One row of the result: ``scores(repeat)`` gives the terms of both ends."""
         rows = self._rows
-        level = check_confidence(confidence_level)
         if target not in ("parameter", "set"):
             raise ValueError(f"target must be 'parameter' or 'set', got {target!r}.")
         bottom = (rows.codes == contrast.arm).astype(float) if contrast.estimand == "att" else None
@@ -141,7 +140,7 @@ class BoundsBase(BaseEstimator):
                 stacklevel=4,
             )
         low, high = interval(
-            lower, upper, (se_lower, se_upper), confidence_level=level, target=target, n=len(rows.codes)
+            lower, upper, (se_lower, se_upper), confidence_level=confidence_level, target=target, n=len(rows.codes)
         )
         plain = self._manski_terms(contrast)
         manski = [ratio_of_means(end, bottom, rows.weight, rows.groups)[0] for end in plain]

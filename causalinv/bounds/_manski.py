@@ -94,7 +94,7 @@ class ManskiBounds(BoundsBase):
     def fit(
         self, X: Given, y: Given, *, treatment: Given = None, sample_weight: Given = None, groups: Given = None
     ) -> Self:
-        """Validate the data and fit the regressor of `predict_bounds`.
+        """Validate the data; the regressor of `predict_bounds` is fitted when that is first called.
 
         Parameters
         ----------
@@ -124,8 +124,7 @@ class ManskiBounds(BoundsBase):
         self._take(rows, limits, text)
         rng = generator(self.random_state, "Manski bounds")
         self._seed = int(rng.integers(2**31))
-        self._spread = np.maximum(self._targets().std(axis=0), 1e-300)
-        self.outcome_ = clone(self._regressor()).fit(rows.X, self._targets() / self._spread, **self._fit_weight())
+        self._model: Any = None  # fitted when a prediction first needs it: averages do without
         return self
 
     def _targets(self) -> FloatArray:
@@ -159,13 +158,17 @@ class ManskiBounds(BoundsBase):
         """
         features = self._features(X)
         a, rows = self._arm(arm, "arm", -1), self._rows
+        targets = self._targets()
+        spread = np.maximum(targets.std(axis=0), 1e-300)
         if features is None:
             split = KFold(min(5, len(rows.X)), shuffle=True, random_state=self._seed)
-            targets = self._targets() / self._spread
-            found = cross_val_predict(self._regressor(), rows.X, targets, cv=split, params=self._fit_weight() or None)
+            weight = self._fit_weight() or None
+            found = cross_val_predict(self._regressor(), rows.X, targets / spread, cv=split, params=weight)
         else:
-            found = self.outcome_.predict(features)
-        found = found * self._spread
+            if self._model is None:
+                self._model = clone(self._regressor()).fit(rows.X, targets / spread, **self._fit_weight())
+            found = self._model.predict(features)
+        found = found * spread
         e = np.clip(found[:, rows.n_arms + a], 0.0, 1.0)
         with np.errstate(invalid="ignore"):
             lower, upper = (found[:, a] + np.where(e < 1, (1.0 - e) * limit, 0.0) for limit in self._limits[a])

@@ -37,11 +37,11 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
     """
     students = load_spector()
     hidden = make_confounded_treatment(_ROWS, kind="adverse", random_state=random_state)
-    cap = _cap(students, random_state, law="forest", n_repeats=3)
+    cap = _cap(students, random_state, law="knn", n_repeats=5)
     effect = {
         f"odds ratio {strength:g}": cap.average_bounds("ate", odds_ratio=strength) for strength in (1.0, 1.5, 3.0)
     }
-    manski, ball = _without(students, random_state, law="forest")
+    manski, ball = _without(students, random_state, law="knn")
     effect |= {"nothing (Manski)": manski.average_bounds("ate"), "nothing (chi2 ball)": ball.average_bounds("ate")}
     cap_hidden = _cap(hidden, random_state, law="kernel", n_repeats=1)
     mean = {
