@@ -116,8 +116,8 @@ SensitivityDisplay(grid, breakdown=reached, benchmarks=yardstick).plot()
 
 # %% [markdown]
 # 32 students: the interval holds 0 even if nothing is unmeasured, so it reaches 0 at an odds ratio of 1. The estimate
-# itself would be gone at about 2; hiding either observed covariate would move the odds by about 1.5. A hidden one may be
-# stronger than both. That is the answer.
+# itself would be gone at about 2. Hiding either observed covariate would move the odds of nearly all students by a
+# factor below 1.8; a hidden one may be stronger than both. That is the answer.
 #
 # ## The price of a false sentence
 #

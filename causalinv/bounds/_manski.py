@@ -124,7 +124,7 @@ class ManskiBounds(BoundsBase):
         self._take(rows, limits, text)
         rng = generator(self.random_state, "Manski bounds")
         self._seed = int(rng.integers(2**31))
-        self._model: Any = None  # fitted when a prediction first needs it: averages do without
+        self._models: dict[str, Any] = {}  # filled when a prediction first needs it: averages do without
         return self
 
     def _targets(self) -> FloatArray:
@@ -165,9 +165,9 @@ class ManskiBounds(BoundsBase):
             weight = self._fit_weight() or None
             found = cross_val_predict(self._regressor(), rows.X, targets / spread, cv=split, params=weight)
         else:
-            if self._model is None:
-                self._model = clone(self._regressor()).fit(rows.X, targets / spread, **self._fit_weight())
-            found = self._model.predict(features)
+            if not self._models:
+                self._models["all"] = clone(self._regressor()).fit(rows.X, targets / spread, **self._fit_weight())
+            found = self._models["all"].predict(features)
         found = found * spread
         e = np.clip(found[:, rows.n_arms + a], 0.0, 1.0)
         with np.errstate(invalid="ignore"):
