@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from causalinv.bounds import SensitivityBounds
 from causalinv.datasets import make_confounded_treatment
 
-SETS, BOOTSTRAPS, N = 40, 50, 1000
+SETS, BOOTSTRAPS, N = 30, 50, 1000
 WORKER = """
 import json, sys, time
 import numpy as np

@@ -328,7 +328,7 @@ class FDivergenceBounds(CrossFittedBounds):
         def at(score: FloatArray) -> FloatArray:
             if not np.isfinite(score).all():
                 return np.full(len(e), score[0])
-            model = ExtraTreesRegressor(200, min_samples_leaf=20, random_state=seed)
+            model = ExtraTreesRegressor(200, min_samples_leaf=50, random_state=seed)
             if features is not None:
                 return model.fit(rows.X, score, sample_weight=rows.weight).predict(features)
             out = np.empty(len(folds))
