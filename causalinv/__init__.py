@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from causalinv.invariance import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector
+    from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
+    from causalinv.invariance import InvariantCausalPrediction
     from causalinv.ivlike import (
         FunctionAugmentation,
         GaussianNoise,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from causalinv.sem import LinearSEM
 
 _HOME = {
+    "FDivergenceBounds": "causalinv.bounds",
     "FunctionAugmentation": "causalinv.ivlike",
     "GaussianNoise": "causalinv.ivlike",
     "IVLikeBoosting": "causalinv.ivlike",
@@ -31,12 +34,16 @@ _HOME = {
     "InvariantRepresentation": "causalinv.invariance",
     "InvariantSubsetSelector": "causalinv.invariance",
     "LinearSEM": "causalinv.sem",
+    "ManskiBounds": "causalinv.bounds",
     "Moments": "causalinv.moments",
+    "QuantileBounds": "causalinv.bounds",
+    "SensitivityBounds": "causalinv.bounds",
     "Translation": "causalinv.ivlike",
 }
-_ROOMS = ("datasets", "exceptions", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
+_ROOMS = ("bounds", "datasets", "exceptions", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
 
 __all__ = [
+    "FDivergenceBounds",
     "FunctionAugmentation",
     "GaussianNoise",
     "IVLikeBoosting",
@@ -47,7 +54,10 @@ __all__ = [
     "InvariantRepresentation",
     "InvariantSubsetSelector",
     "LinearSEM",
+    "ManskiBounds",
     "Moments",
+    "QuantileBounds",
+    "SensitivityBounds",
     "Translation",
 ]
 

@@ -6,10 +6,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ArrayLike", "BoolArray", "FloatArray", "Node", "RandomState", "Rows"]
+__all__ = ["ArrayLike", "BoolArray", "FloatArray", "IntArray", "Node", "RandomState", "Rows"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
+IntArray: TypeAlias = NDArray[np.integer[Any]]
 
 #: Rows of data as a user holds them: array, list, pandas or polars object.
 Rows: TypeAlias = Any

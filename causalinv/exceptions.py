@@ -1,6 +1,7 @@
 """Warnings and errors of causalinv: one class per thing that a user may want to catch."""
 
 __all__ = [
+    "BoundsCrossingWarning",
     "CausalInvWarning",
     "CyclicModelError",
     "DegenerateInputWarning",
@@ -9,6 +10,10 @@ __all__ = [
     "ScreeningWarning",
     "TargetInterventionWarning",
     "WeakSignalWarning",
+    "ObservedSupportWarning",
+    "OverlapWarning",
+    "TargetInterventionWarning",
+    "UnboundedOutcomeWarning",
 ]
 
 
@@ -42,3 +47,19 @@ class WeakSignalWarning(CausalInvWarning):
 
 class CyclicModelError(ValueError):
     """The model has a directed cycle where an acyclic one is needed."""
+
+
+class UnboundedOutcomeWarning(CausalInvWarning):
+    """Bounds are infinite because the outcome has no known limits."""
+
+
+class ObservedSupportWarning(CausalInvWarning):
+    """The sample's range was taken for the outcome's limits."""
+
+
+class OverlapWarning(CausalInvWarning):
+    """Propensities near 0 or 1 were clipped in many rows."""
+
+
+class BoundsCrossingWarning(CausalInvWarning):
+    """A lower end came out above the upper one; both are kept."""

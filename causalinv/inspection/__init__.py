@@ -8,3 +8,7 @@ from causalinv.inspection._ivlike import IVLikePathDisplay
 from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
 
 __all__ = ["DAGDisplay", "EnvironmentsDisplay", "IVLikePathDisplay"]
+from causalinv.inspection._bounds import BoundsDisplay, SensitivityDisplay
+from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
+
+__all__ = ["BoundsDisplay", "DAGDisplay", "EnvironmentsDisplay", "SensitivityDisplay"]

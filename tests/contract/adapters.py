@@ -4,6 +4,7 @@ Each adapter calls the real methods with the missing argument filled in; nothing
 """
 
 from contextlib import contextmanager
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from causalinv import (
 )
 from causalinv import GaussianNoise, InvariantCausalPrediction, InvariantProjection, IVLikeRegression, Translation
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
+from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 
 
 @contextmanager
@@ -119,6 +121,56 @@ class ManifoldRepresentation(InvariantRepresentation):
 def _halves(X):
     n = len(_first_column(X))
     return np.arange(n) * 2 >= n
+
+
+class _TwoArms:
+    """Rows with a first feature above its median took arm 1; ends of that arm, at odds ratio 2, are the prediction."""
+
+    question: ClassVar[dict] = {}
+
+    def predict(self, X):
+        bounds = self.predict_bounds(X, arm=1, **self.question)
+        return np.column_stack([bounds.lower, bounds.upper])
+
+    def fit(self, X, y, *, treatment=None, sample_weight=None, groups=None):
+        return super().fit(X, y, treatment=treatment, sample_weight=sample_weight, groups=groups)
+
+
+class _SplitTwoArms(_TwoArms):
+    def fit(self, X, y):
+        return super().fit(X, y, treatment=(np.arange(len(_first_column(X))) % 2))
+
+
+class PredictingManski(_TwoArms, ManskiBounds):
+    pass
+
+
+class PredictingSensitivity(_TwoArms, SensitivityBounds):
+    question: ClassVar[dict] = {"odds_ratio": 2.0}
+
+
+class PredictingFDivergence(_TwoArms, FDivergenceBounds):
+    pass
+
+
+class PredictingQuantile(_TwoArms, QuantileBounds):
+    question: ClassVar[dict] = {"odds_ratio": 2.0}
+
+
+class SplitManski(_SplitTwoArms, ManskiBounds):
+    pass
+
+
+class SplitSensitivity(_SplitTwoArms, SensitivityBounds):
+    question: ClassVar[dict] = {"odds_ratio": 2.0}
+
+
+class SplitFDivergence(_SplitTwoArms, FDivergenceBounds):
+    pass
+
+
+class SplitQuantile(_SplitTwoArms, QuantileBounds):
+    question: ClassVar[dict] = {"odds_ratio": 2.0}
 
 
 def _first_column(X):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import SplineTransformer
+from sklearn.ensemble import ExtraTreesRegressor
 
 import causalinv
 from causalinv import (
@@ -25,6 +26,7 @@ from causalinv import (
     Translation,
 )
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
+from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from tests.contract import adapters
 
 
@@ -45,6 +47,7 @@ def rows(n=120, d=4, seed=0):
         "environments": np.array(["b", "a", "c"])[np.arange(n) % 3],
         "augmentation_parameters": Z,
         "groups": np.arange(n) // 2,
+        "treatment": np.arange(n) % 2,
     }
 
 
@@ -62,6 +65,8 @@ class Case:
     random: bool = False
     #: relative error of coefficients under a change of units; larger where a descent stops at a tolerance of its own
     rtol: float = 1e-9
+    #: has coefficients and a score, and predictions follow affine changes of the outcome
+    linear: bool = True
     #: parameter, and values, for a grid search
     tuned: tuple[str, list[float]] = ("alpha", [0.05, 0.1, 1.0, 100.0])
 
@@ -74,6 +79,15 @@ class Case:
 class Entry:
     sklearn_checks: tuple[Any, ...]
     cases: tuple[Case, ...] = field(default_factory=tuple)
+
+
+_WIDE = (-1e6, 1e6)
+_SMALL = ExtraTreesRegressor(5, min_samples_leaf=5, random_state=0)
+
+
+def _bounds_case(adapter, **params):
+    name = adapter.__name__.removeprefix("Predicting").lower()
+    return Case(f"bounds-{name}", lambda: adapter(random_state=0, **params), ("treatment",), random=True, linear=False)
 
 
 _OFFSET = np.ones((1, 4))
@@ -175,6 +189,22 @@ REGISTRY: dict[type, Entry] = {
                 needs_y=False,
             ),
         ),
+    ),
+    ManskiBounds: Entry(
+        sklearn_checks=(adapters.SplitManski(outcome_support=_WIDE, outcome=_SMALL, random_state=0),),
+        cases=(_bounds_case(adapters.PredictingManski, outcome_support=_WIDE, outcome=_SMALL),),
+    ),
+    SensitivityBounds: Entry(
+        sklearn_checks=(adapters.SplitSensitivity(law="knn", cv=2, random_state=0),),
+        cases=(_bounds_case(adapters.PredictingSensitivity, law="knn", cv=2),),
+    ),
+    FDivergenceBounds: Entry(
+        sklearn_checks=(adapters.SplitFDivergence(outcome_support=_WIDE, law="kernel", cv=2, random_state=0),),
+        cases=(_bounds_case(adapters.PredictingFDivergence, outcome_support=_WIDE, law=_SMALL, cv=2),),
+    ),
+    QuantileBounds: Entry(
+        sklearn_checks=(adapters.SplitQuantile(law="knn", cv=2, random_state=0),),
+        cases=(_bounds_case(adapters.PredictingQuantile, law="kernel", cv=2),),
     ),
 }
 CASES = [case for entry in REGISTRY.values() for case in entry.cases]

@@ -44,6 +44,7 @@ def framed(data):
         "environments": pd.Series(data["environments"], index=index),
         "augmentation_parameters": pd.DataFrame(data["augmentation_parameters"], columns=["z0", "z1"], index=index),
         "groups": pd.Series(data["groups"], index=index),
+        "treatment": pd.Series(data["treatment"], index=index),
     }
 
 
@@ -108,6 +109,7 @@ def test_pandas_and_polars_give_the_same_numbers_as_numpy(case):
         "environments": pl.Series(data["environments"]),
         "augmentation_parameters": pl.DataFrame(data["augmentation_parameters"], schema=["z0", "z1"]),
         "groups": pl.Series(data["groups"]),
+        "treatment": pl.Series(data["treatment"]),
     }
     fitted = case.fit(polars)
     assert list(fitted.feature_names_in_) == list(frame["X"].columns)
@@ -131,6 +133,7 @@ def test_permuted_index_raises_instead_of_aligning_by_position(case):
 def test_nan_and_infinity_are_named(case, value):
     kind = "NaN" if np.isnan(value) else "infinity"
     numeric = [name for name in case.metadata if name not in ("environments", "groups")]
+    numeric = [name for name in case.metadata if name not in ("environments", "treatment")]
     for name in ("X", *(("y",) if case.needs_y else ()), *numeric):
         frame = framed(rows())
         column = "" if name == "y" else f", column '{frame[name].columns[1]}'"
@@ -170,7 +173,7 @@ def test_row_order_does_not_matter(case):
     assert_same(outputs(case, case.fit(data), data["X"]), outputs(case, case.fit(shuffled), data["X"]), rtol=case.rtol)
 
 
-@cases(lambda case: case.needs_y)
+@cases(lambda case: case.needs_y and case.linear)
 def test_outcome_is_affine_equivariant(case):
     data = rows()
     fitted = case.fit(data)
@@ -222,9 +225,13 @@ def test_in_a_pipeline_with_and_without_routing(case):
     with sklearn.config_context(enable_metadata_routing=True):
         pipe = make_pipeline(StandardScaler(), case.make()).fit(data["X"], data["y"], **metadata)
     assert_same(outputs(case, pipe[-1], scaled), outputs(case, direct, scaled), rtol=1e-9)
+    assert_same(outputs(case, direct, scaled), [pipe.predict(data["X"])], rtol=1e-9)
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipe = make_pipeline(StandardScaler(), case.make()).fit(data["X"], data["y"], **metadata)
+    assert_same(outputs(case, direct, scaled), [pipe.predict(data["X"])], rtol=1e-9)
 
 
-@cases(predicts)
+@cases(lambda case: predicts(case) and case.linear)
 def test_grid_search_slices_metadata(case):
     data = rows()
     metadata = {name: data[name] for name in case.metadata}

@@ -1,0 +1,169 @@
+"""Conditional laws of an outcome given features: weights on a common list of atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
+from sklearn.base import clone
+from sklearn.ensemble import ExtraTreesRegressor
+
+from causalinv._typing import FloatArray, IntArray
+
+__all__ = ["Law", "LawLike", "Sample", "Similarity", "compress", "fit_law"]
+
+N_ATOMS = 128
+_TAIL, _TAIL_BINS = 0.02, 24  # the extreme 2% on either side have bins that narrow to one row: bounds live there
+_CHUNK = 1 << 22  # similarities held at once
+
+#: ``similarity(X_train (n, d), X_query (m, d)) -> (m, n)`` weights >= 0, dense or sparse; rows are rescaled.
+Similarity: TypeAlias = Callable[[FloatArray, FloatArray], Any]
+LawLike: TypeAlias = str | Similarity | Any
+
+
+class Law(Protocol):
+    """What a fitted law can do."""
+
+    def weights(self, X: FloatArray) -> FloatArray:
+        """Probabilities of the atoms at each row of X, shape (m, K)."""
+        ...
+
+
+def compress(phi: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Sorted atoms (K,) and each row's atom: the values themselves if they are few, else means of quantile bins.
+
+    Bins move an end inward by the second order of their width.
+    """
+    values, codes = np.unique(phi, return_inverse=True)
+    if len(values) <= N_ATOMS:
+        return values, codes
+    tail = np.geomspace(1.0 / len(phi), _TAIL, _TAIL_BINS)
+    body = np.linspace(_TAIL, 1.0 - _TAIL, N_ATOMS - 2 * _TAIL_BINS)[1:-1]
+    edges = np.r_[tail, body, 1.0 - tail[::-1]]
+    rank = np.empty(len(phi))
+    rank[np.argsort(phi, kind="stable")] = (np.arange(len(phi)) + 0.5) / len(phi)
+    _, codes = np.unique(np.searchsorted(edges, rank, side="right"), return_inverse=True)
+    return np.bincount(codes, weights=phi) / np.bincount(codes), codes
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of one arm: features (n, d), phi (n,), the atom of each row (n,), number of atoms, weights (n,) or None."""
+
+    X: FloatArray
+    phi: FloatArray
+    codes: IntArray
+    n_atoms: int
+    weight: FloatArray | None
+
+
+def fit_law(law: LawLike, sample: Sample, seed: int) -> Law:
+    """Fit the law of phi given X."""
+    if isinstance(law, str):
+        if law == "forest":
+            return _Forest(default_forest(), sample, seed)
+        if law in _SIMILARITIES:
+            return _Weighted(_SIMILARITIES[law], sample)
+    elif hasattr(law, "fit") and hasattr(law, "apply"):
+        return _Forest(clone(law), sample, seed)
+    elif callable(law):
+        return _Weighted(law, sample)
+    raise ValueError(
+        f"law must be 'forest', 'kernel', 'knn', 'marginal', a forest with `apply` such as RandomForestRegressor, or a "
+        f"function (X_train, X_query) -> weights of shape (m, n_train); got {law!r}."
+    )
+
+
+def default_forest() -> ExtraTreesRegressor:
+    """Trees deep enough for means, leaves large enough for tails; more trees hardly changed the ends."""
+    return ExtraTreesRegressor(50, min_samples_leaf=10, max_features=0.7)
+
+
+class _Forest:
+    """A query's weights: per tree the law of the training rows in its leaf, averaged over trees."""
+
+    def __init__(self, forest: Any, sample: Sample, seed: int) -> None:
+        if forest.random_state is None:
+            forest.set_params(random_state=seed)
+        self.sample = sample
+        self.forest = forest.fit(sample.X, sample.phi, sample_weight=sample.weight)
+        self.leaves = forest.apply(sample.X).astype(np.int32)
+
+    def weights(self, X: FloatArray) -> FloatArray:
+        """See `Law`."""
+        k = self.sample.n_atoms
+        out = np.zeros((len(X), k))
+        asked = self.forest.apply(X)
+        for tree in range(self.leaves.shape[1]):
+            leaves, place = np.unique(self.leaves[:, tree], return_inverse=True)
+            size = len(leaves) * k
+            flat = np.bincount(place * k + self.sample.codes, weights=self.sample.weight, minlength=size)
+            table = flat.reshape(len(leaves), k).astype(float)
+            total = table.sum(axis=1, keepdims=True)
+            table /= np.where(total > 0, total, 1.0)
+            out += table[np.searchsorted(leaves, asked[:, tree])]
+        return out / out.sum(axis=1, keepdims=True)
+
+
+class _Weighted:
+    """A query's weights: similarities to the training rows, summed per atom."""
+
+    def __init__(self, similarity: Similarity, sample: Sample) -> None:
+        self.similarity, self.X = similarity, sample.X
+        n = len(sample.codes)
+        ones = np.ones(n) if sample.weight is None else sample.weight
+        self.atoms = csr_array((ones, (np.arange(n), sample.codes)), shape=(n, sample.n_atoms))
+
+    def weights(self, X: FloatArray) -> FloatArray:
+        """See `Law`."""
+        step = max(1, _CHUNK // len(self.X))
+        out = np.concatenate([self._block(X[start : start + step]) for start in range(0, len(X), step)])
+        return out / out.sum(axis=1, keepdims=True)
+
+    def _block(self, X: FloatArray) -> FloatArray:
+        near = self.similarity(self.X, X)
+        if near.shape != (len(X), len(self.X)):
+            raise ValueError(
+                f"The function given as law= must return shape (m, n_train) = ({len(X)}, {len(self.X)}), got "
+                f"{near.shape}."
+            )
+        out: FloatArray = np.asarray((csr_array(near) @ self.atoms).todense(), dtype=np.float64)
+        total = out.sum(axis=1)
+        if not (np.isfinite(total).all() and (out >= 0).all() and (total > 0).all()):
+            raise ValueError("The function given as law= must return weights >= 0 with a positive sum in every row.")
+        return out
+
+
+def _standardise(X: FloatArray, query: FloatArray) -> tuple[FloatArray, FloatArray]:
+    scale = X.std(axis=0)
+    scale[scale == 0] = 1.0
+    return X / scale, query / scale
+
+
+def _kernel(X: FloatArray, query: FloatArray) -> FloatArray:
+    """Gaussian kernel in standardised units with bandwidth n^(-1/(d+4)); the nearest row always counts."""
+    n, d = X.shape
+    X, query = _standardise(X, query)
+    square = np.sum(query**2, axis=1)[:, None] + np.sum(X**2, axis=1) - 2.0 * query @ X.T
+    square -= square.min(axis=1, keepdims=True)
+    return np.exp(-0.5 * square * n ** (2.0 / (d + 4.0)))
+
+
+def _nearest(X: FloatArray, query: FloatArray) -> Any:
+    """Equal weights on the n^(4/(d+4)), at least 10, nearest rows in standardised units."""
+    n, d = X.shape
+    k = min(n, max(10, round(n ** (4.0 / (d + 4.0)))))
+    X, query = _standardise(X, query)
+    found = cKDTree(X).query(query, k=np.arange(1, k + 1))[1]
+    return csr_array((np.ones(found.size), found.ravel(), np.arange(0, found.size + 1, k)), shape=(len(query), n))
+
+
+def _marginal(X: FloatArray, query: FloatArray) -> FloatArray:
+    return np.ones((len(query), len(X)))
+
+
+_SIMILARITIES: dict[str, Similarity] = {"kernel": _kernel, "knn": _nearest, "marginal": _marginal}

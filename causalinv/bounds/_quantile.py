@@ -1,0 +1,222 @@
+"""Bounds on quantiles of a potential outcome: finite without any limit of the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from causalinv._typing import FloatArray, RandomState
+from causalinv._typing import Rows as Given
+from causalinv._validation import check_number
+from causalinv.bounds._base import check_confidence
+from causalinv.bounds._crossfitted import CrossFittedBounds
+from causalinv.bounds._functions import density_ratio_of
+from causalinv.bounds._inference import ratio_of_means
+from causalinv.bounds._laws import LawLike
+from causalinv.results import BoundsEstimate, PointwiseBounds
+
+__all__ = ["QuantileBounds"]
+
+
+class QuantileBounds(CrossFittedBounds):
+    r"""Bounds on a quantile of Y(a), one arm at a time.
+
+    Under no assumption the cdf of Y(a) lies in :math:`[eF, eF + 1 - e]`, so its quantile lies between the arm's
+    quantiles of order :math:`(\tau - 1 + e)/e` and :math:`\tau/e`: the lower end is finite if :math:`\tau > 1 - e`, the
+    upper one if :math:`\tau < e`. No contrast is offered: the upper end of that of two arms would need
+    :math:`\tau < e_a` and :math:`\tau > 1 - e_b = e_a` at once, and the lower one likewise, so neither is ever finite.
+
+    Parameters
+    ----------
+    tau : float, default 0.5
+        Order of the quantile, strictly between 0 and 1.
+    outcome_support : (float, float) or None, default None
+        Limits of the outcome, which replace infinite ends.
+    propensity, law, cv, clip, n_repeats, n_jobs, random_state
+        As in `SensitivityBounds`; for `predict_bounds` only.
+
+    Attributes
+    ----------
+    arms_ : ndarray
+        Labels of the arms, sorted.
+    outcome_support_ : ndarray of shape (n_arms, 2)
+        Limits used, infinite where none are known.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, only if X had names
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalinv.bounds import QuantileBounds
+    >>> treatment = np.r_[np.zeros(20), np.ones(80)].astype(int)
+    >>> y = np.r_[np.zeros(20), np.arange(80)]
+    >>> model = QuantileBounds().fit(np.zeros((100, 1)), y, treatment=treatment)
+    >>> bounds = model.population_bounds(arm=1)
+    >>> bounds.lower, bounds.upper
+    (29.0, 49.0)
+    """
+
+    _title: ClassVar[str] = "Quantile bounds"
+    functional: Any = "mean"
+
+    def __init__(
+        self,
+        *,
+        tau: float = 0.5,
+        outcome_support: tuple[float, float] | None = None,
+        propensity: Any = None,
+        law: LawLike = "forest",
+        cv: int = 5,
+        clip: float = 0.01,
+        n_repeats: int = 1,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ):
+        self.tau = tau
+        self.outcome_support = outcome_support
+        self.propensity = propensity
+        self.law = law
+        self.cv = cv
+        self.clip = clip
+        self.n_repeats = n_repeats
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(
+        self, X: Given, y: Given, *, treatment: Given = None, sample_weight: Given = None, groups: Given = None
+    ) -> Self:
+        """Validate the data and fit propensity and conditional laws.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Covariates.
+        y : array-like of shape (n,)
+            Outcome.
+        treatment : array-like of shape (n,)
+            Arm of each row, at least two, each with at least `cv` rows.
+        sample_weight : array-like of shape (n,), optional
+            Weights >= 0.
+        groups : array-like of shape (n,), optional
+            Cluster of each row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `tau` is not in (0, 1), or as in `SensitivityBounds`.
+        """
+        tau = check_number(self.tau, "tau", low=0.0, high=1.0, open_low=True)
+        if tau == 1.0:
+            raise ValueError("tau must be below 1, got 1.0.")
+        return self._fit_models(
+            X, y, treatment=treatment, sample_weight=sample_weight, groups=groups, limits_needed=False
+        )
+
+    def population_bounds(self, *, arm: Hashable | None = None, confidence_level: float = 0.95) -> BoundsEstimate:
+        """Bounds on the quantile of Y(arm) over all rows; no propensity or law enters.
+
+        Parameters
+        ----------
+        arm : label, optional
+            May be left out if the arms are 0 and 1: then 1.
+        confidence_level : float, default 0.95
+            Of an interval that covers both ends, by Woodruff's inversion of the cdf.
+
+        Returns
+        -------
+        BoundsEstimate
+            Standard errors are NaN: intervals of quantiles do not need them.
+        """
+        self._features(None)
+        level = check_confidence(confidence_level)
+        a, rows = self._arm(arm, "arm", -1), self._rows
+        inside = rows.codes == a
+        z = float(ndtri(0.5 + level / 2.0))
+        found = []
+        for limit in self._limits[a]:
+            values = np.where(inside, rows.phi, limit)
+            end = _quantile(values, rows.weight, self.tau)
+            _, error = ratio_of_means((values <= end).astype(float), None, rows.weight, rows.groups)
+            found.append([end, *(_quantile(values, rows.weight, self.tau + s * z * error) for s in (-1, 1))])
+        (lower, low, _), (upper, _, high) = found
+        line = {
+            "lower": lower,
+            "upper": upper,
+            "se_lower": np.nan,
+            "se_upper": np.nan,
+            "ci_lower": low,
+            "ci_upper": high,
+        }
+        table = pd.DataFrame([line | {"manski_lower": lower, "manski_upper": upper}], index=["no assumption"])
+        text = f"{self.tau:g}-quantile of Y if all rows took arm {rows.arms.tolist()[a]!r}"
+        claim = f"none about confounding; {self._support_text}"
+        return BoundsEstimate(self._title, text, claim, table, level, len(rows.codes), target="set")
+
+    def predict_bounds(
+        self, X: Given, *, arm: Hashable | None = None, odds_ratio: float | None = None
+    ) -> PointwiseBounds:
+        """Bounds on the quantile of Y(arm) given each row of features.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or None
+            Where; None: the rows of fit, by models that did not see them.
+        arm : label, optional
+            May be left out if the arms are 0 and 1: then 1.
+        odds_ratio : float >= 1, optional
+            Limit of confounding as in `SensitivityBounds`, which makes both ends finite; no assumption if left out.
+
+        Returns
+        -------
+        PointwiseBounds
+            No standard errors.
+        """
+        features = self._features(X)
+        a, rows = self._arm(arm, "arm", -1), self._rows
+        cap = None if odds_ratio is None else density_ratio_of(odds_ratio, None)
+        e, weights = self._at(features, a)
+        below = np.cumsum(weights, axis=1)
+        plain = self._ends(e, below, a, None)
+        ends = plain if cap is None else self._ends(e, below, a, cap)
+        text = f"{self.tau:g}-quantile of Y under arm {rows.arms.tolist()[a]!r} at each row"
+        claim = f"none about confounding; {self._support_text}"
+        if cap is not None:
+            claim = f"said by you: knowing Y(a) would change the odds of the arm by a factor of at most {odds_ratio:g}"
+        return PointwiseBounds(*ends, *plain, e, text, claim)
+
+    def _ends(
+        self, e: FloatArray, below: FloatArray, arm: int, cap: tuple[float, float] | None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Invert the largest and the least cdf that the law outside the arm allows."""
+        if cap is None:
+            most, least = np.ones_like(below), np.zeros_like(below)
+        else:
+            m, M = cap
+            most = np.minimum(M * below, 1.0 - m * (1.0 - below))
+            least = np.maximum(m * below, 1.0 - M * (1.0 - below))
+        mix = e[:, None]
+        ends = [self._invert(mix * below + (1.0 - mix) * outside, arm) for outside in (most, least)]
+        if cap is None:  # mass outside the arm may lie below all atoms
+            ends[0] = np.where(1.0 - e >= self.tau, self._limits[arm][0], ends[0])
+        return ends[0], ends[1]
+
+    def _invert(self, cdf: FloatArray, arm: int) -> FloatArray:
+        at = np.sum(cdf < self.tau - 1e-12, axis=1)
+        atoms = self._atoms[arm]
+        return np.where(at < len(atoms), atoms[np.minimum(at, len(atoms) - 1)], self._limits[arm][1])
+
+
+def _quantile(values: FloatArray, weight: FloatArray | None, order: float) -> float:
+    """The least value at which the weighted cdf reaches an order, which is first brought into [0, 1]."""
+    at = np.argsort(values, kind="stable")
+    share = np.full(len(values), 1.0 / len(values)) if weight is None else weight[at] / weight.sum()
+    position = int(np.searchsorted(np.cumsum(share), min(max(order, 0.0), 1.0) - 1e-12))
+    return float(values[at[min(position, len(values) - 1)]])

@@ -1,0 +1,190 @@
+"""What the bounds are about: rows with an arm each, a functional of the outcome, and the outcome's known limits."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import column_or_1d
+
+from causalinv._typing import BoolArray, FloatArray, IntArray
+from causalinv._typing import Rows as Given
+from causalinv._validation import (
+    check_alignment,
+    check_features,
+    check_number,
+    check_rows,
+    check_sample_weight,
+    check_target,
+)
+from causalinv.bounds._functions import check_support
+from causalinv.exceptions import ObservedSupportWarning, UnboundedOutcomeWarning
+
+__all__ = ["Functional", "Rows", "check_data", "resolve_support"]
+
+#: "mean", ("cdf", t), ("exceedance", t), or a vectorised function of the outcome.
+Functional: TypeAlias = str | tuple[str, float] | Callable[[FloatArray], FloatArray]
+_MOST_ARMS = 20
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Validated data.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d)
+    phi : ndarray of shape (n,)
+        The functional of each row's outcome.
+    codes : ndarray of int, shape (n,)
+        Position of each row's arm in `arms`.
+    arms : ndarray of shape (n_arms,)
+        Sorted labels.
+    weight : ndarray of shape (n,), or None
+    groups : ndarray of int, shape (n,), or None
+    """
+
+    X: FloatArray
+    phi: FloatArray
+    codes: IntArray
+    arms: np.ndarray
+    weight: FloatArray | None
+    groups: IntArray | None
+
+    @property
+    def n_arms(self) -> int:
+        """Number of arms."""
+        return len(self.arms)
+
+    def take_weight(self, rows: BoolArray) -> FloatArray | None:
+        """Weights of some rows."""
+        return None if self.weight is None else self.weight[rows]
+
+
+def check_data(
+    estimator: Any, X: Given, y: Given, *, treatment: Given, sample_weight: Given, groups: Given, least: int
+) -> Rows:
+    """Validate what fit is given; every arm needs at least `least` rows."""
+    name = type(estimator).__name__
+    if treatment is None:
+        raise ValueError(
+            f"{name} needs treatment=, the arm of each row; without it nothing is observed or missing. In a Pipeline "
+            "pass it by metadata routing or as step__treatment."
+        )
+    check_alignment(X=X, y=y, treatment=treatment, sample_weight=sample_weight, groups=groups)
+    features = check_features(estimator, X, reset=True, min_samples=2)
+    n = len(features)
+    outcome = check_target(y, n)
+    if outcome.ndim == 2 and outcome.shape[1] > 1:
+        raise ValueError(f"y must be a single outcome, got shape {outcome.shape}.")
+    outcome = column_or_1d(outcome, warn=True)
+    weight = check_sample_weight(sample_weight, n)
+    arms, codes = _labels(treatment, n, "treatment")
+    if arms.dtype.kind == "f" and len(arms) > _MOST_ARMS:
+        raise ValueError(
+            f"treatment has {len(arms)} different values: it looks continuous, and these bounds are for discrete arms. "
+            "Bin it, or use causalinv.extrapolation for continuous interventions."
+        )
+    if len(arms) < 2:
+        raise ValueError(
+            f"treatment has one label, {arms.tolist()[0]!r}: at least two arms are needed, or nothing is missing."
+        )
+    count = np.bincount(codes if weight is None else codes[weight > 0], minlength=len(arms))
+    few = int(np.argmin(count))
+    if count[few] < least:
+        raise ValueError(
+            f"Arm {arms.tolist()[few]!r} has {count[few]} rows of positive weight; each needs at least {least}, one "
+            "per fold. Merge arms, or set a smaller cv=."
+        )
+    phi = apply_functional(estimator.functional, outcome)
+    clusters = None if groups is None else _labels(groups, n, "groups")[1]
+    return Rows(features, phi, codes, arms, weight, clusters)
+
+
+def _labels(values: Given, n: int, name: str) -> tuple[np.ndarray, IntArray]:
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.shape != (n,):
+        raise ValueError(f"{name} must hold one label per row, shape ({n},), got shape {array.shape}.")
+    if array.dtype.kind == "f":
+        array = check_rows(array, name, ensure_2d=False)
+    if array.dtype.kind == "O" and pd.isna(array).any():
+        raise ValueError(f"Input {name} contains missing labels; every row needs one.")
+    try:
+        arms, codes = np.unique(array, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(f"{name} mixes labels of different types ({error}); use one type.") from error
+    return arms, codes.reshape(-1)
+
+
+def apply_functional(functional: Functional, outcome: FloatArray) -> FloatArray:
+    """Phi of every outcome."""
+    if isinstance(functional, str) and functional == "mean":
+        return outcome
+    if isinstance(functional, tuple) and len(functional) == 2 and functional[0] in ("cdf", "exceedance"):
+        cut = check_number(functional[1], f"t of functional=({functional[0]!r}, t)")
+        return (outcome <= cut if functional[0] == "cdf" else outcome > cut).astype(float)
+    if callable(functional):
+        phi = np.asarray(functional(outcome), dtype=float)
+        if phi.shape != outcome.shape or not np.isfinite(phi).all():
+            raise ValueError(
+                f"The function given as functional= must return finite numbers of shape {outcome.shape}, got shape "
+                f"{phi.shape}."
+            )
+        return phi
+    raise ValueError(
+        "functional must be 'mean', ('cdf', t), ('exceedance', t) or a vectorised function of the outcome, got "
+        f"{functional!r}."
+    )
+
+
+def resolve_support(estimator: Any, rows: Rows, *, needed: bool) -> tuple[FloatArray, str]:
+    """Limits of phi per arm, shape (n_arms, 2), and whose claim they are; warns if `needed` and unknown.
+
+    Given limits are those of the outcome; of phi itself if the functional is a function.
+    """
+    functional, given = estimator.functional, estimator.outcome_support
+    same = np.ones((rows.n_arms, 1))
+    if isinstance(given, str) and given != "observed":
+        raise ValueError(f"outcome_support must be (L, U), 'observed' or None, got {given!r}.")
+    if isinstance(functional, tuple):  # an indicator, whatever the outcome's limits
+        if given is not None and not isinstance(given, str):
+            check_support(given, "outcome_support")
+        return same * [0.0, 1.0], "an indicator, in [0, 1]"
+    if given is None:
+        if np.isin(rows.phi, (0.0, 1.0)).all():
+            return same * [0.0, 1.0], "the outcome is 0 or 1, as all observed values are"
+        if needed:
+            warnings.warn(
+                "outcome_support is None, so the ends are infinite: whatever the arm that was not taken would have "
+                "brought is unlimited, and every f-ball contains laws with a little mass arbitrarily far out. A finite "
+                "number here would only be the sample's maximum. Say outcome_support=(L, U) if you know limits; else "
+                "bound functional=('cdf', t), or quantiles (QuantileBounds), or limit the strength of confounding "
+                "(SensitivityBounds).",
+                UnboundedOutcomeWarning,
+                stacklevel=4,
+            )
+        return same * [-np.inf, np.inf], "the outcome is unlimited"
+    if isinstance(given, str):
+        limits = np.array([[f(rows.phi[rows.codes == a]) for f in (np.min, np.max)] for a in range(rows.n_arms)])
+        warnings.warn(
+            "outcome_support='observed' claims that what was not observed lies in the range of the same arm's sample. "
+            "Sample extremes lie inside the true ones, so ends are biased inward, and with heavy tails grow with n.",
+            ObservedSupportWarning,
+            stacklevel=4,
+        )
+        return limits, "outcomes that were not observed lie in the range of the same arm's sample"
+    low, high = check_support(given, "outcome_support")
+    outside = (rows.phi < low) | (rows.phi > high)
+    if outside.any():
+        worst = rows.phi[np.argmax(np.maximum(low - rows.phi, rows.phi - high))]
+        raise ValueError(
+            f"{int(outside.sum())} of {len(rows.phi)} outcomes lie outside outcome_support=({low:g}, {high:g}), the "
+            f"worst is {worst:g}. Nothing is clipped: correct the limits or the data."
+        )
+    return same * [low, high], f"the outcome lies in [{low:g}, {high:g}]"

@@ -1,0 +1,220 @@
+r"""The upper end of an f-ball, for many laws at once.
+
+Everything is in distances d = U - phi >= 0 below the upper limit U of the support. Over densities :math:`s = dQ/dP`
+and a mass :math:`\delta = 1 - E s` on U, the least mean distance subject to
+:math:`E g(s) + f(0)\delta \le B(e)` has the dual
+
+.. math:: \max_{\lambda > 0, \kappa \ge 0}\; -\lambda (B(e) - f(0)) - \kappa - \lambda E\, G((\kappa + d) / \lambda),
+
+in which any (lambda, kappa) is a valid bound, and whose solution is :math:`s((\kappa + d) / \lambda)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalinv._typing import FloatArray, IntArray
+from causalinv.bounds._divergences import Divergence, Power, TotalVariation, inverse_power, mean
+from causalinv.bounds._roots import bracketed_roots
+
+__all__ = ["Solution", "solve"]
+
+_CHUNK = 1 << 20  # numbers in one temporary (8 MiB)
+_LOW, _LOWEST, _HIGH = np.log(1e-30), np.log(1e-150), np.log(1e9)  # of kappa relative to the mean distance
+_DUST = 1e-14  # probability below which an atom at U is none
+_EVERYBODY = 1.0 - 1e-12  # propensity from which the ball is a point
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Upper ends as distances below U, and what certifies them.
+
+    Attributes
+    ----------
+    distance : ndarray of shape (m,)
+        U minus the upper end.
+    lam, kappa : ndarray of shape (m,)
+        Dual solution; 0, 0 where the end is U itself, inf where the ball is a point.
+    mass : ndarray of shape (m,)
+        Mass that the worst law puts on U where the arm's law has none.
+    gap : ndarray of shape (m,)
+        Primal minus dual value: how far the end can be from the exact one.
+    """
+
+    distance: FloatArray
+    lam: FloatArray
+    kappa: FloatArray
+    mass: FloatArray
+    gap: FloatArray
+
+
+def solve(distance: FloatArray, weights: FloatArray, e: FloatArray, divergence: Divergence) -> Solution:
+    """Solve for each row.
+
+    Parameters
+    ----------
+    distance : ndarray of shape (K,)
+        Distances of the atoms below U, finite and >= 0.
+    weights : ndarray of shape (K,) or (m, K)
+        Laws, each summing to one.
+    e : ndarray of shape (m,)
+        Propensities in (0, 1].
+    divergence : Divergence
+
+    Returns
+    -------
+    Solution
+    """
+    m, k = len(e), len(distance)
+    order = np.argsort(distance, kind="stable")
+    d = distance[order]
+    shared = weights.ndim == 1
+    w = weights[order] if shared else weights
+    parts = []
+    step = max(1, _CHUNK // k)
+    for start in range(0, max(m, 1), step):
+        rows = slice(start, start + step)
+        block = np.broadcast_to(w, (len(e[rows]), k)) if shared else w[rows][:, order]
+        parts.append(_solve_block(d, block, e[rows], divergence))
+    return Solution(*(np.concatenate([part[i] for part in parts]) for i in range(5)))
+
+
+def _solve_block(d: FloatArray, w: FloatArray, e: FloatArray, divergence: Divergence) -> tuple[FloatArray, ...]:
+    average = w @ d
+    mass, lam, kappa, gap = (np.zeros(len(e)) for _ in range(4))
+    distance = np.zeros(len(e))
+    at_limit = w @ (d == 0.0)
+    dust = (at_limit > 0.0) & (at_limit < _DUST)
+    if dust.any():
+        at_limit[dust], w = 0.0, np.where(dust[:, None] & (d == 0.0), 0.0, w)
+    point = (e >= _EVERYBODY) | (average == 0.0)
+    distance[point], lam[point], kappa[point] = average[point], np.inf, np.inf
+    # If concentrating on the atoms at U is inside the ball, the end is U.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lost = np.where(at_limit < 1.0, (1.0 - at_limit) * divergence.recession, 0.0)
+        trivial = ~point & (at_limit > 0) & (divergence.f(at_limit) + lost <= divergence.radius(e))
+    rest = np.flatnonzero(~point & ~trivial)
+    if rest.size:
+        scale = average[rest]
+        if isinstance(divergence, TotalVariation):
+            found = _total_variation(d, w[rest], e[rest])
+        else:
+            law = d, w[rest], e[rest], scale
+            found = _power(*law, divergence) if isinstance(divergence, Power) else _general(*law, divergence)
+        primal, lam[rest], kappa[rest], mass[rest] = found
+        constant = lam[rest] * (divergence.radius(e[rest]) - divergence.at_zero) + kappa[rest]
+        with np.errstate(divide="ignore", invalid="ignore"):  # lam = 0 is a limit: the end is the dual's at once
+            inside = divergence.conjugate((kappa[rest, None] + d) / lam[rest, None])
+            dual = -constant - lam[rest] * mean(w[rest], np.where(w[rest] > 0, inside, 0.0))
+        dual = np.where(lam[rest] > 0, dual, primal)
+        gap[rest] = primal - dual
+        distance[rest] = np.maximum(np.minimum(primal, dual), 0.0)
+    return distance, lam, kappa, mass, gap
+
+
+def _power(
+    d: FloatArray, w: FloatArray, e: FloatArray, scale: FloatArray, divergence: Power
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Mean distance, lambda, kappa, mass on U: one equation in kappa, in logarithms, as the ball is a Rényi ball."""
+    a, p = divergence.order, 1.0 / divergence.order
+    least = np.min(np.where(w > 0, d, np.inf), axis=1)
+
+    def tilted(kappa: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """x^-p with x = kappa + d in units of its least value, x itself in these units, and these units."""
+        unit = kappa + least[rows]
+        x = np.maximum((kappa[:, None] + d) / unit[:, None], 1.0)
+        return inverse_power(x, p), x, unit
+
+    def renyi(kappa: FloatArray, rows: IntArray) -> FloatArray:
+        """Rényi divergence of order a of P from the law with density proportional to x^-p."""
+        y, x, _ = tilted(kappa, rows)
+        first = np.log(mean(w[rows], y))
+        if a == 1:
+            return mean(w[rows], np.log(x)) + first
+        return np.log(mean(w[rows], x * y)) / (a - 1.0) + first
+
+    budget = -np.log(e)
+
+    def excess(log_kappa: FloatArray, rows: IntArray) -> FloatArray:
+        return renyi(scale[rows] * np.exp(log_kappa), rows) / budget[rows] - 1.0
+
+    everything = np.arange(len(e))
+    kappa, mass = np.zeros(len(e)), np.zeros(len(e))
+    inside = np.full(len(e), -np.inf)
+    off = np.flatnonzero(least > 0)
+    inside[off] = budget[off] - renyi(kappa[off], off)
+    slack = inside >= 0
+    slack[least == 0] = False
+    mass[slack] = -np.expm1(-inside[slack])
+    tight = np.flatnonzero(~slack)
+    if tight.size:
+        low = _LOWEST if a >= 1 else _LOW  # for a >= 1 the root may be as small as the a-th power of a probability
+        roots = bracketed_roots(
+            lambda x, rows: excess(x, tight[rows]), np.full(tight.size, low), np.full(tight.size, _HIGH)
+        )
+        kappa[tight] = scale[tight] * np.exp(roots)
+    y, _, unit = tilted(kappa, everything)
+    total = mean(w, y)
+    primal = (1.0 - mass) * mean(w, y * d) / total
+    g = total / (1.0 - mass)  # of unit^-p
+    lam = divergence.order * unit / (divergence.multiple * g**a)
+    return primal, lam, kappa, mass
+
+
+def _general(
+    d: FloatArray, w: FloatArray, e: FloatArray, scale: FloatArray, divergence: Divergence
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """As `_power`, with the scale b = 1 / lambda found for every kappa such that the density has mean one."""
+    least = np.min(np.where(w > 0, d, np.inf), axis=1)
+    budget = divergence.radius(e)
+
+    def points(kappa: FloatArray, rows: IntArray) -> FloatArray:
+        return np.maximum(kappa[:, None] + d, (kappa + least[rows])[:, None])
+
+    def spent(x: FloatArray, b: FloatArray, rows: IntArray) -> FloatArray:
+        s = divergence.tilt(b[:, None] * x)
+        return mean(w[rows], divergence.cost(s)) + divergence.at_zero * (1.0 - mean(w[rows], s))
+
+    def excess(log_kappa: FloatArray, rows: IntArray) -> FloatArray:
+        x = points(scale[rows] * np.exp(log_kappa), rows)
+        return spent(x, divergence.scale(x, w[rows]), rows) / budget[rows] - 1.0
+
+    kappa, b = np.zeros(len(e)), np.ones(len(e))
+    slack = np.zeros(len(e), bool)
+    off = np.flatnonzero(least > 0)
+    if off.size:
+        x = points(kappa[off], off)
+        b[off] = divergence.scale(x, w[off])
+        slack[off] = spent(x, b[off], off) <= budget[off]
+    tight = np.flatnonzero(~slack)
+    if tight.size:
+        roots = bracketed_roots(
+            lambda x, rows: excess(x, tight[rows]), np.full(tight.size, _LOW), np.full(tight.size, _HIGH)
+        )
+        kappa[tight] = scale[tight] * np.exp(roots)
+        b[tight] = divergence.scale(points(kappa[tight], tight), w[tight])
+    loose = np.flatnonzero(slack)
+    if loose.size:
+        x = points(kappa[loose], loose)
+
+        def left(log_b: FloatArray, rows: IntArray) -> FloatArray:
+            return spent(x[rows], np.exp(log_b), loose[rows]) / budget[loose[rows]] - 1.0
+
+        start = np.log(b[loose])
+        b[loose] = np.exp(bracketed_roots(left, start, start + np.log(scale[loose] / least[loose]) + 12.0))
+    s = divergence.tilt(b[:, None] * points(kappa, np.arange(len(e))))
+    mass = np.where(slack, 1.0 - mean(w, s), 0.0)
+    distance: FloatArray = mean(w, s * d)
+    return distance, 1.0 / b, kappa, mass
+
+
+def _total_variation(
+    d: FloatArray, w: FloatArray, e: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Keep the nearest fraction e of the law, the atom at the cut in part, and put the rest on U."""
+    below = np.cumsum(w, axis=1)
+    kept = np.clip(e[:, None] - (below - w), 0.0, w)
+    cut = np.minimum(np.sum(below < e[:, None] * (1 - 1e-14), axis=1), len(d) - 1)
+    return mean(kept, np.broadcast_to(d, w.shape)), d[cut], np.zeros(len(e)), 1.0 - e

@@ -1,0 +1,178 @@
+"""Displays of bounds: a ribbon along a covariate, and how ends move with the strength of confounding."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from causalinv._typing import ArrayLike, FloatArray
+from causalinv.inspection._axes import axes
+from causalinv.results import BoundsEstimate, PointwiseBounds
+
+__all__ = ["BoundsDisplay", "SensitivityDisplay"]
+
+_BINS = 20
+
+
+class BoundsDisplay:
+    """Ribbon of pointwise bounds along a number per row, with Manski's band behind.
+
+    Parameters
+    ----------
+    bounds : PointwiseBounds
+        Ends at each row.
+    along : array-like of shape (m,), optional
+        Position of each row, such as a covariate; the propensity if left out.
+    name : str, optional
+        Label of the horizontal axis.
+
+    Attributes
+    ----------
+    band : pandas.DataFrame
+        Means of ends over up to 20 groups of rows of neighbouring positions; its index is the mean position.
+    ax_, figure_ : matplotlib Axes and Figure
+        Set by `plot`.
+
+    Examples
+    --------
+    >>> from causalinv.bounds import SensitivityBounds
+    >>> from causalinv.datasets import load_spector
+    >>> from causalinv.inspection import BoundsDisplay
+    >>> students = load_spector()
+    >>> model = SensitivityBounds(random_state=0).fit(students.X, students.y, treatment=students.treatment)
+    >>> BoundsDisplay(model.predict_bounds(students.X, odds_ratio=2.0)).band.columns.tolist()
+    ['lower', 'upper', 'manski_lower', 'manski_upper']
+    """
+
+    def __init__(self, bounds: PointwiseBounds, along: ArrayLike | None = None, *, name: str | None = None) -> None:
+        self.bounds = bounds
+        self.along = bounds.propensity if along is None else np.asarray(along, dtype=np.float64)
+        if self.along.shape != bounds.lower.shape:
+            raise ValueError(
+                f"along must hold one number per row of the bounds, shape {bounds.lower.shape}, got {self.along.shape}."
+            )
+        self.name = name or ("propensity" if along is None else "position")
+        self.band = self._band()
+
+    def _band(self) -> pd.DataFrame:
+        """Ends averaged over groups of equally many rows, because single rows of a forest jump."""
+        table = self.bounds.to_frame().drop(columns="propensity")
+        values = np.unique(self.along)
+        edges = np.unique(np.quantile(self.along, np.linspace(0, 1, _BINS + 1)))
+        group = self.along if len(values) <= _BINS else np.searchsorted(edges[1:-1], self.along, side="right")
+        means = table.assign(position=self.along).groupby(group).mean()
+        return means.set_index("position")
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw ribbon and band.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure if left out.
+
+        Returns
+        -------
+        self
+        """
+        ax = axes(ax)
+        x, band = self.band.index.to_numpy(), self.band
+        if np.isfinite(band[["manski_lower", "manski_upper"]].to_numpy()).all():
+            ax.fill_between(
+                x, band["manski_lower"], band["manski_upper"], color="0.88", lw=0, label="no assumption (Manski)"
+            )
+        ax.fill_between(x, band["lower"], band["upper"], color="#2166ac", alpha=0.35, lw=0, label="bounds")
+        for end in ("lower", "upper"):
+            ax.plot(x, band[end], color="#2166ac", lw=1.2)
+            ax.plot(x, band[f"manski_{end}"], color="0.35", lw=0.8, ls=":")
+        ax.set(xlabel=self.name, ylabel=self.bounds.estimand, title=self.bounds.assumption)
+        ax.title.set_fontsize(8)
+        ax.yaxis.label.set_fontsize(8)
+        ax.title.set_wrap(True)
+        ax.legend(fontsize=8)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class SensitivityDisplay:
+    """Ends and interval of an average against the odds ratio, with the breakdown point of a value.
+
+    Parameters
+    ----------
+    estimate : BoundsEstimate
+        From ``SensitivityBounds.average_bounds`` on a grid of odds ratios.
+    breakdown : pandas.Series, optional
+        From ``SensitivityBounds.breakdown``: marked where finite and inside the grid.
+    null : float, default 0.0
+        Value at which a line is drawn.
+    benchmarks : pandas.DataFrame, optional
+        From ``SensitivityBounds.benchmark``: the 95% quantile of each covariate is marked on the axis.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        What is drawn.
+    ax_, figure_ : matplotlib Axes and Figure
+        Set by `plot`.
+    """
+
+    def __init__(
+        self,
+        estimate: BoundsEstimate,
+        *,
+        breakdown: pd.Series | None = None,
+        null: float = 0.0,
+        benchmarks: pd.DataFrame | None = None,
+    ) -> None:
+        if estimate.table.index.name != "odds_ratio" or len(estimate.table) < 2:
+            raise ValueError("estimate must come from average_bounds(odds_ratio=grid) with at least two odds ratios.")
+        self.estimate, self.breakdown, self.null, self.benchmarks = estimate, breakdown, null, benchmarks
+        self.table = estimate.to_frame().sort_index()
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure if left out.
+
+        Returns
+        -------
+        self
+        """
+        ax = axes(ax)
+        table = self.table
+        x: FloatArray = table.index.to_numpy(dtype=np.float64)
+        level = f"{self.estimate.confidence_level:.0%} interval"
+        ax.fill_between(x, table["ci_lower"], table["ci_upper"], color="0.88", lw=0, label=level)
+        ax.fill_between(x, table["lower"], table["upper"], color="#2166ac", alpha=0.4, lw=0, label="bounds")
+        for end in ("manski_lower", "manski_upper"):
+            if np.isfinite(table[end]).all():
+                ax.plot(x, table[end], color="0.35", lw=0.8, ls=":", label="Manski" if end == "manski_lower" else None)
+        ax.axhline(self.null, color="0.3", lw=0.8)
+        if self.breakdown is not None:
+            for name, style in (("estimate", "-"), ("interval", "--")):
+                at = float(self.breakdown[name])
+                if x[0] <= at <= x[-1]:
+                    ax.axvline(at, color="#b2552d", ls=style, lw=1.2, label=f"{name} reaches {self.null:g} at {at:.2f}")
+        if self.benchmarks is not None:
+            for label, factor in self.benchmarks["q95"].items():
+                if x[0] <= factor <= x[-1]:
+                    ax.plot([factor], [0], marker="^", color="0.2", transform=ax.get_xaxis_transform(), clip_on=False)
+                    ax.annotate(
+                        str(label),
+                        (factor, 0.02),
+                        xycoords=ax.get_xaxis_transform(),
+                        rotation=90,
+                        fontsize=7,
+                        ha="center",
+                        va="bottom",
+                    )
+        ax.set(xlabel="odds ratio allowed to unmeasured confounding", ylabel=self.estimate.estimand, xlim=(x[0], x[-1]))
+        ax.yaxis.label.set_fontsize(8)
+        ax.legend(fontsize=7, loc="best")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
