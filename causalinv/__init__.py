@@ -1,4 +1,4 @@
-"""Causal effects under hidden confounding by invariance: estimators with a scikit-learn API.
+"""Causal inference and invariant prediction: estimators with a scikit-learn API.
 
 Importing the package is light: every name below is loaded when it is first used.
 """
@@ -7,9 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from causalinv.invariance import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector
     from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
-    from causalinv.invariance import InvariantCausalPrediction
+    from causalinv.invariance import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector
     from causalinv.ivlike import (
         FunctionAugmentation,
         GaussianNoise,

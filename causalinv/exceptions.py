@@ -7,13 +7,12 @@ __all__ = [
     "DegenerateInputWarning",
     "FamilyWarning",
     "IdentificationWarning",
-    "ScreeningWarning",
-    "TargetInterventionWarning",
-    "WeakSignalWarning",
     "ObservedSupportWarning",
     "OverlapWarning",
+    "ScreeningWarning",
     "TargetInterventionWarning",
     "UnboundedOutcomeWarning",
+    "WeakSignalWarning",
 ]
 
 

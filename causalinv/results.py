@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["InvarianceCertificate", "Summary"]
-__all__ = ["Summary", "TestResult"]
 from causalinv._typing import FloatArray
 
-__all__ = ["BoundsEstimate", "PointwiseBounds", "Summary"]
+__all__ = ["BoundsEstimate", "InvarianceCertificate", "PointwiseBounds", "Summary", "TestResult"]
+
 
 _MAX_ROWS = 15
 
@@ -64,6 +63,17 @@ class Summary:
         body = self.table.head(_MAX_ROWS).to_html(float_format=lambda v: f"{v:.4g}")
         foot = "".join(f"<p><b>{key}:</b> {html.escape(text)}</p>" for key, text in self._lines())
         return f"<h4>{html.escape(self.title)}</h4>{body}{foot}"
+
+    def to_latex(self) -> str:
+        """The whole table with estimand, assumption and notes below it, ready to paste (needs booktabs)."""
+        flat = self.table.reset_index()
+        rows = [[_latex(str(name)) for name in flat.columns]]
+        rows += [[_latex(f"{v:.4g}" if isinstance(v, float) else str(v)) for v in row] for row in flat.to_numpy(object)]
+        head, *body = [" & ".join(row) + r" \\" for row in rows]
+        spec = "l" * self.table.index.nlevels + "r" * len(self.table.columns)
+        foot = [rf"\textit{{{key}:}} {_latex(text)}" for key, text in self._lines() if key != "Rows"]
+        top = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", head, r"\midrule"]
+        return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}", "", "\n\n".join(foot)])
 
 
 @dataclass(frozen=True)
@@ -161,16 +171,6 @@ class InvarianceCertificate:
 
     def _repr_html_(self) -> str:
         return "".join(f"<p>{html.escape(line)}</p>" for line in self.explain().split("\n"))
-    def to_latex(self) -> str:
-        """The whole table with estimand, assumption and notes below it, ready to paste (needs booktabs)."""
-        flat = self.table.reset_index()
-        rows = [[_latex(str(name)) for name in flat.columns]]
-        rows += [[_latex(f"{v:.4g}" if isinstance(v, float) else str(v)) for v in row] for row in flat.to_numpy(object)]
-        head, *body = [" & ".join(row) + r" \\" for row in rows]
-        spec = "l" * self.table.index.nlevels + "r" * len(self.table.columns)
-        foot = [rf"\textit{{{key}:}} {_latex(text)}" for key, text in self._lines() if key != "Rows"]
-        top = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", head, r"\midrule"]
-        return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}", "", "\n\n".join(foot)])
 
 
 @dataclass(frozen=True)
@@ -219,6 +219,9 @@ def _latex(text: str) -> str:
     """Escape what LaTeX would read as a command."""
     special = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}"} | {c: "\\" + c for c in "&%$#_{}"}
     return "".join(special.get(letter, letter) for letter in text)
+
+
+@dataclass(frozen=True)
 class BoundsEstimate:
     """Estimated ends of what the data and an assumption leave open, with Manski's ends beside.
 

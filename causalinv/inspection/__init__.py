@@ -1,14 +1,15 @@
 """Pictures: displays that hold what they draw, and draw it when asked (extra: plot)."""
 
+from causalinv.inspection._bounds import BoundsDisplay, SensitivityDisplay
+from causalinv.inspection._ivlike import IVLikePathDisplay
 from causalinv.inspection._pac import PACDisplay
 from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
 
-__all__ = ["DAGDisplay", "EnvironmentsDisplay", "PACDisplay"]
-from causalinv.inspection._ivlike import IVLikePathDisplay
-from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
-
-__all__ = ["DAGDisplay", "EnvironmentsDisplay", "IVLikePathDisplay"]
-from causalinv.inspection._bounds import BoundsDisplay, SensitivityDisplay
-from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
-
-__all__ = ["BoundsDisplay", "DAGDisplay", "EnvironmentsDisplay", "SensitivityDisplay"]
+__all__ = [
+    "BoundsDisplay",
+    "DAGDisplay",
+    "EnvironmentsDisplay",
+    "IVLikePathDisplay",
+    "PACDisplay",
+    "SensitivityDisplay",
+]

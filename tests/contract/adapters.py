@@ -17,9 +17,8 @@ from causalinv import (
     IVLikeRegression,
     Translation,
 )
-from causalinv import GaussianNoise, InvariantCausalPrediction, InvariantProjection, IVLikeRegression, Translation
-from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
+from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 
 
 @contextmanager

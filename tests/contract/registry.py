@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.preprocessing import SplineTransformer
 from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.preprocessing import SplineTransformer
 
 import causalinv
 from causalinv import (
@@ -25,8 +25,8 @@ from causalinv import (
     IVLikeRegression,
     Translation,
 )
-from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
+from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 from tests.contract import adapters
 
 

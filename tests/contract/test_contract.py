@@ -182,11 +182,9 @@ def test_outcome_is_affine_equivariant(case):
         np.testing.assert_allclose(
             1e6 - 3.0 * fitted.predict(data["X"]), moved.predict(data["X"]), rtol=1e-3 * case.rtol
         )
-    np.testing.assert_allclose(moved.coef_, -3.0 * fitted.coef_, rtol=case.rtol)
-    expected = [1e6 - 3.0 * out for out in outputs(case, fitted, data["X"])]
-    assert_same(expected, outputs(case, moved, data["X"]), rtol=1e-12)
     if hasattr(fitted, "coef_"):  # a coefficient near zero has no relative digits
-        np.testing.assert_allclose(moved.coef_, -3.0 * fitted.coef_, rtol=1e-9, atol=1e-9 * np.abs(fitted.coef_).max())
+        scale = case.rtol * np.abs(fitted.coef_).max()
+        np.testing.assert_allclose(moved.coef_, -3.0 * fitted.coef_, rtol=case.rtol, atol=scale)
 
 
 @cases(lambda case: case.affine_equivariant)  # augmentations live in the units of the features: tests/ivlike
@@ -225,10 +223,7 @@ def test_in_a_pipeline_with_and_without_routing(case):
     with sklearn.config_context(enable_metadata_routing=True):
         pipe = make_pipeline(StandardScaler(), case.make()).fit(data["X"], data["y"], **metadata)
     assert_same(outputs(case, pipe[-1], scaled), outputs(case, direct, scaled), rtol=1e-9)
-    assert_same(outputs(case, direct, scaled), [pipe.predict(data["X"])], rtol=1e-9)
-    with sklearn.config_context(enable_metadata_routing=True):
-        pipe = make_pipeline(StandardScaler(), case.make()).fit(data["X"], data["y"], **metadata)
-    assert_same(outputs(case, direct, scaled), [pipe.predict(data["X"])], rtol=1e-9)
+    assert_same([direct.predict(scaled)], [pipe.predict(data["X"])], rtol=1e-9)
 
 
 @cases(lambda case: predicts(case) and case.linear)
@@ -257,6 +252,7 @@ def test_html_repr_and_text_repr(case):
 
 def test_results_do_not_depend_on_n_jobs():
     parallel = [case for case in CASES if "n_jobs" in case.make().get_params()]
-    for case in parallel:  # none yet: every estimator so far does its work in one thread
+    assert parallel
+    for case in parallel:
         one, two = (case.fit(rows(), case.make().set_params(n_jobs=n)) for n in (1, 2))
         assert_same(outputs(case, one, rows()["X"]), outputs(case, two, rows()["X"]), rtol=0, atol=0)
