@@ -132,8 +132,7 @@ def test_permuted_index_raises_instead_of_aligning_by_position(case):
 @cases()
 def test_nan_and_infinity_are_named(case, value):
     kind = "NaN" if np.isnan(value) else "infinity"
-    numeric = [name for name in case.metadata if name not in ("environments", "groups")]
-    numeric = [name for name in case.metadata if name not in ("environments", "treatment")]
+    numeric = [name for name in case.metadata if name in ("instruments", "augmentation_parameters")]
     for name in ("X", *(("y",) if case.needs_y else ()), *numeric):
         frame = framed(rows())
         column = "" if name == "y" else f", column '{frame[name].columns[1]}'"
