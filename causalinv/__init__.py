@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
     from causalinv.invariance import InvariantCausalPrediction
     from causalinv.ivlike import (
         FunctionAugmentation,
@@ -19,25 +20,31 @@ if TYPE_CHECKING:
     from causalinv.sem import LinearSEM
 
 _HOME = {
+    "AutoencoderMMREncoder": "causalinv.extrapolation",
     "FunctionAugmentation": "causalinv.ivlike",
     "GaussianNoise": "causalinv.ivlike",
     "IVLikeRegression": "causalinv.ivlike",
     "InvariantCausalPrediction": "causalinv.invariance",
     "InvariantProjection": "causalinv.ivlike",
+    "LinearInvarianceEncoder": "causalinv.extrapolation",
     "LinearSEM": "causalinv.sem",
     "Moments": "causalinv.moments",
+    "Rep4ExRegressor": "causalinv.extrapolation",
     "Translation": "causalinv.ivlike",
 }
-_ROOMS = ("datasets", "exceptions", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
+_ROOMS = ("datasets", "exceptions", "extrapolation", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
 
 __all__ = [
+    "AutoencoderMMREncoder",
     "FunctionAugmentation",
     "GaussianNoise",
     "IVLikeRegression",
     "InvariantCausalPrediction",
     "InvariantProjection",
+    "LinearInvarianceEncoder",
     "LinearSEM",
     "Moments",
+    "Rep4ExRegressor",
     "Translation",
 ]
 

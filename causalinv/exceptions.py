@@ -4,6 +4,7 @@ __all__ = [
     "CausalInvWarning",
     "CyclicModelError",
     "DegenerateInputWarning",
+    "ExtrapolationWarning",
     "IdentificationWarning",
     "TargetInterventionWarning",
 ]
@@ -15,6 +16,10 @@ class CausalInvWarning(UserWarning):
 
 class DegenerateInputWarning(CausalInvWarning):
     """The input is legal but degenerate (constant outcome, dependent columns); the result is documented."""
+
+
+class ExtrapolationWarning(CausalInvWarning):
+    """An extrapolation leaves what the data support, or what it rests on does not look true."""
 
 
 class IdentificationWarning(CausalInvWarning):

@@ -2,6 +2,7 @@
 
 from causalinv.datasets._digits import load_confounded_digits
 from causalinv.datasets._environments import make_invariance_environments
+from causalinv.datasets._extrapolation import load_moving_digits, make_extrapolation_data
 from causalinv.datasets._optical_device import fetch_optical_device
 from causalinv.datasets._sachs import fetch_sachs
 from causalinv.datasets._simulated import make_confounded_linear
@@ -10,6 +11,8 @@ __all__ = [
     "fetch_optical_device",
     "fetch_sachs",
     "load_confounded_digits",
+    "load_moving_digits",
     "make_confounded_linear",
+    "make_extrapolation_data",
     "make_invariance_environments",
 ]

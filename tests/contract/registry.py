@@ -8,10 +8,12 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
 
 import causalinv
 from causalinv import (
@@ -21,6 +23,7 @@ from causalinv import (
     IVLikeRegression,
     Translation,
 )
+from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from tests.contract import adapters
 
 
@@ -34,7 +37,7 @@ def rows(n=120, d=4, seed=0):
     C, Z = rng.normal(size=(n, 1)), rng.normal(size=(n, 2))
     X = rng.normal(size=(n, d)) + C + np.pad(Z, ((0, 0), (0, d - 2)))
     y = X @ np.arange(1.0, d + 1) + C[:, 0] + 0.1 * rng.normal(size=n)
-    return {"X": X, "y": y, "instruments": Z, "environments": np.array(["b", "a", "c"])[np.arange(n) % 3]}
+    return {"X": X, "y": y, "instruments": Z, "action": Z, "environments": np.array(["b", "a", "c"])[np.arange(n) % 3]}
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Case:
     make: Callable[[], Any]
     metadata: tuple[str, ...] = ()  # row metadata that fit needs
     outputs: tuple[str, ...] = ("predict",)
+    output_metadata: tuple[str, ...] = ()  # row metadata that the outputs need
+    coef: str = "coef_"  # fitted array that two equal fits share
     needs_y: bool = True
     #: columns of X may be recombined, coefficients follow
     affine_equivariant: bool = False
@@ -64,6 +69,7 @@ class Entry:
 
 
 _OFFSET = np.ones((1, 4))
+_HAS_TORCH = find_spec("torch") is not None
 REGISTRY: dict[type, Entry] = {
     IVLikeRegression: Entry(
         sklearn_checks=(adapters.AugmentedIVL(), adapters.PairedIVL(), adapters.InstrumentedIVL()),
@@ -80,6 +86,49 @@ REGISTRY: dict[type, Entry] = {
     InvariantCausalPrediction: Entry(
         sklearn_checks=(adapters.SplitICP(),),
         cases=(Case("icp", InvariantCausalPrediction, ("environments",), tuned=("level", [0.01, 0.05])),),
+    ),
+    LinearInvarianceEncoder: Entry(
+        sklearn_checks=(adapters.EncoderByFirst(), adapters.EncoderByFirst(method="auto")),
+        cases=(
+            Case(
+                "linear-invariance",
+                lambda: LinearInvarianceEncoder(n_landmarks=20, random_state=3),
+                ("action",),
+                outputs=("transform",),
+                needs_y=False,
+                random=True,
+            ),
+        ),
+    ),
+    Rep4ExRegressor: Entry(
+        sklearn_checks=(adapters.Rep4ExByFirst(), adapters.Rep4ExIdentity()),
+        cases=(
+            Case(
+                "rep4ex",
+                lambda: Rep4ExRegressor(PCA(1), random_state=3),
+                ("action",),
+                output_metadata=("action",),
+                coef="W_",
+                random=True,
+                tuned=("calibration", [0.0, 3.0]),
+            ),
+        ),
+    ),
+    # Without torch its fit can only raise, which tests/extrapolation checks.
+    AutoencoderMMREncoder: Entry(
+        sklearn_checks=(adapters.AutoencoderByFirst(),) if _HAS_TORCH else (),
+        cases=(
+            Case(
+                "autoencoder",
+                lambda: AutoencoderMMREncoder(n_steps=5, hidden=(8,), random_state=3),
+                ("action",),
+                outputs=("transform",),
+                needs_y=False,
+                random=True,
+            ),
+        )
+        if _HAS_TORCH
+        else (),
     ),
     InvariantProjection: Entry(
         sklearn_checks=(adapters.ProjectionAlongFirst(),),
