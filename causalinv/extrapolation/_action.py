@@ -28,6 +28,8 @@ def check_action(action: Rows, n: int, owner: str, *, rows_per_action: int = ROW
             f"{owner} needs action=, the randomised variable of each row, shape (n,) or (n, k). In a Pipeline pass it "
             "by metadata routing or as step__action."
         )
+    if len(getattr(action, "shape", ())) > 2:
+        raise ValueError(f"action must have shape (n,) or (n, k), got shape {action.shape}.")
     array = check_rows(action, "action")
     if len(array) != n:
         raise ValueError(

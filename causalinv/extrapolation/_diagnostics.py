@@ -55,7 +55,8 @@ class ExtrapolationDiagnostics:
         Exponential of the entropy of their shares: how many directions the action really moves.
     do_consistency : float
         Root mean squared gap between `predict_do` and a smooth of y on the action over the tried actions, in standard
-        deviations of the smooth. Large: the action also acts past the state, or the response is off.
+        deviations of the smooth. Large: the action also acts past the state (nonlinearly; a linear direct effect does
+        no harm, as the action is linear in state and residual), or the response is off.
     shell_error, shell_action_only : float
         `Rep4ExRegressor.shell_score` at 1.4, and the same for a polynomial of the action alone.
     conditional_score : float
@@ -218,7 +219,7 @@ def diagnose(model: Rep4ExRegressor) -> ExtrapolationDiagnostics:
     shares = sizes / sizes.sum()
     entropy = -np.sum(shares * np.log(np.maximum(shares, 1e-300)))
     target = smooth(model._tried, y)
-    some = rng.permutation(len(y))[:1000]
+    some = rng.permutation(len(y))[:300]
     gap = model.control_.mean_do(acts[some]) - target[some]
     outside = shell(model, _SHELL)
     inner: Any = model.encoder_.steps[-1][1] if hasattr(model.encoder_, "steps") else model.encoder_

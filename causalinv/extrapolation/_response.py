@@ -60,7 +60,8 @@ class Block:
         if not self.quadratic:
             return columns
         i, j = np.triu_indices(rows.shape[1])
-        return np.hstack([columns, rows[:, i] * rows[:, j]])
+        # With the root, the penalty is the Frobenius norm of the form, which rotations leave as it is.
+        return np.hstack([columns, np.where(i == j, 1.0, np.sqrt(2)) * rows[:, i] * rows[:, j]])
 
     def outside(self, rows: FloatArray) -> np.ndarray:
         """Rows that lie outside of the box of the training rows."""

@@ -210,7 +210,7 @@ def distance_correlation_test(
     for _ in range(n_resamples):
         order = rng.permutation(len(rows))
         drawn.append(np.sum(a * b[np.ix_(order, order)]) / size if size > 0 else 0.0)
-    return statistic, (1 + np.count_nonzero(np.array(drawn) >= statistic)) / (n_resamples + 1)
+    return statistic, float((1 + np.count_nonzero(np.array(drawn) >= statistic)) / (n_resamples + 1))
 
 
 def _pair(phi: ArrayLike, action: ArrayLike) -> tuple[FloatArray, FloatArray]:
