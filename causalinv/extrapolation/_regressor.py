@@ -89,6 +89,8 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     n_components_ : int
     reduced_ : bool
         Whether X holds more than the representation (see `LinearInvarianceEncoder`); then `predict` refuses.
+    action_middle_ : ndarray of shape (k,)
+        Middle of the tried actions.
     ridge_, bandwidths_ : float, tuple
         What exact leave-one-out chose for the response.
     n_actions_in_, n_features_in_ : int
@@ -190,6 +192,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             warnings.warn("y is constant, so every prediction is that constant.", DegenerateInputWarning, stacklevel=2)
 
         self._tried, self._rows, self._y = acts, rows, outcome
+        self.action_middle_ = (acts.max(axis=0) + acts.min(axis=0)) / 2
         self._acts = transform_action(self.action_transform, acts)
         self.encoder_ = self._fitted_encoder(rows, self._acts)
         inner = _last_step(self.encoder_)
