@@ -30,6 +30,8 @@ from causalinv.results import TestResult
 __all__ = ["ActionEncoder", "LinearInvarianceEncoder"]
 
 _DEFAULT = "ef+npiv"
+# Doubts of Gaussian V, in rows as many as _FULL; both fall with the root of fewer. Chosen on simulations (five laws).
+_GAP_DOUBT, _SKEW_DOUBT, _FULL = 0.05, 0.2, 3000
 _HELD_OUT = 4  # every fourth row
 _RECONSTRUCTED = 0.8  # share of X's variance below which phi is taken to miss coordinates of the state
 _SEEN = 0.5
@@ -194,6 +196,9 @@ class LinearInvarianceEncoder(ActionEncoder):
         Variance that the action explains, per candidate component, descending; the gap chooses `n_components_`.
     candidate_scores_ : dict
         Held-out score per method; empty unless ``method="auto"``.
+    noise_evidence_ : float
+        Evidence that V is not Gaussian, from `precision_gap_` and the skewness of residuals; above 1 there is a
+        warning.
     precision_gap_ : float or None
         How far two estimates of M'S⁻¹M are apart that agree if V is Gaussian (not defined for ``"npiv"``).
     reconstruction_ : float
@@ -286,9 +291,12 @@ class LinearInvarianceEncoder(ActionEncoder):
         self.candidate_scores_: dict[str, float] = {}
         self.method_: str = self.method
         if self.method == "auto":
-            self.candidate_scores_, self.method_ = self._compare(rows, acts, wanted)
+            self.candidate_scores_, self.method_, self.noise_evidence_ = self._compare(rows, acts, wanted)
         learner = self._learner(rows, acts)
         representation = learner.learn(self.method_, wanted)
+        if self.method != "auto":
+            free = representation if self.method == "npiv" else learner.learn("npiv", representation.n_components)
+            self.noise_evidence_ = _noise_evidence(representation, free, len(rows))
         self.representation_: Representation = representation
         self.scales_ = representation.eigenvalues
         self.n_iter_ = representation.n_iter
@@ -299,6 +307,14 @@ class LinearInvarianceEncoder(ActionEncoder):
             learner.units(rows), self.representation_(rows), generator(self.random_state, "reconstruction")
         )
         self.reduced_ = self.reconstruction_ < _RECONSTRUCTED
+        if self.noise_evidence_ > 1:
+            warnings.warn(
+                f"V does not look Gaussian (evidence {self.noise_evidence_:.1f}, where 1 is a doubt): the tails of the "
+                "representation, from which extrapolation is made, may be wrong, and a polynomial of the action may be "
+                "better. Compare them by shell_score and diagnostics.",
+                ExtrapolationWarning,
+                stacklevel=2,
+            )
         return self
 
     @staticmethod
@@ -323,15 +339,17 @@ class LinearInvarianceEncoder(ActionEncoder):
             ridge=self.ridge,
         )
 
-    def _compare(self, rows: FloatArray, acts: FloatArray, wanted: int | None) -> tuple[dict[str, float], str]:
-        """Held-out score of every method, all with the same number of components, and the method to use."""
+    def _compare(self, rows: FloatArray, acts: FloatArray, wanted: int | None) -> tuple[dict[str, float], str, float]:
+        """Held-out score of every method (equally many components), the method to use, the evidence on V."""
         out = np.arange(len(rows)) % _HELD_OUT == _HELD_OUT - 1
         learner = self._learner(rows[~out], acts[~out])
         scores: dict[str, FloatArray] = {}
+        found: dict[str, Representation] = {}
         references = acts[:MAX_REFERENCES]
         for method in METHODS:
             representation = learner.learn(method, wanted)
             phi = representation(rows)
+            found[method] = representation
             wanted = phi.shape[1]
             law = LocationModel.fit(phi[~out], acts[~out], generator(self.random_state, "encoder score"))
             scores[method] = law.scores(phi[out], acts[out], references)
@@ -340,7 +358,8 @@ class LinearInvarianceEncoder(ActionEncoder):
             gain = scores[method] - scores[best]
             if gain.mean() > gain.std() / np.sqrt(len(gain)):
                 best = method
-        return {method: float(values.mean()) for method, values in scores.items()}, best
+        evidence = _noise_evidence(found["ef"], found["npiv"], int(np.count_nonzero(~out)))
+        return {method: float(values.mean()) for method, values in scores.items()}, best, evidence
 
     def _resampled(
         self, rows: FloatArray, acts: FloatArray, rng: np.random.Generator
@@ -387,6 +406,17 @@ class LinearInvarianceEncoder(ActionEncoder):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
         return tags
+
+
+def _noise_evidence(fitted: Representation, free: Representation, n: int) -> float:
+    """Doubts of Gaussian V in units of the tolerated: the gap of the precisions, and skewness under linear invariance.
+
+    The gap sees tails and humps. Skewness is taken from the instrumental form, `free`, which assumes no law.
+    """
+    doubts = [free.skewness / _SKEW_DOUBT]
+    if fitted.precision_gap is not None:
+        doubts.append(fitted.precision_gap / _GAP_DOUBT)
+    return max(doubts) / max(1.0, float(np.sqrt(_FULL / n)))
 
 
 def _reconstruction(X: FloatArray, phi: FloatArray, rng: np.random.Generator) -> float:

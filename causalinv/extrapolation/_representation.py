@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.stats import skew
 
 from causalinv._typing import FloatArray
 from causalinv.extrapolation._exponential_family import (
@@ -52,6 +53,8 @@ class Representation:
     stages : tuple of callables
     eigenvalues : ndarray of shape (k,)
         Variance that the action explains, per candidate component, before one was chosen; descending.
+    skewness : float
+        Of the residuals given the action, the largest in size over components.
     precision_gap : float or None
         Exponential family only: relative distance of slope and residual covariance, which agree for Gaussian V.
     n_iter : int
@@ -61,9 +64,17 @@ class Representation:
 
     stages: tuple[Affine | KernelMap, ...]
     eigenvalues: FloatArray
+    skewness: float
     precision_gap: float | None = None
     n_iter: int = 0
     first_fit: ExponentialFamilyFit | None = None
+
+    @property
+    def n_components(self) -> int:
+        """Number of components."""
+        last = self.stages[-1]
+        assert isinstance(last, Affine)
+        return len(last.offset)
 
     def __call__(self, rows: FloatArray) -> FloatArray:
         """Map rows of X (n, D) to the representation (n, d)."""
@@ -143,7 +154,8 @@ class Learner:
         if method == "ef+npiv":
             phi, more = self._correct(phi, self.rngs[0])
             stages += more
-        return Representation(tuple(stages), values, gap, max(fit.n_iter for fit in fits), fits[0])
+        bent = _skewness(phi, self.action)
+        return Representation(tuple(stages), values, bent, gap, max(fit.n_iter for fit in fits), fits[0])
 
     def exponential_family(self, start: ExponentialFamilyFit | None = None) -> list[ExponentialFamilyFit]:
         """Fits of all members, computed once."""
@@ -174,8 +186,8 @@ class Learner:
         values, vectors = eigh(explained)
         values, vectors = values[::-1], vectors[:, ::-1]
         d = n_components or dimension(values)
-        _, stage = noise_units(h, self.action, vectors[:, :d])
-        return Representation((self.units, kernel_map, stage), values)
+        phi, stage = noise_units(h, self.action, vectors[:, :d])
+        return Representation((self.units, kernel_map, stage), values, _skewness(phi, self.action))
 
     def _correct(self, phi: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, list[Affine | KernelMap]]:
         """Linear invariance again, among functions of a first representation: exact for V of any (analytic) law."""
@@ -226,6 +238,11 @@ def noise_units(h: FloatArray, action: FloatArray, directions: FloatArray) -> tu
     matrix = matrix * np.where(sign == 0, 1.0, sign)
     stage = Affine(matrix, -h.mean(axis=0) @ matrix)
     return stage(h), stage
+
+
+def _skewness(phi: FloatArray, action: FloatArray) -> float:
+    slope, _ = action_regression(phi, action)
+    return float(np.abs(skew(phi - action @ slope.T, axis=0)).max())
 
 
 def _mean(arrays: list[FloatArray]) -> FloatArray:

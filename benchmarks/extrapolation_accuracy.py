@@ -1,0 +1,112 @@
+"""Extrapolation on fresh data sets: Gaussian cells, other laws, and cells beyond those that defaults were chosen on.
+
+Errors are root mean squared, in standard deviations of the true curve over the tried range. "poly" is the polynomial of
+the action (degree 1 to 5) that is best at 1 to 1.5 times the range, chosen with the truth in hand.
+
+    python benchmarks/extrapolation_accuracy.py
+"""
+
+import sys
+
+import numpy as np
+import pandas as pd
+from _extrapolation import GAUSSIAN, LAWS, Cell, study
+from _record import record
+from sklearn.metrics import roc_auc_score
+
+MAIN_SEEDS = range(100, 110)
+BEYOND_SEEDS = range(100, 105)
+BEYOND = [
+    Cell(2, 2, 4, 3000, {"x_noise": 0.1}),
+    Cell(2, 2, 4, 3000, {"x_noise": 0.3}),
+    Cell(2, 2, 4, 3000, {"noise_scale": 0.4}),
+    Cell(2, 2, 4, 3000, {"noise_scale": 0.7}),
+    Cell(2, 2, 4, 3000, {"noise_scale": 1.5}),
+    Cell(2, 2, 4, 3000, {"confounding": 0.0}),
+    Cell(2, 2, 4, 3000, {"confounding": 3.0}),
+    Cell(2, 2, 64, 3000),
+    Cell(2, 2, 4, 10_000),
+    Cell(6, 6, 12, 6000),
+    Cell(2, 1, 4, 3000),
+    Cell(3, 2, 6, 3000),
+    Cell(2, 2, 4, 3000, {"action_curvature": 0.25}),
+]
+SHOWN = ["R2", "ours in", "ours out", "ours far", "oracle in", "oracle out", "poly in", "poly out", "cpu"]
+
+
+def summary(rows):
+    frame = pd.DataFrame(rows)
+    table = frame.groupby("cell", sort=False)[SHOWN].median()
+    table["out / oracle"] = frame.assign(r=frame["ours out"] / frame["oracle out"]).groupby("cell")["r"].median()
+    table["out / poly"] = frame.assign(r=frame["ours out"] / frame["poly out"]).groupby("cell")["r"].median()
+    table["beats poly"] = frame.assign(r=frame["ours out"] < frame["poly out"]).groupby("cell")["r"].sum()
+    table["seeds"] = frame.groupby("cell").size()
+    table["worst out"] = frame.groupby("cell")["ours out"].max()
+    table["warned"] = frame.groupby("cell")["warned"].mean()
+    table["reduced"] = frame.groupby("cell")["reduced"].mean()
+    return table
+
+
+def roc(gaussian, other):
+    """Area under the curve of the evidence against Gaussian V, with a bootstrap interval, and rates at 1."""
+    clean = np.array([row["noise_evidence"] for row in gaussian])
+    rng = np.random.default_rng(0)
+    found = {}
+    for law in dict.fromkeys(row["cell"] for row in other):
+        dirty = np.array([row["noise_evidence"] for row in other if row["cell"] == law])
+
+        def area(a, b):
+            return roc_auc_score(np.r_[np.zeros(len(a)), np.ones(len(b))], np.r_[a, b])
+
+        drawn = [area(rng.choice(clean, len(clean)), rng.choice(dirty, len(dirty))) for _ in range(1000)]
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        found[law] = {"area": area(clean, dirty), "lower": low, "upper": high, "warned at 1": np.mean(dirty > 1)}
+    return pd.DataFrame(found).T, float(np.mean(clean > 1)), len(clean)
+
+
+def run(cells, seeds):
+    rows = []
+    for cell in cells:
+        for seed in seeds:
+            rows.append(study(cell, seed))
+        print(cell.name, np.round(np.median([r["ours out"] for r in rows[-len(seeds) :]]), 3), flush=True)
+    return rows
+
+
+def main(quick=False):
+    main_seeds, beyond_seeds = (range(100, 102),) * 2 if quick else (MAIN_SEEDS, BEYOND_SEEDS)
+    gaussian, laws = run(GAUSSIAN, main_seeds), run(LAWS, main_seeds)
+    beyond = run(BEYOND, beyond_seeds)
+    table = summary(gaussian)
+    # Gaussian V of every size and mixing, including cells outside of the tuned ones.
+    clean = gaussian + [row for row in beyond if "curvature" not in row["cell"] and "x_noise" not in row["cell"]]
+    curve, alarms, count = roc(clean, laws)
+    if quick:
+        print(table.T, curve, alarms, sep="\n")
+        return
+    chosen = pd.crosstab(
+        pd.Series([row["cell"] for row in gaussian + laws], name="cell"),
+        pd.Series([row["method"] for row in gaussian + laws], name="chosen by auto"),
+    )
+    record(
+        "extrapolation_accuracy",
+        {
+            "Gaussian V, seeds 100-109, medians (R2 on 2000 held-out rows)": table.T,
+            "other laws of V, seeds 100-109, medians": summary(laws).T,
+            "beyond the tuned cells, seeds 100-104, medians": summary(beyond).T,
+            "method that auto chose": chosen,
+            "evidence against Gaussian V: area under the ROC curve, 95% bootstrap interval": curve,
+            "false alarms": f"{alarms:.3f} of {count} data sets with Gaussian V warn (evidence above 1).",
+            "read with it": (
+                "Defaults were frozen on seeds 0, 11, 30, 31 (accuracy) and 40-59 (evidence, choice of method), all of "
+                "the same generator. The exponential-family encoder is maximum likelihood under Gaussian V: those "
+                "cells are its home game. With heavy tails (laplace, t5, gumbel) the best polynomial of the action is "
+                "as good or better, and the warning is the remedy."
+            ),
+        },
+    )
+    assert alarms <= 0.15
+
+
+if __name__ == "__main__":
+    main(quick="--quick" in sys.argv)
