@@ -55,10 +55,10 @@ def main(quick=False):
         f"curved action, coefficient {c}": rejection_rate(int(100 * scale), action_curvature=c) for c in (0.25, 0.5)
     }
     bands = {
-        "state given": coverage(int(400 * scale), 50, "identity"),
+        "state given": coverage(int(400 * scale), 40, "identity"),
         "state learnt (one kernel, ef)": coverage(
-            int(150 * scale),
-            50,
+            int(60 * scale),
+            40,
             LinearInvarianceEncoder(method="ef", n_repeats=1, bandwidths=(1.0,), n_landmarks=60, random_state=0),
         ),
     }
