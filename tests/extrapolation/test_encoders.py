@@ -183,8 +183,9 @@ def test_state_is_found_up_to_an_affine_map(method):
 def test_dimension_by_the_gap_of_the_eigenvalues():
     assert dimension(np.array([5.0])) == 1
     assert dimension(np.array([5.0, 3.0, 1.0])) == 3
-    assert dimension(np.array([5.0, 3.0, 0.1])) == 2
-    assert dimension(np.array([5.0, 0.1, 0.09])) == 1
+    assert dimension(np.array([5.0, 3.0, 0.01])) == 2
+    assert dimension(np.array([5.0, 0.01, 0.009])) == 1
+    assert dimension(np.array([5.0, 0.1, 0.05])) == 3  # a weak effect is still an effect
     found = [
         LinearInvarianceEncoder(method="ef", n_repeats=1, bandwidths=(1.0,), random_state=0)
         .fit(data.X, action=data.action)
