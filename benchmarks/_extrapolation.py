@@ -13,7 +13,7 @@ from causalinv.extrapolation import LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.metrics import affine_r2
 
 HELD_OUT = 2000
-PER_SHELL = 300
+PER_SHELL = 100
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ LAWS = [Cell(2, 2, 4, 3000, {"noise": law}) for law in ("laplace", "t5", "gumbel
 
 
 def shells(k):
-    """Actions inside (max-norm up to 1), at 1 to 1.5 and at 1.5 to 2 times the tried range: (900, k)."""
+    """Actions inside (max-norm up to 1), at 1 to 1.5 and at 1.5 to 2 times the tried range: (300, k)."""
     rng = np.random.default_rng(12345)
 
     def between(low, high):

@@ -16,7 +16,7 @@ from _record import record
 
 from causalinv.extrapolation import AutoencoderMMREncoder
 
-SEEDS = range(200, 203)
+SEEDS = range(200, 202)
 
 
 def engression_errors(cell, seed):
@@ -39,7 +39,7 @@ def engression_errors(cell, seed):
 
 def main(quick=False):
     rows = []
-    for cell in GAUSSIAN + LAWS[:3]:
+    for cell in [*GAUSSIAN, LAWS[0], LAWS[2]]:
         for seed in list(SEEDS)[: 1 if quick else None]:
             for name, encoder in (
                 ("ours", None),
@@ -94,7 +94,7 @@ def main(quick=False):
             "ours against AE-MMR, medians of paired differences and ratios": verdict,
             "read with it": (
                 "The leaky-ReLU mixings have the autoencoder's own architecture; the exponential-family encoder is "
-                "maximum likelihood for Gaussian V. Few seeds: a median of three."
+                "maximum likelihood for Gaussian V. Two seeds a cell: an indication, no more."
             ),
         },
         packages=("torch", "engression"),

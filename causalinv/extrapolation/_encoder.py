@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 import zlib
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -20,7 +20,7 @@ from causalinv._validation import (
     check_whole,
     column_names,
 )
-from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning
+from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
 from causalinv.extrapolation._action import ROWS_PER_ACTION, check_action, check_actions, transform_action
 from causalinv.extrapolation._features import RadialFeatures
 from causalinv.extrapolation._representation import METHODS, Learner, Representation
@@ -215,8 +215,10 @@ class LinearInvarianceEncoder(ActionEncoder):
     -----
     ExtrapolationWarning
         If V does not look Gaussian.
+    IdentificationWarning
+        If ``method="npiv"`` was asked for and X holds more than the representation.
     DegenerateInputWarning
-        If the action takes few values.
+        If the action takes few values, or X has many columns for its rows.
 
     Notes
     -----
@@ -294,6 +296,20 @@ class LinearInvarianceEncoder(ActionEncoder):
             self.candidate_scores_, self.method_, self.noise_evidence_ = self._compare(rows, acts, wanted)
         learner = self._learner(rows, acts)
         representation = learner.learn(self.method_, wanted)
+        self.reconstruction_ = self._reconstruction(learner, representation, rows)
+        self.reduced_ = self.reconstruction_ < _RECONSTRUCTED
+        if self.reduced_ and self.method_ == "npiv":
+            if self.method == "auto":
+                self.method_ = _DEFAULT
+                representation = learner.learn(self.method_, wanted)
+                self.reconstruction_ = self._reconstruction(learner, representation, rows)
+            else:
+                warnings.warn(
+                    "X holds more than the representation; if that is state which the action does not move, "
+                    "method='npiv' cannot tell it from what the action moves. Use method='ef'.",
+                    IdentificationWarning,
+                    stacklevel=2,
+                )
         if self.method != "auto":
             free = representation if self.method == "npiv" else learner.learn("npiv", representation.n_components)
             self.noise_evidence_ = _noise_evidence(representation, free, len(rows))
@@ -303,10 +319,6 @@ class LinearInvarianceEncoder(ActionEncoder):
         self.precision_gap_ = representation.precision_gap
         self._first_features = learner.features[0]
         self._finish(rows, acts)
-        self.reconstruction_ = _reconstruction(
-            learner.units(rows), self.representation_(rows), generator(self.random_state, "reconstruction")
-        )
-        self.reduced_ = self.reconstruction_ < _RECONSTRUCTED
         if self.noise_evidence_ > 1:
             warnings.warn(
                 f"V does not look Gaussian (evidence {self.noise_evidence_:.1f}, where 1 is a doubt): the tails of the "
@@ -316,6 +328,10 @@ class LinearInvarianceEncoder(ActionEncoder):
                 stacklevel=2,
             )
         return self
+
+    def _reconstruction(self, learner: Learner, representation: Representation, rows: FloatArray) -> float:
+        rng = generator(self.random_state, "reconstruction")
+        return _reconstruction(learner.units(rows), representation(rows), rng)
 
     @staticmethod
     def _warn_about_width(n: int, width: int) -> None:
@@ -401,11 +417,6 @@ class LinearInvarianceEncoder(ActionEncoder):
                 "directions that the action moves. Leave it out, or vary more actions."
             )
         return wanted
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = False
-        return tags
 
 
 def _noise_evidence(fitted: Representation, free: Representation, n: int) -> float:

@@ -29,7 +29,7 @@ from causalinv._validation import (
     check_whole,
     column_names,
 )
-from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
+from causalinv.exceptions import CausalInvWarning, DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
 from causalinv.extrapolation._action import ROWS_PER_ACTION, check_action, check_actions, transform_action
 from causalinv.extrapolation._diagnostics import ExtrapolationDiagnostics, action_only, diagnose, shell
 from causalinv.extrapolation._encoder import LinearInvarianceEncoder
@@ -235,6 +235,15 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         if chosen is not None:
             inner.set_params(method=chosen, n_components=_last_step(like).n_components_)
         framed = self._framed(rows)
+        if like is not None:  # a refit to part of the rows, whose doubts were told at the fit to all
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CausalInvWarning)
+                return self._fit_encoder(encoder, framed, acts)
+        return self._fit_encoder(encoder, framed, acts)
+
+    @staticmethod
+    def _fit_encoder(encoder: Any, framed: Any, acts: FloatArray) -> Any:
+        """Fit, with the action if the encoder takes it."""
         if hasattr(encoder, "get_metadata_routing"):
             with sklearn.config_context(enable_metadata_routing=True):
                 takes = get_routing_for_object(encoder).consumes("fit", ["action"])

@@ -7,7 +7,7 @@ from scipy.optimize import check_grad
 from sklearn.decomposition import PCA
 
 from causalinv.datasets import make_extrapolation_data
-from causalinv.exceptions import ExtrapolationWarning
+from causalinv.exceptions import ExtrapolationWarning, IdentificationWarning
 from causalinv.extrapolation import LinearInvarianceEncoder, conditional_score
 from causalinv.extrapolation._exponential_family import (
     fit_exponential_family,
@@ -204,6 +204,9 @@ def test_actions_that_move_part_of_the_state_are_flagged():
     fits = [LinearInvarianceEncoder(method="ef", random_state=0).fit(d.X, action=d.action) for d in (whole, part)]
     assert [fit.reduced_ for fit in fits] == [False, True]
     assert fits[0].reconstruction_ > 0.9 > fits[1].reconstruction_
+    with pytest.warns(IdentificationWarning, match=r"X holds more than the representation.*method='ef'"):
+        LinearInvarianceEncoder(method="npiv", random_state=0).fit(part.X, action=part.action)
+    assert LinearInvarianceEncoder(n_repeats=1, random_state=0).fit(part.X, action=part.action).method_ != "npiv"
 
 
 # A bent action looks like skew V to the encoder that is not told.
