@@ -198,7 +198,8 @@ class LinearInvarianceEncoder(ActionEncoder):
         Held-out score per method; empty unless ``method="auto"``.
     noise_evidence_ : float
         Evidence that V is not Gaussian, from `precision_gap_` and the skewness of residuals; above 1 there is a
-        warning.
+        warning. It also rises where the encoder is poor: with four or more components it often exceeds 1 for Gaussian
+        V, and with very skewed actions.
     precision_gap_ : float or None
         How far two estimates of M'S⁻¹M are apart that agree if V is Gaussian (not defined for ``"npiv"``).
     reconstruction_ : float
