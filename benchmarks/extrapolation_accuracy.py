@@ -9,6 +9,7 @@ the action (degree 1 to 5) that is best at 1 to 1.5 times the range, chosen with
 
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ import pandas as pd
 from _extrapolation import GAUSSIAN, LAWS, Cell, study
 from _record import record
 from sklearn.metrics import roc_auc_score
+
+from causalinv.exceptions import ExtrapolationWarning
+from causalinv.extrapolation import LinearInvarianceEncoder
 
 MAIN_SEEDS = range(100, 110)
 LAW_SEEDS = BEYOND_SEEDS = range(100, 104)
@@ -34,6 +38,7 @@ BEYOND = [
     Cell(3, 2, 6, 3000),
     Cell(2, 2, 4, 3000, {"action_curvature": 0.25}),
 ]
+FRESH = [(4, GAUSSIAN[4], range(300, 310)), (6, BEYOND[9], range(300, 304))]
 SHOWN = ["R2", "ours in", "ours out", "ours far", "oracle in", "oracle out", "poly in", "poly out", "cpu"]
 
 
@@ -65,6 +70,18 @@ def roc(gaussian, other):
         low, high = np.quantile(drawn, [0.025, 0.975])
         found[law] = {"area": area(clean, dirty), "lower": low, "upper": high, "warned at 1": np.mean(dirty > 1)}
     return pd.DataFrame(found).T, float(np.mean(clean > 1)), len(clean)
+
+
+def fresh_alarms(cell, seeds):
+    """How many of the data sets warn."""
+    found = 0
+    for seed in seeds:
+        data = cell.draw(seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExtrapolationWarning)
+            encoder = LinearInvarianceEncoder(random_state=0).fit(data.X[: cell.n], action=data.action[: cell.n])
+        found += encoder.noise_evidence_ > 1
+    return f"{found} of {len(seeds)}"
 
 
 def run(cells, seeds, keep):
@@ -107,11 +124,16 @@ def main(part=None):
             "method that auto chose": chosen,
             "evidence against Gaussian V: area under the ROC curve, 95% bootstrap interval": curve,
             "false alarms": f"{alarms:.3f} of {count} data sets with Gaussian V warn (evidence above 1).",
+            "false alarms, seeds 300-309, d=4, and 300-303, d=6 (encoder alone)": (
+                "The tolerance of skewness was widened by sqrt(d / 2) after half of the data sets with d=4 of seeds "
+                "100-109 had warned, so these are fresh: "
+                + ", ".join(f"d={d}: {fresh_alarms(cell, seeds)}" for d, cell, seeds in FRESH)
+            ),
             "read with it": (
                 "Defaults were frozen on seeds 0, 11, 30, 31 (accuracy) and 40-59 (evidence, choice of method), all of "
                 "the same generator. The exponential-family encoder is maximum likelihood under Gaussian V: those "
-                "cells are its home game. With heavy tails (laplace, t5, gumbel) the best polynomial of the action is "
-                "as good or better, and the warning is the remedy."
+                "cells are its home game. With heavy tails or skewness (laplace, t5, gumbel) the best polynomial of "
+                "the action is better on every data set, and the warning is the remedy."
             ),
         },
     )

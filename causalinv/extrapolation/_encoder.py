@@ -198,8 +198,7 @@ class LinearInvarianceEncoder(ActionEncoder):
         Held-out score per method; empty unless ``method="auto"``.
     noise_evidence_ : float
         Evidence that V is not Gaussian, from `precision_gap_` and the skewness of residuals; above 1 there is a
-        warning. It also rises where the encoder is poor: with four or more components it often exceeds 1 for Gaussian
-        V, and with very skewed actions.
+        warning. It also rises where the encoder is poor, and with very skewed actions.
     precision_gap_ : float or None
         How far two estimates of M'S⁻¹M are apart that agree if V is Gaussian (not defined for ``"npiv"``).
     reconstruction_ : float
@@ -425,7 +424,7 @@ def _noise_evidence(fitted: Representation, free: Representation, n: int) -> flo
 
     The gap sees tails and humps. Skewness is taken from the instrumental form, `free`, which assumes no law.
     """
-    doubts = [free.skewness / _SKEW_DOUBT]
+    doubts = [free.skewness / (_SKEW_DOUBT * max(1.0, np.sqrt(free.n_components / 2)))]  # the largest of more
     if fitted.precision_gap is not None:
         doubts.append(fitted.precision_gap / _GAP_DOUBT)
     return max(doubts) / max(1.0, float(np.sqrt(_FULL / n)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from causalinv._parallel import generator
 from causalinv.datasets import make_extrapolation_data
 from causalinv.exceptions import ExtrapolationWarning
 from causalinv.extrapolation import LinearInvarianceEncoder, linear_invariance_test
@@ -52,6 +53,20 @@ def test_statistic_is_the_definition_written_out():
     kernel = np.exp(-(gaps**2) / (2 * np.median(gaps[np.triu_indices(60, 1)]) ** 2))
     by_hand = sum(residual[i, 0] * kernel[i, j] * residual[j, 0] for i in range(60) for j in range(60)) / 60
     assert linear_invariance_test(data.Z, data.action, random_state=0).statistic == pytest.approx(by_hand, rel=1e-9)
+
+
+def test_pvalue_is_that_of_residuals_refitted_after_every_flip():
+    data = make_extrapolation_data(50, n_latent=1, action_curvature=0.5, random_state=2)
+    A = (data.action - data.action.mean()) / data.action.std()
+    design = np.column_stack([np.ones(50), A])
+    left = lambda rows: rows - design @ np.linalg.lstsq(design, rows, rcond=None)[0]  # noqa: E731
+    residual = left(data.Z) / left(data.Z).std()
+    gaps = np.abs(A - A.T)
+    kernel = np.exp(-(gaps**2) / (2 * np.median(gaps[np.triu_indices(50, 1)]) ** 2))
+    signs = generator(3, "linear invariance test").choice([-1.0, 1.0], (50, 199))
+    drawn = [(r.T @ kernel @ r).item() / 50 for r in (left(s[:, None] * residual) for s in signs.T)]
+    found = linear_invariance_test(data.Z, data.action, n_resamples=199, random_state=3)
+    assert found.pvalue == (1 + np.sum(np.array(drawn) >= found.statistic)) / 200
 
 
 def test_training_rows_are_noticed():
