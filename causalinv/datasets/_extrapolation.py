@@ -30,6 +30,7 @@ _LAWS = {
 }
 _NOISES = (*_LAWS, "mixture")
 _NODES = 4001
+_BLOCK = 500  # actions at a time
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,10 @@ class _Outcome:
         bent = np.einsum("ni,ij,nj->n", centre, self.quadratic, centre) + self.scale**2 * np.trace(self.quadratic)
         value = centre @ self.linear + bent
         if self.bounded:
-            for column in centre.T:
-                value = value + self.bounded * np.tanh(1.5 * (column[:, None] + self.nodes)) @ self.weights
+            for start in range(0, len(centre), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                for column in centre[block].T:
+                    value[block] += self.bounded * np.tanh(1.5 * (column[:, None] + self.nodes)) @ self.weights
         return value
 
 

@@ -23,12 +23,12 @@ def test_truth_is_the_mean_over_fresh_noise(noise, outcome):
 
 
 def test_outcomes_follow_the_truth():
-    world = make_extrapolation_data(50_000, confounding=2.0, random_state=1)
+    world = make_extrapolation_data(8000, confounding=2.0, random_state=1)
     error = world.y - world.truth_conditional(world.Z, world.action)
-    assert error.std() == pytest.approx(0.3, rel=0.02)
-    assert abs(np.corrcoef(error, world.V[:, 0])[0, 1]) < 0.02
+    assert error.std() == pytest.approx(0.3, rel=0.04)
+    assert abs(np.corrcoef(error, world.V[:, 0])[0, 1]) < 0.05
     hidden = world.y - world.truth_do(world.action)
-    assert abs(np.corrcoef(hidden, world.action[:, 0])[0, 1]) < 0.02
+    assert abs(np.corrcoef(hidden, world.action[:, 0])[0, 1]) < 0.05
     l_of_state = world.truth_conditional(world.Z, world.action) - world.V.sum(axis=1) * 2 / np.sqrt(2)
     by_hand = np.sum(np.tanh(1.5 * world.Z) + 0.2 * world.Z**2, axis=1)
     np.testing.assert_allclose(l_of_state, by_hand, atol=1e-10)
