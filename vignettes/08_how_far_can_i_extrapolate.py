@@ -8,10 +8,13 @@
 # package says "no further", and a case where it is wrong.
 
 # %%
+import warnings
+
 import numpy as np
 import pandas as pd
 
 from causalinv.datasets import make_extrapolation_data
+from causalinv.exceptions import ExtrapolationWarning
 from causalinv.extrapolation import LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.metrics import affine_r2
 
@@ -77,7 +80,7 @@ print(f"error on the outermost actions, in standard deviations of the curve: {in
 #
 # With heavy-tailed V (here Laplace) the tails of a learnt state are not determined by linear invariance, and that is
 # where extrapolation happens. The mean inside is still right; outside, errors are several times larger than those of a
-# model that is given the state, and a polynomial in the action can be better.
+# model that is given the state, and a polynomial in the action can be better. The encoder looks for it and warns.
 
 # %%
 losses = []
@@ -86,11 +89,14 @@ for seed in range(3):
     asked = np.array([-1.5, -1.25, 1.25, 1.5])
     truth = heavy.truth_do(asked)
     learnt = Rep4ExRegressor(LinearInvarianceEncoder(method="ef", random_state=0), random_state=0)
-    learnt.fit(heavy.X, heavy.y, action=heavy.action)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ExtrapolationWarning)
+        learnt.fit(heavy.X, heavy.y, action=heavy.action)
     given = Rep4ExRegressor("identity", calibration=0.0, random_state=0).fit(heavy.Z, heavy.y, action=heavy.action)
     losses.append(
         {
             "seed": seed,
+            "warned": any("V does not look Gaussian" in str(w.message) for w in caught),
             "state learnt": np.sqrt(np.mean((learnt.predict_do(asked, on_unsupported="ignore") - truth) ** 2)),
             "state given": np.sqrt(np.mean((given.predict_do(asked, on_unsupported="ignore") - truth) ** 2)),
             "share of state found": affine_r2(heavy.Z, learnt.encoder_.transform(heavy.X)),
@@ -113,4 +119,5 @@ assert ours < 0.6
 assert table["status"].iloc[6] == "tried"
 assert model.support([6.0])["status"].item() == "unsupported"
 assert np.isnan(model.predict_do([6.0], on_unsupported="nan")).all()
+assert losses["warned"].all()
 assert losses["state learnt"].mean() > losses["state given"].mean()
