@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
     from causalinv.invariance import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector
+    from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
+    from causalinv.invariance import InvariantCausalPrediction
     from causalinv.ivlike import (
         FunctionAugmentation,
         GaussianNoise,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "FDivergenceBounds": "causalinv.bounds",
+    "AutoencoderMMREncoder": "causalinv.extrapolation",
     "FunctionAugmentation": "causalinv.ivlike",
     "GaussianNoise": "causalinv.ivlike",
     "IVLikeBoosting": "causalinv.ivlike",
@@ -32,6 +35,7 @@ _HOME = {
     "InvariantProjection": "causalinv.ivlike",
     "InvariantRepresentation": "causalinv.invariance",
     "InvariantSubsetSelector": "causalinv.invariance",
+    "LinearInvarianceEncoder": "causalinv.extrapolation",
     "LinearSEM": "causalinv.sem",
     "ManskiBounds": "causalinv.bounds",
     "Moments": "causalinv.moments",
@@ -43,6 +47,13 @@ _ROOMS = ("bounds", "datasets", "exceptions", "inspection", "invariance", "ivlik
 
 __all__ = [
     "FDivergenceBounds",
+    "Rep4ExRegressor": "causalinv.extrapolation",
+    "Translation": "causalinv.ivlike",
+}
+_ROOMS = ("datasets", "exceptions", "extrapolation", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
+
+__all__ = [
+    "AutoencoderMMREncoder",
     "FunctionAugmentation",
     "GaussianNoise",
     "IVLikeBoosting",
@@ -52,11 +63,13 @@ __all__ = [
     "InvariantProjection",
     "InvariantRepresentation",
     "InvariantSubsetSelector",
+    "LinearInvarianceEncoder",
     "LinearSEM",
     "ManskiBounds",
     "Moments",
     "QuantileBounds",
     "SensitivityBounds",
+    "Rep4ExRegressor",
     "Translation",
 ]
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 _CORE = ("numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "cvxpy")
 _EXTRAS = {"plot": "matplotlib", "graph": "networkx", "dask": "distributed"}
+_EXTRAS = {"plot": "matplotlib", "graph": "networkx", "torch": "torch"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ __all__ = [
     "CyclicModelError",
     "DegenerateInputWarning",
     "FamilyWarning",
+    "ExtrapolationWarning",
     "IdentificationWarning",
     "ObservedSupportWarning",
     "OverlapWarning",
@@ -26,6 +27,8 @@ class DegenerateInputWarning(CausalInvWarning):
 
 class FamilyWarning(CausalInvWarning):
     """The declared family of interventions cannot make what the environments show."""
+class ExtrapolationWarning(CausalInvWarning):
+    """An extrapolation leaves what the data support, or what it rests on does not look true."""
 
 
 class IdentificationWarning(CausalInvWarning):

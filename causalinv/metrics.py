@@ -17,6 +17,7 @@ from causalinv._validation import check_alignment, check_finite
 from causalinv.moments import Moments
 
 __all__ = ["LeaveOneEnvironmentOut", "causal_risk", "ncer", "worst_environment_risk", "worst_environment_scorer"]
+__all__ = ["LeaveOneEnvironmentOut", "affine_r2", "causal_risk", "ncer", "worst_environment_risk"]
 
 
 def causal_risk(coef: ArrayLike, truth: ArrayLike, cov: ArrayLike) -> float:
@@ -40,6 +41,40 @@ def causal_risk(coef: ArrayLike, truth: ArrayLike, cov: ArrayLike) -> float:
     4.0
     """
     return _squared_norm(_difference(coef, truth), cov)
+
+
+def affine_r2(Z: ArrayLike, phi: ArrayLike) -> float:
+    """How well the best affine map of a representation gives the true state: mean R² over the state's coordinates.
+
+    Parameters
+    ----------
+    Z : array-like of shape (n, d)
+        True state.
+    phi : array-like of shape (n, q)
+        Representation of the same rows; best rows on which it was not learnt.
+
+    Returns
+    -------
+    float
+        1 if Z is an affine function of phi. A representation that predicts well where data are can have .98 and still
+        be far off in the tails, where extrapolation happens.
+
+    Examples
+    --------
+    >>> affine_r2([[0.0], [1.0], [2.0]], [[5.0], [3.0], [1.0]])
+    1.0
+    """
+    check_alignment(Z=Z, phi=phi)
+    state, found = (np.asarray(rows, dtype=np.float64) for rows in (Z, phi))
+    state, found = state.reshape(len(state), -1), found.reshape(len(found), -1)
+    for name, values in (("Z", state), ("phi", found)):
+        check_finite(values, name)
+    state, found = state - state.mean(axis=0), found - found.mean(axis=0)
+    total = np.sum(state**2, axis=0)
+    if not (total > 0).all():
+        raise ValueError(f"Z is constant in column {int(np.argmin(total))}, so its R² does not exist.")
+    left = state - found @ np.linalg.lstsq(found, state, rcond=None)[0]
+    return float(np.mean(1 - np.sum(left**2, axis=0) / total))
 
 
 def ncer(coef: ArrayLike, truth: ArrayLike, *, cov: ArrayLike | None = None) -> float:

@@ -13,6 +13,7 @@ from causalinv._typing import FloatArray
 
 __all__ = ["BoundsEstimate", "InvarianceCertificate", "PointwiseBounds", "Summary", "TestResult"]
 
+__all__ = ["Estimate", "Summary", "TestResult"]
 
 _MAX_ROWS = 15
 
@@ -242,6 +243,21 @@ class BoundsEstimate:
         Rows.
     target : {"parameter", "set"}
         Whether the interval covers the estimand, wherever it lies between the ends, or both ends at once.
+
+@dataclass(frozen=True)
+class Estimate:
+    """Estimated numbers, one row each, with their intervals and what they rest on.
+
+    Attributes
+    ----------
+    estimand : str
+        What the numbers estimate.
+    assumption : str
+        Under which assumption.
+    table : pandas.DataFrame
+        One row per number: ``estimate``, ``lower``, ``upper``, and what is known beside them.
+    confidence_level : float
+        Of the intervals, each on its own.
     notes : tuple of str
         What else a reader must know.
     """
@@ -285,6 +301,12 @@ class BoundsEstimate:
         both = self.table[["ci_lower", "ci_upper"]].to_numpy()
         return both[0].copy() if len(both) == 1 else both.copy()
 
+    estimand: str
+    assumption: str
+    table: pd.DataFrame
+    confidence_level: float = 0.95
+    notes: tuple[str, ...] = ()
+
     def to_frame(self) -> pd.DataFrame:
         """Return the whole table, a copy."""
         return self.table.copy()
@@ -294,6 +316,9 @@ class BoundsEstimate:
         what = "both ends at once" if self.target == "set" else "the estimand, wherever it lies between the ends"
         level = f"ci: {self.confidence_level:.0%} for {what}; n = {self.n}"
         return Summary(self.title, self.estimand, self.assumption, self.table, (level, *self.notes))
+        """The table on one screen, with its notes."""
+        title = f"Estimates with pointwise {self.confidence_level:.0%} intervals"
+        return Summary(title, self.estimand, self.assumption, self.table, self.notes)
 
     def __str__(self) -> str:
         return str(self.summary())
@@ -342,6 +367,35 @@ class PointwiseBounds:
         if crossing:
             notes.append(f"in {crossing} rows the lower end lies above the upper one; both are kept.")
         return Summary("Bounds at each row", self.estimand, self.assumption, self.to_frame(), tuple(notes))
+class TestResult:
+    """A test, with the hypothesis that it may reject.
+
+    Attributes
+    ----------
+    statistic, pvalue : float
+    df : float or None
+        Degrees of freedom, if the reference law has any.
+    null : str
+        What is tested.
+    assumption : str
+        What the level of the test rests on.
+    """
+
+    __test__ = False  # a name that pytest would collect
+
+    statistic: float
+    pvalue: float
+    df: float | None = None
+    null: str = ""
+    assumption: str = ""
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row: statistic, pvalue, df."""
+        return pd.DataFrame({"statistic": [self.statistic], "pvalue": [self.pvalue], "df": [self.df]})
+
+    def summary(self) -> Summary:
+        """The same with the hypothesis and the assumption."""
+        return Summary("Test", f"null hypothesis: {self.null}", self.assumption, self.to_frame())
 
     def __str__(self) -> str:
         return str(self.summary())

@@ -13,3 +13,7 @@ __all__ = [
     "PACDisplay",
     "SensitivityDisplay",
 ]
+from causalinv.inspection._extrapolation import DoCurveDisplay
+from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
+
+__all__ = ["DAGDisplay", "DoCurveDisplay", "EnvironmentsDisplay"]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 import numpy as np
+from sklearn.decomposition import PCA
 
 from causalinv import (
     GaussianNoise,
@@ -19,6 +20,8 @@ from causalinv import (
 )
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
+from causalinv import GaussianNoise, InvariantCausalPrediction, InvariantProjection, IVLikeRegression, Translation
+from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 
 
 @contextmanager
@@ -170,6 +173,45 @@ class SplitFDivergence(_SplitTwoArms, FDivergenceBounds):
 
 class SplitQuantile(_SplitTwoArms, QuantileBounds):
     question: ClassVar[dict] = {"odds_ratio": 2.0}
+
+
+class ActionByFirst:
+    """The first feature is the action. The checks' ten rows are too few for a user, so the floor is lowered."""
+
+    _rows_per_action = 2
+
+    def fit(self, X, y=None):
+        action = _first_column(X)
+        if not action.size or np.ptp(action) == 0:
+            action = np.arange(len(action), dtype=float)
+        return super().fit(X, y, action=action)
+
+    def score(self, X, y=None):
+        return super().score(X, y, action=_first_column(X))
+
+
+class EncoderByFirst(ActionByFirst, LinearInvarianceEncoder):
+    def __init__(self, method="ef"):
+        super().__init__(method=method, n_landmarks=20, n_repeats=1, bandwidths=(1.0,), random_state=0)
+
+
+class AutoencoderByFirst(ActionByFirst, AutoencoderMMREncoder):
+    def __init__(self, n_steps=3):
+        super().__init__(hidden=(4,), n_steps=n_steps, random_state=0)
+
+
+class Rep4ExByFirst(ActionByFirst, Rep4ExRegressor):
+    def __init__(self, calibration=3.0):
+        super().__init__(PCA(1), calibration=calibration, random_state=0)
+
+    def predict(self, X):
+        return super().predict(X, action=_first_column(X))
+
+
+class Rep4ExIdentity(Rep4ExByFirst):
+    def __init__(self, calibration=0.0):
+        super().__init__(calibration)
+        self.encoder = "identity"
 
 
 def _first_column(X):

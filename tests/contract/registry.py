@@ -8,12 +8,14 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.preprocessing import SplineTransformer
+from sklearn.decomposition import PCA
 
 import causalinv
 from causalinv import (
@@ -27,6 +29,7 @@ from causalinv import (
 )
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
+from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from tests.contract import adapters
 
 
@@ -49,6 +52,7 @@ def rows(n=120, d=4, seed=0):
         "groups": np.arange(n) // 2,
         "treatment": np.arange(n) % 2,
     }
+    return {"X": X, "y": y, "instruments": Z, "action": Z, "environments": np.array(["b", "a", "c"])[np.arange(n) % 3]}
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Case:
     make: Callable[[], Any]
     metadata: tuple[str, ...] = ()  # row metadata that fit needs
     outputs: tuple[str, ...] = ("predict",)
+    output_metadata: tuple[str, ...] = ()  # row metadata that the outputs need
+    coef: str = "coef_"  # fitted array that two equal fits share
     needs_y: bool = True
     #: columns of X may be recombined, coefficients follow
     affine_equivariant: bool = False
@@ -91,6 +97,7 @@ def _bounds_case(adapter, **params):
 
 
 _OFFSET = np.ones((1, 4))
+_HAS_TORCH = find_spec("torch") is not None
 REGISTRY: dict[type, Entry] = {
     IVLikeRegression: Entry(
         sklearn_checks=(adapters.AugmentedIVL(), adapters.PairedIVL(), adapters.InstrumentedIVL()),
@@ -178,6 +185,49 @@ REGISTRY: dict[type, Entry] = {
                 rtol=1e-5,
             ),
         ),
+    ),
+    LinearInvarianceEncoder: Entry(
+        sklearn_checks=(adapters.EncoderByFirst(), adapters.EncoderByFirst(method="auto")),
+        cases=(
+            Case(
+                "linear-invariance",
+                lambda: LinearInvarianceEncoder(n_landmarks=20, random_state=3),
+                ("action",),
+                outputs=("transform",),
+                needs_y=False,
+                random=True,
+            ),
+        ),
+    ),
+    Rep4ExRegressor: Entry(
+        sklearn_checks=(adapters.Rep4ExByFirst(), adapters.Rep4ExIdentity()),
+        cases=(
+            Case(
+                "rep4ex",
+                lambda: Rep4ExRegressor(PCA(1), random_state=3),
+                ("action",),
+                output_metadata=("action",),
+                coef="W_",
+                random=True,
+                tuned=("calibration", [0.0, 3.0]),
+            ),
+        ),
+    ),
+    # Without torch its fit can only raise, which tests/extrapolation checks.
+    AutoencoderMMREncoder: Entry(
+        sklearn_checks=(adapters.AutoencoderByFirst(),) if _HAS_TORCH else (),
+        cases=(
+            Case(
+                "autoencoder",
+                lambda: AutoencoderMMREncoder(n_steps=5, hidden=(8,), random_state=3),
+                ("action",),
+                outputs=("transform",),
+                needs_y=False,
+                random=True,
+            ),
+        )
+        if _HAS_TORCH
+        else (),
     ),
     InvariantProjection: Entry(
         sklearn_checks=(adapters.ProjectionAlongFirst(),),

@@ -26,8 +26,10 @@ def predicts(case):
     return "predict" in case.outputs
 
 
-def outputs(case, fitted, X):
-    return [np.asarray(getattr(fitted, method)(X)) for method in case.outputs]
+def outputs(case, fitted, X, data=None):
+    data = rows() if data is None else data
+    metadata = {name: data[name] for name in case.output_metadata}
+    return [np.asarray(getattr(fitted, method)(X, **metadata)) for method in case.outputs]
 
 
 def assert_same(first, second, **tolerance):
@@ -41,6 +43,7 @@ def framed(data):
         "X": pd.DataFrame(data["X"], columns=[f"f{i}" for i in range(data["X"].shape[1])], index=index),
         "y": pd.Series(data["y"], name="y", index=index),
         "instruments": pd.DataFrame(data["instruments"], columns=["z0", "z1"], index=index),
+        "action": pd.DataFrame(data["action"], columns=["a0", "a1"], index=index),
         "environments": pd.Series(data["environments"], index=index),
         "augmentation_parameters": pd.DataFrame(data["augmentation_parameters"], columns=["z0", "z1"], index=index),
         "groups": pd.Series(data["groups"], index=index),
@@ -106,6 +109,7 @@ def test_pandas_and_polars_give_the_same_numbers_as_numpy(case):
         "X": pl.DataFrame(data["X"], schema=list(frame["X"].columns)),
         "y": pl.Series("y", data["y"]),
         "instruments": pl.DataFrame(data["instruments"], schema=["z0", "z1"]),
+        "action": pl.DataFrame(data["action"], schema=["a0", "a1"]),
         "environments": pl.Series(data["environments"]),
         "augmentation_parameters": pl.DataFrame(data["augmentation_parameters"], schema=["z0", "z1"]),
         "groups": pl.Series(data["groups"]),
@@ -159,9 +163,9 @@ def test_lists_and_one_dimensional_metadata_are_accepted(case):
     single = data | {name: data[name][:, 0] for name in case.metadata if data[name].ndim == 2}
     lists = {name: value.tolist() for name, value in single.items()}
     series = single | {name: pl.Series(single[name]) for name in case.metadata}
-    reference = outputs(case, case.fit(single), data["X"])
+    reference = outputs(case, case.fit(single), data["X"], single)
     for other in (lists, series):
-        assert_same(reference, outputs(case, case.fit(other), data["X"]), rtol=0, atol=0)
+        assert_same(reference, outputs(case, case.fit(other), data["X"], other), rtol=0, atol=0)
 
 
 @cases(lambda case: not case.random)  # copies are drawn row by row, so another order is another draw
@@ -184,6 +188,10 @@ def test_outcome_is_affine_equivariant(case):
     if hasattr(fitted, "coef_"):  # a coefficient near zero has no relative digits
         scale = case.rtol * np.abs(fitted.coef_).max()
         np.testing.assert_allclose(moved.coef_, -3.0 * fitted.coef_, rtol=case.rtol, atol=scale)
+    expected = [1e6 - 3.0 * out for out in outputs(case, fitted, data["X"])]
+    assert_same(expected, outputs(case, moved, data["X"]), rtol=1e-12)
+    if case.coef == "coef_":
+        np.testing.assert_allclose(moved.coef_, -3.0 * fitted.coef_, rtol=1e-9)
 
 
 @cases(lambda case: case.affine_equivariant)  # augmentations live in the units of the features: tests/ivlike
@@ -206,6 +214,11 @@ def test_set_output_names_columns(case):
         assert isinstance(out, pd.DataFrame)
         assert out.index.equals(frame["X"].index)
         assert list(out.columns) == list(fitted.get_feature_names_out())
+    metadata = {name: frame[name] for name in case.metadata}
+    out = case.make().set_output(transform="pandas").fit_transform(frame["X"], **metadata)
+    assert isinstance(out, pd.DataFrame)
+    assert out.index.equals(frame["X"].index)
+    assert list(out.columns) == list(case.make().fit(frame["X"], **metadata).get_feature_names_out())
 
 
 @cases(predicts)
@@ -223,6 +236,10 @@ def test_in_a_pipeline_with_and_without_routing(case):
         pipe = make_pipeline(StandardScaler(), case.make()).fit(data["X"], data["y"], **metadata)
     assert_same(outputs(case, pipe[-1], scaled), outputs(case, direct, scaled), rtol=1e-9)
     assert_same([direct.predict(scaled)], [pipe.predict(data["X"])], rtol=1e-9)
+    np.testing.assert_allclose(getattr(pipe[-1], case.coef), getattr(direct, case.coef), rtol=1e-9)
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipe = make_pipeline(StandardScaler(), case.make()).fit(data["X"], data["y"], **metadata)
+    np.testing.assert_allclose(getattr(pipe[-1], case.coef), getattr(direct, case.coef), rtol=1e-9)
 
 
 @cases(lambda case: predicts(case) and case.linear)

@@ -1,0 +1,157 @@
+"""Functions of rows: radial features with linear columns, and polynomials of the action that serve as moments."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import legendre
+from scipy.linalg import eigh
+from scipy.spatial.distance import cdist, pdist
+
+from causalinv._typing import FloatArray
+
+__all__ = ["Affine", "RadialFeatures", "choose_landmarks", "moment_features", "standardizer", "whitening"]
+
+_EIGEN_CUT = 1e-7
+_MAX_PAIRS = 500  # landmarks among which the median distance is taken
+
+
+@dataclass(frozen=True)
+class Affine:
+    """The map ``rows @ matrix + offset``; matrix (d, q), offset (q,)."""
+
+    matrix: FloatArray
+    offset: FloatArray
+
+    def __call__(self, rows: FloatArray) -> FloatArray:
+        """Map rows (n, d) to (n, q)."""
+        return rows @ self.matrix + self.offset
+
+
+def standardizer(rows: FloatArray) -> Affine:
+    """Map to mean 0 and standard deviation 1 per column; a constant column becomes 0."""
+    mean, scale = rows.mean(axis=0), rows.std(axis=0)
+    scale[scale == 0] = 1.0
+    return Affine(np.diag(1.0 / scale), -mean / scale)
+
+
+def whitening(rows: FloatArray) -> Affine:
+    """Map to mean 0 and covariance I, on the range of the covariance; symmetric, so rotations commute with it."""
+    mean = rows.mean(axis=0)
+    values, vectors = eigh(np.atleast_2d(np.cov(rows.T, bias=True)))
+    good = values > 1e-12 * max(values[-1], 0.0)
+    inverse = np.where(good, 1.0 / np.sqrt(np.where(good, values, 1.0)), 0.0)
+    matrix = (vectors * inverse) @ vectors.T
+    return Affine(matrix, -mean @ matrix)
+
+
+def choose_landmarks(rows: FloatArray, n_landmarks: int, rng: np.random.Generator) -> FloatArray:
+    """Pick rows, half uniformly and half far from those already picked (by squared distance)."""
+    n = len(rows)
+    if n_landmarks >= n:
+        return rows.copy()
+    order = rng.permutation(n)
+    n_uniform = n_landmarks - n_landmarks // 2
+    chosen = order[:n_uniform].tolist()
+    gap = cdist(rows, rows[chosen], "sqeuclidean").min(axis=1)
+    for uniform in rng.random(n_landmarks - n_uniform):
+        total = np.cumsum(gap)
+        if total[-1] <= 0:
+            break  # fewer different rows than landmarks
+        row = min(int(np.searchsorted(total, uniform * total[-1], side="right")), n - 1)
+        chosen.append(row)
+        gap = np.minimum(gap, np.sum((rows - rows[row]) ** 2, axis=1))
+    return rows[chosen]
+
+
+@dataclass(frozen=True)
+class RadialFeatures:
+    """Linear columns, then orthonormalised Gaussian kernels on landmarks: smooth inside, linear in the far tails.
+
+    Attributes
+    ----------
+    landmarks : ndarray of shape (m, d)
+    width : float
+        Of the kernel exp(-|x - l|² / (2 width²)).
+    projection : ndarray of shape (m, r)
+        Makes a unit of penalty on a coefficient a unit of squared norm in the kernel's space.
+    """
+
+    landmarks: FloatArray
+    width: float
+    projection: FloatArray
+
+    @classmethod
+    def fit(
+        cls,
+        rows: FloatArray,
+        n_landmarks: int,
+        bandwidth: float,
+        rng: np.random.Generator,
+        *,
+        landmarks: FloatArray | None = None,
+    ) -> RadialFeatures:
+        """Choose landmarks among rows (n, d) unless given; width is `bandwidth` times their median distance."""
+        if landmarks is None:
+            landmarks = choose_landmarks(rows, n_landmarks, rng)
+        distances = pdist(landmarks[:_MAX_PAIRS])
+        distances = distances[distances > 0]
+        width = bandwidth * (float(np.median(distances)) if distances.size else 1.0)
+        values, vectors = eigh(np.exp(-cdist(landmarks, landmarks, "sqeuclidean") / (2 * width**2)))
+        keep = values > _EIGEN_CUT * values[-1]
+        return cls(landmarks, width, vectors[:, keep] / np.sqrt(values[keep]))
+
+    @property
+    def n_linear(self) -> int:
+        """Number of linear columns, which come first."""
+        return int(self.landmarks.shape[1])
+
+    def penalty(self, linear: float) -> FloatArray:
+        """Weights of a ridge penalty: `linear` on the linear columns, 1 on the others."""
+        return np.r_[np.full(self.n_linear, linear), np.ones(self.projection.shape[1])]
+
+    def radial(self, rows: FloatArray) -> FloatArray:
+        """Kernel part only, shape (n, r)."""
+        # |x|² - 2 x'l + |l|² by one product: rows can be many (actions times draws) and columns few.
+        half = (rows @ self.landmarks.T) / self.width**2
+        half -= 0.5 * np.sum((self.landmarks / self.width) ** 2, axis=1)
+        half -= 0.5 * np.sum((rows / self.width) ** 2, axis=1)[:, None]
+        return np.exp(np.minimum(half, 0.0, out=half), out=half) @ self.projection
+
+    def __call__(self, rows: FloatArray) -> FloatArray:
+        """Features of rows (n, d), shape (n, d + r)."""
+        return np.hstack([rows, self.radial(rows)])
+
+
+def moment_features(action: FloatArray, degree: int, *, max_columns: int | None = None) -> FloatArray:
+    """Polynomials of the action up to a total degree, centred and orthonormal over the rows.
+
+    Parameters
+    ----------
+    action : ndarray of shape (n, k)
+    degree : int
+        Lowered until there are at most `max_columns` columns (never below 1).
+    max_columns : int, optional
+
+    Returns
+    -------
+    ndarray of shape (n, q)
+        Mean 0, mean of products I. Fewer columns than monomials if the action takes few values.
+    """
+    n, k = action.shape
+    low, high = action.min(axis=0), action.max(axis=0)
+    scaled = 2 * (action - low) / np.where(high > low, high - low, 1.0) - 1
+    powers = [
+        p for total in range(1, degree + 1) for p in itertools.product(range(total + 1), repeat=k) if sum(p) == total
+    ]
+    while max_columns is not None and len(powers) > max_columns and sum(powers[-1]) > 1:
+        top = sum(powers[-1])
+        powers = [p for p in powers if sum(p) < top]
+    basis = legendre.legvander(scaled, sum(powers[-1]))  # (n, k, degree + 1)
+    columns = np.stack([np.prod(basis[:, np.arange(k), list(p)], axis=1) for p in powers], axis=1)
+    columns -= columns.mean(axis=0)
+    values, vectors = eigh(columns.T @ columns / n)
+    keep = values > 1e-10 * values[-1]
+    return columns @ (vectors[:, keep] / np.sqrt(values[keep]))

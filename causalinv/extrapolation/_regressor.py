@@ -1,0 +1,549 @@
+"""Rep4ExRegressor: the outcome under actions that were never tried."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pandas as pd
+import sklearn
+from joblib import Parallel, delayed
+from scipy.special import ndtri
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.metrics import r2_score
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from causalinv._parallel import generator, streams
+from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._validation import (
+    check_alignment,
+    check_features,
+    check_finite,
+    check_number,
+    check_sample_weight,
+    check_target,
+    check_whole,
+    column_names,
+)
+from causalinv.exceptions import CausalInvWarning, DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
+from causalinv.extrapolation._action import ROWS_PER_ACTION, check_action, check_actions, transform_action
+from causalinv.extrapolation._diagnostics import ExtrapolationDiagnostics, action_only, diagnose, shell
+from causalinv.extrapolation._encoder import LinearInvarianceEncoder
+from causalinv.extrapolation._response import ControlFunction, action_regression, fit_control_function
+from causalinv.extrapolation._support import hull_mask, overlap, status, stretch
+from causalinv.results import Estimate
+
+__all__ = ["Rep4ExRegressor"]
+
+ASSUMPTION = (
+    "the action was randomised; it reaches the outcome only through the state; X shows the state (nearly) without "
+    "noise; the action moves the state linearly; the state's own variation is as wide as the stretch asked for"
+)
+_RESPONSES = ("auto", "smooth", "quadratic")
+_ON_UNSUPPORTED = ("warn", "nan", "ignore")
+_CONTINUED = 0.01  # share of rows beyond the training range from which `predict` warns
+
+Encode = Callable[[FloatArray], FloatArray]
+
+
+class Rep4ExRegressor(RegressorMixin, BaseEstimator):
+    r"""Predict the mean outcome under actions that were never tried, through a representation of X.
+
+    In the model :math:`Z = M A + V,\; X = g(Z),\; Y = l(Z) + U` with A randomised, g injective, and U and V dependent
+    (hidden confounding), regression of Y on A knows nothing beyond the actions that were tried, and regression on X is
+    confounded. An encoder finds the state Z up to an affine map :math:`\varphi`; then
+
+    .. math:: E[Y \mid \varphi, V] = \nu(\varphi) + \psi(V), \qquad
+       E[Y \mid do(A=a)] = \bar Y - \overline{\nu(\varphi_i)} + \overline{\nu(W a + b + V_i)} .
+
+    The state under a new action is a state that other actions produced with other V, so it was seen.
+
+    Parameters
+    ----------
+    encoder : None, "identity" or transformer, default None
+        None: `LinearInvarianceEncoder`. ``"identity"``: X is the state itself. Otherwise anything with fit and
+        transform (ours, PCA, a Pipeline, your own network); the action is passed if its fit takes it. Predictions
+        do not depend on invertible affine maps of what it returns.
+    response : {"auto", "smooth", "quadratic"}, default "auto"
+        ``"smooth"``: joint radial smoothers with linear tails. ``"quadratic"``: also penalised quadratic terms, for
+        a response known to bend steadily. ``"auto"`` is ``"smooth"``: on average quadratic terms made no difference
+        with learnt representations, and they made the worst cases worse.
+    calibration : float, default 3.0
+        Weight of the identity :math:`E[Y|A] = E[\nu(W A + b + V)] + c` among the tried actions, which an imperfect
+        encoder breaks. 0 turns it off, best where ``encoder="identity"`` is true.
+    action_transform : callable, optional
+        A known nonlinear t with :math:`Z = M\,t(A) + V`; the encoder sees t(A).
+    random_state : int, SeedSequence, Generator, RandomState or None
+        Seed of everything that is drawn, the default encoder included.
+
+    Attributes
+    ----------
+    encoder_ : fitted encoder, or "identity"
+    W_ : ndarray of shape (d, k)
+        Slope of the representation in the (transformed) action.
+    intercept_ : ndarray of shape (d,)
+    n_components_ : int
+    reduced_ : bool
+        Whether X holds more than the representation (see `LinearInvarianceEncoder`); then `predict` refuses.
+    action_middle_ : ndarray of shape (k,)
+        Middle of the tried actions.
+    ridge_, bandwidths_ : float, tuple
+        What exact leave-one-out chose for the response.
+    n_actions_in_, n_features_in_ : int
+    feature_names_in_ : ndarray of str, only if X had names
+
+    Warns
+    -----
+    ExtrapolationWarning
+        If V does not look Gaussian (default encoder), or actions without support are asked about.
+    IdentificationWarning
+        If the action moves fewer directions than the representation has.
+    DegenerateInputWarning
+        If y is constant or the action takes few values.
+
+    Warnings
+    --------
+    Nothing warns of a confounded action, or of an action that reaches the outcome past the state. `diagnostics` and
+    `shell_score` test what can be tested; with heavy-tailed V (Laplace, t) the learnt representation is wrong in its
+    tails, and a plain polynomial in A can be better.
+
+    Notes
+    -----
+    Two sets of coefficients: `predict_do` uses the calibrated one, `predict` the uncalibrated one. `score` is R² of
+    `predict_do`; R² of `predict` on observed rows would reward the confounded regression of Y on (X, A).
+
+    Source: the target, linear invariance and the control function are from Saengkyongam, Rosenfeld, Ravikumar,
+    Pfister and Peters, arXiv 2310.04295; calibration, the shell score and the reduced route are this package's own.
+
+    Examples
+    --------
+    >>> from causalinv.datasets import make_extrapolation_data
+    >>> data = make_extrapolation_data(3000, random_state=0)
+    >>> model = Rep4ExRegressor(random_state=0).fit(data.X, data.y, action=data.action)
+    >>> far = [[1.3, 0.0], [0.0, -1.3]]  # tried: -1 to 1
+    >>> bool(abs(model.predict_do(far) - data.truth_do(far)).max() < 0.5)
+    True
+    """
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"action": True}
+    __metadata_request__predict: ClassVar[dict[str, bool]] = {"action": True}
+    __metadata_request__score: ClassVar[dict[str, bool]] = {"action": True}
+
+    _rows_per_action = ROWS_PER_ACTION
+
+    def __init__(
+        self,
+        encoder: Any = None,
+        *,
+        response: Literal["auto", "smooth", "quadratic"] = "auto",
+        calibration: float = 3.0,
+        action_transform: Callable[[FloatArray], FloatArray] | None = None,
+        random_state: RandomState = None,
+    ):
+        self.encoder = encoder
+        self.response = response
+        self.calibration = calibration
+        self.action_transform = action_transform
+        self.random_state = random_state
+
+    # -- fitting ------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Rows, y: Rows, *, action: Rows = None) -> Self:
+        """Learn the representation and the response.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, D)
+            Observations of the state.
+        y : array-like of shape (n,)
+            Outcome.
+        action : array-like of shape (n,) or (n, k)
+            Randomised action of each row; n must be at least 20 (k + 1).
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the action is missing, constant, dependent or not numeric, y has several columns, rows are too few, or an
+            input is malformed.
+        """
+        check_alignment(X=X, y=y, action=action)
+        rows = check_features(self, X, reset=True, min_samples=4)
+        outcome = check_target(y, len(rows))
+        if outcome.ndim == 2 and outcome.shape[1] > 1:
+            raise ValueError(f"y must be a single outcome, got shape {outcome.shape}; fit one model for each.")
+        outcome = column_or_1d(outcome, warn=True)
+        self._check_choices()
+        acts = check_action(action, len(rows), "Rep4ExRegressor", rows_per_action=self._rows_per_action)
+        names = column_names(action)
+        self.n_actions_in_ = acts.shape[1]
+        self.action_names_ = None if names is None else np.array(names, dtype=object)
+        if np.ptp(outcome) == 0:
+            warnings.warn("y is constant, so every prediction is that constant.", DegenerateInputWarning, stacklevel=2)
+
+        self._tried, self._rows, self._y = acts, rows, outcome
+        self.action_middle_ = (acts.max(axis=0) + acts.min(axis=0)) / 2
+        self._acts = transform_action(self.action_transform, acts)
+        self.encoder_ = self._fitted_encoder(rows, self._acts)
+        inner = _last_step(self.encoder_)
+        self.reduced_ = bool(getattr(inner, "reduced_", False))
+        phi = self._encode(self.encoder_, rows)
+        self.control_ = self._respond(phi, self._acts, outcome, generator(self.random_state, "response"))
+        self.W_, self.intercept_ = action_regression(phi, self._acts)
+        self.n_components_ = int(phi.shape[1])
+        self.ridge_, self.bandwidths_ = self.control_.ridge, self.control_.bandwidths
+        rank = np.linalg.matrix_rank(self.control_.W, tol=1e-8)
+        if rank < np.linalg.matrix_rank(self.control_.whiten.matrix, tol=1e-10):
+            warnings.warn(
+                f"The action moves {rank} direction(s) of a representation of {self.n_components_}: how the outcome "
+                "responds to the others is not identified, nor are predictions that need it. Use fewer components.",
+                IdentificationWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _check_choices(self) -> None:
+        if self.response not in _RESPONSES:
+            raise ValueError(f"response must be one of {_RESPONSES}, got {self.response!r}.")
+        check_number(self.calibration, "calibration", low=0.0)
+        if isinstance(self.encoder, str) and self.encoder != "identity":
+            raise ValueError(f"encoder must be None, 'identity' or a transformer, got {self.encoder!r}.")
+        if not (self.encoder is None or isinstance(self.encoder, str)) and (
+            isinstance(self.encoder, type) or not all(hasattr(self.encoder, name) for name in ("fit", "transform"))
+        ):
+            raise TypeError(f"encoder must have fit and transform, got {self.encoder!r}.")
+
+    def _fitted_encoder(self, rows: FloatArray, acts: FloatArray, *, like: Any = None) -> Any:
+        """A fresh encoder fitted to rows; `like` a fitted one, whose choice of method is kept."""
+        if isinstance(self.encoder, str):
+            return self.encoder
+        if self.encoder is None:
+            encoder: Any = LinearInvarianceEncoder(random_state=self._encoder_seed())
+        else:
+            encoder = clone(self.encoder, safe=False)
+        inner, chosen = _last_step(encoder), getattr(_last_step(like), "method_", None)
+        if chosen is not None:
+            inner.set_params(method=chosen, n_components=_last_step(like).n_components_)
+        framed = self._framed(rows)
+        if like is not None:  # a refit to part of the rows, whose doubts were told at the fit to all
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CausalInvWarning)
+                return self._fit_encoder(encoder, framed, acts)
+        return self._fit_encoder(encoder, framed, acts)
+
+    @staticmethod
+    def _fit_encoder(encoder: Any, framed: Any, acts: FloatArray) -> Any:
+        """Fit, with the action if the encoder takes it."""
+        if hasattr(encoder, "get_metadata_routing"):
+            with sklearn.config_context(enable_metadata_routing=True):
+                takes = get_routing_for_object(encoder).consumes("fit", ["action"])
+                encoder.fit(framed, **({"action": acts} if takes else {}))
+        elif "action" in inspect.signature(encoder.fit).parameters:
+            encoder.fit(framed, action=acts)
+        else:
+            encoder.fit(framed)
+        return encoder
+
+    def _encoder_seed(self) -> int:
+        if isinstance(self.random_state, int | np.integer) and not isinstance(self.random_state, bool):
+            return int(self.random_state)
+        return int(generator(self.random_state, "encoder seed").integers(2**31 - 1))
+
+    def _framed(self, rows: FloatArray) -> Any:
+        names = getattr(self, "feature_names_in_", None)
+        return rows if names is None else pd.DataFrame(rows, columns=names)
+
+    def _encode(self, encoder: Any, rows: FloatArray) -> FloatArray:
+        if isinstance(encoder, str):
+            return rows
+        phi = np.asarray(encoder.transform(self._framed(rows)), dtype=np.float64)
+        if phi.ndim != 2 or len(phi) != len(rows):
+            raise ValueError(
+                f"encoder.transform must return an array of shape ({len(rows)}, d), got shape {phi.shape}."
+            )
+        check_finite(phi, "encoder.transform(X)")
+        return phi
+
+    def _respond(
+        self,
+        phi: FloatArray,
+        acts: FloatArray,
+        y: FloatArray,
+        rng: np.random.Generator,
+        like: ControlFunction | None = None,
+    ) -> ControlFunction:
+        return fit_control_function(
+            phi,
+            acts,
+            y,
+            calibration=float(self.calibration),
+            quadratic=self.response == "quadratic",
+            rng=rng,
+            like=like,
+        )
+
+    # -- predicting ---------------------------------------------------------------------------------------------
+
+    def predict_do(self, actions: Rows, *, on_unsupported: Literal["warn", "nan", "ignore"] = "warn") -> FloatArray:
+        """Mean outcome under do(A = a), tried or not.
+
+        Parameters
+        ----------
+        actions : array-like of shape (m, k), or (m,) if k is 1
+            Columns of a frame are matched by name.
+        on_unsupported : {"warn", "nan", "ignore"}, default "warn"
+            What to do where `support` says ``unsupported``: the number and a warning, NaN, or the number alone.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            Units of y.
+        """
+        if on_unsupported not in _ON_UNSUPPORTED:
+            raise ValueError(f"on_unsupported must be one of {_ON_UNSUPPORTED}, got {on_unsupported!r}.")
+        asked = self._asked(actions)
+        means = self.control_.mean_do(transform_action(self.action_transform, asked))
+        if on_unsupported == "ignore":
+            return means
+        bad = self._support(asked)["status"].to_numpy() == "unsupported"
+        if on_unsupported == "nan":
+            return np.where(bad, np.nan, means)
+        self._warn_unsupported(bad, stacklevel=3)
+        return means
+
+    def do_curve(
+        self,
+        actions: Rows,
+        *,
+        confidence_level: float = 0.95,
+        n_bootstrap: int = 200,
+        n_jobs: int | None = None,
+    ) -> Estimate:
+        """Mean outcome under each action, with bootstrap bands, support, and what the actions alone would say.
+
+        Parameters
+        ----------
+        actions : array-like of shape (m, k), or (m,) if k is 1
+        confidence_level : float, default 0.95
+            Of the normal band at each action on its own.
+        n_bootstrap : int, default 200
+            Resamples of rows; each refits the encoder (for ours one kernel, method kept) and the response.
+        n_jobs : int, optional
+            Workers of joblib; results do not depend on it.
+
+        Returns
+        -------
+        Estimate
+            Table with the action's columns, ``estimate``, ``lower``, ``upper``, ``status`` (tried, supported, partial,
+            unsupported), ``overlap``, and ``action_only``: a polynomial of the action alone, right among tried actions
+            if smooth, a guess beyond; where tried, a gap between the two is a warning.
+
+        Notes
+        -----
+        The bands hold sampling error. They do not hold the bias of smoothing, nor that of a wrong model.
+        """
+        level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0)
+        draws = check_whole(n_bootstrap, "n_bootstrap", low=2)
+        asked = self._asked(actions)
+        given = transform_action(self.action_transform, asked)
+        estimate = self.control_.mean_do(given)
+        rngs = streams(self.random_state, draws, "bootstrap")
+        resampled = np.array(Parallel(n_jobs=n_jobs)(delayed(self._resample)(given, rng) for rng in rngs))
+        half = ndtri((1 + level) / 2) * resampled.std(axis=0, ddof=1)
+        support = self._support(asked)
+        names = [f"a{j}" for j in range(asked.shape[1])] if self.action_names_ is None else list(self.action_names_)
+        table = pd.DataFrame(asked, columns=names).assign(
+            estimate=estimate,
+            lower=estimate - half,
+            upper=estimate + half,
+            status=support["status"],
+            overlap=support["overlap"],
+            action_only=action_only(self._tried, self._y)(asked),
+        )
+        notes = [f"bands: {draws} resamples of rows, pointwise; they hold no bias of smoothing"]
+        unsupported = int((support["status"] == "unsupported").sum())
+        if unsupported:
+            notes.append(f"{unsupported} action(s) have no support: their numbers are continued trends, not estimates")
+        return Estimate("E[Y | do(A = a)], units of y", ASSUMPTION, table, level, tuple(notes))
+
+    def _resample(self, given: FloatArray, rng: np.random.Generator) -> FloatArray:
+        at = rng.integers(len(self._y), size=len(self._y))
+        rows, acts = self._rows[at], self._acts[at]
+        if isinstance(self.encoder_, LinearInvarianceEncoder):
+            phi = self.encoder_._resampled(rows, acts, rng)(rows)
+        else:
+            phi = self._encode(self._fitted_encoder(rows, acts, like=self.encoder_), rows)
+        return self._respond(phi, acts, self._y[at], rng, like=self.control_).mean_do(given)
+
+    def predict(self, X: Rows, *, action: Rows = None) -> FloatArray:
+        """Mean outcome of a unit that shows X under do(A = action): E[Y | X = x, do(A = a)], shape (n,).
+
+        Parameters
+        ----------
+        X : array-like of shape (n, D)
+        action : array-like of shape (n,) or (n, k)
+            The action under which each row was, or would have been, seen.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If the action is missing, or the representation misses part of the state (`reduced_`).
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If more than 1% of the rows lie beyond the training rows in a coordinate of the state or of V; every such
+            row is continued linearly from there.
+        """
+        check_is_fitted(self)
+        if action is None:
+            raise ValueError(
+                "Rep4ExRegressor.predict needs action=, the action of each row: the same X means another V, and so "
+                "another hidden confounder, under another action. For E[Y | do(A = a)] use predict_do(actions)."
+            )
+        check_alignment(X=X, action=action)
+        rows = check_features(self, X, reset=False)
+        acts = check_actions(action, self.n_actions_in_, self.action_names_, name="action")
+        if len(rows) != len(acts):
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: X has {len(rows)}, action has "
+                f"{len(acts)}."
+            )
+        if self.reduced_:
+            raise ValueError(
+                "X holds more than the representation: either the action moves fewer directions than the state has, or "
+                "X is noisy. Then E[Y | X, do(A)] is not identified; predict_do(actions) still is, if V is Gaussian."
+            )
+        phi = self._encode(self.encoder_, rows)
+        value, continued = self.control_.conditional(phi, transform_action(self.action_transform, acts))
+        if continued.mean() > _CONTINUED:
+            warnings.warn(
+                f"{int(continued.sum())} of {len(rows)} rows lie beyond the training rows in a coordinate of the state "
+                "or of its residual; there the response is continued linearly.",
+                ExtrapolationWarning,
+                stacklevel=2,
+            )
+        return value
+
+    def score(self, X: Rows, y: Rows, *, action: Rows = None, sample_weight: Rows = None) -> float:
+        """R² of `predict_do` (action) for y: how much of the outcome the action explains.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, D)
+            Only its shape is used.
+        y : array-like of shape (n,)
+        action : array-like of shape (n,) or (n, k)
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        float
+            Far below 1 even for the truth, as V and U move the outcome as well.
+        """
+        check_is_fitted(self)
+        if action is None:
+            raise ValueError("Rep4ExRegressor.score needs action=, the action of each row.")
+        check_alignment(X=X, y=y, action=action, sample_weight=sample_weight)
+        rows = check_features(self, X, reset=False)
+        outcome = column_or_1d(check_target(y, len(rows)))
+        weight = check_sample_weight(sample_weight, len(rows))
+        return float(r2_score(outcome, self.predict_do(action, on_unsupported="ignore"), sample_weight=weight))
+
+    # -- judging ------------------------------------------------------------------------------------------------
+
+    def support(self, actions: Rows) -> pd.DataFrame:
+        """Say of each action how far the data support a prediction.
+
+        Parameters
+        ----------
+        actions : array-like of shape (m, k), or (m,) if k is 1
+
+        Returns
+        -------
+        DataFrame of m rows
+            ``tried`` (bool): a mixture of actions that were tried. ``stretch``: distance from the middle of the tried
+            actions in units of their half range, the largest over columns. ``overlap``: share of the states under this
+            action that lie where training states are. ``status``: ``tried``, or by the overlap ``supported``
+            (at least .8), ``unsupported`` (below .2), ``partial``.
+        """
+        return self._support(self._asked(actions))
+
+    def _support(self, asked: FloatArray) -> pd.DataFrame:
+        control = self.control_
+        centres = transform_action(self.action_transform, asked) @ control.W.T + control.b
+        states = control.whiten(self._encode(self.encoder_, self._rows))
+        share = overlap(states, centres, control.residuals)
+        inside = hull_mask(self._tried, asked)
+        return pd.DataFrame(
+            {
+                "tried": inside,
+                "stretch": stretch(self._tried, asked),
+                "overlap": share,
+                "status": status(inside, share),
+            }
+        )
+
+    def shell_score(self, factor: float = 1.4) -> float:
+        """Error of extrapolation inside the data: fit on the inner actions, predict the outer ones.
+
+        Parameters
+        ----------
+        factor : float, default 1.4
+            How much further out the outermost actions are than those kept: the stretch of your question.
+
+        Returns
+        -------
+        float
+            Root mean squared error at the outer actions, against a smooth of y on the action fitted to all rows, in
+            standard deviations of that smooth over all rows. Below .5 is useful; 1 is no better than a constant.
+
+        Raises
+        ------
+        ValueError
+            If too few rows are left inside.
+        """
+        check_is_fitted(self)
+        return shell(self, check_number(factor, "factor", low=1.0, open_low=True)).error
+
+    def diagnostics(self) -> ExtrapolationDiagnostics:
+        """Everything that can be checked, in one object that prints; refits on parts of the rows, so it takes time."""
+        check_is_fitted(self)
+        return diagnose(self)
+
+    def _asked(self, actions: Rows) -> FloatArray:
+        check_is_fitted(self)
+        return check_actions(actions, self.n_actions_in_, self.action_names_)
+
+    def _warn_unsupported(self, bad: np.ndarray, *, stacklevel: int) -> None:
+        if bad.any():
+            warnings.warn(
+                f"{int(bad.sum())} of {len(bad)} actions are unsupported: fewer than 20% of their states lie where "
+                "training states are, so their predictions are continued trends. See support(actions); "
+                "on_unsupported='nan' blanks them.",
+                ExtrapolationWarning,
+                stacklevel=stacklevel + 1,
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True  # it predicts what the action does, not what X and U do beside it
+        return tags
+
+
+def _last_step(encoder: Any) -> Any:
+    return encoder.steps[-1][1] if hasattr(encoder, "steps") else encoder

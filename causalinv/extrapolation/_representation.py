@@ -1,0 +1,262 @@
+"""From rows of X and the action to a representation: bagged fits, a dimension, units, and a correction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.stats import skew
+
+from causalinv._typing import FloatArray
+from causalinv.extrapolation._exponential_family import (
+    ExponentialFamilyFit,
+    fit_exponential_family,
+    matched_references,
+)
+from causalinv.extrapolation._features import Affine, RadialFeatures, moment_features, standardizer, whitening
+from causalinv.extrapolation._instrumental import fit_instrumental
+from causalinv.extrapolation._response import action_regression
+
+__all__ = ["METHODS", "Learner", "Representation", "dimension", "noise_units"]
+
+METHODS = ("ef", "ef+npiv", "npiv")
+_LINEAR_RIDGE = 0.01
+_NPIV_RIDGES, _NPIV_VARIANCE_RIDGES = (1e-4, 1e-3), (0.02, 0.1)
+_CORRECTION_LANDMARKS, _CORRECTION_RIDGE, _CORRECTION_VARIANCE_RIDGE = 60, 3e-3, 0.01
+_CORRECTION_LINEAR_RIDGE = 1e-6
+_MOMENT_DEGREE = 5
+_ROWS_PER_MOMENT = 20
+# Ratio of consecutive eigenvalues that counts as a gap. They grow as the fourth power of the action's effect in units
+# of V: effects within a factor of 3 are kept; directions that X does not follow were below 1/200 in every simulation.
+_GAP = 100.0
+
+
+@dataclass(frozen=True)
+class KernelMap:
+    """(features - centre) @ coef, averaged over the members of the bag."""
+
+    features: tuple[RadialFeatures, ...]
+    centres: tuple[FloatArray, ...]
+    coefs: tuple[FloatArray, ...]
+
+    def __call__(self, rows: FloatArray) -> FloatArray:
+        parts = zip(self.features, self.centres, self.coefs, strict=True)
+        return _mean([(f(rows) - c) @ coef for f, c, coef in parts])
+
+
+@dataclass(frozen=True)
+class Representation:
+    """What was learnt: a chain of maps, in units in which the residuals given the action have covariance I.
+
+    Attributes
+    ----------
+    stages : tuple of callables
+    eigenvalues : ndarray of shape (k,)
+        Variance that the action explains, per candidate component, before one was chosen; descending.
+    skewness : float
+        Of the residuals given the action, the largest in size over components.
+    precision_gap : float or None
+        Exponential family only: relative distance of slope and residual covariance, which agree for Gaussian V.
+    n_iter : int
+    first_fit : ExponentialFamilyFit or None
+        Of the first member of the bag, where a refit to similar rows starts.
+    """
+
+    stages: tuple[Affine | KernelMap, ...]
+    eigenvalues: FloatArray
+    skewness: float
+    precision_gap: float | None = None
+    n_iter: int = 0
+    first_fit: ExponentialFamilyFit | None = None
+
+    @property
+    def n_components(self) -> int:
+        """Number of components."""
+        last = self.stages[-1]
+        assert isinstance(last, Affine)
+        return len(last.offset)
+
+    def __call__(self, rows: FloatArray) -> FloatArray:
+        """Map rows of X (n, D) to the representation (n, d)."""
+        for stage in self.stages:
+            rows = stage(rows)
+        return rows
+
+
+class Learner:
+    """Features of one set of rows, computed once and shared by all methods.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, D)
+    action : ndarray of shape (n, k)
+    bag : sequence of (bandwidth, Generator)
+        One member each.
+    n_landmarks, n_references : int
+    ridge : float
+        Of the exponential-family fit.
+    features : RadialFeatures, optional
+        Use these, in the units of `units`, for a bag of one.
+    units : Affine, optional
+    """
+
+    def __init__(
+        self,
+        X: FloatArray,
+        action: FloatArray,
+        bag: Sequence[tuple[float, np.random.Generator]],
+        *,
+        n_landmarks: int,
+        n_references: int,
+        ridge: float,
+        features: RadialFeatures | None = None,
+        units: Affine | None = None,
+    ) -> None:
+        self.units = standardizer(X) if units is None else units
+        self.action = standardizer(action)(action)
+        self.ridge = ridge
+        self.rngs = [rng for _, rng in bag]
+        rows = self.units(X)
+        self.features = [
+            RadialFeatures.fit(rows, min(n_landmarks, max(2, len(X) // 2)), bandwidth, rng)
+            if features is None
+            else features
+            for bandwidth, rng in bag
+        ]
+        raw = [f(rows) for f in self.features]
+        self.centres = [columns.mean(axis=0) for columns in raw]
+        self.columns = [columns - centre for columns, centre in zip(raw, self.centres, strict=True)]
+        self.references = [matched_references(self.action, n_references, rng) for rng in self.rngs]
+        self.max_moments = max(1, len(X) // _ROWS_PER_MOMENT)
+        self._exponential_family: list[ExponentialFamilyFit] | None = None
+
+    def learn(
+        self, method: str, n_components: int | None, *, start: ExponentialFamilyFit | None = None
+    ) -> Representation:
+        """Fit by one of `METHODS`; `n_components` None chooses by the gap of the eigenvalues."""
+        if method == "npiv":
+            return self._instrumental(n_components)
+        fits = self.exponential_family(start)
+        eta_map = KernelMap(tuple(self.features), tuple(self.centres), tuple(fit.coef for fit in fits))
+        eta = _mean([columns @ fit.coef for columns, fit in zip(self.columns, fits, strict=True)])
+        slope, _ = action_regression(eta, self.action)
+        left = eta - self.action @ slope.T
+        noise = left.T @ left / len(eta)
+        gap = float(np.linalg.norm((slope + slope.T) / 2 - noise)) / max(float(np.linalg.norm(noise)), 1e-300)
+        values, vectors = self._explained(eta)
+        d = n_components or dimension(values)
+        stages: list[Affine | KernelMap] = [self.units, eta_map]
+        phi, stage = noise_units(eta, self.action, vectors[:, :d])
+        stages.append(stage)
+        if method == "ef+npiv":
+            phi, more = self._correct(phi, self.rngs[0])
+            stages += more
+        bent = _skewness(phi, self.action)
+        return Representation(tuple(stages), values, bent, gap, max(fit.n_iter for fit in fits), fits[0])
+
+    def exponential_family(self, start: ExponentialFamilyFit | None = None) -> list[ExponentialFamilyFit]:
+        """Fits of all members, computed once."""
+        if self._exponential_family is None:
+            self._exponential_family = [
+                fit_exponential_family(
+                    columns, self.action, references, f.penalty(_LINEAR_RIDGE), ridge=self.ridge, start=start
+                )
+                for columns, references, f in zip(self.columns, self.references, self.features, strict=True)
+            ]
+        return self._exponential_family
+
+    def _instrumental(self, n_components: int | None) -> Representation:
+        """Average over members and penalties: all are in the units of the action, so they need no alignment."""
+        moments = moment_features(self.action, _MOMENT_DEGREE, max_columns=self.max_moments)
+        settings = [(r, v) for r in _NPIV_RIDGES for v in _NPIV_VARIANCE_RIDGES]
+        coefs = []
+        for columns, f in zip(self.columns, self.features, strict=True):
+            each = [
+                fit_instrumental(columns, self.action, moments, f.penalty(_LINEAR_RIDGE), ridge=r, variance_ridge=v)[0]
+                for r, v in settings
+            ]
+            coefs.append(_mean(each))
+        h = _mean([columns @ coef for columns, coef in zip(self.columns, coefs, strict=True)])
+        kernel_map = KernelMap(tuple(self.features), tuple(self.centres), tuple(coefs))
+        values, vectors = self._explained(h)
+        d = n_components or dimension(values)
+        phi, stage = noise_units(h, self.action, vectors[:, :d])
+        return Representation((self.units, kernel_map, stage), values, _skewness(phi, self.action))
+
+    def _explained(self, h: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Eigenvalues (descending) and eigenvectors of the covariance of the part of h that the action explains."""
+        slope, _ = action_regression(h, self.action)
+        values, vectors = eigh(slope @ (self.action.T @ self.action / len(h)) @ slope.T)
+        return values[::-1], vectors[:, ::-1]
+
+    def _correct(self, phi: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, list[Affine | KernelMap]]:
+        """Linear invariance again, among functions of a first representation: exact for V of any (analytic) law."""
+        n, d = phi.shape
+        white = whitening(phi)
+        rows = white(phi)
+        features = RadialFeatures.fit(rows, min(_CORRECTION_LANDMARKS, max(2, n // 2)), 1.0, rng)
+        raw = features(rows)
+        centre = raw.mean(axis=0)
+        moments = moment_features(self.action, _MOMENT_DEGREE, max_columns=self.max_moments)
+        coef, order = fit_instrumental(
+            raw - centre,
+            self.action,
+            moments,
+            features.penalty(_CORRECTION_LINEAR_RIDGE),
+            ridge=_CORRECTION_RIDGE,
+            variance_ridge=_CORRECTION_VARIANCE_RIDGE,
+        )
+        corrected = (raw - centre) @ coef
+        phi, stage = noise_units(corrected, self.action, order[:, :d])
+        return phi, [white, KernelMap((features,), (centre,), (coef,)), stage]
+
+
+def noise_units(h: FloatArray, action: FloatArray, directions: FloatArray) -> tuple[FloatArray, Affine]:
+    """Combine columns, then rotate and scale: residual covariance I, components by falling signal.
+
+    Parameters
+    ----------
+    h : ndarray of shape (n, q)
+    action : ndarray of shape (n, k)
+        Of mean 0.
+    directions : ndarray of shape (q, d)
+
+    Returns
+    -------
+    phi : ndarray of shape (n, d)
+    stage : Affine
+        The map from h to phi.
+    """
+    reduced = h @ directions
+    slope, _ = action_regression(reduced, action)
+    left = reduced - reduced.mean(axis=0) - action @ slope.T
+    whiten = whitening(left).matrix
+    signal = whiten.T @ slope @ (action.T @ action / len(h)) @ slope.T @ whiten
+    _, rotation = eigh((signal + signal.T) / 2)
+    matrix = directions @ whiten @ rotation[:, ::-1]
+    sign = np.sign(matrix[np.abs(matrix).argmax(axis=0), np.arange(matrix.shape[1])])
+    matrix = matrix * np.where(sign == 0, 1.0, sign)
+    stage = Affine(matrix, -h.mean(axis=0) @ matrix)
+    return stage(h), stage
+
+
+def _skewness(phi: FloatArray, action: FloatArray) -> float:
+    slope, _ = action_regression(phi, action)
+    return float(np.abs(skew(phi - action @ slope.T, axis=0)).max())
+
+
+def _mean(arrays: list[FloatArray]) -> FloatArray:
+    mean: FloatArray = sum(arrays[1:], start=arrays[0]) / len(arrays)
+    return mean
+
+
+def dimension(eigenvalues: FloatArray) -> int:
+    """Number of eigenvalues (descending) before the widest gap, or all of them if no gap is wide."""
+    values = np.maximum(eigenvalues, 1e-300)
+    if len(values) == 1:
+        return 1
+    ratios = values[:-1] / values[1:]
+    at = int(np.argmax(ratios))
+    return at + 1 if ratios[at] > _GAP else len(values)

@@ -1,0 +1,252 @@
+"""The response: an additive control-function regression, calibrated so that it reproduces the randomised means.
+
+With A independent of (U, V), E[Y | phi, V] = nu(phi) + psi(V). nu is a joint smoother (phi is a rotation of the state,
+so an additive one would not do); both are ridge regressions on radial features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import eigh, solve
+
+from causalinv._typing import FloatArray
+from causalinv.extrapolation._features import Affine, RadialFeatures, choose_landmarks, moment_features, whitening
+
+__all__ = ["ControlFunction", "action_regression", "fit_control_function"]
+
+_N_LANDMARKS = 60
+_NU_BANDWIDTHS, _PSI_BANDWIDTHS = (0.5, 1.0, 2.0), (1.0, 2.0)
+_RIDGES = np.logspace(-7, 1, 17)
+_LINEAR_RIDGE, _QUADRATIC_RIDGE = 1e-3, 0.1
+_CALIBRATION_ROWS, _CALIBRATION_DRAWS = 600, 300
+_MAX_DRAWS = 2000
+_CHUNK = 20_000  # states evaluated at a time: they stay in the cache
+
+
+def action_regression(phi: FloatArray, action: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Least squares of phi (n, d) on the action (n, k): W (d, k) and b (d,)."""
+    centre = action.mean(axis=0)
+    slope = np.linalg.lstsq(action - centre, phi - phi.mean(axis=0), rcond=None)[0].T
+    return slope, phi.mean(axis=0) - slope @ centre
+
+
+@dataclass(frozen=True)
+class Block:
+    """Features of one argument and their coefficients for the two questions."""
+
+    features: RadialFeatures
+    quadratic: bool
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def fit(
+        cls, rows: FloatArray, landmarks: FloatArray, bandwidth: float, *, quadratic: bool, rng: np.random.Generator
+    ) -> Block:
+        features = RadialFeatures.fit(rows, len(landmarks), bandwidth, rng, landmarks=landmarks)
+        return cls(features, quadratic, rows.min(axis=0), rows.max(axis=0))
+
+    @property
+    def penalty(self) -> FloatArray:
+        d = self.features.n_linear
+        bent = np.full(d * (d + 1) // 2 if self.quadratic else 0, _QUADRATIC_RIDGE)
+        return np.r_[self.features.penalty(_LINEAR_RIDGE), bent]
+
+    def __call__(self, rows: FloatArray) -> FloatArray:
+        columns = self.features(rows)
+        if not self.quadratic:
+            return columns
+        i, j = np.triu_indices(rows.shape[1])
+        # With the root, the penalty is the Frobenius norm of the form, which rotations leave as it is.
+        return np.hstack([columns, np.where(i == j, 1.0, np.sqrt(2)) * rows[:, i] * rows[:, j]])
+
+    def outside(self, rows: FloatArray) -> np.ndarray:
+        """Rows that lie outside of the box of the training rows."""
+        beyond: np.ndarray = np.any((rows < self.low) | (rows > self.high), axis=1)
+        return beyond
+
+    def continued(self, rows: FloatArray, coef: FloatArray) -> FloatArray:
+        """Value at rows; outside of the box that of the nearest point in it, plus the linear trend from there."""
+        inside = np.clip(rows, self.low, self.high)
+        value: FloatArray = self(inside) @ coef + (rows - inside) @ coef[: rows.shape[1]]
+        return value
+
+
+@dataclass(frozen=True)
+class ControlFunction:
+    """A fitted response; `mean_do` is the calibrated question, `conditional` the uncalibrated one.
+
+    Attributes
+    ----------
+    whiten : Affine
+        Units in which the smoother works: phi whitened, so that its linear maps do not matter.
+    W, b : ndarray
+        The action's part of whitened phi.
+    residuals : ndarray of shape (n_draws, d)
+        Residuals of the training rows, the law of V.
+    ridge, bandwidths, loo
+        What exact leave-one-out chose, and its mean squared error.
+    """
+
+    whiten: Affine
+    W: FloatArray
+    b: FloatArray
+    residuals: FloatArray
+    nu: Block
+    psi: Block
+    nu_do: FloatArray
+    nu_conditional: FloatArray
+    psi_conditional: FloatArray
+    constant_do: float
+    constant_conditional: float
+    ridge: float
+    bandwidths: tuple[float, float]
+    loo: float
+
+    def mean_do(self, action: FloatArray) -> FloatArray:
+        """E[Y | do(A = a)] for actions (m, k), shape (m,)."""
+        means = mean_features(self.nu, action @ self.W.T + self.b, self.residuals)
+        return self.constant_do + means @ self.nu_do
+
+    def conditional(self, phi: FloatArray, action: FloatArray) -> tuple[FloatArray, np.ndarray]:
+        """E[Y | phi, do(A = a)] row by row, and which rows were continued beyond the training box."""
+        state = self.whiten(phi)
+        residual = state - action @ self.W.T - self.b
+        value = self.nu.continued(state, self.nu_conditional) + self.psi.continued(residual, self.psi_conditional)
+        return self.constant_conditional + value, self.nu.outside(state) | self.psi.outside(residual)
+
+
+def mean_features(block: Block, centre: FloatArray, draws: FloatArray) -> FloatArray:
+    """Mean over draws (r, d) of the features at centre + draw, for centres (m, d): (m, p)."""
+    step = max(1, _CHUNK // len(draws))
+    parts = []
+    for start in range(0, len(centre), step):
+        some = centre[start : start + step]
+        states = (some[:, None, :] + draws).reshape(-1, centre.shape[1])
+        parts.append(block(states).reshape(len(some), len(draws), -1).mean(axis=1))
+    return np.concatenate(parts) if parts else np.empty((0, len(block.penalty)))
+
+
+@dataclass
+class _Ridge:
+    """Ridge regression with an unpenalised constant; every penalty from one eigen-decomposition."""
+
+    columns: FloatArray  # (n, p), not centred
+    y: FloatArray
+    weights: FloatArray  # of the penalty, (p,)
+
+    def __post_init__(self) -> None:
+        self.n = len(self.y)
+        self.scaled = (self.columns - self.columns.mean(axis=0)) / np.sqrt(self.weights)
+        self.gram = self.scaled.T @ self.scaled / self.n
+        self.right = self.scaled.T @ (self.y - self.y.mean()) / self.n
+
+    @cached_property
+    def loo(self) -> FloatArray:
+        """Exact leave-one-out mean squared error for every ridge on the grid."""
+        values, vectors = eigh(self.gram)
+        values = np.maximum(values, 0.0)
+        shrunk = 1.0 / (values[:, None] + _RIDGES)
+        rotated = self.scaled @ vectors
+        fitted = rotated @ ((vectors.T @ self.right)[:, None] * shrunk)
+        leverage = (1.0 + rotated**2 @ shrunk) / self.n
+        left = np.maximum(1.0 - leverage, 1e-10)
+        errors: FloatArray = np.mean(((self.y - self.y.mean())[:, None] - fitted) ** 2 / left**2, axis=0)
+        return errors
+
+    def solve(self, ridge: float, gram: FloatArray | float = 0.0, right: FloatArray | float = 0.0) -> FloatArray:
+        """Coefficients, with more squares added to the loss."""
+        system = self.gram + gram + ridge * np.eye(len(self.gram))
+        return solve(system, self.right + right, assume_a="pos") / np.sqrt(self.weights)
+
+
+def fit_control_function(
+    phi: FloatArray,
+    action: FloatArray,
+    y: FloatArray,
+    *,
+    calibration: float,
+    quadratic: bool,
+    rng: np.random.Generator,
+    like: ControlFunction | None = None,
+) -> ControlFunction:
+    """Fit nu and psi by exact leave-one-out, then nu again with the randomised means of y as extra moments.
+
+    Parameters
+    ----------
+    phi : ndarray of shape (n, d)
+        Representation; any invertible affine map of it gives the same result.
+    action : ndarray of shape (n, k)
+    y : ndarray of shape (n,)
+    calibration : float
+        Weight of the in-support identity E[Y | A] = c + E_V[nu(W A + b + V)].
+    quadratic : bool
+        Whether nu also has (penalised) quadratic columns.
+    rng : Generator
+    like : ControlFunction, optional
+        Take ridge and bandwidths from this fit instead of choosing them.
+
+    Returns
+    -------
+    ControlFunction
+    """
+    n = len(y)
+    whiten = whitening(phi)
+    state = whiten(phi)
+    W, b = action_regression(state, action)
+    residual = state - action @ W.T - b
+    marks = [choose_landmarks(rows, min(_N_LANDMARKS, n // 2), rng) for rows in (state, residual)]
+    best: tuple[float, float, tuple[float, float], Block, Block, _Ridge] | None = None
+    pairs = [like.bandwidths] if like else [(f, g) for f in _NU_BANDWIDTHS for g in _PSI_BANDWIDTHS]
+    for pair in pairs:
+        nu = Block.fit(state, marks[0], pair[0], quadratic=quadratic, rng=rng)
+        psi = Block.fit(residual, marks[1], pair[1], quadratic=False, rng=rng)
+        ridge_fit = _Ridge(np.hstack([nu(state), psi(residual)]), y, np.r_[nu.penalty, psi.penalty])
+        if like:
+            best = (like.loo, like.ridge, pair, nu, psi, ridge_fit)
+            break
+        at = int(np.argmin(ridge_fit.loo))
+        if best is None or ridge_fit.loo[at] < best[0]:
+            best = (float(ridge_fit.loo[at]), float(_RIDGES[at]), pair, nu, psi, ridge_fit)
+    assert best is not None
+    loo, ridge, pair, nu, psi, ridge_fit = best
+
+    p = len(nu.penalty)
+    draws = residual if n <= _MAX_DRAWS else residual[rng.permutation(n)[:_MAX_DRAWS]]
+    plain = ridge_fit.solve(ridge)
+    if calibration > 0:
+        moments = moment_features(action, 4, max_columns=max(1, n // 20))
+        rows = np.arange(n) if n <= _CALIBRATION_ROWS else np.sort(rng.permutation(n)[:_CALIBRATION_ROWS])
+        some = draws if len(draws) <= _CALIBRATION_DRAWS else draws[rng.permutation(len(draws))[:_CALIBRATION_DRAWS]]
+        means = mean_features(nu, (action @ W.T + b)[rows], some)
+        # As regression coefficients, not as raw products: only a part of the rows is used, and there the moment
+        # features are neither centred nor orthonormal.
+        design = np.column_stack([np.ones(len(rows)), moments[rows]])
+        extra = np.linalg.lstsq(design, means, rcond=None)[0][1:]
+        extra = np.hstack([extra, np.zeros((len(extra), len(ridge_fit.weights) - p))]) / np.sqrt(ridge_fit.weights)
+        wanted = moments.T @ (y - y.mean()) / n
+        coef = ridge_fit.solve(ridge, calibration * extra.T @ extra, calibration * extra.T @ wanted)
+    else:
+        coef = plain
+    # E[psi(V)] + E[U] = E[Y] - E[nu(phi)], so the constant that nu and psi share cancels.
+    constant = float(y.mean() - (nu(state) @ coef[:p]).mean())
+    both = nu.continued(state, plain[:p]) + psi.continued(residual, plain[p:])
+    return ControlFunction(
+        whiten=whiten,
+        W=W,
+        b=b,
+        residuals=draws,
+        nu=nu,
+        psi=psi,
+        nu_do=coef[:p],
+        nu_conditional=plain[:p],
+        psi_conditional=plain[p:],
+        constant_do=constant,
+        constant_conditional=float(y.mean() - both.mean()),
+        ridge=ridge,
+        bandwidths=pair,
+        loo=loo,
+    )

@@ -1,0 +1,66 @@
+"""Where an action lies: among those that were tried, and whether its states would be among those that were seen."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.spatial import ConvexHull, KDTree
+
+from causalinv._typing import BoolArray, FloatArray
+
+__all__ = ["hull_mask", "overlap", "status", "stretch"]
+
+_HULL_DIMENSIONS = 4  # up to which the hull's facets are listed; beyond, one linear programme per action
+_NEIGHBOURS, _REGION = 10, 0.99
+_MAX_DRAWS = 300
+_SUPPORTED, _UNSUPPORTED = 0.8, 0.2
+
+
+def stretch(tried: FloatArray, actions: FloatArray) -> FloatArray:
+    """Distance from the middle of the tried actions in units of their half range, the largest over columns: (m,)."""
+    low, high = tried.min(axis=0), tried.max(axis=0)
+    out: FloatArray = np.max(np.abs(actions - (low + high) / 2) / ((high - low) / 2), axis=1)
+    return out
+
+
+def hull_mask(tried: FloatArray, actions: FloatArray) -> BoolArray:
+    """Which actions (m, k) are mixtures of tried ones (n, k)."""
+    low, high = tried.min(axis=0), tried.max(axis=0)
+    inside: BoolArray = ((actions >= low) & (actions <= high)).all(axis=1)
+    k = tried.shape[1]
+    if k == 1 or not inside.any():
+        return inside
+    unit = (tried - low) / (high - low)
+    asked = (actions[inside] - low) / (high - low)
+    if k <= _HULL_DIMENSIONS:
+        facets = ConvexHull(unit).equations
+        inside[inside] = (asked @ facets[:, :-1].T + facets[:, -1] <= 1e-9).all(axis=1)
+    else:
+        system = np.vstack([unit.T, np.ones(len(unit))])
+        inside[inside] = [
+            linprog(np.zeros(len(unit)), A_eq=system, b_eq=np.append(row, 1.0), method="highs").status == 0
+            for row in asked
+        ]
+    return inside
+
+
+def overlap(states: FloatArray, centres: FloatArray, draws: FloatArray) -> FloatArray:
+    """Share of the states centre + draw that lie where training states (n, d) are, per centre (m, d): (m,).
+
+    Where they are: at most as far from the tenth neighbour as 99% of the training states.
+    """
+    k = min(_NEIGHBOURS, len(states) - 1)
+    tree = KDTree(states)
+    own = np.asarray(tree.query(states, k + 1)[0])[:, -1]  # the first neighbour of a training state is itself
+    limit = np.quantile(own, _REGION)
+    some = draws[:_MAX_DRAWS]
+    asked = (centres[:, None, :] + some).reshape(-1, states.shape[1])
+    near = np.asarray(tree.query(asked, [k], distance_upper_bound=limit * (1 + 1e-12))[0])
+    share: FloatArray = np.isfinite(near).reshape(len(centres), -1).mean(axis=1)
+    return share
+
+
+def status(in_hull: BoolArray, share: FloatArray) -> list[str]:
+    """One word per action: tried, supported, partial or unsupported."""
+    words = np.where(share >= _SUPPORTED, "supported", np.where(share < _UNSUPPORTED, "unsupported", "partial"))
+    return np.where(in_hull, "tried", words).tolist()

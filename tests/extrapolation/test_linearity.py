@@ -1,0 +1,96 @@
+"""The test of linear invariance: its level, its power, and what it cannot be used for."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from causalinv._parallel import generator
+from causalinv.datasets import make_extrapolation_data
+from causalinv.exceptions import ExtrapolationWarning
+from causalinv.extrapolation import LinearInvarianceEncoder, linear_invariance_test
+from causalinv.extrapolation._scores import distance_correlation_test
+
+
+def rejections(n_data, *, n_resamples=99, **kwargs):
+    return np.mean(
+        [
+            linear_invariance_test(d.Z, d.action, n_resamples=n_resamples, random_state=seed).pvalue <= 0.05
+            for seed in range(n_data)
+            for d in [make_extrapolation_data(random_state=seed + 5000, **kwargs)]
+        ]
+    )
+
+
+def test_size_is_not_far_from_the_level():
+    rate = rejections(80, n_samples=300)
+    low, high = binom.ppf([1e-4, 1 - 1e-4], 80, 0.05) / 80
+    assert low <= rate <= high
+
+
+def test_power_against_a_curved_action():
+    assert rejections(12, n_samples=600, action_curvature=0.5, n_latent=1) > 0.9
+
+
+def test_constants_and_units_do_not_matter():
+    data = make_extrapolation_data(300, random_state=0)
+    first = linear_invariance_test(data.Z, data.action, random_state=1)
+    moved = linear_invariance_test(
+        data.Z @ [[3.0, 1.0], [0.0, -2.0]] + data.action @ [[5.0, 0.0], [1.0, 1.0]] + 4,
+        10 * data.action - 3,
+        random_state=1,
+    )
+    assert first.pvalue == moved.pvalue
+    assert first.statistic == pytest.approx(moved.statistic, rel=1e-8)
+
+
+def test_statistic_is_the_definition_written_out():
+    data = make_extrapolation_data(60, n_latent=1, random_state=2)
+    A = (data.action - data.action.mean()) / data.action.std()
+    design = np.column_stack([np.ones(60), A])
+    residual = data.Z - design @ np.linalg.lstsq(design, data.Z, rcond=None)[0]
+    residual = residual / residual.std()
+    gaps = np.abs(A - A.T)
+    kernel = np.exp(-(gaps**2) / (2 * np.median(gaps[np.triu_indices(60, 1)]) ** 2))
+    by_hand = sum(residual[i, 0] * kernel[i, j] * residual[j, 0] for i in range(60) for j in range(60)) / 60
+    assert linear_invariance_test(data.Z, data.action, random_state=0).statistic == pytest.approx(by_hand, rel=1e-9)
+
+
+def test_pvalue_is_that_of_residuals_refitted_after_every_flip():
+    data = make_extrapolation_data(50, n_latent=1, action_curvature=0.5, random_state=2)
+    A = (data.action - data.action.mean()) / data.action.std()
+    design = np.column_stack([np.ones(50), A])
+    left = lambda rows: rows - design @ np.linalg.lstsq(design, rows, rcond=None)[0]  # noqa: E731
+    residual = left(data.Z) / left(data.Z).std()
+    gaps = np.abs(A - A.T)
+    kernel = np.exp(-(gaps**2) / (2 * np.median(gaps[np.triu_indices(50, 1)]) ** 2))
+    signs = generator(3, "linear invariance test").choice([-1.0, 1.0], (50, 199))
+    drawn = [(r.T @ kernel @ r).item() / 50 for r in (left(s[:, None] * residual) for s in signs.T)]
+    found = linear_invariance_test(data.Z, data.action, n_resamples=199, random_state=3)
+    assert found.pvalue == (1 + np.sum(np.array(drawn) >= found.statistic)) / 200
+
+
+def test_training_rows_are_noticed():
+    data = make_extrapolation_data(1200, random_state=0)
+    encoder = LinearInvarianceEncoder(method="ef", n_repeats=1, bandwidths=(1.0,), random_state=0)
+    encoder.fit(data.X[:800], action=data.action[:800])
+    with pytest.warns(ExtrapolationWarning, match=r"100% of these rows are rows on which the encoder was fitted"):
+        encoder.linearity_test(data.X[:500], action=data.action[:500], n_resamples=19)
+    result = encoder.linearity_test(data.X[800:], action=data.action[800:], n_resamples=99)
+    assert 0.01 <= result.pvalue <= 1
+    assert "linear in the action" in str(result)
+    assert result.to_frame().loc[0, "pvalue"] == result.pvalue
+
+
+def test_distance_correlation_sees_what_correlation_does_not():
+    rng = np.random.default_rng(0)
+    a = rng.uniform(-1, 1, (400, 1))
+    assert distance_correlation_test(a**2, a, rng)[1] < 0.02
+    assert distance_correlation_test(a, 3 * a + 1, rng)[0] == pytest.approx(1, rel=1e-9)
+    pvalues = [distance_correlation_test(rng.normal(size=(60, 2)), rng.normal(size=(60, 1)), rng)[1] for _ in range(40)]
+    assert np.mean(np.array(pvalues) < 0.5) == pytest.approx(0.5, abs=0.35)
+
+
+@pytest.mark.slow
+def test_size_over_many_data_sets():
+    for noise in ("gaussian", "laplace"):
+        assert 0.01 <= rejections(200, n_samples=600, n_resamples=299, noise=noise) <= 0.10
