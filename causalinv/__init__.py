@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
-    from causalinv.invariance import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector
     from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
-    from causalinv.invariance import InvariantCausalPrediction
+    from causalinv.invariance import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector
     from causalinv.ivlike import (
         FunctionAugmentation,
         GaussianNoise,
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from causalinv.sem import LinearSEM
 
 _HOME = {
-    "FDivergenceBounds": "causalinv.bounds",
     "AutoencoderMMREncoder": "causalinv.extrapolation",
+    "FDivergenceBounds": "causalinv.bounds",
     "FunctionAugmentation": "causalinv.ivlike",
     "GaussianNoise": "causalinv.ivlike",
     "IVLikeBoosting": "causalinv.ivlike",
@@ -40,20 +39,26 @@ _HOME = {
     "ManskiBounds": "causalinv.bounds",
     "Moments": "causalinv.moments",
     "QuantileBounds": "causalinv.bounds",
+    "Rep4ExRegressor": "causalinv.extrapolation",
     "SensitivityBounds": "causalinv.bounds",
     "Translation": "causalinv.ivlike",
 }
-_ROOMS = ("bounds", "datasets", "exceptions", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
-
-__all__ = [
-    "FDivergenceBounds",
-    "Rep4ExRegressor": "causalinv.extrapolation",
-    "Translation": "causalinv.ivlike",
-}
-_ROOMS = ("datasets", "exceptions", "extrapolation", "inspection", "invariance", "ivlike", "metrics", "sem", "tour")
+_ROOMS = (
+    "bounds",
+    "datasets",
+    "exceptions",
+    "extrapolation",
+    "inspection",
+    "invariance",
+    "ivlike",
+    "metrics",
+    "sem",
+    "tour",
+)
 
 __all__ = [
     "AutoencoderMMREncoder",
+    "FDivergenceBounds",
     "FunctionAugmentation",
     "GaussianNoise",
     "IVLikeBoosting",
@@ -68,8 +73,8 @@ __all__ = [
     "ManskiBounds",
     "Moments",
     "QuantileBounds",
-    "SensitivityBounds",
     "Rep4ExRegressor",
+    "SensitivityBounds",
     "Translation",
 ]
 

@@ -5,8 +5,8 @@ __all__ = [
     "CausalInvWarning",
     "CyclicModelError",
     "DegenerateInputWarning",
-    "FamilyWarning",
     "ExtrapolationWarning",
+    "FamilyWarning",
     "IdentificationWarning",
     "ObservedSupportWarning",
     "OverlapWarning",
@@ -27,6 +27,8 @@ class DegenerateInputWarning(CausalInvWarning):
 
 class FamilyWarning(CausalInvWarning):
     """The declared family of interventions cannot make what the environments show."""
+
+
 class ExtrapolationWarning(CausalInvWarning):
     """An extrapolation leaves what the data support, or what it rests on does not look true."""
 

@@ -16,8 +16,14 @@ from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_alignment, check_finite
 from causalinv.moments import Moments
 
-__all__ = ["LeaveOneEnvironmentOut", "causal_risk", "ncer", "worst_environment_risk", "worst_environment_scorer"]
-__all__ = ["LeaveOneEnvironmentOut", "affine_r2", "causal_risk", "ncer", "worst_environment_risk"]
+__all__ = [
+    "LeaveOneEnvironmentOut",
+    "affine_r2",
+    "causal_risk",
+    "ncer",
+    "worst_environment_risk",
+    "worst_environment_scorer",
+]
 
 
 def causal_risk(coef: ArrayLike, truth: ArrayLike, cov: ArrayLike) -> float:

@@ -11,9 +11,8 @@ import pandas as pd
 
 from causalinv._typing import FloatArray
 
-__all__ = ["BoundsEstimate", "InvarianceCertificate", "PointwiseBounds", "Summary", "TestResult"]
+__all__ = ["BoundsEstimate", "Estimate", "InvarianceCertificate", "PointwiseBounds", "Summary", "TestResult"]
 
-__all__ = ["Estimate", "Summary", "TestResult"]
 
 _MAX_ROWS = 15
 
@@ -175,17 +174,60 @@ class InvarianceCertificate:
 
 
 @dataclass(frozen=True)
-class TestResult:
-    """A statistical test, with what it tests and what its rejection does not say.
+class Estimate:
+    """Estimated numbers, one row each, with their intervals and what they rest on.
 
     Attributes
     ----------
-    statistic : float
-    pvalue : float
-    df : int
-        Degrees of freedom.
+    estimand : str
+        What the numbers estimate.
+    assumption : str
+        Under which assumption.
+    table : pandas.DataFrame
+        One row per number: ``estimate``, ``lower``, ``upper``, and what is known beside them.
+    confidence_level : float
+        Of the intervals, each on its own.
+    notes : tuple of str
+        What else a reader must know.
+    """
+
+    estimand: str
+    assumption: str
+    table: pd.DataFrame
+    confidence_level: float = 0.95
+    notes: tuple[str, ...] = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the whole table, a copy."""
+        return self.table.copy()
+
+    def summary(self) -> Summary:
+        """The table on one screen, with its notes."""
+        title = f"Estimates with pointwise {self.confidence_level:.0%} intervals"
+        return Summary(title, self.estimand, self.assumption, self.table, self.notes)
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """A statistical test, with what it tests, what its level rests on, and what its rejection does not say.
+
+    Attributes
+    ----------
+    statistic, pvalue : float
+    df : float or None
+        Degrees of freedom, if the reference law has any.
     hypothesis : str
         What is tested.
+    assumption : str
+        What the level of the test rests on.
     note : str
         How to read the answer.
     """
@@ -194,26 +236,27 @@ class TestResult:
 
     statistic: float
     pvalue: float
-    df: int
-    hypothesis: str
+    df: float | None = None
+    hypothesis: str = ""
+    assumption: str = ""
     note: str = ""
 
     def to_frame(self) -> pd.DataFrame:
         """One row: statistic, degrees of freedom, p-value."""
-        return pd.DataFrame([{"statistic": self.statistic, "df": self.df, "pvalue": self.pvalue}])
+        return pd.DataFrame({"statistic": [self.statistic], "df": [self.df], "pvalue": [self.pvalue]})
 
-    def summary(self) -> str:
-        """The result as text."""
-        return (
-            f"H0: {self.hypothesis}\nstatistic {self.statistic:.4g} on {self.df} degrees of freedom, "
-            f"p-value {self.pvalue:.3g}\n{self.note}"
-        ).rstrip()
+    def summary(self) -> Summary:
+        """The numbers with the hypothesis, the assumption and how to read them."""
+        notes = (self.note,) if self.note else ()
+        return Summary("Test", f"null hypothesis: {self.hypothesis}", self.assumption, self.to_frame(), notes)
 
-    __str__ = summary
-    __repr__ = summary
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return "".join(f"<p>{html.escape(line)}</p>" for line in self.summary().splitlines())
+        return self.summary()._repr_html_()
 
 
 def _latex(text: str) -> str:
@@ -243,21 +286,6 @@ class BoundsEstimate:
         Rows.
     target : {"parameter", "set"}
         Whether the interval covers the estimand, wherever it lies between the ends, or both ends at once.
-
-@dataclass(frozen=True)
-class Estimate:
-    """Estimated numbers, one row each, with their intervals and what they rest on.
-
-    Attributes
-    ----------
-    estimand : str
-        What the numbers estimate.
-    assumption : str
-        Under which assumption.
-    table : pandas.DataFrame
-        One row per number: ``estimate``, ``lower``, ``upper``, and what is known beside them.
-    confidence_level : float
-        Of the intervals, each on its own.
     notes : tuple of str
         What else a reader must know.
     """
@@ -301,12 +329,6 @@ class Estimate:
         both = self.table[["ci_lower", "ci_upper"]].to_numpy()
         return both[0].copy() if len(both) == 1 else both.copy()
 
-    estimand: str
-    assumption: str
-    table: pd.DataFrame
-    confidence_level: float = 0.95
-    notes: tuple[str, ...] = ()
-
     def to_frame(self) -> pd.DataFrame:
         """Return the whole table, a copy."""
         return self.table.copy()
@@ -316,9 +338,6 @@ class Estimate:
         what = "both ends at once" if self.target == "set" else "the estimand, wherever it lies between the ends"
         level = f"ci: {self.confidence_level:.0%} for {what}; n = {self.n}"
         return Summary(self.title, self.estimand, self.assumption, self.table, (level, *self.notes))
-        """The table on one screen, with its notes."""
-        title = f"Estimates with pointwise {self.confidence_level:.0%} intervals"
-        return Summary(title, self.estimand, self.assumption, self.table, self.notes)
 
     def __str__(self) -> str:
         return str(self.summary())
@@ -367,35 +386,6 @@ class PointwiseBounds:
         if crossing:
             notes.append(f"in {crossing} rows the lower end lies above the upper one; both are kept.")
         return Summary("Bounds at each row", self.estimand, self.assumption, self.to_frame(), tuple(notes))
-class TestResult:
-    """A test, with the hypothesis that it may reject.
-
-    Attributes
-    ----------
-    statistic, pvalue : float
-    df : float or None
-        Degrees of freedom, if the reference law has any.
-    null : str
-        What is tested.
-    assumption : str
-        What the level of the test rests on.
-    """
-
-    __test__ = False  # a name that pytest would collect
-
-    statistic: float
-    pvalue: float
-    df: float | None = None
-    null: str = ""
-    assumption: str = ""
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row: statistic, pvalue, df."""
-        return pd.DataFrame({"statistic": [self.statistic], "pvalue": [self.pvalue], "df": [self.df]})
-
-    def summary(self) -> Summary:
-        """The same with the hypothesis and the assumption."""
-        return Summary("Test", f"null hypothesis: {self.null}", self.assumption, self.to_frame())
 
     def __str__(self) -> str:
         return str(self.summary())

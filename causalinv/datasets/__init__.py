@@ -2,9 +2,9 @@
 
 from causalinv.datasets._digits import load_confounded_digits
 from causalinv.datasets._environments import make_invariance_environments
+from causalinv.datasets._extrapolation import load_moving_digits, make_extrapolation_data
 from causalinv.datasets._grunfeld import load_grunfeld
 from causalinv.datasets._ihdp import fetch_ihdp
-from causalinv.datasets._extrapolation import load_moving_digits, make_extrapolation_data
 from causalinv.datasets._optical_device import fetch_optical_device
 from causalinv.datasets._sachs import fetch_sachs
 from causalinv.datasets._simulated import make_confounded_linear
@@ -17,11 +17,10 @@ __all__ = [
     "fetch_sachs",
     "load_confounded_digits",
     "load_grunfeld",
+    "load_moving_digits",
     "load_spector",
     "make_confounded_linear",
     "make_confounded_treatment",
-    "load_moving_digits",
-    "make_confounded_linear",
     "make_extrapolation_data",
     "make_invariance_environments",
 ]

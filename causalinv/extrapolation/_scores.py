@@ -189,7 +189,7 @@ def linear_invariance_test(
     return TestResult(
         statistic=statistic,
         pvalue=float(pvalue),
-        null="the mean of the representation is linear in the action",
+        hypothesis="the mean of the representation is linear in the action",
         assumption="rows are independent, and the representation was not learnt on them",
     )
 

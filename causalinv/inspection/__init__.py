@@ -1,6 +1,7 @@
 """Pictures: displays that hold what they draw, and draw it when asked (extra: plot)."""
 
 from causalinv.inspection._bounds import BoundsDisplay, SensitivityDisplay
+from causalinv.inspection._extrapolation import DoCurveDisplay
 from causalinv.inspection._ivlike import IVLikePathDisplay
 from causalinv.inspection._pac import PACDisplay
 from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
@@ -8,12 +9,9 @@ from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
 __all__ = [
     "BoundsDisplay",
     "DAGDisplay",
+    "DoCurveDisplay",
     "EnvironmentsDisplay",
     "IVLikePathDisplay",
     "PACDisplay",
     "SensitivityDisplay",
 ]
-from causalinv.inspection._extrapolation import DoCurveDisplay
-from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
-
-__all__ = ["DAGDisplay", "DoCurveDisplay", "EnvironmentsDisplay"]

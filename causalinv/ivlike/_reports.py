@@ -212,6 +212,7 @@ class Reports:
             pvalue,
             df,
             hypothesis="least squares predictions do not react to the augmentation",
+            assumption="rows, or groups of them, are independent",
             note="A rejection means: confounding along the ignored directions, or an outcome that does not ignore "
             "them. The data cannot tell which.",
         )

@@ -19,9 +19,8 @@ from causalinv import (
     Translation,
 )
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
-from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
-from causalinv import GaussianNoise, InvariantCausalPrediction, InvariantProjection, IVLikeRegression, Translation
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
+from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.preprocessing import SplineTransformer
-from sklearn.decomposition import PCA
 
 import causalinv
 from causalinv import (
@@ -28,8 +28,8 @@ from causalinv import (
     Translation,
 )
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
-from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
+from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 from tests.contract import adapters
 
 
@@ -64,7 +64,6 @@ class Case:
     metadata: tuple[str, ...] = ()  # row metadata that fit needs
     outputs: tuple[str, ...] = ("predict",)
     output_metadata: tuple[str, ...] = ()  # row metadata that the outputs need
-    coef: str = "coef_"  # fitted array that two equal fits share
     needs_y: bool = True
     #: columns of X may be recombined, coefficients follow
     affine_equivariant: bool = False
@@ -207,7 +206,6 @@ REGISTRY: dict[type, Entry] = {
                 lambda: Rep4ExRegressor(PCA(1), random_state=3),
                 ("action",),
                 output_metadata=("action",),
-                coef="W_",
                 random=True,
                 tuned=("calibration", [0.0, 3.0]),
             ),
