@@ -230,6 +230,7 @@ def test_in_a_pipeline_with_and_without_routing(case):
     with sklearn.config_context(enable_metadata_routing=True):
         pipe = make_pipeline(StandardScaler(), case.make()).fit(data["X"], data["y"], **metadata)
     assert_same(outputs(case, pipe[-1], scaled), outputs(case, direct, scaled), rtol=1e-9)
+    with sklearn.config_context(enable_metadata_routing=True):
         metadata = {name: data[name] for name in case.output_metadata}
         assert_same([predicted(case, direct, scaled)], [pipe.predict(data["X"], **metadata)], rtol=1e-9)
 
