@@ -47,12 +47,12 @@ def rows(n=120, d=4, seed=0):
         "X": X,
         "y": y,
         "instruments": Z,
+        "action": Z,
         "environments": np.array(["b", "a", "c"])[np.arange(n) % 3],
         "augmentation_parameters": Z,
         "groups": np.arange(n) // 2,
         "treatment": np.arange(n) % 2,
     }
-    return {"X": X, "y": y, "instruments": Z, "action": Z, "environments": np.array(["b", "a", "c"])[np.arange(n) % 3]}
 
 
 @dataclass(frozen=True)
