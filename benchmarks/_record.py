@@ -19,7 +19,7 @@ def record(name: str, sections: dict[str, pd.DataFrame | str], *, packages: tupl
         try:
             versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
-            versions.append(f"{package} absent")
+            versions.append(f"{package} {'(this checkout)' if package == 'causalinv' else 'absent'}")
     lines = [
         f"# {name}",
         "",

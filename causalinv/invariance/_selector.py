@@ -14,7 +14,7 @@ from causalinv._linalg import least_squares, whitener
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
-from causalinv.exceptions import IdentificationWarning, ScreeningWarning
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, ScreeningWarning
 from causalinv.invariance._certificates import certify_training, check_names
 from causalinv.invariance._certified import gap_upper_bound
 from causalinv.invariance._decision import (
@@ -152,7 +152,8 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
     ScreeningWarning
         If ``search="auto"`` had to screen.
     DegenerateInputWarning
-        If features are dependent, or y is an exact linear function of features.
+        If features are dependent, y is an exact linear function of features, or an environment has too few rows for
+        the larger sets.
 
     Notes
     -----
@@ -283,6 +284,14 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         subsets = found.subsets.take(found.subsets.sizes >= self.min_size)
         best_first = np.lexsort((subsets.sizes, decision.cost(subsets)))
         warn_exact(exact_sets(subsets, moments), subsets, d, stacklevel=4)
+        smallest, largest = int(np.argmin(moments.count)), int(subsets.sizes.max())
+        if moments.count[smallest] <= largest + 1:
+            warnings.warn(
+                f"Environment {moments.cells.tolist()[smallest]!r} has {moments.count[smallest]:g} rows: sets of "
+                f"{moments.count[smallest] - 1:g} or more features cannot be judged there, and are not accepted.",
+                DegenerateInputWarning,
+                stacklevel=3,
+            )
         if rows is not None and self.eps is None and self.test == "chow_hc":
             verdict = decision.judge_by_rows(subsets, best_first, rows)
         else:
