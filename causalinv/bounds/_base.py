@@ -173,7 +173,8 @@ class BoundsBase(BaseEstimator):
         target: str,
         notes: tuple[str, ...] = (),
     ) -> BoundsEstimate:
-        if contrast.estimand == "ate" and np.isfinite(self._limits).all():
+        limits = self._limits
+        if contrast.estimand == "ate" and np.isfinite(limits).all() and (limits == limits[0]).all():
             notes = (
                 *notes,
                 "Manski's interval for a contrast of arms is as wide as the outcome's range, or wider, and always "

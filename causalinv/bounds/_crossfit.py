@@ -23,6 +23,7 @@ from causalinv.exceptions import OverlapWarning
 __all__ = ["CrossFit", "Nuisances", "cross_fit", "fit_nuisances", "fit_propensity", "folds_of"]
 
 _MANY_CLIPPED = 0.05
+_LEAST = 1e-9  # propensity that pointwise ends may see
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,15 @@ class CrossFit:
         Number of the fold in which a row was held out.
     n_clipped : int
         Rows of which a propensity was clipped.
+    raw : ndarray of shape (n, n_arms)
+        Propensities before clipping, above 0; for ends that need no division by them.
     """
 
     propensity: FloatArray
     weights: list[FloatArray]
     folds: IntArray
     n_clipped: int
+    raw: FloatArray
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ class Nuisances:
         """Clipped propensities, shape (m, n_arms)."""
         return np.clip(self.propensity.predict_proba(X), self.clip, 1.0 - self.clip)
 
+    def raw(self, X: FloatArray) -> FloatArray:
+        """Propensities before clipping, above 0, shape (m, n_arms)."""
+        return np.clip(self.propensity.predict_proba(X), _LEAST, 1.0 - _LEAST)
+
 
 def folds_of(rows: Rows, cv: int, rng: np.random.Generator) -> IntArray:
     """Number of each row's fold: stratified by arm, groups kept together."""
@@ -65,6 +73,10 @@ def folds_of(rows: Rows, cv: int, rng: np.random.Generator) -> IntArray:
     if rows.groups is None:
         split = StratifiedKFold(cv, shuffle=True, random_state=seed).split(rows.X, rows.codes)
     else:
+        if len(np.unique(rows.groups)) < cv:
+            raise ValueError(
+                f"cv={cv} folds need as many groups, got {len(np.unique(rows.groups))}: set a smaller cv=."
+            )
         split = StratifiedGroupKFold(cv, shuffle=True, random_state=seed).split(rows.X, rows.codes, rows.groups)
     folds = np.empty(len(rows.codes), int)
     for number, (train, test) in enumerate(split):
@@ -130,7 +142,7 @@ def cross_fit(
             OverlapWarning,
             stacklevel=4,
         )
-    return CrossFit(np.clip(e, clip, 1.0 - clip), weights, folds, clipped)
+    return CrossFit(np.clip(e, clip, 1.0 - clip), weights, folds, clipped, np.clip(e, _LEAST, 1.0 - _LEAST))
 
 
 def fit_nuisances(rows: Rows, *, law: LawLike, propensity: Any, clip: float, rng: np.random.Generator) -> Nuisances:
@@ -149,7 +161,14 @@ def _fit_laws(
     for arm, (atoms, codes) in enumerate(binned):
         members = rows.codes == arm
         inside = train & members
-        kept = codes[train[members]]
+        if rows.weight is not None:  # a neighbour of weight 0 is none
+            inside &= rows.weight > 0
+        if not inside.any():
+            raise ValueError(
+                f"Outside one fold no row of arm {rows.arms.tolist()[arm]!r} has positive weight, so nothing is left "
+                "to learn it from. Use fewer folds, cv=, or finer groups."
+            )
+        kept = codes[inside[members]]
         sample = Sample(rows.X[inside], rows.phi[inside], kept, len(atoms), rows.take_weight(inside))
         laws.append(fit_law(law, sample, seeds[arm]))
     return laws

@@ -37,7 +37,8 @@ class CrossFittedBounds(BoundsBase):
         rows = check_data(self, X, y, treatment=treatment, sample_weight=sample_weight, groups=groups, least=cv)
         limits, text = resolve_support(self, rows, needed=limits_needed)
         self._take(rows, limits, text)
-        last, *rngs = streams(self.random_state, repeats + 1, "bounds")
+        last, later, *rngs = streams(self.random_state, repeats + 2, "bounds")
+        self._later = int(later.integers(2**31))  # seed of what is fitted when a question needs it
         learners: dict[str, Any] = {"law": self.law, "propensity": self.propensity, "clip": clip}
         self._crossfits = [
             cross_fit(rows, folds=folds_of(rows, cv, rng), rng=rng, n_jobs=self.n_jobs, **learners) for rng in rngs
@@ -57,10 +58,10 @@ class CrossFittedBounds(BoundsBase):
         return self._laws[repeat, arm]
 
     def _at(self, features: FloatArray | None, arm: int) -> tuple[FloatArray, FloatArray]:
-        """Propensity (m,) and law (m, K) of an arm at features; at the rows of fit, out of fold, if None."""
+        """Propensity (m,), not clipped, and law (m, K) of an arm; at the rows of fit, out of fold, if None."""
         if features is None:
-            return self.oof_propensity_[:, arm], self._crossfits[0].weights[arm]
-        return self._nuisances.propensities(features)[:, arm], self._nuisances.laws[arm].weights(features)
+            return self._crossfits[0].raw[:, arm], self._crossfits[0].weights[arm]
+        return self._nuisances.raw(features)[:, arm], self._nuisances.laws[arm].weights(features)
 
     def _manski(self, e: FloatArray, mean: FloatArray, arm: int) -> tuple[FloatArray, FloatArray]:
         low, high = self._limits[arm]

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import ExtraTreesRegressor
 
-from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_whole
@@ -34,7 +33,7 @@ class FDivergenceBounds(CrossFittedBounds):
 
     Consistency alone puts the law Q of Y(a) into the ball :math:`D_f(P\|Q) \le` `f_radius` around the law P seen in arm
     a. Manski's set lies inside every such ball, so these bounds are never tighter than Manski's, which rest on the same
-    assumption: read them beside it. For a contrast of arms they always contain 0.
+    assumption: read them beside it. For a contrast of arms with the same limits they always contain 0.
 
     Parameters
     ----------
@@ -158,7 +157,8 @@ class FDivergenceBounds(CrossFittedBounds):
         treatment : array-like of shape (n,)
             Arm of each row, at least two, each with at least `cv` rows.
         sample_weight : array-like of shape (n,), optional
-            Weights >= 0; also given to propensity and law.
+            Weights >= 0, of sampling (a weight of 2 is not two rows; 0 leaves a row out); also given to propensity and
+            law.
         groups : array-like of shape (n,), optional
             Cluster of each row: kept in one fold, and the unit of standard errors.
 
@@ -323,12 +323,15 @@ class FDivergenceBounds(CrossFittedBounds):
     ) -> Ends:
         """Scores of the first repeat regressed on X; at the rows of fit, fold by fold."""
         rows, folds = self._rows, self._crossfits[0].folds
-        seed = int(generator(self.random_state, "final regression").integers(2**31))
 
         def at(score: FloatArray) -> FloatArray:
             if not np.isfinite(score).all():
                 return np.full(len(e), score[0])
-            model = ExtraTreesRegressor(200, min_samples_leaf=50, random_state=seed)
+            centre, unit = score.mean(), score.std() or 1.0  # trees lose digits in other units
+            return centre + unit * standard((score - centre) / unit)
+
+        def standard(score: FloatArray) -> FloatArray:
+            model = ExtraTreesRegressor(200, min_samples_leaf=50, random_state=self._later)
             if features is not None:
                 return model.fit(rows.X, score, sample_weight=rows.weight).predict(features)
             out = np.empty(len(folds))

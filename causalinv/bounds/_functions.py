@@ -89,7 +89,8 @@ def f_ball_bounds(
     Notes
     -----
     Solved exactly, by one root per law; the distance between primal and dual is below 1e-6 of the distance between the
-    mean and the limit of the support (for a divergence of yours with kinks the dual, a valid bound, is returned).
+    mean and the limit of the support. (For a divergence of yours the dual, a valid bound, is returned: it can be wider
+    where f has kinks, or where an atom near the limit has a very small weight.)
 
     Source: the ball is that of Jung and Kang (2026); the solver, the order and the containment are this package's own
     (proofs in the vignette on bounds).

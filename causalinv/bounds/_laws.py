@@ -90,7 +90,9 @@ class _Forest:
         if forest.random_state is None:
             forest.set_params(random_state=seed)
         self.sample = sample
-        self.forest = forest.fit(sample.X, sample.phi, sample_weight=sample.weight)
+        # Only the leaves are used, so the outcome's units and origin are free; trees lose digits in both.
+        standard = (sample.phi - sample.phi.mean()) / (sample.phi.std() or 1.0)
+        self.forest = forest.fit(sample.X, standard, sample_weight=sample.weight)
         self.leaves = forest.apply(sample.X).astype(np.int32)
 
     def weights(self, X: FloatArray) -> FloatArray:
@@ -139,6 +141,7 @@ class _Weighted:
 
 
 def _standardise(X: FloatArray, query: FloatArray) -> tuple[FloatArray, FloatArray]:
+    X, query = X - X.mean(axis=0), query - X.mean(axis=0)
     scale = X.std(axis=0)
     scale[scale == 0] = 1.0
     return X / scale, query / scale

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv.bounds._base import BoundsBase, Contrast, Estimand, Policy, check_confidence, functional_text
+from causalinv.bounds._crossfit import folds_of
 from causalinv.bounds._inference import Target
 from causalinv.bounds._rows import Functional, check_data, resolve_support
 from causalinv.results import BoundsEstimate, PointwiseBounds
@@ -60,7 +61,8 @@ class ManskiBounds(BoundsBase):
     -----
     Valid if the outcome of a row is that of the arm it took, and lies within the limits. No propensity enters the
     averages: they are ordinary means of ``1{A = a} phi + 1{A != a} L`` (or U). A contrast of two arms is at least as
-    wide as U - L and always contains 0; what can be informative is one arm, a policy, an indicator.
+    wide as U - L and, with the same limits in both arms, always contains 0; what can be informative is one arm, a
+    policy, an indicator.
 
     Source: Manski (1990); intervals: Imbens and Manski (2004).
 
@@ -105,7 +107,7 @@ class ManskiBounds(BoundsBase):
         treatment : array-like of shape (n,)
             Arm of each row, at least two.
         sample_weight : array-like of shape (n,), optional
-            Weights >= 0.
+            Weights >= 0, of sampling: a weight of 2 is not two rows. 0 leaves a row out.
         groups : array-like of shape (n,), optional
             Cluster of each row, for standard errors.
 
@@ -126,6 +128,14 @@ class ManskiBounds(BoundsBase):
         self._seed = int(rng.integers(2**31))
         self._models: dict[str, Any] = {}  # filled when a prediction first needs it: averages do without
         return self
+
+    def _folds(self) -> int:
+        """Five folds, or as many as rows of the smallest arm, or groups, allow."""
+        rows = self._rows
+        most = int(np.bincount(rows.codes).min())
+        if rows.groups is not None:
+            most = min(most, len(np.unique(rows.groups)))
+        return max(2, min(5, most))
 
     def _targets(self) -> FloatArray:
         """``1{A = a} phi`` and ``1{A = a}``, arm by arm."""
@@ -161,7 +171,7 @@ class ManskiBounds(BoundsBase):
         targets = self._targets()
         spread = np.maximum(targets.std(axis=0), 1e-300)
         if features is None:
-            split = KFold(min(5, len(rows.X)), shuffle=True, random_state=self._seed)
+            split = PredefinedSplit(folds_of(rows, self._folds(), np.random.default_rng(self._seed)))
             weight = self._fit_weight() or None
             found = cross_val_predict(self._regressor(), rows.X, targets / spread, cv=split, params=weight)
         else:

@@ -100,7 +100,7 @@ class QuantileBounds(CrossFittedBounds):
         treatment : array-like of shape (n,)
             Arm of each row, at least two, each with at least `cv` rows.
         sample_weight : array-like of shape (n,), optional
-            Weights >= 0.
+            Weights >= 0, of sampling: a weight of 2 is not two rows. 0 leaves a row out.
         groups : array-like of shape (n,), optional
             Cluster of each row.
 

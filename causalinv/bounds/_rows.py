@@ -149,6 +149,8 @@ def resolve_support(estimator: Any, rows: Rows, *, needed: bool) -> tuple[FloatA
     Given limits are those of the outcome; of phi itself if the functional is a function.
     """
     functional, given = estimator.functional, estimator.outcome_support
+    counts = np.ones(len(rows.phi), bool) if rows.weight is None else rows.weight > 0  # a weight of 0 leaves a row out
+    phi, codes = rows.phi[counts], rows.codes[counts]
     same = np.ones((rows.n_arms, 1))
     if isinstance(given, str) and given != "observed":
         raise ValueError(f"outcome_support must be (L, U), 'observed' or None, got {given!r}.")
@@ -157,7 +159,7 @@ def resolve_support(estimator: Any, rows: Rows, *, needed: bool) -> tuple[FloatA
             check_support(given, "outcome_support")
         return same * [0.0, 1.0], "an indicator, in [0, 1]"
     if given is None:
-        if np.isin(rows.phi, (0.0, 1.0)).all():
+        if np.isin(phi, (0.0, 1.0)).all():
             return same * [0.0, 1.0], "the outcome is 0 or 1, as all observed values are"
         if needed:
             warnings.warn(
@@ -171,7 +173,7 @@ def resolve_support(estimator: Any, rows: Rows, *, needed: bool) -> tuple[FloatA
             )
         return same * [-np.inf, np.inf], "the outcome is unlimited"
     if isinstance(given, str):
-        limits = np.array([[f(rows.phi[rows.codes == a]) for f in (np.min, np.max)] for a in range(rows.n_arms)])
+        limits = np.array([[f(phi[codes == a]) for f in (np.min, np.max)] for a in range(rows.n_arms)])
         warnings.warn(
             "outcome_support='observed' claims that what was not observed lies in the range of the same arm's sample. "
             "Sample extremes lie inside the true ones, so ends are biased inward, and with heavy tails grow with n.",
@@ -180,11 +182,11 @@ def resolve_support(estimator: Any, rows: Rows, *, needed: bool) -> tuple[FloatA
         )
         return limits, "outcomes that were not observed lie in the range of the same arm's sample"
     low, high = check_support(given, "outcome_support")
-    outside = (rows.phi < low) | (rows.phi > high)
+    outside = (phi < low) | (phi > high)
     if outside.any():
-        worst = rows.phi[np.argmax(np.maximum(low - rows.phi, rows.phi - high))]
+        worst = phi[np.argmax(np.maximum(low - phi, phi - high))]
         raise ValueError(
-            f"{int(outside.sum())} of {len(rows.phi)} outcomes lie outside outcome_support=({low:g}, {high:g}), the "
+            f"{int(outside.sum())} of {len(phi)} outcomes lie outside outcome_support=({low:g}, {high:g}), the "
             f"worst is {worst:g}. Nothing is clipped: correct the limits or the data."
         )
     return same * [low, high], f"the outcome lies in [{low:g}, {high:g}]"

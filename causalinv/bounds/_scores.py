@@ -149,7 +149,9 @@ class SieveDual:
     def __init__(
         self, X: FloatArray, d: FloatArray, e: FloatArray, divergence: Divergence, weight: FloatArray | None
     ) -> None:
-        share = np.full(len(d), 1.0 / len(d)) if weight is None else weight / weight.sum()
+        # Rows of the arm stand for everybody, so that the dual fits where the average is taken.
+        share = (1.0 if weight is None else weight) / e
+        share = share / share.sum()
         scale = float(share @ d)
         self.scale = scale if scale > 0 else 1.0
         n_knots = min(4, len(d) // (_ROWS_PER_COEFFICIENT * max(X.shape[1], 1)))

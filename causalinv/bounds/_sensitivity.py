@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
-from causalinv._parallel import streams
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_number
@@ -140,7 +139,8 @@ class SensitivityBounds(CrossFittedBounds):
         treatment : array-like of shape (n,)
             Arm of each row, at least two, each with at least `cv` rows.
         sample_weight : array-like of shape (n,), optional
-            Weights >= 0; also given to propensity and law.
+            Weights >= 0, of sampling (a weight of 2 is not two rows; 0 leaves a row out); also given to propensity and
+            law.
         groups : array-like of shape (n,), optional
             Cluster of each row: kept in one fold, and the unit of standard errors.
 
@@ -315,7 +315,7 @@ class SensitivityBounds(CrossFittedBounds):
         -------
         DataFrame
             A row per covariate: ``q95`` and ``max`` over rows of the factor, >= 1, between the odds with and without
-            it, both out of fold.
+            it, both out of fold; medians over the repeats.
 
         Notes
         -----
@@ -327,25 +327,31 @@ class SensitivityBounds(CrossFittedBounds):
         asked = names if columns is None else list(columns)
         if rows.X.shape[1] < 2:
             raise ValueError("A benchmark leaves a covariate out; with one covariate nothing would be left.")
-        full = logit(self.oof_propensity_[:, a])
-        found = {}
+
+        def refitted(X: FloatArray, repeat: int) -> FloatArray:
+            """Log odds out of fold, every fit with the same seeds, so that only the covariates differ."""
+            again = cross_fit(
+                type(rows)(X, rows.phi, rows.codes, rows.arms, rows.weight, rows.groups),
+                folds=self._crossfits[repeat].folds,
+                law=None,
+                propensity=self.propensity,
+                clip=self.clip,
+                rng=np.random.default_rng(self._later),
+                n_jobs=self.n_jobs,
+            )
+            return logit(again.propensity[:, a])
+
+        repeats = range(len(self._crossfits))
+        full, found = [refitted(rows.X, r) for r in repeats], {}
         for group in asked:
             left_out = [_position(c, names) for c in (group if isinstance(group, list | tuple) else [group])]
             X = np.delete(rows.X, left_out, axis=1)
             if not X.shape[1]:
                 raise ValueError(f"columns={group!r} leaves no covariate.")
-            reduced = cross_fit(
-                type(rows)(X, rows.phi, rows.codes, rows.arms, rows.weight, rows.groups),
-                folds=self._crossfits[0].folds,
-                law=None,
-                propensity=self.propensity,
-                clip=self.clip,
-                rng=streams(self.random_state, 1, "benchmark")[0],
-                n_jobs=self.n_jobs,
-            )
-            factor = np.exp(np.abs(full - logit(reduced.propensity[:, a])))
+            factors = [np.exp(np.abs(full[r] - refitted(X, r))) for r in repeats]
             label = ", ".join(map(str, group)) if isinstance(group, list | tuple) else group
-            found[label] = {"q95": np.quantile(factor, 0.95), "max": factor.max()}
+            each = [(np.quantile(factor, 0.95), factor.max()) for factor in factors]
+            found[label] = dict(zip(("q95", "max"), np.median(each, axis=0), strict=True))
         return pd.DataFrame(found).T.rename_axis("left out")
 
     # -- pointwise ---------------------------------------------------------------------------------------------

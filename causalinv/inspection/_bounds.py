@@ -49,6 +49,10 @@ class BoundsDisplay:
     def __init__(self, bounds: PointwiseBounds, along: ArrayLike | None = None, *, name: str | None = None) -> None:
         self.bounds = bounds
         self.along = bounds.propensity if along is None else np.asarray(along, dtype=np.float64)
+        if np.isnan(self.along).any():
+            raise ValueError(
+                f"along contains NaN in {int(np.isnan(self.along).sum())} rows; give every row a position."
+            )
         if self.along.shape != bounds.lower.shape:
             raise ValueError(
                 f"along must hold one number per row of the bounds, shape {bounds.lower.shape}, got {self.along.shape}."
