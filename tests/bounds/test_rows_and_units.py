@@ -1,4 +1,4 @@
-"""Rows of weight zero are absent; units and origin of the outcome change nothing; the same question, the same answer."""
+"""Rows of weight zero are absent; units and origin of the outcome change nothing; questions repeat."""
 
 import numpy as np
 import pytest
