@@ -67,7 +67,9 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
     features : transformer, optional
         Makes the outcome linear in what it puts out: splines, polynomials, a Nyström map. It is applied *after* the
         augmentation and fitted on the rows together with one augmented copy of them, so that the augmented range is
-        covered. Coefficients are those of its output.
+        covered. Coefficients are those of its output. At ``alpha=0`` the predictions then ignore the augmentation on
+        average only, not in every row, and the integrations differ: the paired first stage is linear in G, the closed
+        form takes the mean given G. `confint` certifies neither unless no row reacts.
     ridge : float, default 0.0
         Added to the variance of every feature, in squared units of the features; so it counts α times beside what
         the instruments explain, and at ``alpha=0`` only where they leave a choice.
