@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from causalinv._parallel import generator
-from causalinv._typing import Rows
+from causalinv._typing import RandomState, Rows
 from causalinv._validation import (
     check_alignment,
     check_features,
@@ -22,7 +22,7 @@ from causalinv._validation import (
 from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._evidence import Evidence
 
-__all__ = ["evidence_of", "find_mode", "limited"]
+__all__ = ["evidence_of", "find_mode", "limited", "own_generator"]
 
 _INTEGRATIONS = ("auto", "closed_form", "paired", "sampled")
 
@@ -67,13 +67,20 @@ def evidence_of(
         instruments=None if given is None else check_rows(given, name),
         instrument_names=column_names(given),
         n_copies=check_whole(estimator.n_copies, "n_copies", low=1),
-        rng=generator(estimator.random_state, "augmentation") if mode in ("paired", "sampled") else None,
+        rng=own_generator(estimator.random_state, "augmentation") if mode in ("paired", "sampled") else None,
     )
     if estimator.features is None:
         return evidence, outcome.ndim == 1
     if reset:
         estimator.features_ = evidence.fit_features(clone(estimator.features))
     return evidence.with_features(estimator.features_), outcome.ndim == 1
+
+
+def own_generator(random_state: RandomState, purpose: str) -> np.random.Generator:
+    """A generator that nobody else advances: it is kept, and read again, after the fit."""
+    if isinstance(random_state, np.random.Generator):
+        return np.random.default_rng(random_state.integers(2**32, size=4).tolist())
+    return generator(random_state, purpose)
 
 
 def find_mode(estimator: Any, *, instruments: bool, where: str, copies: bool = False) -> str:

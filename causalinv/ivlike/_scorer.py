@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from causalinv._linalg import whitener
-from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_number, check_rows, check_target, check_whole, column_names
 from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._evidence import Evidence
+from causalinv.ivlike._inputs import own_generator
 from causalinv.moments import Moments
 
 __all__ = ["ShiftedR2Scorer", "shifted_r2"]
@@ -78,7 +78,7 @@ class ShiftedR2Scorer:
             names=names,
             augmentation=self.augmentation,
             n_copies=check_whole(self.n_copies, "n_copies", low=1),
-            rng=generator(self.random_state, "augmentation"),
+            rng=own_generator(self.random_state, "augmentation"),
         )
 
         def predict(values: FloatArray) -> FloatArray:

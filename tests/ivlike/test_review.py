@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import KFold
 from sklearn.preprocessing import PolynomialFeatures
 
-from causalinv import GaussianNoise, IVLikeRegression, Translation
+from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Translation
+from causalinv.ivlike import IVLikeRegressionCV, PermutationGroup
 
 STEP = np.array([[0.0, 1.0]])
 
@@ -64,3 +66,77 @@ def test_intervals_at_alpha_zero_are_refused_where_the_path_refuses():
     for ask in (lambda: model.confint(alpha=0), lambda: model.covariance(0), lambda: model.alpha_path([0])):
         with pytest.raises(ValueError, match="alpha=0 leaves no invariant direction"):
             ask()
+
+
+def test_a_black_box_that_shrinks_harms_although_the_outcome_ignores_it():
+    """The counterexample of the class docstring."""
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=20_000)
+    X = np.c_[rng.normal(size=len(U)), U + rng.normal(size=len(U))]
+
+    def shrink(rows, rng):
+        g = rng.uniform(0.05, 0.15, size=len(rows))
+        return rows * np.c_[np.ones(len(g)), g], g[:, None]
+
+    def error(coef):
+        return float(np.var(X @ (coef - [1.0, 0.0])))
+
+    model = IVLikeRegression(0.1, augmentation=FunctionAugmentation(shrink), random_state=0).fit(X, X[:, 0] + U)
+    assert error(model.least_squares_coef_) == pytest.approx(0.5, rel=0.05)
+    assert error(model.coef_) == pytest.approx(42, rel=0.1)
+    assert error(model.alpha_path([np.inf])[0]) == pytest.approx(42, rel=0.1)
+
+
+def test_gamma_zero_is_the_limit_where_a_moved_direction_has_no_variance():
+    X, y = curved(200)
+    step = Translation([[0.0, 0.0, 1.0]])
+    constant = IVLikeRegression(0.1, augmentation=step).fit(np.c_[X, np.ones(200)], y)
+    between = Translation([[0.0, 1.0, -1.0]])
+    twice = IVLikeRegression(0.1, augmentation=between).fit(np.c_[X, X[:, 1]], y)
+    for model in (constant, twice):
+        limit, near = model.gamma_path([0.0, 1e-6])
+        np.testing.assert_allclose(limit, near, atol=1e-4)
+        np.testing.assert_allclose(limit, model.least_squares_coef_, atol=1e-9)
+    group = IVLikeRegression(augmentation=PermutationGroup([[1, 0]])).fit(X, y)
+    np.testing.assert_allclose(group.gamma_path([0.0, 5.0]), [group.coef_, group.coef_])
+
+
+def test_cross_validation_skips_folds_without_weight_and_reads_splits_once():
+    X, y = curved(60)
+    groups = np.arange(60) % 6
+    model = IVLikeRegressionCV(augmentation=Translation(STEP), random_state=0).fit(X, y, groups=groups)
+    assert np.isfinite(model.bootstrap(50, random_state=0).alphas).all()
+    splits = list(KFold(3).split(X))
+    weight = np.r_[np.zeros(20), np.ones(40)]
+    lazy = IVLikeRegressionCV(augmentation=Translation(STEP), cv=(each for each in splits))
+    lazy.fit(X, y, sample_weight=weight)
+    folds = [(np.arange(20, 40), np.arange(20)), (np.arange(20), np.arange(20, 40))]
+    kept = IVLikeRegressionCV(augmentation=Translation(STEP), cv=folds).fit(X[20:], y[20:])
+    np.testing.assert_allclose(lazy.cv_results_["risk"], kept.cv_results_["risk"])
+    assert len(lazy.bootstrap(5, random_state=0).alphas) == 5
+    with pytest.raises(ValueError, match="positive weight in at least two test sets"):
+        kept.set_params(cv=splits).fit(X, y, sample_weight=np.r_[np.ones(20), np.zeros(40)])
+
+
+def test_bootstrap_leaves_the_table_of_cross_validation_alone():
+    X, y = curved(100)
+    model = IVLikeRegressionCV(augmentation=Translation(STEP), random_state=0).fit(X, y)
+    table = model.cv_results_.copy()
+    model.bootstrap(3, random_state=0)
+    pd.testing.assert_frame_equal(model.cv_results_, table)
+
+
+@pytest.mark.parametrize("kind", [IVLikeRegressionCV, lambda **given: IVLikeRegression(0.1, **given)])
+def test_a_generator_is_not_kept_for_reading_again(kind):
+    def drawn(rows, rng):
+        G = rng.normal(size=(len(rows), 1))
+        return rows + G * STEP * (1 + 0.1 * rows), G
+
+    X, y = curved(100)
+    rng = np.random.default_rng(3)
+    model = kind(augmentation=FunctionAugmentation(drawn), random_state=rng).fit(X, y)
+    before = model.confint()
+    rng.normal(size=10)
+    pd.testing.assert_frame_equal(model.confint(), before)
+    again = kind(augmentation=FunctionAugmentation(drawn), random_state=rng).fit(X, y)
+    assert not np.array_equal(again.coef_, model.coef_)
