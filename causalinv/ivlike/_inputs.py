@@ -22,7 +22,7 @@ from causalinv._validation import (
 from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._evidence import Evidence
 
-__all__ = ["evidence_of", "find_mode", "limited", "own_generator"]
+__all__ = ["evidence_of", "find_mode", "limited", "own_generator", "seeded"]
 
 _INTEGRATIONS = ("auto", "closed_form", "paired", "sampled")
 
@@ -72,7 +72,8 @@ def evidence_of(
     if estimator.features is None:
         return evidence, outcome.ndim == 1
     if reset:
-        estimator.features_ = evidence.fit_features(clone(estimator.features))
+        learned = seeded(estimator.features, own_generator(estimator.random_state, "features"))
+        estimator.features_ = evidence.fit_features(learned)
     return evidence.with_features(estimator.features_), outcome.ndim == 1
 
 
@@ -111,10 +112,19 @@ def find_mode(estimator: Any, *, instruments: bool, where: str, copies: bool = F
     return "closed_form" if augmentation.closed_form and estimator.features is None else "paired"
 
 
-def limited(augmentation: Augmentation | None, evidence: Evidence | None) -> object:
+def limited(augmentation: Augmentation | None, mode: str) -> object:
     """What must leave a direction at alpha=0; None for genuine instruments, which need not."""
-    copies = evidence is not None and evidence.mode == "copies"
-    return "augmentation_parameters" if copies else augmentation
+    return "augmentation_parameters" if mode == "copies" else augmentation
+
+
+def seeded(estimator: Any, rng: np.random.Generator) -> Any:
+    """Clone; every `random_state` that is None, its own or of what it holds, is set from the stream."""
+    fresh = clone(estimator)
+    if not hasattr(fresh, "get_params"):
+        return fresh
+    given = fresh.get_params(deep=True)
+    empty = sorted(key for key, value in given.items() if key.endswith("random_state") and value is None)
+    return fresh.set_params(**{key: int(rng.integers(2**31)) for key in empty}) if empty else fresh
 
 
 def _codes(groups: Rows, n: int) -> np.ndarray | None:

@@ -74,7 +74,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         Added to the variance of every feature, in squared units of the features; so it counts α times beside what
         the instruments explain, and at ``alpha=0`` only where they leave a choice.
     random_state : int, SeedSequence, Generator, RandomState or None
-        Seed of the copies; the closed form draws nothing.
+        Seed of the copies (the closed form draws nothing) and of `features` that have none.
 
     Attributes
     ----------
@@ -281,7 +281,8 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         moments, stage = reading.moments, reading.stage
         ridge = check_number(self.ridge, "ridge", low=0.0)
         self._prepare(evidence)
-        sampled = evidence is not None and evidence.mode in ("sampled", "copies")
+        self._mode = "" if evidence is None else evidence.mode
+        sampled = self._mode in ("sampled", "copies")
         if "g" in moments.blocks and self.augmentation is None:
             check_instruments(moments, stage, "augmentation_parameters" if sampled else "instruments")
         if self.augmentation is not None:
@@ -298,7 +299,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
             warn_weak(self.first_stage_f_, stacklevel=3)
         strength = self._select(evidence, reading, path)
         if strength.alpha == 0:
-            check_limit(limited(self.augmentation, evidence), path, stacklevel=3)
+            check_limit(limited(self.augmentation, self._mode), path, stacklevel=3)
 
         self._record(strength)
         coef, reference = strength.coef(path), least_squares(moments)
@@ -359,7 +360,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         check_is_fitted(self)
         grid = check_alphas(alphas)
         if (grid == 0).any():
-            check_limit(limited(self.augmentation, self._evidence), self.path_, stacklevel=2)
+            check_limit(limited(self.augmentation, self._mode), self.path_, stacklevel=2)
         coefs = np.stack([self.path_.coef(alpha).T for alpha in grid]) if len(grid) else np.empty((0, 1, 0))
         return coefs[:, 0] if self._single_output else coefs
 
@@ -393,7 +394,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
                 "form; here they are estimated from copies or instruments. Use gamma >= 1."
             )
         if np.isinf(grid).any():
-            check_limit(limited(self.augmentation, self._evidence), self.path_, stacklevel=2)
+            check_limit(limited(self.augmentation, self._mode), self.path_, stacklevel=2)
         with np.errstate(divide="ignore"):
             alphas = np.where(np.isinf(grid), 0.0, 1.0 / (grid - 1.0))
         coefs = np.stack([self.path_.coef(np.inf if np.isinf(alpha) else alpha).T for alpha in alphas])

@@ -49,6 +49,7 @@ class Reports:
     _evidence: Evidence | None
     _reading: Reading
     _single_output: bool
+    _mode: str
 
     def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
         raise NotImplementedError
@@ -341,14 +342,14 @@ class Reports:
                 "alpha='eb' mixes many strengths, for which there is no covariance formula here; use bootstrap()."
             )
         if at is not None and alpha == 0:
-            check_limit(limited(self.augmentation, evidence), self.path_, stacklevel=3)
+            check_limit(limited(self.augmentation, self._mode), self.path_, stacklevel=3)
         coef = np.atleast_2d(self.coef_).T if at is None else self.path_.coef(alpha)
         alpha = 0.0 if self._averages() else alpha
         influence = coefficient_influence(evidence, reading, self.path_, alpha, coef, ridge=float(self.ridge))
         if influence.df < 1 or len(influence.rows) <= influence.rank:
             raise ValueError(
-                f"No standard errors: {len(evidence.y)} rows for {influence.rank} coefficients leave no degrees of "
-                "freedom."
+                f"No standard errors: {len(influence.rows)} rows (copies of one count once) for {influence.rank} "
+                "coefficients leave no degrees of freedom."
             )
         return influence
 

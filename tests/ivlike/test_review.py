@@ -1,14 +1,21 @@
 """What a cold review found: one sharp test per mend."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
+from sklearn.kernel_approximation import Nystroem
 from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
+from sklearn.tree import DecisionTreeRegressor
 
 from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Translation
-from causalinv.ivlike import IVLikeRegressionCV, PermutationGroup
+from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV, PermutationGroup
 
 STEP = np.array([[0.0, 1.0]])
 
@@ -140,3 +147,49 @@ def test_a_generator_is_not_kept_for_reading_again(kind):
     pd.testing.assert_frame_equal(model.confint(), before)
     again = kind(augmentation=FunctionAugmentation(drawn), random_state=rng).fit(X, y)
     assert not np.array_equal(again.coef_, model.coef_)
+
+
+def test_few_sources_of_copies_count_as_few():
+    """Degrees of freedom m - k of m sources, and the factor m / (m - k), however many copies there are."""
+    rng = np.random.default_rng(0)
+    source = np.repeat(np.arange(30), 20)
+    X, y = rng.normal(size=(30, 12)), rng.normal(size=30)
+    G = rng.normal(size=(600, 2))
+    rows = X[source] + G @ rng.normal(size=(2, 12))
+    model = IVLikeRegression(np.inf).fit(rows, y[source], augmentation_parameters=G, groups=source)
+    centred = rows - rows.mean(axis=0)
+    residual = y[source] - y.mean() - centred @ model.coef_
+    score = np.zeros((30, 12))
+    np.add.at(score, source, centred * residual[:, None])
+    bread = np.linalg.inv(centred.T @ centred)
+    np.testing.assert_allclose(model.covariance(), 30 / 17 * bread @ score.T @ score @ bread, rtol=1e-8)
+    width = np.diff(model.confint().to_numpy())[:, 0] / 2
+    np.testing.assert_allclose(width, t.ppf(0.975, 17) * np.sqrt(np.diag(model.covariance())), rtol=1e-10)
+    few = source < 12
+    model.fit(rows[few], y[source][few], augmentation_parameters=G[few], groups=source[few])
+    with pytest.raises(ValueError, match="12 rows .copies of one count once. for 13 coefficients"):
+        model.confint()
+
+
+def test_one_seed_decides_nested_learners_and_features():
+    X, y = curved(100)
+    learner = make_pipeline(PolynomialFeatures(2), DecisionTreeRegressor(max_depth=3, max_features=1))
+    features = make_pipeline(Nystroem(gamma=0.5, n_components=5))
+    boosting = IVLikeBoosting(learner, augmentation=Translation(STEP), n_estimators=5, random_state=0)
+    curve = IVLikeRegression(0.1, augmentation=Translation(STEP), features=features, random_state=0)
+    for model in (boosting, curve):
+        np.testing.assert_array_equal(clone(model).fit(X, y).predict(X), clone(model).fit(X, y).predict(X))
+    steps = boosting.fit(X, y).estimators_
+    assert len({each[-1].random_state for each in steps}) == 5
+    chosen = clone(boosting).set_params(estimator__decisiontreeregressor__random_state=7).fit(X, y)
+    assert {each[-1].random_state for each in chosen.estimators_} == {7}
+
+
+def test_a_pickled_fit_on_copies_remembers_that_they_are_copies():
+    X, y = curved(100)
+    G = np.random.default_rng(1).normal(size=(100, 2))
+    model = IVLikeRegression(0.1).fit(X + G, y, augmentation_parameters=G, groups=np.arange(100))
+    again = pickle.loads(pickle.dumps(model))
+    assert "the rows are augmented copies" in str(again.summary())
+    with pytest.raises(ValueError, match="alpha=0 leaves no invariant direction"):
+        again.alpha_path([0])
