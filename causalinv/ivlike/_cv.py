@@ -55,6 +55,9 @@ class IVLikeRegressionCV(IVLikeRegression):
     All strengths and folds come from one pass over the rows: the moments of the other folds are added up. Folds without
     weight are left out. `bootstrap` keeps the folds of the fit.
 
+    q instruments (or parameters of copies that are not paired) explain a share q / (n - 1) of any noise in the n rows
+    of a fold; that is subtracted from E(Πr)², as in the adjusted R².
+
     Examples
     --------
     >>> from causalinv.datasets import make_confounded_linear
@@ -176,8 +179,7 @@ def _held_out(
 def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> float:
     """Held-out risk, summed over outcomes: the intercept is that of the training rows."""
     moments = test.moments
-    own, explained = test.stage.risks(coef)
+    variance, explained = test.risks(coef)
     intercept = train.mean("y")[0] - train.mean("x")[0] @ coef
     offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - intercept
-    risk = np.diagonal(moments.cov("y")[0]) + own + offset**2 + (k**2 - 1.0) * explained
-    return float(risk.sum())
+    return float((variance + offset**2 + (k**2 - 1.0) * explained).sum())

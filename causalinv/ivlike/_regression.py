@@ -425,7 +425,8 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
 
         That is :math:`1 - (E r^2 + 10\, E(\Pi r)^2) / \operatorname{Var} y` on the augmented data. Its optimum
         over alpha is 0.1 on the population: it validates a strength of shift, and no score of observed data
-        can tell how far the outcome really is invariant. Plain R² would choose least squares.
+        can tell how far the outcome really is invariant. Plain R² would choose least squares. What q instruments
+        explain of noise by chance is subtracted from E(Πr)², down to 0.
 
         Parameters
         ----------
@@ -456,7 +457,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         coef = np.atleast_2d(self.coef_).T
         total = np.diagonal(moments.cov("y")[0])
         offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - self.intercept_
-        own, explained = reading.stage.risks(coef)
-        shifted = total + own + offset**2 + (_SCORED_GAMMA - 1.0) * explained
+        variance, explained = reading.risks(coef)
+        shifted = variance + offset**2 + (_SCORED_GAMMA - 1.0) * np.maximum(explained, 0.0)
         r2 = np.where(total > 0, 1.0 - shifted / np.where(total > 0, total, 1.0), np.where(shifted > 0, 0.0, 1.0))
         return float(r2.mean())
