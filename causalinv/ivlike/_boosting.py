@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from scipy.linalg import qr
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
@@ -16,7 +16,7 @@ from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
 from causalinv.ivlike._augmentation import Augmentation
-from causalinv.ivlike._inputs import evidence_of
+from causalinv.ivlike._inputs import evidence_of, seeded
 from causalinv.ivlike._scorer import shifted_r2
 
 __all__ = ["IVLikeBoosting"]
@@ -48,7 +48,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
     n_copies : int, default 5
         Augmented copies of each row.
     random_state : int, SeedSequence, Generator, RandomState or None
-        Seed of copies and learners.
+        Seed of copies, and of learners (all steps of the learner, and nested ones) that have none.
 
     Attributes
     ----------
@@ -160,9 +160,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
         self.estimators_, steps, course = [], [], [objective(residual)]
         for rng in streams(self.random_state, n_estimators, "boosting"):
             gradient = self.alpha_ * residual + project(residual)
-            fitted = clone(learner)
-            if "random_state" in fitted.get_params():
-                fitted.set_params(random_state=int(rng.integers(2**31)))
+            fitted = seeded(learner, rng)
             fitted.fit(rows, gradient / (1.0 + self.alpha_))
             move = fitted.predict(rows)
             move = move - move.mean()

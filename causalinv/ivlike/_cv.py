@@ -52,7 +52,11 @@ class IVLikeRegressionCV(IVLikeRegression):
 
     Notes
     -----
-    All strengths and folds come from one pass over the rows: the moments of the other folds are added up.
+    All strengths and folds come from one pass over the rows: the moments of the other folds are added up. Folds without
+    weight are left out. `bootstrap` keeps the folds of the fit.
+
+    q instruments (or parameters of copies that are not paired) explain a share q / (n - 1) of any noise in the n rows
+    of a fold; that is subtracted from E(Πr)², as in the adjusted R².
 
     Examples
     --------
@@ -94,23 +98,25 @@ class IVLikeRegressionCV(IVLikeRegression):
     def _chosen_from_data(self) -> bool:
         return True
 
-    def _check_rule(self) -> None:
+    def _prepare(self, evidence: Evidence | None) -> None:
+        assert evidence is not None
         check_number(self.shift_size, "shift_size", low=0.0)
+        self._fold_of_row = _folds(evidence, self.cv, self.random_state)
+
+    def _record(self, strength: Strength) -> None:
+        self.cv_results_ = strength.table
 
     def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
         assert evidence is not None
         alphas = np.logspace(-4, 4, 100) if self.alphas is None else check_alphas(self.alphas)
         if not len(alphas):
             raise ValueError("alphas must hold at least one strength.")
-        folds = _folds(evidence, self.cv, self.random_state)
-        risks, weights = _held_out(evidence, folds, alphas, ridge=self.ridge, k=float(self.shift_size))
+        risks, weights = _held_out(evidence, self._fold_of_row, alphas, ridge=self.ridge, k=float(self.shift_size))
         mean = weights @ risks / weights.sum()
         with np.errstate(divide="ignore"):
             gammas = 1.0 + 1.0 / alphas
-        self.cv_results_ = pd.DataFrame(
-            {"alpha": alphas, "gamma": gammas, "risk": mean, "std": risks.std(axis=0, ddof=1)}
-        )
-        return Strength.single(float(alphas[np.argmin(mean)]))
+        table = pd.DataFrame({"alpha": alphas, "gamma": gammas, "risk": mean, "std": risks.std(axis=0, ddof=1)})
+        return Strength.single(float(alphas[np.argmin(mean)]), table)
 
 
 def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray:
@@ -139,11 +145,24 @@ def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray
     return np.asarray(np.argsort(order)[codes] % n_folds)
 
 
+def _weighted(folds: np.ndarray, weight: FloatArray | None) -> np.ndarray:
+    """Folds, of which those without weight have joined another; they add nothing to it."""
+    if weight is None:
+        return folds
+    alive = np.unique(folds[weight > 0])
+    if np.sum(alive >= 0) < 2:
+        raise ValueError(
+            "cv needs rows of positive weight in at least two test sets, and there are fewer. Use fewer folds, or more "
+            "rows or groups."
+        )
+    return np.where(np.isin(folds, alive), folds, alive[-1])
+
+
 def _held_out(
     evidence: Evidence, folds: np.ndarray, alphas: FloatArray, *, ridge: float, k: float
 ) -> tuple[FloatArray, FloatArray]:
     """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds."""
-    moments, total = evidence.collect(folds)
+    moments, total = evidence.collect(_weighted(folds, evidence.weight))
     labels = moments.cells.tolist()
     risks, weights = [], []
     for held in (label for label in labels if label >= 0):
@@ -160,8 +179,7 @@ def _held_out(
 def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> float:
     """Held-out risk, summed over outcomes: the intercept is that of the training rows."""
     moments = test.moments
-    own, explained = test.stage.risks(coef)
+    variance, explained = test.risks(coef)
     intercept = train.mean("y")[0] - train.mean("x")[0] @ coef
     offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - intercept
-    risk = np.diagonal(moments.cov("y")[0]) + own + offset**2 + (k**2 - 1.0) * explained
-    return float(risk.sum())
+    return float((variance + offset**2 + (k**2 - 1.0) * explained).sum())

@@ -19,7 +19,7 @@ from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._path import FirstStage
 from causalinv.moments import Moments
 
-__all__ = ["Copy", "Evidence", "Reading", "expand"]
+__all__ = ["Copy", "Evidence", "Reading", "expand", "less_chance"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,19 @@ class Reading:
     moments: Moments
     stage: FirstStage
     total: Moments
+
+    def risks(self, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Var r and the part E(Πr)² of it, for coefficients (d, p) that were fitted to other rows."""
+        own, explained = self.stage.risks(coef)
+        risk = np.diagonal(self.moments.cov("y")[0]) + own
+        if "g" not in self.total.blocks or "z" in self.total.blocks:
+            return risk, explained  # the residual itself is not regressed on G
+        return risk, less_chance(explained, risk, q=len(self.stage.factor), n=float(self.total.count.sum()))
+
+
+def less_chance(explained: FloatArray, risk: FloatArray, *, q: int, n: float) -> FloatArray:
+    """Explained part of a variance less what q regressors explain of noise by chance in n rows (adjusted R²)."""
+    return explained - q / max(n - q - 1.0, 1.0) * (risk - explained)
 
 
 @dataclass(frozen=True)

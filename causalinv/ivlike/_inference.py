@@ -34,7 +34,7 @@ class Influence:
     Attributes
     ----------
     rows : ndarray of shape (n, k, p)
-        Weighted by the share of the row, so that they sum to zero.
+        Weighted by the share of the row, so that they sum to zero. Copies of a row are one.
     groups : ndarray of int, shape (n,), or None
         Clusters.
     rank : int
@@ -197,4 +197,13 @@ def _finish(evidence: Evidence, rows: FloatArray, rank: int) -> Influence:
     if not keep.all():
         rows = rows[keep]
         groups = None if groups is None else np.unique(groups[keep], return_inverse=True)[1]
+    if evidence.mode == "copies" and groups is not None:
+        return Influence(_by_source(rows, groups), None, rank)
     return Influence(rows, groups, rank)
+
+
+def _by_source(rows: FloatArray, source: np.ndarray) -> FloatArray:
+    """Sums over the copies of a row: they are one observation, in the degrees of freedom too."""
+    summed = np.zeros((int(source.max()) + 1, *rows.shape[1:]))
+    np.add.at(summed, source, rows)
+    return summed

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from causalinv._parallel import generator
-from causalinv._typing import Rows
+from causalinv._typing import RandomState, Rows
 from causalinv._validation import (
     check_alignment,
     check_features,
@@ -22,7 +22,7 @@ from causalinv._validation import (
 from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._evidence import Evidence
 
-__all__ = ["evidence_of", "find_mode", "limited"]
+__all__ = ["evidence_of", "find_mode", "limited", "own_generator", "seeded"]
 
 _INTEGRATIONS = ("auto", "closed_form", "paired", "sampled")
 
@@ -67,13 +67,21 @@ def evidence_of(
         instruments=None if given is None else check_rows(given, name),
         instrument_names=column_names(given),
         n_copies=check_whole(estimator.n_copies, "n_copies", low=1),
-        rng=generator(estimator.random_state, "augmentation") if mode in ("paired", "sampled") else None,
+        rng=own_generator(estimator.random_state, "augmentation") if mode in ("paired", "sampled") else None,
     )
     if estimator.features is None:
         return evidence, outcome.ndim == 1
     if reset:
-        estimator.features_ = evidence.fit_features(clone(estimator.features))
+        learned = seeded(estimator.features, own_generator(estimator.random_state, "features"))
+        estimator.features_ = evidence.fit_features(learned)
     return evidence.with_features(estimator.features_), outcome.ndim == 1
+
+
+def own_generator(random_state: RandomState, purpose: str) -> np.random.Generator:
+    """A generator that nobody else advances: it is kept, and read again, after the fit."""
+    if isinstance(random_state, np.random.Generator):
+        return np.random.default_rng(random_state.integers(2**32, size=4).tolist())
+    return generator(random_state, purpose)
 
 
 def find_mode(estimator: Any, *, instruments: bool, where: str, copies: bool = False) -> str:
@@ -104,10 +112,19 @@ def find_mode(estimator: Any, *, instruments: bool, where: str, copies: bool = F
     return "closed_form" if augmentation.closed_form and estimator.features is None else "paired"
 
 
-def limited(augmentation: Augmentation | None, evidence: Evidence | None) -> object:
+def limited(augmentation: Augmentation | None, mode: str) -> object:
     """What must leave a direction at alpha=0; None for genuine instruments, which need not."""
-    copies = evidence is not None and evidence.mode == "copies"
-    return "augmentation_parameters" if copies else augmentation
+    return "augmentation_parameters" if mode == "copies" else augmentation
+
+
+def seeded(estimator: Any, rng: np.random.Generator) -> Any:
+    """Clone; every `random_state` that is None, its own or of what it holds, is set from the stream."""
+    fresh = clone(estimator)
+    if not hasattr(fresh, "get_params"):
+        return fresh
+    given = fresh.get_params(deep=True)
+    empty = sorted(key for key, value in given.items() if key.endswith("random_state") and value is None)
+    return fresh.set_params(**{key: int(rng.integers(2**31)) for key in empty}) if empty else fresh
 
 
 def _codes(groups: Rows, n: int) -> np.ndarray | None:

@@ -29,6 +29,7 @@ __all__ = ["FirstStage", "IVLikePath", "check_alpha", "check_alphas"]
 
 _ROUNDING = 1e-12  # of the spread of a standardised feature
 _DIRECTION_TOL = 1e-10  # directions of unit length that differ by less are one direction
+_NOTHING = 1e-13  # of a coordinate's variance, what is left without the augmentation
 _STRENGTH_TOL = 1e-9  # of the largest singular value: what sampled instruments do not move, up to rounding
 
 
@@ -150,7 +151,10 @@ class IVLikePath:
             limit = np.divide(self.explained, strength, out=np.zeros_like(self.explained), where=strength > 0)
             weights = np.where(self.moved[:, None], limit, self.outcome)
         else:
-            weights = (alpha * self.outcome + self.explained) / (alpha + strength)
+            # Negative strengths take the augmentation away: at -1 a direction of no other variance has the limit 0.
+            divisor = alpha + strength
+            total = alpha * self.outcome + self.explained
+            weights = np.divide(total, divisor, out=np.zeros_like(total), where=np.abs(divisor) > _NOTHING)
         return self.basis @ weights
 
 

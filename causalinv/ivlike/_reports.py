@@ -11,9 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._linalg import least_squares
 from causalinv._typing import FloatArray, RandomState, Rows
-from causalinv._validation import check_alignment, check_number, check_rows, check_whole
+from causalinv._validation import check_alignment, check_number, check_rows, check_whole, column_names
 from causalinv.ivlike._augmentation import Translation
 from causalinv.ivlike._bootstrap import BootstrapResult, cluster_counts, replicate
+from causalinv.ivlike._checks import check_limit
 from causalinv.ivlike._evidence import Evidence, Reading
 from causalinv.ivlike._inference import (
     Influence,
@@ -23,6 +24,7 @@ from causalinv.ivlike._inference import (
     quantile,
     wald,
 )
+from causalinv.ivlike._inputs import limited
 from causalinv.ivlike._path import IVLikePath, check_alpha
 from causalinv.ivlike._selection import Strength
 from causalinv.ivlike._sensitivity import benchmark_r2, end_influence, half_width, robustness_value
@@ -30,6 +32,8 @@ from causalinv.ivlike._summary import coefficient_index, summarize
 from causalinv.results import Summary, TestResult
 
 __all__ = ["Reports"]
+
+_REACTS = 1e-6  # share of the range of y: a larger change of a prediction is no rounding
 
 
 class Reports:
@@ -41,9 +45,11 @@ class Reports:
     path_: IVLikePath
     ridge: float
     augmentation: Any
+    features: Any
     _evidence: Evidence | None
     _reading: Reading
     _single_output: bool
+    _mode: str
 
     def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
         raise NotImplementedError
@@ -99,8 +105,9 @@ class Reports:
         Raises
         ------
         ValueError
-            If ``kind="identified"`` with a strength that does not impose the invariance; if rows are augmented copies
-            whose source rows (`groups`) are not known; if the fit has no rows (`fit_moments`, or after pickling).
+            If ``kind="identified"`` with a strength that does not impose the invariance, or with `features` whose fit
+            still reacts to the augmentation in some row; if rows are augmented copies whose source rows (`groups`) are
+            not known; if the fit has no rows (`fit_moments`, or after pickling).
         """
         check_is_fitted(self)
         level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
@@ -115,7 +122,10 @@ class Reports:
         influence = self._influence(alpha)
         error = np.sqrt(np.diagonal(influence.covariance(), axis1=1, axis2=2)).ravel()
         width = quantile(level, influence.df) * error
-        centre = (self.coef_ if alpha is None else self.path_.coef(at).T).ravel()
+        coef = self.coef_ if alpha is None else self.path_.coef(at).T
+        if kind == "identified" and self.features is not None:
+            self._check_ignores(np.atleast_2d(coef).T)
+        centre = coef.ravel()
         frame = pd.DataFrame({"lower": centre - width, "upper": centre + width}, index=coefficient_index(self))
         if kind == "identified":
             covers = "causal effect if the declared invariance holds and nothing hidden moves what y reads"
@@ -151,7 +161,7 @@ class Reports:
         """
         evidence, _ = self._rows_again()
         n_replications = check_whole(n_replications, "n_replications", low=2)
-        drawn = None if pairs is None else self._check_pairs(*pairs)
+        drawn = None if pairs is None else self._check_pairs(*pairs, evidence)
         base = np.ones(len(evidence.y)) if evidence.weight is None else evidence.weight
         if not evidence.declared:
             evidence = evidence.held()
@@ -162,7 +172,9 @@ class Reports:
                 which = rng.integers(len(drawn[0]), size=len(drawn[0]))
                 keep = len(self.augmentation.directions)
                 moved = Translation.from_pairs(
-                    *(rows[which] for rows in drawn), n_directions=keep, scale=self.augmentation.scale
+                    *(rows.iloc[which] if isinstance(rows, pd.DataFrame) else rows[which] for rows in drawn),
+                    n_directions=keep,
+                    scale=self.augmentation.scale,
                 )
                 again = again.with_augmentation(moved)
             reading = again.read()
@@ -303,6 +315,20 @@ class Reports:
     def _imposes_invariance(self, alpha: float) -> bool:
         return self.augmentation is not None and (alpha == 0 or self._averages())
 
+    def _check_ignores(self, coef: FloatArray) -> None:
+        """Refuse coefficients (d, p) of features whose predictions the augmentation still changes in some row."""
+        evidence, _ = self._rows_again()
+        original = evidence.expand(evidence.X)
+        spread = np.maximum(np.ptp(evidence.y, axis=0), np.finfo(np.float64).tiny)
+        change = max(float((np.abs((each.x - original) @ coef) / spread).max()) for each in evidence.copies())
+        if change > _REACTS:
+            raise ValueError(
+                f"kind='identified' needs predictions that ignore the augmentation, but with these features= they "
+                f"change by up to {change:.2g} of the range of y: alpha=0 imposes on features only that the change is "
+                "zero on average given G (paired and sampled copies: uncorrelated with G). Use kind='pseudo_true', or "
+                "features that split into those that the augmentation moves and those that it does not."
+            )
+
     def _averages(self) -> bool:
         """Whether a group was averaged exactly, so that every strength gives the same."""
         return self.augmentation is not None and self.augmentation.averages and self._reading.stage.added
@@ -315,13 +341,15 @@ class Reports:
             raise ValueError(
                 "alpha='eb' mixes many strengths, for which there is no covariance formula here; use bootstrap()."
             )
+        if at is not None and alpha == 0:
+            check_limit(limited(self.augmentation, self._mode), self.path_, stacklevel=3)
         coef = np.atleast_2d(self.coef_).T if at is None else self.path_.coef(alpha)
         alpha = 0.0 if self._averages() else alpha
         influence = coefficient_influence(evidence, reading, self.path_, alpha, coef, ridge=float(self.ridge))
         if influence.df < 1 or len(influence.rows) <= influence.rank:
             raise ValueError(
-                f"No standard errors: {len(evidence.y)} rows for {influence.rank} coefficients leave no degrees of "
-                "freedom."
+                f"No standard errors: {len(influence.rows)} rows (copies of one count once) for {influence.rank} "
+                "coefficients leave no degrees of freedom."
             )
         return influence
 
@@ -360,11 +388,30 @@ class Reports:
         both = Influence(np.stack(ends, axis=-1), influence.groups, influence.rank).covariance()
         return quantile(level, influence.df) * np.sqrt(np.diagonal(both, axis1=1, axis2=2))
 
-    def _check_pairs(self, X: Rows, X_other: Rows) -> tuple[FloatArray, FloatArray]:
+    def _check_pairs(self, X: Rows, X_other: Rows, evidence: Evidence) -> tuple[Any, Any]:
+        """The pairs under their names, if they are those that the directions came from."""
         if not isinstance(self.augmentation, Translation):
             raise ValueError("pairs= needs an augmentation made by Translation.from_pairs.")
         check_alignment(X=X, X_other=X_other)
-        return check_rows(X, "X of pairs"), check_rows(X_other, "X_other of pairs")
+        first, second = _named_rows(X, "X of pairs"), _named_rows(X_other, "X_other of pairs")
+        d, names = evidence.X.shape[1], evidence.names
+        fitted = self.augmentation.parameters(d, names)
+        shown = Translation.from_pairs(first, second, n_directions=len(fitted)).parameters(d, names)
+        inside = np.linalg.svd(shown, full_matrices=False)[2]
+        left = fitted - fitted @ inside.T @ inside
+        gap = float((np.linalg.norm(left, axis=1) / np.linalg.norm(fitted, axis=1)).max())
+        if gap > 1e-6:
+            raise ValueError(
+                f"pairs= show other directions than the augmentation has: of one of its {len(fitted)} directions a "
+                f"share of {gap:.2g} is outside their span. Give the pairs that Translation.from_pairs made it from, "
+                "with their column names and in the units of X."
+            )
+        return first, second
+
+
+def _named_rows(rows: Rows, name: str) -> Any:
+    values, names = check_rows(rows, name), column_names(rows)
+    return values if names is None else pd.DataFrame(values, columns=list(names))
 
 
 def _position(feature: str | int, names: Sequence[Any]) -> int:

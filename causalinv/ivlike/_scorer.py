@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from causalinv._linalg import whitener
-from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_number, check_rows, check_target, check_whole, column_names
 from causalinv.ivlike._augmentation import Augmentation
-from causalinv.ivlike._evidence import Evidence
+from causalinv.ivlike._evidence import Evidence, less_chance
+from causalinv.ivlike._inputs import own_generator
 from causalinv.moments import Moments
 
 __all__ = ["ShiftedR2Scorer", "shifted_r2"]
@@ -78,7 +78,7 @@ class ShiftedR2Scorer:
             names=names,
             augmentation=self.augmentation,
             n_copies=check_whole(self.n_copies, "n_copies", low=1),
-            rng=generator(self.random_state, "augmentation"),
+            rng=own_generator(self.random_state, "augmentation"),
         )
 
         def predict(values: FloatArray) -> FloatArray:
@@ -91,7 +91,8 @@ class ShiftedR2Scorer:
 def shifted_r2(predict: Callable[[FloatArray], FloatArray], evidence: Evidence, *, shift_size: float) -> float:
     """R² of a prediction under shifts of the evidence's augmentation, or instruments, that many times as large.
 
-    Of drawn copies the change from their original is projected on G, which leaves out the rows' own noise.
+    Of drawn copies the change from their original is projected on G, which leaves out the rows' own noise; of other
+    rows what G explains of noise by chance is subtracted.
     """
     n = len(evidence.y)
     original = predict(evidence.X).reshape(n, -1)
@@ -106,7 +107,11 @@ def shifted_r2(predict: Callable[[FloatArray], FloatArray], evidence: Evidence, 
         )
         total = part if total is None else total.merge(part)
     assert total is not None
-    explained = np.sum((whitener(total.cov("g")[0]).T @ total.cov("g", "delta")[0]) ** 2, axis=0)
+    half = whitener(total.cov("g")[0])
+    explained = np.sum((half.T @ total.cov("g", "delta")[0]) ** 2, axis=0)
+    if not drawn:
+        noise = np.diagonal(total.cov("delta")[0])
+        explained = np.maximum(less_chance(explained, noise, q=half.shape[1], n=float(total.count.sum())), 0.0)
     mean = np.average(evidence.y, axis=0, weights=evidence.weight)
     variance = np.average((evidence.y - mean) ** 2, axis=0, weights=evidence.weight)
     if not variance.all():

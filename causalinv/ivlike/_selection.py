@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import eigh
 
 from causalinv._linalg import RANK_TOL, least_squares
@@ -89,15 +90,16 @@ def _minus_log_likelihood(cov: FloatArray, coef: FloatArray) -> tuple[FloatArray
 
 @dataclass(frozen=True)
 class Strength:
-    """Strengths and their weights: one, or the mixture over a posterior."""
+    """Strengths and their weights: one, or the mixture over a posterior; and the table it was chosen by, if any."""
 
     alphas: FloatArray
     weights: FloatArray
+    table: pd.DataFrame | None = None
 
     @classmethod
-    def single(cls, alpha: float) -> Strength:
+    def single(cls, alpha: float, table: pd.DataFrame | None = None) -> Strength:
         """One strength."""
-        return cls(np.array([alpha]), np.ones(1))
+        return cls(np.array([alpha]), np.ones(1), table)
 
     @property
     def alpha(self) -> float:

@@ -56,7 +56,7 @@ def summarize(model: Any, errors: FloatArray | None, reason: str) -> Summary:
 def _assumption(model: Any) -> str:
     if model.augmentation is None:
         kind = "genuine instruments"
-        if model._evidence is not None and model._evidence.mode == "copies":
+        if model._mode == "copies":
             return (
                 "declared by you: the rows are augmented copies, and the outcome ignores the augmentation (effective "
                 f"number of parameters {model.n_instruments_effective_})"

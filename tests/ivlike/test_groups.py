@@ -13,6 +13,7 @@ from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Mom
 from causalinv.exceptions import WeakSignalWarning
 from causalinv.ivlike import Compose, CyclicShift, Flip, PermutationGroup, Rotate90, SignFlip
 from causalinv.ivlike._groups import GroupAugmentation
+from causalinv.ivlike._inputs import own_generator
 
 D4 = Compose([Rotate90((3, 3)), Flip((3, 3))])
 
@@ -167,7 +168,7 @@ def test_sampled_equals_instruments_on_stacked_copies():
         G = rng.normal(size=(len(rows), 1))
         return rows + G @ [[1.0, 1.0, 0.0]], G
 
-    rng = np.random.default_rng(9)
+    rng = own_generator(np.random.default_rng(9), "augmentation")
     GX, G = (np.vstack(part) for part in zip(*(shift(X, rng) for _ in range(3)), strict=True))
     stacked = IVLikeRegression(0.2).fit(GX, np.tile(y, 3), instruments=G)
     own = IVLikeRegression().fit(GX, np.tile(y, 3), augmentation_parameters=G)

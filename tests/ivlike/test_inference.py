@@ -17,6 +17,7 @@ from causalinv.datasets import load_confounded_digits
 from causalinv.exceptions import WeakSignalWarning
 from causalinv.ivlike import SignFlip
 from causalinv.ivlike._inference import least_squares_influence, moved_influence
+from causalinv.ivlike._inputs import own_generator
 
 STEP = np.array([[1.0, 1.0, 0.0]])
 
@@ -145,7 +146,7 @@ def test_influence_on_the_moved_prediction_is_a_derivative_too(integration):
 
 def test_copies_are_clusters_and_groups_say_so():
     X, y, _ = data()
-    rng = np.random.default_rng(5)
+    rng = own_generator(np.random.default_rng(5), "augmentation")
     GX, G = zip(*(shift(X, rng) for _ in range(4)), strict=True)
     source = np.tile(np.arange(len(y)), 4)
     rows = {"X": np.vstack(GX), "y": np.tile(y, 4), "augmentation_parameters": np.vstack(G)}

@@ -325,14 +325,16 @@ def test_score_is_the_worst_case_r2_and_prefers_alpha_one_tenth():
     assert r2_score(world.y, world.X @ model.least_squares_coef_) > r2_score(world.y, model.predict(world.X))
 
 
-def test_score_with_instruments_equals_anchor_risk():
+def test_score_with_instruments_equals_anchor_risk_less_chance():
     X, y, Z = iv_data()
     model = IVLikeRegression(0.5).fit(X, y, instruments=Z)
     half = slice(0, 200)
     r = y[half] - model.predict(X[half])
     Zc = Z[half] - Z[half].mean(0)
     projected = Zc @ np.linalg.lstsq(Zc, r - r.mean(), rcond=None)[0]
-    expected = 1 - (np.mean(r**2) + 10 * np.mean(projected**2)) / y[half].var()
+    q, moved = Z.shape[1], np.mean(projected**2)
+    moved -= q / (200 - q - 1) * (r.var() - moved)  # what q columns explain of noise by chance
+    expected = 1 - (np.mean(r**2) + 10 * moved) / y[half].var()
     assert model.score(X[half], y[half], instruments=Z[half]) == pytest.approx(expected, abs=1e-12)
     with pytest.raises(ValueError, match="got neither"):
         model.score(X, y)

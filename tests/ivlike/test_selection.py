@@ -146,7 +146,8 @@ def test_fold_moments_equal_brute_force_refits(kind):
             if aug is None:
                 Gc = G[out] - G[out].mean(0)
                 moved = Gc @ np.linalg.lstsq(Gc, r - r.mean(), rcond=None)[0]
-                risk = np.mean(r**2) + (k**2 - 1) * np.mean(moved**2)
+                explained = np.mean(moved**2) - 1 / (out.sum() - 2) * (r.var() - np.mean(moved**2))
+                risk = np.mean(r**2) + (k**2 - 1) * explained
             else:
                 risk = np.mean(r**2) + k**2 * np.sum((STEP @ fit.coef_) ** 2)
             expected[j] += risk * out.mean()
