@@ -4,14 +4,21 @@ Stream i depends on the seed and on i alone, so adding work leaves earlier resul
 number of workers never changes a number. NumPy's global generator is neither read nor written.
 """
 
+import functools
 import numbers
 import zlib
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from causalinv._typing import RandomState
 
-__all__ = ["generator", "streams"]
+__all__ = ["generator", "one_thread", "streams"]
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 def generator(random_state: RandomState, purpose: str) -> np.random.Generator:
@@ -53,3 +60,14 @@ def _as_seed_sequence(random_state: RandomState) -> np.random.SeedSequence:
         "random_state must be None, an int, a numpy SeedSequence, Generator or RandomState; "
         f"got {type(random_state).__name__}."
     )
+
+
+def one_thread(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """Work of a pool, on one thread of linear algebra wherever it runs: sums are then the same for any `n_jobs`."""
+
+    @functools.wraps(function)
+    def limited(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        with threadpool_limits(limits=1):
+            return function(*args, **kwargs)
+
+    return limited

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
+from causalinv._parallel import one_thread
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.bounds._laws import Law, LawLike, Sample, compress, fit_law
 from causalinv.bounds._rows import Rows
@@ -121,6 +122,7 @@ def cross_fit(
     binned = [compress(rows.phi[rows.codes == a]) for a in range(rows.n_arms)]
     seeds = [[_seed(rng) for _ in range(rows.n_arms + 1)] for _ in range(cv)]
 
+    @one_thread
     def one(fold: int) -> tuple[FloatArray, list[FloatArray]]:
         train, test = folds != fold, folds == fold
         model = fit_propensity(propensity, rows.X[train], rows.codes[train], rows.take_weight(train), seeds[fold][-1])

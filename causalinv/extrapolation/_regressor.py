@@ -17,7 +17,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from causalinv._parallel import generator, streams
+from causalinv._parallel import generator, one_thread, streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
@@ -376,6 +376,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             notes.append(f"{unsupported} action(s) have no support: their numbers are continued trends, not estimates")
         return Estimate("E[Y | do(A = a)], units of y", ASSUMPTION, table, level, tuple(notes))
 
+    @one_thread
     def _resample(self, given: FloatArray, rng: np.random.Generator) -> FloatArray:
         at = rng.integers(len(self._y), size=len(self._y))
         rows, acts = self._rows[at], self._acts[at]

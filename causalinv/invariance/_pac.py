@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 from scipy.stats import binomtest
 from sklearn.base import clone
 
-from causalinv._parallel import streams
+from causalinv._parallel import one_thread, streams
 from causalinv._typing import FloatArray, RandomState
 from causalinv._validation import check_number, check_whole
 from causalinv.invariance._complexity import vc_dimension, violation_bound
@@ -34,7 +34,7 @@ _KEYS = ["d", "m", "rep", "learner"]
 
 
 def _read(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype={"error": str})
+    table = pd.read_csv(path, dtype={"error": str}, float_precision="round_trip")
     return table.assign(error=table["error"].fillna(""))
 
 
@@ -272,6 +272,7 @@ class PACExperiment:
             done.to_csv(path, index=False)
         return done
 
+    @one_thread
     def _replicate(self, task: tuple[int, int, int], seed: np.random.SeedSequence) -> list[dict[str, Any]]:
         d, m, rep = task
         sem_rng, family_rng, train_rng, fresh_rng, row_rng = (np.random.default_rng(s) for s in seed.spawn(5))
