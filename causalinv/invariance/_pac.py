@@ -34,8 +34,11 @@ _KEYS = ["d", "m", "rep", "learner"]
 
 
 def _read(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype={"error": str}, float_precision="round_trip")
-    return table.assign(error=table["error"].fillna(""))
+    """Rows of a shard; numbers by way of text, which older versions of pandas do not read exactly."""
+    table = pd.read_csv(path, dtype=str)
+    whole = {name: int for name in ("d", "m", "rep", "n_sites", "in_degree")}
+    numbers = {name: float for name in table.columns if name not in (*whole, "learner", "error")}
+    return table.astype({**whole, **numbers}).assign(error=table["error"].fillna(""))
 
 
 def _grid(values: Sequence[int], name: str) -> list[int]:
