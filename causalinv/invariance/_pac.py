@@ -34,11 +34,16 @@ _KEYS = ["d", "m", "rep", "learner"]
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """Rows of a shard; numbers by way of text, which older versions of pandas do not read exactly."""
-    table = pd.read_csv(path, dtype=str)
-    whole = {name: int for name in ("d", "m", "rep", "n_sites", "in_degree")}
-    numbers = {name: float for name in table.columns if name not in (*whole, "learner", "error")}
-    return table.astype({**whole, **numbers}).assign(error=table["error"].fillna(""))
+    """Rows of a shard; numbers by Python's own parser, as older versions of pandas do not read them exactly."""
+    text = ("learner", "error")
+    whole = ("d", "m", "rep", "n_sites", "in_degree")
+    names = [name for name in pd.read_csv(path, nrows=0).columns if name not in (*text, *whole)]
+    table = pd.read_csv(path, dtype=dict.fromkeys(text, str), converters=dict.fromkeys(names, _number))
+    return table.assign(error=table["error"].fillna(""))
+
+
+def _number(text: str) -> float:
+    return float(text) if text else float("nan")
 
 
 def _grid(values: Sequence[int], name: str) -> list[int]:
