@@ -277,7 +277,8 @@ class PACExperiment:
         complete = done.groupby(["d", "m", "rep"])["learner"].transform("size") == len(self.learners)
         if not complete.all():
             done = done[complete]
-            done.to_csv(path, index=False)
+            head, *lines = path.read_text().splitlines(keepends=True)
+            path.write_text("".join([head, *(lines[k] for k in np.flatnonzero(complete))]))
         return done
 
     @one_thread
@@ -318,7 +319,7 @@ class PACExperiment:
                 bound = np.nanmin([row["beta_sites"], row["vc"], 1.0])
                 row |= {"size": rule.size, "eps": eps, "violation": violation, "exceeded": float(violation > bound)}
             except Exception as error:
-                row["error"] = f"{type(error).__name__}: {error}"
+                row["error"] = " ".join(f"{type(error).__name__}: {error}".split())  # one line of a file
             rows.append(row)
         return rows
 
