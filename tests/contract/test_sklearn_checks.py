@@ -15,6 +15,7 @@ def test_every_public_estimator_is_registered():
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.IdentificationWarning")
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.ExtrapolationWarning")
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.OverlapWarning")  # of ten rows a propensity may be near 0
 # One check is skipped by scikit-learn itself unless SCIPY_ARRAY_API is set, and says so by a warning.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks([estimator for entry in REGISTRY.values() for estimator in entry.sklearn_checks])
