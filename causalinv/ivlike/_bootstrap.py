@@ -10,6 +10,7 @@ import pandas as pd
 
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState
+from causalinv._validation import check_number
 
 __all__ = ["BootstrapResult", "cluster_counts", "replicate"]
 
@@ -45,7 +46,8 @@ class BootstrapResult:
         They cover what the procedure, choices included, estimates: not the causal effect, unless nothing that the
         assumption leaves is confounded.
         """
-        tail = 50.0 * (1.0 - confidence_level)
+        level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
+        tail = 50.0 * (1.0 - level)
         ends = np.percentile(self.replicates.to_numpy(), [tail, 100.0 - tail], axis=0)
         frame = pd.DataFrame(ends.T, index=self.estimate.index, columns=["lower", "upper"])
         return frame.rename_axis(columns=f"{confidence_level:.0%} bootstrap, {self.accounts_for}")

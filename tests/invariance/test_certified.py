@@ -85,7 +85,7 @@ def test_environments_without_spare_rows_certify_nothing():
 def test_features_that_are_constant_in_an_environment_do_not_certify_more(constant):
     """1500 environments at the boundary, 5 features: the share that passes is the level, whatever is constant there."""
     rng = np.random.default_rng(constant)
-    passed, n, eps = 0, 30, 0.2
+    n, eps = 30, 0.2
     X = rng.normal(size=(1500, n, 5))
     X[:, :, 5 - constant :] = 2.0
     y = X.sum(axis=2) + np.sqrt(eps) * X[:, :, 0] + rng.normal(size=(1500, n))
