@@ -16,7 +16,7 @@ from _record import record
 
 from causalinv.extrapolation import AutoencoderMMREncoder
 
-SEEDS = range(200, 202)
+SEEDS = range(700, 710)
 
 
 def engression_errors(cell, seed):
@@ -94,7 +94,7 @@ def main(quick=False):
             "ours against AE-MMR, medians of paired differences and ratios": verdict,
             "read with it": (
                 "The leaky-ReLU mixings have the autoencoder's own architecture; the exponential-family encoder is "
-                "maximum likelihood for Gaussian V. Two seeds a cell: an indication, no more."
+                "maximum likelihood for Gaussian V; ours is the default encoder, which chooses between starts."
             ),
         },
         packages=("torch", "engression"),

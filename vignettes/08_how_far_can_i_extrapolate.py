@@ -27,11 +27,12 @@ print(
 # %% [markdown]
 # ## Find the state, then predict
 #
-# The encoder looks for a function of X whose mean is *linear* in the action. Up to an affine map only the state has
-# that property. No outcome is used for it, and no neural network.
+# The encoder looks for a function of X whose mean is *linear* in the action; up to an affine map only the state has
+# that property. Then it bends what it found until it is shift plus noise in law: its tails, from which extrapolation
+# is made, are known from how often each value occurs. No outcome is used for it, and no neural network.
 
 # %%
-encoder = LinearInvarianceEncoder(method="ef+npiv", random_state=0)
+encoder = LinearInvarianceEncoder(method="npiv+location", random_state=0)
 model = Rep4ExRegressor(encoder, random_state=0).fit(data.X, data.y, action=data.action)
 found = affine_r2(data.Z, model.encoder_.transform(data.X))
 print(f"share of the true state that the encoder found: {found:.3f}")
@@ -76,34 +77,31 @@ inside = model.shell_score(1.4)
 print(f"error on the outermost actions, in standard deviations of the curve: {inside:.2f}")
 
 # %% [markdown]
-# ## Where it is wrong
+# ## The law of V
 #
-# With heavy-tailed V (here Laplace) the tails of a learnt state are not determined by linear invariance, and that is
-# where extrapolation happens. The mean inside is still right; outside, errors are several times larger than those of a
-# model that is given the state, and a polynomial in the action can be better. The encoder looks for it and warns.
+# With heavy-tailed V (here Laplace) linear invariance does not determine the tails of a learnt state, nor does a
+# likelihood that takes V to be Gaussian (`method="ef"`). The default also uses that V has the same law under every
+# action, with a mixture of Gaussians where one is not enough, and warns that it did: heavy tails remain harder.
 
 # %%
 losses = []
-for seed in range(3):
+for seed in range(4):
     heavy = make_extrapolation_data(2500, n_latent=1, n_features=4, noise="laplace", random_state=seed)
     asked = np.array([-1.5, -1.25, 1.25, 1.5])
     truth = heavy.truth_do(asked)
-    learnt = Rep4ExRegressor(LinearInvarianceEncoder(method="ef", random_state=0), random_state=0)
+    row = {"seed": seed}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ExtrapolationWarning)
-        learnt.fit(heavy.X, heavy.y, action=heavy.action)
+        for name, way in (("V taken to be Gaussian", "ef"), ("default", "auto")):
+            learnt = Rep4ExRegressor(LinearInvarianceEncoder(method=way, random_state=0), random_state=0)
+            learnt.fit(heavy.X, heavy.y, action=heavy.action)
+            row[name] = np.sqrt(np.mean((learnt.predict_do(asked, on_unsupported="ignore") - truth) ** 2))
     given = Rep4ExRegressor("identity", calibration=0.0, random_state=0).fit(heavy.Z, heavy.y, action=heavy.action)
-    losses.append(
-        {
-            "seed": seed,
-            "warned": any("V does not look Gaussian" in str(w.message) for w in caught),
-            "state learnt": np.sqrt(np.mean((learnt.predict_do(asked, on_unsupported="ignore") - truth) ** 2)),
-            "state given": np.sqrt(np.mean((given.predict_do(asked, on_unsupported="ignore") - truth) ** 2)),
-            "share of state found": affine_r2(heavy.Z, learnt.encoder_.transform(heavy.X)),
-        }
-    )
+    row["state given"] = np.sqrt(np.mean((given.predict_do(asked, on_unsupported="ignore") - truth) ** 2))
+    row["warned"] = any("V does not look Gaussian" in str(w.message) for w in caught)
+    losses.append(row)
 losses = pd.DataFrame(losses).set_index("seed")
-print(losses.round(2))
+print(losses.round(2).to_string())
 
 # %% [markdown]
 # ## What no check can see
@@ -120,4 +118,4 @@ assert table["status"].iloc[6] == "tried"
 assert model.support([6.0])["status"].item() == "unsupported"
 assert np.isnan(model.predict_do([6.0], on_unsupported="nan")).all()
 assert losses["warned"].all()
-assert losses["state learnt"].mean() > losses["state given"].mean()
+assert losses["default"].mean() < 0.7 * losses["V taken to be Gaussian"].mean()

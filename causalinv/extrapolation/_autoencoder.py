@@ -55,8 +55,7 @@ class AutoencoderMMREncoder(ActionEncoder):
 
     Minimises reconstruction error plus a maximum moment restriction on the residuals :math:`\varphi(X) - W A - b`,
     with a Gaussian kernel on the action; W and b are least squares within each batch. Non-convex: another seed is
-    another representation. `LinearInvarianceEncoder` is usually as good and much cheaper where V is Gaussian; with
-    heavy-tailed V this one can be better.
+    another representation. For comparison: `LinearInvarianceEncoder` is cheaper and usually better.
 
     Parameters
     ----------

@@ -45,10 +45,10 @@ class ExtrapolationDiagnostics:
     residual_pvalue : float
         Are representation residuals and action independent (distance correlation, 400 rows)? Small: the same.
     precision_gap : float or None
-        Default encoder: relative distance of two estimates that agree for Gaussian V; above .09 doubt Gaussian V or the
-        encoder.
+        Default encoder: relative distance of two estimates of its ``"ef"`` form that agree for Gaussian V; above .09
+        doubt Gaussian V or that form.
     n_noise_components : int
-        Gaussians (by BIC) needed for the residuals; above 1 doubt Gaussian V.
+        Gaussians (by BIC: 1 or 3) needed for the residuals; above 1 doubt Gaussian V.
     singular_values : tuple of float
         Of the representation's slope: standard deviations of V per standard deviation of the action.
     effective_rank : float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -29,9 +29,10 @@ from causalinv.results import TestResult
 
 __all__ = ["ActionEncoder", "LinearInvarianceEncoder"]
 
-_DEFAULT = "ef+npiv"
-# Doubts of Gaussian V, in rows as many as _FULL; both fall with the root of fewer. Chosen on simulations (five laws).
-_GAP_DOUBT, _SKEW_DOUBT, _FULL = 0.05, 0.2, 3000
+_DEFAULT, _DEFAULT_REDUCED = "npiv+location", "ef+location"
+# The score sees how the representation moves with the action, and not its tails, where the default is best: another
+# method must be better beyond doubt, as when the default has gone astray.
+_MARGIN = 3.0
 _HELD_OUT = 4  # every fourth row
 _RECONSTRUCTED = 0.8  # share of X's variance below which phi is taken to miss coordinates of the state
 _SEEN = 0.5
@@ -163,11 +164,14 @@ class LinearInvarianceEncoder(ActionEncoder):
     n_components : int or "auto", default "auto"
         Coordinates of the state, at most as many as the action has; ``"auto"`` counts the directions of the action that
         X follows (by a gap of the eigenvalues).
-    method : {"auto", "ef", "ef+npiv", "npiv"}, default "auto"
-        ``"ef"``: a convex conditional likelihood of the action given X, exact maximum likelihood if V is Gaussian.
-        ``"npiv"``: linear invariance as nonparametric instrumental variables, for V of any analytic law.
-        ``"ef+npiv"``: the second among functions of what the first found. ``"auto"``: ``"ef+npiv"``, unless on held-out
-        rows (every fourth) another has a `score` that is better by more than a standard error of the difference.
+    method : {"auto", "ef", "ef+npiv", "ef+location", "npiv", "npiv+location"}, default "auto"
+        What comes first: ``"ef"``, a convex conditional likelihood of the action given X, exact maximum likelihood if V
+        is Gaussian; or ``"npiv"``, linear invariance as nonparametric instrumental variables, for V of any analytic
+        law. What it is bent by: ``"+npiv"``, linear invariance among functions of the first; or ``"+location"``,
+        maximum likelihood among them in the model phi = W a + b + V, with V Gaussian or (by BIC) a mixture of 3 or 4
+        Gaussians. ``"auto"``: ``"npiv+location"``, unless on held-out rows (every fourth) another has a `score` that is
+        better by more than 3 standard errors of the difference; ``"ef+location"`` where X holds more than the
+        representation.
     n_landmarks : int, default 150
         Centres of the radial features of X.
     bandwidths : tuple of float, default (0.7, 1.0, 1.5)
@@ -197,10 +201,10 @@ class LinearInvarianceEncoder(ActionEncoder):
     candidate_scores_ : dict
         Held-out score per method; empty unless ``method="auto"``.
     noise_evidence_ : float
-        Evidence that V is not Gaussian, from `precision_gap_` and the skewness of residuals; above 1 there is a
-        warning. It also rises where the encoder is poor, and with very skewed actions.
+        Evidence that V is not Gaussian: what the likelihood of the location model gains by a mixture, in units of what
+        BIC asks for it. Above 1 there is a warning. It also rises where the action moves the state nonlinearly.
     precision_gap_ : float or None
-        How far two estimates of M'S⁻¹M are apart that agree if V is Gaussian (not defined for ``"npiv"``).
+        How far two estimates of M'S⁻¹M are apart that agree if V is Gaussian: of the ``"ef"`` fit, where there is one.
     reconstruction_ : float
         Share of X's variance that held-out smooth regression on the representation explains.
     reduced_ : bool
@@ -214,9 +218,9 @@ class LinearInvarianceEncoder(ActionEncoder):
     Warns
     -----
     ExtrapolationWarning
-        If V does not look Gaussian.
+        If V does not look Gaussian (`noise_evidence_`).
     IdentificationWarning
-        If ``method="npiv"`` was asked for and X holds more than the representation.
+        If ``"npiv"`` or ``"npiv+location"`` was asked for and X holds more than the representation.
     DegenerateInputWarning
         If the action takes few values, or X has many columns for its rows.
 
@@ -225,11 +229,14 @@ class LinearInvarianceEncoder(ActionEncoder):
     Needs: A randomised; X a noiseless injective function of Z; the action moving every coordinate of Z (k >= d and M of
     rank d); V with a density analytic enough that its mean shift over the *bounded* support of A determines it
     everywhere: Gaussian, mixtures of Gaussians without zeros of the characteristic function, Gumbel, logistic, t. For
-    Laplace V the tails of the representation are not determined, even if its characteristic function never vanishes.
+    Laplace V linear invariance does not determine the tails of the representation, even if the characteristic function
+    never vanishes; that V is *independent* of A still does, and the location model uses it: of p(phi | a) it fits not
+    only how phi moves with a but also how often each phi occurs. In exchange it needs the law of V to be close to a
+    Gaussian or a mixture of few; a smooth law is, one with an edge is not quite.
 
     Source: linear invariance is from Saengkyongam, Rosenfeld, Ravikumar, Pfister and Peters, arXiv 2310.04295; the
-    convex exponential-family form, its averaging, the instrumental-variable form and the counterexample are this
-    package's own.
+    convex exponential-family form, its averaging, the instrumental-variable form, the location model and the
+    counterexample are this package's own.
 
     Examples
     --------
@@ -245,7 +252,7 @@ class LinearInvarianceEncoder(ActionEncoder):
         self,
         n_components: int | Literal["auto"] = "auto",
         *,
-        method: Literal["auto", "ef", "ef+npiv", "npiv"] = "auto",
+        method: Literal["auto", "ef", "ef+npiv", "ef+location", "npiv", "npiv+location"] = "auto",
         n_landmarks: int = 150,
         bandwidths: tuple[float, ...] = (0.7, 1.0, 1.5),
         n_repeats: int = 2,
@@ -292,38 +299,46 @@ class LinearInvarianceEncoder(ActionEncoder):
         self._warn_about_width(*rows.shape)
         self.candidate_scores_: dict[str, float] = {}
         self.method_: str = self.method
+        gap: float | None = None
         if self.method == "auto":
-            self.candidate_scores_, self.method_, self.noise_evidence_ = self._compare(rows, acts, wanted)
-        learner = self._learner(rows, acts)
+            self.candidate_scores_, self.method_, gap = self._compare(rows, acts, wanted)
+        learner = self._learner(rows, acts, [*self.bandwidths] * self.n_repeats)
         representation = learner.learn(self.method_, wanted)
         self.reconstruction_ = self._reconstruction(learner, representation, rows)
         self.reduced_ = self.reconstruction_ < _RECONSTRUCTED
-        if self.reduced_ and self.method_ == "npiv":
+        if self.reduced_ and self.method_.startswith("npiv"):
             if self.method == "auto":
-                self.method_ = _DEFAULT
+                self.method_ = _DEFAULT_REDUCED
                 representation = learner.learn(self.method_, wanted)
                 self.reconstruction_ = self._reconstruction(learner, representation, rows)
             else:
                 warnings.warn(
                     "X holds more than the representation; if that is state which the action does not move, "
-                    "method='npiv' cannot tell it from what the action moves. Use method='ef'.",
+                    f"method={self.method!r} cannot tell it from what the action moves. Use method='ef+location'.",
                     IdentificationWarning,
                     stacklevel=2,
                 )
-        if self.method != "auto":
-            free = representation if self.method == "npiv" else learner.learn("npiv", representation.n_components)
-            self.noise_evidence_ = _noise_evidence(representation, free, len(rows))
+        evidence = representation.noise_evidence
+        if evidence is None:
+            evidence = learner.learn(_DEFAULT, representation.n_components).noise_evidence
+        assert evidence is not None
+        self.noise_evidence_: float = evidence
         self.representation_: Representation = representation
         self.scales_ = representation.eigenvalues
         self.n_iter_ = representation.n_iter
-        self.precision_gap_ = representation.precision_gap
+        self.precision_gap_ = gap if representation.precision_gap is None else representation.precision_gap
         self._first_features = learner.features[0]
         self._finish(rows, acts)
         if self.noise_evidence_ > 1:
+            law = (
+                "A mixture of Gaussians stands for its law, and extrapolation is less certain, most with heavy tails. "
+                if self.method_.endswith("location")
+                else "The tails of the representation, from which extrapolation is made, may be wrong; a method that "
+                "ends in 'location' allows for it. "
+            )
             warnings.warn(
-                f"V does not look Gaussian (evidence {self.noise_evidence_:.1f}, where 1 is a doubt): the tails of the "
-                "representation, from which extrapolation is made, may be wrong, and a polynomial of the action may be "
-                "better. Compare them by shell_score and diagnostics.",
+                f"V does not look Gaussian (evidence {self.noise_evidence_:.1f}, where 1 is a doubt). {law}Compare "
+                "with a polynomial of the action by shell_score and diagnostics.",
                 ExtrapolationWarning,
                 stacklevel=2,
             )
@@ -343,9 +358,8 @@ class LinearInvarianceEncoder(ActionEncoder):
                 stacklevel=3,
             )
 
-    def _learner(self, rows: FloatArray, acts: FloatArray) -> Learner:
-        rngs = streams(self.random_state, len(self.bandwidths) * self.n_repeats, "encoder")
-        widths = [width for _ in range(self.n_repeats) for width in self.bandwidths]
+    def _learner(self, rows: FloatArray, acts: FloatArray, widths: Sequence[float]) -> Learner:
+        rngs = streams(self.random_state, len(widths), "encoder")
         return Learner(
             rows,
             acts,
@@ -355,32 +369,35 @@ class LinearInvarianceEncoder(ActionEncoder):
             ridge=self.ridge,
         )
 
-    def _compare(self, rows: FloatArray, acts: FloatArray, wanted: int | None) -> tuple[dict[str, float], str, float]:
-        """Held-out score of every method (equally many components), the method to use, the evidence on V."""
+    def _compare(
+        self, rows: FloatArray, acts: FloatArray, wanted: int | None
+    ) -> tuple[dict[str, float], str, float | None]:
+        """Held-out score of every method (one kernel, as many components), the method to use, the precision gap."""
         out = np.arange(len(rows)) % _HELD_OUT == _HELD_OUT - 1
-        learner = self._learner(rows[~out], acts[~out])
+        learner = self._learner(rows[~out], acts[~out], [self.bandwidths[len(self.bandwidths) // 2]])
         scores: dict[str, FloatArray] = {}
-        found: dict[str, Representation] = {}
-        references = acts[:MAX_REFERENCES]
+        gap: float | None = None
+        rng = generator(self.random_state, "encoder references")
+        references = acts[rng.permutation(len(acts))[:MAX_REFERENCES]]
         for method in METHODS:
             representation = learner.learn(method, wanted)
             phi = representation(rows)
-            found[method] = representation
+            gap = representation.precision_gap if gap is None else gap
             wanted = phi.shape[1]
             law = LocationModel.fit(phi[~out], acts[~out], generator(self.random_state, "encoder score"))
             scores[method] = law.scores(phi[out], acts[out], references)
         best = _DEFAULT
         for method in METHODS:
             gain = scores[method] - scores[best]
-            if gain.mean() > gain.std() / np.sqrt(len(gain)):
+            if gain.mean() > _MARGIN * gain.std() / np.sqrt(len(gain)):
                 best = method
-        evidence = _noise_evidence(found["ef"], found["npiv"], int(np.count_nonzero(~out)))
-        return {method: float(values.mean()) for method, values in scores.items()}, best, evidence
+        return {method: float(values.mean()) for method, values in scores.items()}, best, gap
 
     def _resampled(
         self, rows: FloatArray, acts: FloatArray, rng: np.random.Generator
     ) -> Callable[[FloatArray], FloatArray]:
-        """Representation learnt from a resample of the training rows: one kernel, starting from the fit to all."""
+        """Representation learnt from a resample of the rows: one kernel, the choices of the fit to all kept."""
+        n_noise = self.representation_.n_noise_components
         learner = Learner(
             rows,
             acts,
@@ -390,6 +407,7 @@ class LinearInvarianceEncoder(ActionEncoder):
             ridge=self.ridge,
             features=self._first_features,
             units=self.representation_.stages[0],  # type: ignore[arg-type]
+            mixture_sizes=() if n_noise == 1 else (n_noise,),
         )
         return learner.learn(self.method_, self.n_components_, start=self.representation_.first_fit)
 
@@ -417,17 +435,6 @@ class LinearInvarianceEncoder(ActionEncoder):
                 "directions that the action moves. Leave it out, or vary more actions."
             )
         return wanted
-
-
-def _noise_evidence(fitted: Representation, free: Representation, n: int) -> float:
-    """Doubts of Gaussian V in units of the tolerated: the gap of the precisions, and skewness under linear invariance.
-
-    The gap sees tails and humps. Skewness is taken from the instrumental form, `free`, which assumes no law.
-    """
-    doubts = [free.skewness / (_SKEW_DOUBT * max(1.0, np.sqrt(free.n_components / 2)))]  # the largest of more
-    if fitted.precision_gap is not None:
-        doubts.append(fitted.precision_gap / _GAP_DOUBT)
-    return max(doubts) / max(1.0, float(np.sqrt(_FULL / n)))
 
 
 def _reconstruction(X: FloatArray, phi: FloatArray, rng: np.random.Generator) -> float:

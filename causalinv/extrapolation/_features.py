@@ -114,11 +114,24 @@ class RadialFeatures:
 
     def radial(self, rows: FloatArray) -> FloatArray:
         """Kernel part only, shape (n, r)."""
+        return self._kernel(rows) @ self.projection
+
+    def _kernel(self, rows: FloatArray) -> FloatArray:
         # |x|² - 2 x'l + |l|² by one product: rows can be many (actions times draws) and columns few.
         half = (rows @ self.landmarks.T) / self.width**2
         half -= 0.5 * np.sum((self.landmarks / self.width) ** 2, axis=1)
         half -= 0.5 * np.sum((rows / self.width) ** 2, axis=1)[:, None]
-        return np.exp(np.minimum(half, 0.0, out=half), out=half) @ self.projection
+        return np.exp(np.minimum(half, 0.0, out=half), out=half)
+
+    def derivatives(self, rows: FloatArray) -> FloatArray:
+        """Derivatives of the features by each coordinate of the rows (n, d), shape (d, n, d + r)."""
+        n, d = rows.shape
+        kernel = self._kernel(rows)
+        found = np.zeros((d, n, d + self.projection.shape[1]))
+        for j, out in enumerate(found):
+            out[:, j] = 1.0
+            out[:, d:] = (kernel * ((self.landmarks[:, j] - rows[:, [j]]) / self.width**2)) @ self.projection
+        return found
 
     def __call__(self, rows: FloatArray) -> FloatArray:
         """Features of rows (n, d), shape (n, d + r)."""

@@ -45,7 +45,7 @@ ASSUMPTION = (
 )
 _RESPONSES = ("auto", "smooth", "quadratic")
 _ON_UNSUPPORTED = ("warn", "nan", "ignore")
-_CONTINUED = 0.01  # share of rows beyond the training range from which `predict` warns
+_OUTSIDE = 0.01  # share of rows further out than the training rows from which `predict` warns
 
 Encode = Callable[[FloatArray], FloatArray]
 
@@ -69,10 +69,10 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         transform (ours, PCA, a Pipeline, your own network); the action is passed if its fit takes it. Predictions
         do not depend on invertible affine maps of what it returns.
     response : {"auto", "smooth", "quadratic"}, default "auto"
-        ``"smooth"``: joint radial smoothers with linear tails. ``"quadratic"``: also penalised quadratic terms, for
-        a response known to bend steadily. ``"auto"`` is ``"smooth"``: on average quadratic terms made no difference
-        with learnt representations, and they made the worst cases worse.
-    calibration : float, default 3.0
+        ``"smooth"``: joint radial smoothers, linear from where 99% of the rows lie. ``"quadratic"``: also penalised
+        quadratic terms, for a response known to bend steadily. ``"auto"`` is ``"smooth"``: on average quadratic terms
+        made no difference with learnt representations, and they made the worst cases worse.
+    calibration : float, default 1.0
         Weight of the identity :math:`E[Y|A] = E[\nu(W A + b + V)] + c` among the tried actions, which an imperfect
         encoder breaks. 0 turns it off, best where ``encoder="identity"`` is true.
     action_transform : callable, optional
@@ -108,8 +108,8 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     Warnings
     --------
     Nothing warns of a confounded action, or of an action that reaches the outcome past the state. `diagnostics` and
-    `shell_score` test what can be tested; with heavy-tailed V (Laplace, t) the learnt representation is wrong in its
-    tails, and a plain polynomial in A can be better.
+    `shell_score` test what can be tested; with heavy-tailed or skew V (Laplace, t, Gumbel) the tails of the learnt
+    representation, from which extrapolation is made, are less certain, and now and then a polynomial in A is better.
 
     Notes
     -----
@@ -143,7 +143,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         encoder: Any = None,
         *,
         response: Literal["auto", "smooth", "quadratic"] = "auto",
-        calibration: float = 3.0,
+        calibration: float = 1.0,
         action_transform: Callable[[FloatArray], FloatArray] | None = None,
         random_state: RandomState = None,
     ):
@@ -407,8 +407,8 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         Warns
         -----
         ExtrapolationWarning
-            If more than 1% of the rows lie beyond the training rows in a coordinate of the state or of V; every such
-            row is continued linearly from there.
+            If more than 1% of the rows have a state or a residual V further out (in standard deviations) than every
+            training row. From where 99% of those lie, the response is continued linearly.
         """
         check_is_fitted(self)
         if action is None:
@@ -430,11 +430,11 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
                 "X is noisy. Then E[Y | X, do(A)] is not identified; predict_do(actions) still is, if V is Gaussian."
             )
         phi = self._encode(self.encoder_, rows)
-        value, continued = self.control_.conditional(phi, transform_action(self.action_transform, acts))
-        if continued.mean() > _CONTINUED:
+        value, outside = self.control_.conditional(phi, transform_action(self.action_transform, acts))
+        if outside.mean() > _OUTSIDE:
             warnings.warn(
-                f"{int(continued.sum())} of {len(rows)} rows lie beyond the training rows in a coordinate of the state "
-                "or of its residual; there the response is continued linearly.",
+                f"{int(outside.sum())} of {len(rows)} rows have a state or a residual further out than every training "
+                "row; there the response is continued linearly.",
                 ExtrapolationWarning,
                 stacklevel=2,
             )

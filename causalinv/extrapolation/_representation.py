@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.stats import skew
 
 from causalinv._typing import FloatArray
 from causalinv.extrapolation._exponential_family import (
@@ -17,15 +16,20 @@ from causalinv.extrapolation._exponential_family import (
 )
 from causalinv.extrapolation._features import Affine, RadialFeatures, moment_features, standardizer, whitening
 from causalinv.extrapolation._instrumental import fit_instrumental
+from causalinv.extrapolation._location import MIXTURE_SIZES, LocationFit, fit_location
 from causalinv.extrapolation._response import action_regression
 
 __all__ = ["METHODS", "Learner", "Representation", "dimension", "noise_units"]
 
-METHODS = ("ef", "ef+npiv", "npiv")
+METHODS = ("ef", "ef+npiv", "ef+location", "npiv", "npiv+location")
 _LINEAR_RIDGE = 0.01
 _NPIV_RIDGES, _NPIV_VARIANCE_RIDGES = (1e-4, 1e-3), (0.02, 0.1)
 _CORRECTION_LANDMARKS, _CORRECTION_RIDGE, _CORRECTION_VARIANCE_RIDGE = 60, 3e-3, 0.01
 _CORRECTION_LINEAR_RIDGE = 1e-6
+# Of the location model. The penalty is that of a prior: it does not grow with the rows. The second pass has its
+# landmarks where the first has straightened things.
+_LOCATION_LANDMARKS, _LOCATION_BANDWIDTH, _LOCATION_PENALTY, _LOCATION_PASSES = 60, 0.7, 10.0, 2
+_HOPELESS = 0.5
 _MOMENT_DEGREE = 5
 _ROWS_PER_MOMENT = 20
 # Ratio of consecutive eigenvalues that counts as a gap. They grow as the fourth power of the action's effect in units
@@ -55,10 +59,12 @@ class Representation:
     stages : tuple of callables
     eigenvalues : ndarray of shape (k,)
         Variance that the action explains, per candidate component, before one was chosen; descending.
-    skewness : float
-        Of the residuals given the action, the largest in size over components.
     precision_gap : float or None
         Exponential family only: relative distance of slope and residual covariance, which agree for Gaussian V.
+    noise_evidence : float or None
+        Location model only: evidence that V is not Gaussian; above 1 it was not taken to be.
+    n_noise_components : int
+        Gaussians in its law.
     n_iter : int
     first_fit : ExponentialFamilyFit or None
         Of the first member of the bag, where a refit to similar rows starts.
@@ -66,8 +72,9 @@ class Representation:
 
     stages: tuple[Affine | KernelMap, ...]
     eigenvalues: FloatArray
-    skewness: float
     precision_gap: float | None = None
+    noise_evidence: float | None = None
+    n_noise_components: int = 1
     n_iter: int = 0
     first_fit: ExponentialFamilyFit | None = None
 
@@ -100,6 +107,8 @@ class Learner:
     features : RadialFeatures, optional
         Use these, in the units of `units`, for a bag of one.
     units : Affine, optional
+    mixture_sizes : tuple of int
+        Of the law of V in the location model, where it is not Gaussian; none: it is.
     """
 
     def __init__(
@@ -113,10 +122,12 @@ class Learner:
         ridge: float,
         features: RadialFeatures | None = None,
         units: Affine | None = None,
+        mixture_sizes: tuple[int, ...] = MIXTURE_SIZES,
     ) -> None:
         self.units = standardizer(X) if units is None else units
         self.action = standardizer(action)(action)
         self.ridge = ridge
+        self.mixture_sizes = mixture_sizes
         self.rngs = [rng for _, rng in bag]
         rows = self.units(X)
         self.features = [
@@ -131,13 +142,33 @@ class Learner:
         self.references = [matched_references(self.action, n_references, rng) for rng in self.rngs]
         self.max_moments = max(1, len(X) // _ROWS_PER_MOMENT)
         self._exponential_family: list[ExponentialFamilyFit] | None = None
+        self._firsts: dict[tuple[str, int | None], tuple[FloatArray, Representation]] = {}
 
     def learn(
         self, method: str, n_components: int | None, *, start: ExponentialFamilyFit | None = None
     ) -> Representation:
         """Fit by one of `METHODS`; `n_components` None chooses by the gap of the eigenvalues."""
-        if method == "npiv":
-            return self._instrumental(n_components)
+        name, _, correction = method.partition("+")
+        if (name, n_components) not in self._firsts:
+            made = self._exponential(n_components, start) if name == "ef" else self._instrumental(n_components)
+            self._firsts[name, n_components] = made
+        phi, first = self._firsts[name, n_components]
+        if not correction:
+            return first
+        if correction == "npiv":
+            return replace(first, stages=(*first.stages, *self._straighten(phi, self.rngs[0])))
+        stages, fit = self._locate(phi, self.rngs[0])
+        return replace(
+            first,
+            stages=(*first.stages, *stages),
+            noise_evidence=fit.evidence,
+            n_noise_components=len(fit.law.weights),
+        )
+
+    def _exponential(
+        self, n_components: int | None, start: ExponentialFamilyFit | None
+    ) -> tuple[FloatArray, Representation]:
+        """The average of the members' fits: each is found up to a constant, so they need no alignment."""
         fits = self.exponential_family(start)
         eta_map = KernelMap(tuple(self.features), tuple(self.centres), tuple(fit.coef for fit in fits))
         eta = _mean([columns @ fit.coef for columns, fit in zip(self.columns, fits, strict=True)])
@@ -146,15 +177,9 @@ class Learner:
         noise = left.T @ left / len(eta)
         gap = float(np.linalg.norm((slope + slope.T) / 2 - noise)) / max(float(np.linalg.norm(noise)), 1e-300)
         values, vectors = self._explained(eta)
-        d = n_components or dimension(values)
-        stages: list[Affine | KernelMap] = [self.units, eta_map]
-        phi, stage = noise_units(eta, self.action, vectors[:, :d])
-        stages.append(stage)
-        if method == "ef+npiv":
-            phi, more = self._correct(phi, self.rngs[0])
-            stages += more
-        bent = _skewness(phi, self.action)
-        return Representation(tuple(stages), values, bent, gap, max(fit.n_iter for fit in fits), fits[0])
+        phi, stage = noise_units(eta, self.action, vectors[:, : n_components or dimension(values)])
+        n_iter = max(fit.n_iter for fit in fits)
+        return phi, Representation((self.units, eta_map, stage), values, gap, n_iter=n_iter, first_fit=fits[0])
 
     def exponential_family(self, start: ExponentialFamilyFit | None = None) -> list[ExponentialFamilyFit]:
         """Fits of all members, computed once."""
@@ -167,7 +192,7 @@ class Learner:
             ]
         return self._exponential_family
 
-    def _instrumental(self, n_components: int | None) -> Representation:
+    def _instrumental(self, n_components: int | None) -> tuple[FloatArray, Representation]:
         """Average over members and penalties: all are in the units of the action, so they need no alignment."""
         moments = moment_features(self.action, _MOMENT_DEGREE, max_columns=self.max_moments)
         settings = [(r, v) for r in _NPIV_RIDGES for v in _NPIV_VARIANCE_RIDGES]
@@ -181,9 +206,8 @@ class Learner:
         h = _mean([columns @ coef for columns, coef in zip(self.columns, coefs, strict=True)])
         kernel_map = KernelMap(tuple(self.features), tuple(self.centres), tuple(coefs))
         values, vectors = self._explained(h)
-        d = n_components or dimension(values)
-        phi, stage = noise_units(h, self.action, vectors[:, :d])
-        return Representation((self.units, kernel_map, stage), values, _skewness(phi, self.action))
+        phi, stage = noise_units(h, self.action, vectors[:, : n_components or dimension(values)])
+        return phi, Representation((self.units, kernel_map, stage), values)
 
     def _explained(self, h: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Eigenvalues (descending) and eigenvectors of the covariance of the part of h that the action explains."""
@@ -191,7 +215,7 @@ class Learner:
         values, vectors = eigh(slope @ (self.action.T @ self.action / len(h)) @ slope.T)
         return values[::-1], vectors[:, ::-1]
 
-    def _correct(self, phi: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, list[Affine | KernelMap]]:
+    def _straighten(self, phi: FloatArray, rng: np.random.Generator) -> list[Affine | KernelMap]:
         """Linear invariance again, among functions of a first representation: exact for V of any (analytic) law."""
         n, d = phi.shape
         white = whitening(phi)
@@ -209,8 +233,27 @@ class Learner:
             variance_ridge=_CORRECTION_VARIANCE_RIDGE,
         )
         corrected = (raw - centre) @ coef
-        phi, stage = noise_units(corrected, self.action, order[:, :d])
-        return phi, [white, KernelMap((features,), (centre,), (coef,)), stage]
+        _, stage = noise_units(corrected, self.action, order[:, :d])
+        return [white, KernelMap((features,), (centre,), (coef,)), stage]
+
+    def _locate(self, phi: FloatArray, rng: np.random.Generator) -> tuple[list[Affine | KernelMap], LocationFit]:
+        """Maximum likelihood among functions of a first representation, and the fit of the last pass."""
+        n, d = phi.shape
+        stages: list[Affine | KernelMap] = []
+        sizes, evidence = self.mixture_sizes, 0.0
+        for _ in range(_LOCATION_PASSES):
+            white = whitening(phi)
+            rows = white(phi)
+            features = RadialFeatures.fit(rows, min(_LOCATION_LANDMARKS, max(2, n // 2)), _LOCATION_BANDWIDTH, rng)
+            fit = fit_location(features, rows, self.action, ridge=_LOCATION_PENALTY / n, rng=rng, sizes=sizes)
+            if sizes:
+                evidence = fit.evidence
+            if evidence < _HOPELESS:
+                sizes = ()  # a mixture that gained so little is not tried again
+            bent = KernelMap((features,), (fit.centre,), (fit.coef,))
+            phi, stage = noise_units(bent(rows), self.action, np.eye(d))
+            stages += [white, bent, stage]
+        return stages, replace(fit, evidence=evidence)
 
 
 def noise_units(h: FloatArray, action: FloatArray, directions: FloatArray) -> tuple[FloatArray, Affine]:
@@ -240,11 +283,6 @@ def noise_units(h: FloatArray, action: FloatArray, directions: FloatArray) -> tu
     matrix = matrix * np.where(sign == 0, 1.0, sign)
     stage = Affine(matrix, -h.mean(axis=0) @ matrix)
     return stage(h), stage
-
-
-def _skewness(phi: FloatArray, action: FloatArray) -> float:
-    slope, _ = action_regression(phi, action)
-    return float(np.abs(skew(phi - action @ slope.T, axis=0)).max())
 
 
 def _mean(arrays: list[FloatArray]) -> FloatArray:

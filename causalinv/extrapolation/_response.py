@@ -21,6 +21,7 @@ _N_LANDMARKS = 60
 _NU_BANDWIDTHS, _PSI_BANDWIDTHS = (0.5, 1.0, 2.0), (1.0, 2.0)
 _RIDGES = np.logspace(-7, 1, 17)
 _LINEAR_RIDGE, _QUADRATIC_RIDGE = 1e-3, 0.1
+_REACH = 0.99  # share of the rows that lie inside of it
 _CALIBRATION_ROWS, _CALIBRATION_DRAWS = 600, 300
 _MAX_DRAWS = 2000
 _CHUNK = 20_000  # states evaluated at a time: they stay in the cache
@@ -35,19 +36,23 @@ def action_regression(phi: FloatArray, action: FloatArray) -> tuple[FloatArray, 
 
 @dataclass(frozen=True)
 class Block:
-    """Features of one argument and their coefficients for the two questions."""
+    """Features of one argument: radial inside, and from the `reach` on constant along the ray, beside linear columns.
+
+    Few rows lie that far out; a smoother that goes on bending there ends anywhere.
+    """
 
     features: RadialFeatures
     quadratic: bool
-    low: FloatArray
-    high: FloatArray
+    reach: float
+    farthest: float
 
     @classmethod
     def fit(
         cls, rows: FloatArray, landmarks: FloatArray, bandwidth: float, *, quadratic: bool, rng: np.random.Generator
     ) -> Block:
         features = RadialFeatures.fit(rows, len(landmarks), bandwidth, rng, landmarks=landmarks)
-        return cls(features, quadratic, rows.min(axis=0), rows.max(axis=0))
+        sizes = np.linalg.norm(rows, axis=1)
+        return cls(features, quadratic, float(np.quantile(sizes, _REACH)), float(sizes.max()))
 
     @property
     def penalty(self) -> FloatArray:
@@ -56,7 +61,10 @@ class Block:
         return np.r_[self.features.penalty(_LINEAR_RIDGE), bent]
 
     def __call__(self, rows: FloatArray) -> FloatArray:
-        columns = self.features(rows)
+        sizes = np.linalg.norm(rows, axis=1)
+        # A ball, not a box: it does not change when the representation is rotated.
+        pulled = rows * np.minimum(1.0, self.reach / np.maximum(sizes, 1e-300))[:, None]
+        columns = np.hstack([rows, self.features.radial(pulled)])
         if not self.quadratic:
             return columns
         i, j = np.triu_indices(rows.shape[1])
@@ -64,15 +72,9 @@ class Block:
         return np.hstack([columns, np.where(i == j, 1.0, np.sqrt(2)) * rows[:, i] * rows[:, j]])
 
     def outside(self, rows: FloatArray) -> np.ndarray:
-        """Rows that lie outside of the box of the training rows."""
-        beyond: np.ndarray = np.any((rows < self.low) | (rows > self.high), axis=1)
+        """Rows further out than any training row."""
+        beyond: np.ndarray = np.linalg.norm(rows, axis=1) > self.farthest * (1 + 1e-12)
         return beyond
-
-    def continued(self, rows: FloatArray, coef: FloatArray) -> FloatArray:
-        """Value at rows; outside of the box that of the nearest point in it, plus the linear trend from there."""
-        inside = np.clip(rows, self.low, self.high)
-        value: FloatArray = self(inside) @ coef + (rows - inside) @ coef[: rows.shape[1]]
-        return value
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,10 @@ class ControlFunction:
         return self.constant_do + means @ self.nu_do
 
     def conditional(self, phi: FloatArray, action: FloatArray) -> tuple[FloatArray, np.ndarray]:
-        """E[Y | phi, do(A = a)] row by row, and which rows were continued beyond the training box."""
+        """E[Y | phi, do(A = a)] row by row, and which rows lie further out than the training rows."""
         state = self.whiten(phi)
         residual = state - action @ self.W.T - self.b
-        value = self.nu.continued(state, self.nu_conditional) + self.psi.continued(residual, self.psi_conditional)
+        value = self.nu(state) @ self.nu_conditional + self.psi(residual) @ self.psi_conditional
         return self.constant_conditional + value, self.nu.outside(state) | self.psi.outside(residual)
 
 
@@ -233,7 +235,7 @@ def fit_control_function(
         coef = plain
     # E[psi(V)] + E[U] = E[Y] - E[nu(phi)], so the constant that nu and psi share cancels.
     constant = float(y.mean() - (nu(state) @ coef[:p]).mean())
-    both = nu.continued(state, plain[:p]) + psi.continued(residual, plain[p:])
+    both = ridge_fit.columns @ plain
     return ControlFunction(
         whiten=whiten,
         W=W,

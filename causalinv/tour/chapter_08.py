@@ -36,7 +36,7 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
     """
     digits = load_moving_digits(n_samples=_ROWS, random_state=random_state)
     encoder = make_pipeline(
-        PCA(8, random_state=0), LinearInvarianceEncoder(method="ef+npiv", random_state=random_state)
+        PCA(8, random_state=0), LinearInvarianceEncoder(method="npiv+location", random_state=random_state)
     )
     model = Rep4ExRegressor(encoder, random_state=random_state).fit(digits.X, digits.y, action=digits.action)
     pushes = np.column_stack([_PUSHES, np.zeros(len(_PUSHES))])
@@ -70,8 +70,8 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
         ),
         assumption=(
             "pushes drawn at random, acting on the outcome only through the position; pictures that show the position\n"
-            "without noise; a Gaussian draught, in this chapter true by construction. With heavy-tailed draughts the\n"
-            "polynomial can be better."
+            "without noise; a draught with a smooth law, here Gaussian by construction. With heavy-tailed draughts\n"
+            "errors are larger."
         ),
         figure=_strip(digits.images, digits.Z),
     )

@@ -94,7 +94,11 @@ MISTAKES = [
     (lambda: encode(n_components=3), ValueError, "n_components=3 is more than the 2 column(s) of the action"),
     (lambda: encode(n_components="all"), ValueError, "n_components must be a whole number or 'auto', got 'all'"),
     (lambda: encode(n_components=0), ValueError, "n_components must be a whole number >= 1"),
-    (lambda: encode(method="pca"), ValueError, "method must be one of ('auto', 'ef', 'ef+npiv', 'npiv'), got 'pca'"),
+    (
+        lambda: encode(method="pca"),
+        ValueError,
+        "method must be one of ('auto', 'ef', 'ef+npiv', 'ef+location', 'npiv', 'npiv+location'), got 'pca'",
+    ),
     (lambda: encode(bandwidths=()), ValueError, "bandwidths must be a tuple of positive numbers"),
     (lambda: encode(bandwidths=(0.0,)), ValueError, "bandwidths must be a number > 0"),
     (lambda: encode(n_landmarks=1), ValueError, "n_landmarks must be a whole number >= 2"),

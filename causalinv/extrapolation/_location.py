@@ -1,0 +1,264 @@
+r"""Maximum likelihood in the location model: bend a first representation until it is the action's shift plus noise.
+
+If T(phi) = W a + b + V with V independent of the action and of density f, the density of phi given A = a is
+
+    f(T(phi) - W a - b) |det DT(phi)| .
+
+A representation has as few coordinates as V, so the determinant is that of a small square matrix, known in closed form;
+there is nothing of the kind for X itself. Linear invariance and the law of the action given X use only how things move
+with the action, which says little where few states were seen. The density also uses how often each phi occurs, and that
+fixes the tails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.special import logsumexp
+
+from causalinv._typing import FloatArray
+from causalinv.extrapolation._features import RadialFeatures, whitening
+from causalinv.extrapolation._response import action_regression
+from causalinv.extrapolation._scores import residual_mixture
+
+__all__ = ["MIXTURE_SIZES", "LocationFit", "LocationObjective", "NoiseLaw", "fit_location"]
+
+_BLOCK = 4096
+_MAX_NEWTON, _MAX_MIXTURE = 30, 60
+MIXTURE_SIZES = (3, 4)
+_TOLERANCE, _MIXTURE_TOLERANCE = 1e-6, 1e-5  # fall of the objective in a step, in nats per row
+_SMALLEST = 1e-6  # determinant of DT below which a row counts as folded
+_NARROWEST = 1e-3  # variance of a component of the law, of the mean variance of the residuals
+
+
+@dataclass(frozen=True)
+class NoiseLaw:
+    """A mixture of Gaussians: weights (c,), means (c, d), precisions (c, d, d)."""
+
+    weights: FloatArray
+    means: FloatArray
+    precisions: FloatArray
+
+    @classmethod
+    def standard(cls, d: int) -> Self:
+        """The Gaussian of mean 0 and covariance I; T has a scale of its own, so this is every Gaussian."""
+        return cls(np.ones(1), np.zeros((1, d)), np.eye(d)[None])
+
+    @staticmethod
+    def n_free(n_components: int, d: int) -> int:
+        """Parameters beyond those of a Gaussian."""
+        return (n_components - 1) * (1 + d + d * (d + 1) // 2)
+
+    def terms(self, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Log density (n,) and the shares of the components (n, c) at residuals (n, d)."""
+        d = residual.shape[1]
+        logs = np.empty((len(residual), len(self.weights)))
+        for c, (weight, mean, precision) in enumerate(zip(self.weights, self.means, self.precisions, strict=True)):
+            gap = residual - mean
+            size = np.linalg.slogdet(precision)[1] - d * np.log(2 * np.pi)
+            logs[:, c] = np.log(weight) + 0.5 * (size - np.sum(gap @ precision * gap, axis=1))
+        total = logsumexp(logs, axis=1)
+        return total, np.exp(logs - total[:, None])
+
+    @classmethod
+    def of_shares(cls, residual: FloatArray, shares: FloatArray) -> Self:
+        """The best law where each residual belongs to the components by given shares (n, c)."""
+        floor = _NARROWEST * residual.var(axis=0).mean() * np.eye(residual.shape[1])
+        counts = np.maximum(shares.sum(axis=0), 1e-10)
+        means = shares.T @ residual / counts[:, None]
+        precisions = []
+        for share, count, mean in zip(shares.T, counts, means, strict=True):
+            gap = residual - mean
+            precisions.append(np.linalg.inv((gap * share[:, None]).T @ gap / count + floor))
+        return cls(counts / counts.sum(), means, np.array(precisions))
+
+
+class LocationObjective:
+    """Minus mean log-likelihood of phi given the action plus a ridge penalty, with its derivatives.
+
+    Parameters are one matrix of shape (p + k + 1, d): coefficients of the features, W transposed, and b.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, p)
+        Centred functions of phi.
+    jacobian : ndarray of shape (d, n, p)
+        Their derivatives by each coordinate of phi.
+    action : ndarray of shape (n, k)
+    penalty : ndarray of shape (p,)
+        Weights of the ridge on the coefficients.
+    """
+
+    def __init__(self, features: FloatArray, jacobian: FloatArray, action: FloatArray, penalty: FloatArray) -> None:
+        n = len(features)
+        self.design = np.hstack([features, -action, -np.ones((n, 1))])
+        self.jacobian = jacobian
+        self.weights = np.r_[penalty, np.zeros(action.shape[1] + 1)]
+        self.d, self.n, self.p = jacobian.shape
+
+    def residual(self, params: FloatArray) -> FloatArray:
+        """T(phi) - W a - b, shape (n, d)."""
+        residual: FloatArray = self.design @ params
+        return residual
+
+    def slopes(self, params: FloatArray) -> FloatArray:
+        """DT at the rows, shape (n, d, d): entry (l, j) is the derivative of T_l by coordinate j."""
+        return np.stack([part @ params[: self.p] for part in self.jacobian], axis=-1)
+
+    def value(self, params: FloatArray, law: NoiseLaw) -> float:
+        """Infinite where T folds at a row."""
+        sign, size = np.linalg.slogdet(self.slopes(params))
+        if sign.min() <= 0 or size.min() < np.log(_SMALLEST):
+            return np.inf
+        density = law.terms(self.residual(params))[0]
+        return float(-density.mean() - size.mean() + 0.5 * np.sum(self.weights[:, None] * params**2))
+
+    def derivatives(self, params: FloatArray, law: NoiseLaw) -> tuple[FloatArray, FloatArray]:
+        """Gradient, flattened, and a curvature: the Hessian, but for mixtures with the shares held fixed."""
+        n, d, p = self.n, self.d, self.p
+        size = len(params)
+        inverse = np.linalg.inv(self.slopes(params))
+        pushed = np.zeros((p, d))
+        crossed = np.zeros((p * d, p * d))
+        for start in range(0, n, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            # (rows, p, d): derivative of log det DT by the coefficients, row by row
+            each = np.einsum("jnp,njl->npl", self.jacobian[:, block], inverse[block], optimize=True)
+            pushed += each.sum(axis=0)
+            flat = each.reshape(len(each), -1)
+            crossed += flat.T @ flat
+        residual = self.residual(params)
+        shares = law.terms(residual)[1]
+        pulled = np.zeros_like(residual)
+        curvature = np.zeros((size, d, size, d))
+        curvature[:p, :, :p, :] = (crossed / n).reshape(p, d, p, d).transpose(0, 3, 2, 1)
+        for share, mean, precision in zip(shares.T, law.means, law.precisions, strict=True):
+            pulled += share[:, None] * ((residual - mean) @ precision)
+            gram = (self.design * share[:, None]).T @ self.design / n
+            curvature += gram[:, None, :, None] * precision[None, :, None, :]
+        at = np.arange(size)
+        for axis in range(d):
+            curvature[at, axis, at, axis] += self.weights
+        gradient = self.design.T @ pulled / n + self.weights[:, None] * params
+        gradient[:p] -= pushed / n
+        return gradient.ravel(), curvature.reshape(size * d, size * d)
+
+    def step(self, params: FloatArray, value: float, law: NoiseLaw) -> tuple[FloatArray, float, float]:
+        """A Newton step with halving: new parameters, their value, and the fall that was expected."""
+        gradient, curvature = self.derivatives(params, law)
+        values, vectors = eigh((curvature + curvature.T) / 2)
+        # Away from the optimum the determinant can make the curvature indefinite: its absolute value still descends.
+        sizes = np.maximum(np.abs(values), 1e-10 * np.abs(values).max())
+        move = -(vectors @ ((vectors.T @ gradient) / sizes)).reshape(params.shape)
+        expected = float(-gradient @ move.ravel())
+        length = 1.0
+        while length > 1e-8:
+            moved = params + length * move
+            new = self.value(moved, law)
+            if new <= value - 1e-4 * length * expected:
+                return moved, new, expected
+            length /= 2
+        return params, value, 0.0
+
+
+@dataclass(frozen=True)
+class LocationFit:
+    """A fitted T, and what speaks against Gaussian noise.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (p, d)
+    centre : ndarray of shape (p,)
+        T(phi) is ``(features(phi) - centre) @ coef``.
+    law : NoiseLaw
+    evidence : float
+        Gain in log-likelihood of the mixture in units of what BIC asks for it: above 1 the mixture was taken. A mixture
+        that was given up early counts as it stood then.
+    """
+
+    coef: FloatArray
+    centre: FloatArray
+    law: NoiseLaw
+    evidence: float
+
+
+def fit_location(
+    features: RadialFeatures,
+    rows: FloatArray,
+    action: FloatArray,
+    *,
+    ridge: float,
+    rng: np.random.Generator,
+    sizes: tuple[int, ...] = MIXTURE_SIZES,
+) -> LocationFit:
+    """Fit T, linear in features, with Gaussian noise and with a mixture, and take the better by BIC.
+
+    Parameters
+    ----------
+    features : RadialFeatures
+        Of the representation.
+    rows : ndarray of shape (n, d)
+        The representation, whitened: T starts as a linear map of it.
+    action : ndarray of shape (n, k)
+    ridge : float
+        Penalty on the squared norm of T's radial part, in nats per row.
+    rng : Generator
+    sizes : tuple of int
+        Components that a mixture may have; none: Gaussian noise only.
+
+    Returns
+    -------
+    LocationFit
+    """
+    n, d = rows.shape
+    columns = features(rows)
+    centre = columns.mean(axis=0)
+    problem = LocationObjective(columns - centre, features.derivatives(rows), action, ridge * features.penalty(0.0))
+    W, b = action_regression(rows, action)
+    start = np.vstack([np.eye(problem.p, d), W.T, b - rows.mean(axis=0)])
+    start = start @ whitening(problem.residual(start)).matrix
+
+    law = NoiseLaw.standard(d)
+    params, value = start, problem.value(start, law)
+    for _ in range(_MAX_NEWTON):
+        params, value, expected = problem.step(params, value, law)
+        if expected < _TOLERANCE:
+            break
+    # Gaussian noise bends T until its residuals look Gaussian, so a mixture is tried from the start and not from there.
+    if not sizes:
+        return LocationFit(params[: problem.p], centre, law, 0.0)
+    mixture = residual_mixture(problem.residual(start), rng, sizes)
+    rich = NoiseLaw(mixture.weights_, mixture.means_, mixture.precisions_)
+    needed = max(1, NoiseLaw.n_free(len(mixture.weights_), d)) * np.log(n) / (2 * n)
+    other, rich, reached = _fit_mixture(problem, start, rich, goal=value - needed)
+    evidence = (value - reached) / needed
+    if evidence > 1:
+        params, law = other, rich
+    return LocationFit(params[: problem.p], centre, law, float(evidence))
+
+
+def _fit_mixture(
+    problem: LocationObjective, params: FloatArray, law: NoiseLaw, *, goal: float
+) -> tuple[FloatArray, NoiseLaw, float]:
+    """Newton steps for T and steps of expectation and maximisation for the law, in turn.
+
+    Given up where even the present pace, which only slows down, would not reach the goal.
+    """
+    reached = problem.value(params, law)
+    for left in range(_MAX_MIXTURE, 0, -1):
+        before = reached
+        params, _, _ = problem.step(params, before, law)
+        residual = problem.residual(params)
+        shares = law.terms(residual)[1]
+        # The law has a scale as well; without this the penalty would shrink T and the law for ever.
+        units = whitening(residual).matrix
+        params = params @ units
+        law = NoiseLaw.of_shares(residual @ units, shares)
+        reached = problem.value(params, law)
+        pace = abs(before - reached)
+        if pace < _MIXTURE_TOLERANCE or left * pace < reached - goal:
+            break
+    return params, law, reached

@@ -1,0 +1,168 @@
+"""The location model: derivatives, densities that integrate to one, and warps that only it can undo."""
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from scipy.special import erfinv
+
+from causalinv.datasets import make_extrapolation_data
+from causalinv.exceptions import ExtrapolationWarning
+from causalinv.extrapolation import LinearInvarianceEncoder, linear_invariance_test
+from causalinv.extrapolation._features import RadialFeatures, whitening
+from causalinv.extrapolation._location import LocationObjective, NoiseLaw, fit_location
+from causalinv.extrapolation._representation import METHODS
+from causalinv.metrics import affine_r2
+
+MIXTURE = NoiseLaw(
+    np.array([0.3, 0.7]),
+    np.array([[0.4, -0.2], [-0.5, 0.6]]),
+    np.array([[[2.0, 0.3], [0.3, 1.0]], [[0.8, -0.2], [-0.2, 1.5]]]),
+)
+
+
+def line(law):
+    """The first coordinate of a law in the plane, as a law on the line."""
+    variances = np.array([np.linalg.inv(p)[0, 0] for p in law.precisions])
+    return NoiseLaw(law.weights, law.means[:, :1], 1 / variances[:, None, None])
+
+
+@pytest.fixture(scope="module")
+def features():
+    rng = np.random.default_rng(0)
+    return {d: RadialFeatures.fit(rng.normal(size=(200, d)), 12, 0.7, rng) for d in (1, 2)}
+
+
+def problem(features, rows, action, ridge=0.0):
+    return LocationObjective(features(rows), features.derivatives(rows), action, ridge * features.penalty(0.0))
+
+
+def some_params(features, d, k, size=0.02):
+    params = size * np.random.default_rng(3).normal(size=(len(features.penalty(0.0)) + k + 1, d))
+    params[:d] += np.eye(d)
+    return params
+
+
+def test_derivatives_of_the_features(features):
+    rows = np.random.default_rng(1).normal(size=(5, 2))
+    exact = features[2].derivatives(rows)
+    step = 1e-6
+    for j in range(2):
+        move = step * np.eye(2)[j]
+        numeric = (features[2](rows + move) - features[2](rows - move)) / (2 * step)
+        np.testing.assert_allclose(exact[j], numeric, atol=1e-7)
+
+
+@pytest.mark.parametrize("law", [NoiseLaw.standard(2), MIXTURE], ids=["gaussian", "mixture"])
+def test_gradient_and_curvature_of_the_objective(features, law):
+    rng = np.random.default_rng(2)
+    rows, action = rng.normal(size=(60, 2)), rng.uniform(-1, 1, (60, 1))
+    objective = problem(features[2], rows, action, ridge=0.1)
+    params = some_params(features[2], 2, 1)
+    shape = params.shape
+    gradient, curvature = objective.derivatives(params, law)
+    numeric = approx_fprime(params.ravel(), lambda p: objective.value(p.reshape(shape), law), 1e-7)
+    np.testing.assert_allclose(gradient, numeric, atol=2e-6)
+    if len(law.weights) == 1:
+        hessian = approx_fprime(params.ravel(), lambda p: objective.derivatives(p.reshape(shape), law)[0], 1e-7)
+        np.testing.assert_allclose(curvature, hessian, atol=2e-5)
+
+
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_density_of_the_representation_integrates_to_one(features, d, mixed):
+    """Whatever the (one-to-one) map and the law: else it is not the density that it claims to be."""
+    law = NoiseLaw.standard(d)
+    if mixed:
+        law = MIXTURE if d == 2 else line(MIXTURE)
+    params = some_params(features[d], d, 1, 0.01)
+    grid = np.linspace(-9, 9, 1201 if d == 1 else 73)
+    points = np.stack(np.meshgrid(*[grid] * d, indexing="ij"), axis=-1).reshape(-1, d)
+    action = np.full((1, 1), 0.4)
+    total = sum(np.exp(-problem(features[d], point[None], action).value(params, law)) for point in points)
+    assert total * (grid[1] - grid[0]) ** d == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_map_that_folds_has_no_likelihood(features):
+    rows, action = np.random.default_rng(2).normal(size=(60, 2)), np.zeros((60, 1))
+    params = some_params(features[2], 2, 1)
+    params[:2] = [[-1.0, 0.0], [0.0, 1.0]]
+    assert problem(features[2], rows, action).value(params, NoiseLaw.standard(2)) == np.inf
+
+
+def test_expectation_and_maximisation_raises_the_likelihood():
+    residual = np.random.default_rng(5).laplace(size=(400, 2))
+    law = MIXTURE
+    reached = [law.terms(residual)[0].mean()]
+    for _ in range(10):
+        law = NoiseLaw.of_shares(residual, law.terms(residual)[1])
+        reached.append(law.terms(residual)[0].mean())
+    assert (np.diff(reached) > -1e-4).all()  # the floor under variances costs a little
+    assert reached[-1] > reached[0]
+
+
+def laplace(n, rng):
+    return rng.laplace(size=n) / np.sqrt(2)
+
+
+def normal(n, rng):
+    return np.sqrt(2) * erfinv(rng.uniform(-1, 1, n))
+
+
+@pytest.mark.parametrize(("draw", "gaussian"), [(normal, True), (laplace, False)])
+def test_a_warp_is_undone_up_to_its_tails(draw, gaussian):
+    rng = np.random.default_rng(7)
+    action = rng.uniform(-1, 1, (3000, 1))
+    Z = 1.3 * action[:, 0] + draw(3000, rng)
+    warped = (Z + 0.4 * np.sin(1.5 * Z))[:, None]
+    rows = whitening(warped)(warped)
+    features = RadialFeatures.fit(rows, 60, 0.7, rng)
+    fit = fit_location(features, rows, action, ridge=10 / 3000, rng=rng)
+    straight = (features(rows) - fit.centre) @ fit.coef
+    assert (fit.evidence < 1) == gaussian
+    assert (len(fit.law.weights) == 1) == gaussian
+    far = np.abs(Z) > np.quantile(np.abs(Z), 0.95)
+
+    def error(phi, where):
+        design = np.column_stack([np.ones(3000), phi])
+        return np.sqrt(np.mean((design @ np.linalg.lstsq(design, Z, rcond=None)[0] - Z)[where] ** 2))
+
+    assert error(straight, ~far) < 0.5 * error(warped, ~far)
+    assert error(straight, far) < 0.5 * error(warped, far)
+
+
+def test_a_tail_that_linear_invariance_cannot_see():
+    """For Laplace V a bend beyond the action's reach can leave E[phi | A] linear; how often states occur shows it."""
+    rng = np.random.default_rng(11)
+    n, scale, edge = 6000, 1.0, 1.0
+    action = rng.uniform(-1, 1, (n, 1))
+    Z = action[:, 0] + rng.laplace(scale=scale, size=n)
+    # Beyond the edge the density of Z given A = a falls as exp(-z / scale) for every a, so this has mean 0 there.
+    bend = np.where(edge < Z, 0.5 * (Z - edge - scale), 0.0)
+    phi = (Z + bend)[:, None]
+    smooth = phi + 0.5 * scale * (1 / (1 + np.exp(-(Z - edge) / 0.15)))[:, None]  # the jump made one-to-one
+    jump = 0.5 * scale * (1 / (1 + np.exp(-(Z - edge) / 0.15)))
+    assert abs(np.corrcoef(jump, action[:, 0])[0, 1]) < 0.5  # what was added is seen, the bend is not
+    assert linear_invariance_test(phi, action, random_state=0).pvalue > 0.05
+    rows = whitening(smooth)(smooth)
+    features = RadialFeatures.fit(rows, 60, 0.7, rng)
+    fit = fit_location(features, rows, action, ridge=10 / n, rng=rng)
+    straight = (features(rows) - fit.centre) @ fit.coef
+    assert affine_r2(Z[:, None], straight) > affine_r2(Z[:, None], smooth) + 0.5 * (1 - affine_r2(Z[:, None], smooth))
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "mixture", "laplace"])
+def test_it_betters_what_it_starts_from(noise):
+    data = make_extrapolation_data(2500, noise=noise, random_state=33)
+    train, rest = slice(0, 1500), slice(1500, None)
+    found = {}
+    for method in METHODS:
+        encoder = LinearInvarianceEncoder(2, method=method, random_state=0)
+        if noise == "gaussian":
+            encoder.fit(data.X[train], action=data.action[train])
+        else:
+            with pytest.warns(ExtrapolationWarning, match="V does not look Gaussian"):
+                encoder.fit(data.X[train], action=data.action[train])
+        found[method] = affine_r2(data.Z[rest], encoder.transform(data.X[rest]))
+    assert 1 - found["npiv+location"] < 0.6 * (1 - found["npiv"])
+    if noise == "gaussian":  # elsewhere it starts from a representation that is far off
+        assert 1 - found["ef+location"] < 0.8 * (1 - found["ef"])
