@@ -29,7 +29,7 @@ _LAWS = {
     "uniform": stats.uniform(-np.sqrt(3), 2 * np.sqrt(3)),
 }
 _NOISES = (*_LAWS, "mixture")
-_NODES = 4001
+_NODES, _INSIDE = 4001, 101
 _BLOCK = 500  # actions at a time
 
 
@@ -164,7 +164,10 @@ def make_extrapolation_data(
     y = response(Z) + V @ direction + 0.3 * y_rng.standard_normal(n)
 
     def centre(actions: ArrayLike) -> FloatArray:
-        rows = np.asarray(actions, dtype=np.float64).reshape(-1, k)
+        rows = np.asarray(actions, dtype=np.float64)
+        rows = rows[:, None] if rows.ndim == 1 and k == 1 else rows
+        if rows.ndim != 2 or rows.shape[1] != k:
+            raise ValueError(f"actions must have shape (m, {k}), got {np.shape(actions)}.")
         return (rows + curvature * rows**2) @ M.T
 
     def truth_do(actions: ArrayLike) -> FloatArray:
@@ -204,11 +207,15 @@ def _density(noise: str, at: FloatArray) -> FloatArray:
 
 def _outcome(kind: str, d: int, noise: str, scale: float, rng: np.random.Generator) -> _Outcome:
     # Midpoints of u -> sinh(u): fine where the mass is, and far enough out for the heaviest law (t5).
-    reach = np.arcsinh(60.0)
-    u = (np.arange(_NODES) - _NODES // 2) * (2 * reach / _NODES)
-    nodes = np.sinh(u)
-    weights = _density(noise, nodes) * np.cosh(u)
-    weights /= weights.sum()
+    if noise == "uniform":  # a density with edges: nodes inside of them
+        nodes, weights = np.polynomial.legendre.leggauss(_INSIDE)
+        nodes, weights = nodes * np.sqrt(3), weights / 2
+    else:
+        reach = np.arcsinh(60.0)
+        u = (np.arange(_NODES) - _NODES // 2) * (2 * reach / _NODES)
+        nodes = np.sinh(u)
+        weights = _density(noise, nodes) * np.cosh(u)
+        weights /= weights.sum()
     if kind == "tanh_quad":
         return _Outcome(1.0, np.zeros(d), 0.2 * np.eye(d), scale * nodes, weights, scale)
     square = rng.normal(size=(d, d)) / np.sqrt(d)

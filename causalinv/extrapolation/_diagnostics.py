@@ -11,7 +11,7 @@ from scipy.linalg import qr
 
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray
-from causalinv.extrapolation._features import Affine, moment_features
+from causalinv.extrapolation._features import Affine, moment_features, whitening
 from causalinv.extrapolation._response import action_regression
 from causalinv.extrapolation._scores import (
     conditional_score,
@@ -25,7 +25,7 @@ from causalinv.results import Summary
 if TYPE_CHECKING:
     from causalinv.extrapolation._regressor import Rep4ExRegressor
 
-__all__ = ["ExtrapolationDiagnostics", "Shell", "action_only", "diagnose", "shell"]
+__all__ = ["ExtrapolationDiagnostics", "Shell", "action_only", "diagnose", "shell", "steps_of"]
 
 _MAX_DEGREE = 5
 _SMOOTH_DEGREE = 4
@@ -37,6 +37,8 @@ _HELD_OUT = 3  # every third row
 class ExtrapolationDiagnostics:
     """What can be checked; none of it can prove that the action was randomised or acts only through the state.
 
+    A check that the data do not allow (too few rows or actions, once some are held out) is NaN.
+
     Attributes
     ----------
     linearity_pvalue : float
@@ -45,9 +47,11 @@ class ExtrapolationDiagnostics:
     residual_pvalue : float
         Are representation residuals and action independent (distance correlation, 400 rows)? Small: the same.
     precision_gap : float or None
-        Default encoder: relative distance of two estimates of its ``"ef"`` form that agree for Gaussian V; above .09
-        doubt Gaussian V or that form.
-    n_noise_components : int
+        Our encoder: relative distance of two estimates of its ``"ef"`` form that agree for Gaussian V. It is .01 to .1
+        where all is well, more with few rows.
+    noise_evidence : float or None
+        Our encoder: evidence that V is not Gaussian; above 1 a doubt.
+    n_noise_components : float
         Gaussians (by BIC: 1 or 3) needed for the residuals; above 1 doubt Gaussian V.
     singular_values : tuple of float
         Of the representation's slope: standard deviations of V per standard deviation of the action.
@@ -60,13 +64,14 @@ class ExtrapolationDiagnostics:
     shell_error, shell_action_only : float
         `Rep4ExRegressor.shell_score` at 1.4, and the same for a polynomial of the action alone.
     conditional_score : float
-        Held-out score of the encoder, in nats.
+        Held-out score of the encoder, in nats; not above 0 if X does not follow the action.
     """
 
     linearity_pvalue: float
     residual_pvalue: float
     precision_gap: float | None
-    n_noise_components: int
+    noise_evidence: float | None
+    n_noise_components: float
     singular_values: tuple[float, ...]
     effective_rank: float
     do_consistency: float
@@ -88,8 +93,10 @@ class ExtrapolationDiagnostics:
             found["linearity_pvalue"] = "the mean of the representation is not linear in the action"
         if self.residual_pvalue < 0.05:
             found["residual_pvalue"] = "residuals of the representation depend on the action"
-        if self.precision_gap is not None and self.precision_gap > 0.09:
-            found["precision_gap"] = "V may not be Gaussian"
+        if self.noise_evidence is not None and self.noise_evidence > 1:
+            found["noise_evidence"] = "V does not look Gaussian"
+        if self.conditional_score <= 0:
+            found["conditional_score"] = "the representation says nothing about the action on held-out rows"
         if self.n_noise_components > 1:
             found["n_noise_components"] = "the residuals do not look Gaussian"
         if self.effective_rank < 0.7 * len(self.singular_values):
@@ -131,6 +138,8 @@ class _Polynomial:
 
     def __init__(self, action: FloatArray, y: FloatArray, degree: int) -> None:
         centre, half = (action.max(axis=0) + action.min(axis=0)) / 2, np.ptp(action, axis=0) / 2
+        if not half.all():
+            raise ValueError("the action does not vary among the rows that are left.")
         self.units = Affine(np.diag(1 / half), -centre / half)
         self.degree = degree
         design = self._design(action)
@@ -183,10 +192,10 @@ def shell(model: Rep4ExRegressor, factor: float) -> Shell:
     size = stretch(acts, acts)
     inner = size <= size.max() / factor
     needed = model._rows_per_action * (acts.shape[1] + 1)
-    if inner.sum() < needed or inner.all():
+    if inner.sum() < needed or inner.all() or not np.ptp(acts[inner], axis=0).all():
         raise ValueError(
             f"factor={factor:g} leaves {int(inner.sum())} of {len(y)} rows inside (at least {needed} are needed, and "
-            "some outside); choose a smaller factor."
+            "some outside, and actions that vary inside); choose a smaller factor."
         )
     target = smooth(acts, y)
     scale = target.std()
@@ -209,32 +218,49 @@ def diagnose(model: Rep4ExRegressor) -> ExtrapolationDiagnostics:
     acts, rows, y = model._acts, model._rows, model._y
     rng = generator(model.random_state, "diagnostics")
     out = np.arange(len(y)) % _HELD_OUT == _HELD_OUT - 1
-    if isinstance(model.encoder_, str):
-        phi = rows
-    else:
-        phi = model._encode(model._fitted_encoder(rows[~out], acts[~out], like=model.encoder_), rows)
-    W, b = action_regression(phi[out], acts[out])
-    residual = phi[out] - acts[out] @ W.T - b
+    nan = float("nan")
+    linearity = independent = components = score = nan
+    # Fitting again needs rows enough for the held-out ones to be missed.
+    if isinstance(model.encoder_, str) or np.count_nonzero(~out) >= model._rows_per_action * (acts.shape[1] + 1):
+        if isinstance(model.encoder_, str):
+            phi = rows
+        else:
+            phi = model._encode(model._fitted_encoder(rows[~out], acts[~out], like=model.encoder_), rows)
+        W, b = action_regression(phi[out], acts[out])
+        residual = phi[out] - acts[out] @ W.T - b
+        linearity = linear_invariance_test(phi[out], acts[out], random_state=rng).pvalue
+        independent = distance_correlation_test(residual, acts[out], rng)[1]
+        components = float(residual_mixture(whitening(residual)(residual), rng).n_components)
+        score = conditional_score(phi, acts, train=~out, random_state=rng)
     sizes = np.linalg.svd(_signal(model), compute_uv=False)
     shares = sizes / sizes.sum()
     entropy = -np.sum(shares * np.log(np.maximum(shares, 1e-300)))
     target = smooth(model._tried, y)
     some = rng.permutation(len(y))[:300]
     gap = model.control_.mean_do(acts[some]) - target[some]
-    outside = shell(model, _SHELL)
-    inner: Any = model.encoder_.steps[-1][1] if hasattr(model.encoder_, "steps") else model.encoder_
+    try:
+        outside = shell(model, _SHELL)
+    except ValueError:
+        outside = Shell(nan, nan)
+    inner = [step for step in steps_of(model.encoder_) if hasattr(step, "noise_evidence_")]
     return ExtrapolationDiagnostics(
-        linearity_pvalue=linear_invariance_test(phi[out], acts[out], random_state=rng).pvalue,
-        residual_pvalue=distance_correlation_test(residual, acts[out], rng)[1],
-        precision_gap=getattr(inner, "precision_gap_", None),
-        n_noise_components=residual_mixture(residual, rng).n_components,
+        linearity_pvalue=linearity,
+        residual_pvalue=independent,
+        precision_gap=inner[0].precision_gap_ if inner else None,
+        noise_evidence=inner[0].noise_evidence_ if inner else None,
+        n_noise_components=components,
         singular_values=tuple(sizes.tolist()),
         effective_rank=float(np.exp(entropy)),
         do_consistency=float(np.sqrt(np.mean(gap**2)) / target.std()) if target.std() > 0 else 0.0,
         shell_error=outside.error,
         shell_action_only=outside.action_only,
-        conditional_score=conditional_score(phi, acts, train=~out, random_state=rng),
+        conditional_score=score,
     )
+
+
+def steps_of(encoder: Any) -> list[Any]:
+    """Steps of a Pipeline, or the encoder alone."""
+    return [step for _, step in encoder.steps] if hasattr(encoder, "steps") else [encoder]
 
 
 def _signal(model: Rep4ExRegressor) -> FloatArray:

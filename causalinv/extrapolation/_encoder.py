@@ -34,7 +34,8 @@ _DEFAULT, _DEFAULT_REDUCED = "npiv+location", "ef+location"
 # method must be better beyond doubt, as when the default has gone astray.
 _MARGIN = 3.0
 _HELD_OUT = 4  # every fourth row
-_RECONSTRUCTED = 0.8  # share of X's variance below which phi is taken to miss coordinates of the state
+# Share of X's variance below which phi of d coordinates is taken to miss some: about half of what one of d + 1 holds.
+_MISSED = 0.5
 _SEEN = 0.5
 _ROWS_PER_COLUMN = 10
 
@@ -197,7 +198,8 @@ class LinearInvarianceEncoder(ActionEncoder):
         given the action has covariance I, so W_ is the effect of a unit of action in standard deviations of V.
     intercept_ : ndarray of shape (d,)
     scales_ : ndarray of shape (k,)
-        Variance that the action explains, per candidate component, descending; the gap chooses `n_components_`.
+        Variance that the action explains, per candidate component, descending; the gap of those of the ``"ef"`` form
+        chooses `n_components_`.
     candidate_scores_ : dict
         Held-out score per method; empty unless ``method="auto"``.
     noise_evidence_ : float
@@ -208,9 +210,9 @@ class LinearInvarianceEncoder(ActionEncoder):
     reconstruction_ : float
         Share of X's variance that held-out smooth regression on the representation explains.
     reduced_ : bool
-        Whether that is less than 0.8: X holds more than the representation, as when the action moves fewer directions
-        than the state has (k < d) or X is noisy. The mean under do(A = a) may still be right (for Gaussian V); what
-        is conditional on X is not.
+        Whether that is less than 1 - .5 / (n_components_ + 1): X holds more than the representation, as when the action
+        moves fewer directions than the state has (k < d) or X is noisy. The mean under do(A = a) may still be right (for
+        Gaussian V); what is conditional on X is not.
     n_iter_ : int
     n_actions_in_, n_features_in_ : int
     feature_names_in_ : ndarray of str, only if X had names
@@ -220,7 +222,8 @@ class LinearInvarianceEncoder(ActionEncoder):
     ExtrapolationWarning
         If V does not look Gaussian (`noise_evidence_`).
     IdentificationWarning
-        If ``"npiv"`` or ``"npiv+location"`` was asked for and X holds more than the representation.
+        If held-out rows do not show that X follows the action (``method="auto"``); if ``"npiv"`` or ``"npiv+location"``
+        was asked for and X holds more than the representation.
     DegenerateInputWarning
         If the action takes few values, or X has many columns for its rows.
 
@@ -295,17 +298,19 @@ class LinearInvarianceEncoder(ActionEncoder):
         """
         rows, acts = self._check_training(X, action)
         self._check_choices()
+        if not np.ptp(rows, axis=0).any():
+            raise ValueError("X does not vary: there is no representation to learn. Check what was passed as X.")
         wanted = self._wanted(acts.shape[1])
         self._warn_about_width(*rows.shape)
         self.candidate_scores_: dict[str, float] = {}
         self.method_: str = self.method
         gap: float | None = None
         if self.method == "auto":
-            self.candidate_scores_, self.method_, gap = self._compare(rows, acts, wanted)
+            self.candidate_scores_, self.method_, gap, wanted = self._compare(rows, acts, wanted)
         learner = self._learner(rows, acts, [*self.bandwidths] * self.n_repeats)
         representation = learner.learn(self.method_, wanted)
         self.reconstruction_ = self._reconstruction(learner, representation, rows)
-        self.reduced_ = self.reconstruction_ < _RECONSTRUCTED
+        self.reduced_ = self.reconstruction_ < 1 - _MISSED / (representation.n_components + 1)
         if self.reduced_ and self.method_.startswith("npiv"):
             if self.method == "auto":
                 self.method_ = _DEFAULT_REDUCED
@@ -371,10 +376,11 @@ class LinearInvarianceEncoder(ActionEncoder):
 
     def _compare(
         self, rows: FloatArray, acts: FloatArray, wanted: int | None
-    ) -> tuple[dict[str, float], str, float | None]:
-        """Held-out score of every method (one kernel, as many components), the method to use, the precision gap."""
+    ) -> tuple[dict[str, float], str, float | None, int]:
+        """Held-out score of every method (one kernel), the method to use, the precision gap, the components."""
         out = np.arange(len(rows)) % _HELD_OUT == _HELD_OUT - 1
         learner = self._learner(rows[~out], acts[~out], [self.bandwidths[len(self.bandwidths) // 2]])
+        wanted = learner.dimension if wanted is None else wanted
         scores: dict[str, FloatArray] = {}
         gap: float | None = None
         rng = generator(self.random_state, "encoder references")
@@ -383,7 +389,6 @@ class LinearInvarianceEncoder(ActionEncoder):
             representation = learner.learn(method, wanted)
             phi = representation(rows)
             gap = representation.precision_gap if gap is None else gap
-            wanted = phi.shape[1]
             law = LocationModel.fit(phi[~out], acts[~out], generator(self.random_state, "encoder score"))
             scores[method] = law.scores(phi[out], acts[out], references)
         best = _DEFAULT
@@ -391,7 +396,16 @@ class LinearInvarianceEncoder(ActionEncoder):
             gain = scores[method] - scores[best]
             if gain.mean() > _MARGIN * gain.std() / np.sqrt(len(gain)):
                 best = method
-        return {method: float(values.mean()) for method, values in scores.items()}, best, gap
+        gained = scores[best]
+        if gained.mean() < _MARGIN / 2 * gained.std() / np.sqrt(len(gained)):
+            warnings.warn(
+                "Held-out rows do not show that X follows the action (score "
+                f"{gained.mean():.3f} nats, standard error {gained.std() / np.sqrt(len(gained)):.3f}): there may be "
+                "nothing to learn a representation from, and predictions at untried actions may mean nothing.",
+                IdentificationWarning,
+                stacklevel=3,
+            )
+        return {method: float(values.mean()) for method, values in scores.items()}, best, gap, wanted
 
     def _resampled(
         self, rows: FloatArray, acts: FloatArray, rng: np.random.Generator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from causalinv._typing import FloatArray
 __all__ = ["Affine", "RadialFeatures", "choose_landmarks", "moment_features", "standardizer", "whitening"]
 
 _EIGEN_CUT = 1e-7
+_CONSTANT = 1e-13  # range of a column relative to its size that is rounding
 _MAX_PAIRS = 500  # landmarks among which the median distance is taken
 
 
@@ -32,19 +34,26 @@ class Affine:
 
 def standardizer(rows: FloatArray) -> Affine:
     """Map to mean 0 and standard deviation 1 per column; a constant column becomes 0."""
-    mean, scale = rows.mean(axis=0), rows.std(axis=0)
-    scale[scale == 0] = 1.0
+    mean, scale = rows.mean(axis=0), _spread(rows)
     return Affine(np.diag(1.0 / scale), -mean / scale)
 
 
 def whitening(rows: FloatArray) -> Affine:
-    """Map to mean 0 and covariance I, on the range of the covariance; symmetric, so rotations commute with it."""
-    mean = rows.mean(axis=0)
-    values, vectors = eigh(np.atleast_2d(np.cov(rows.T, bias=True)))
+    """Map to mean 0 and covariance I, on the range of the covariance; affine maps of rows only rotate the result."""
+    mean, scale = rows.mean(axis=0), _spread(rows)
+    # Of columns in their own units: a small column is not an empty direction.
+    unit = (rows - mean) / scale
+    values, vectors = eigh(unit.T @ unit / len(rows))
     good = values > 1e-12 * max(values[-1], 0.0)
     inverse = np.where(good, 1.0 / np.sqrt(np.where(good, values, 1.0)), 0.0)
-    matrix = (vectors * inverse) @ vectors.T
+    matrix = (vectors * inverse) @ vectors.T / scale[:, None]
     return Affine(matrix, -mean @ matrix)
+
+
+def _spread(rows: FloatArray) -> FloatArray:
+    """Standard deviation per column; 1 where the column is constant, up to rounding."""
+    scale = rows.std(axis=0)
+    return np.where(np.ptp(rows, axis=0) <= _CONSTANT * np.abs(rows).max(axis=0), 1.0, scale)
 
 
 def choose_landmarks(rows: FloatArray, n_landmarks: int, rng: np.random.Generator) -> FloatArray:
@@ -156,12 +165,12 @@ def moment_features(action: FloatArray, degree: int, *, max_columns: int | None 
     n, k = action.shape
     low, high = action.min(axis=0), action.max(axis=0)
     scaled = 2 * (action - low) / np.where(high > low, high - low, 1.0) - 1
-    powers = [
-        p for total in range(1, degree + 1) for p in itertools.product(range(total + 1), repeat=k) if sum(p) == total
-    ]
-    while max_columns is not None and len(powers) > max_columns and sum(powers[-1]) > 1:
-        top = sum(powers[-1])
-        powers = [p for p in powers if sum(p) < top]
+    powers: list[tuple[int, ...]] = []
+    for total in range(1, degree + 1):
+        if max_columns is not None and total > 1 and len(powers) + math.comb(k + total - 1, total) > max_columns:
+            break
+        for chosen in itertools.combinations_with_replacement(range(k), total):
+            powers.append(tuple(chosen.count(column) for column in range(k)))
     basis = legendre.legvander(scaled, sum(powers[-1]))  # (n, k, degree + 1)
     columns = np.stack([np.prod(basis[:, np.arange(k), list(p)], axis=1) for p in powers], axis=1)
     columns -= columns.mean(axis=0)

@@ -31,7 +31,7 @@ from causalinv._validation import (
 )
 from causalinv.exceptions import CausalInvWarning, DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
 from causalinv.extrapolation._action import ROWS_PER_ACTION, check_action, check_actions, transform_action
-from causalinv.extrapolation._diagnostics import ExtrapolationDiagnostics, action_only, diagnose, shell
+from causalinv.extrapolation._diagnostics import ExtrapolationDiagnostics, action_only, diagnose, shell, steps_of
 from causalinv.extrapolation._encoder import LinearInvarianceEncoder
 from causalinv.extrapolation._response import ControlFunction, action_regression, fit_control_function
 from causalinv.extrapolation._support import hull_mask, overlap, status, stretch
@@ -44,6 +44,7 @@ ASSUMPTION = (
     "noise; the action moves the state linearly; the state's own variation is as wide as the stretch asked for"
 )
 _RESPONSES = ("auto", "smooth", "quadratic")
+_CURVE_COLUMNS = ("estimate", "lower", "upper", "status", "overlap", "action_only")
 _ON_UNSUPPORTED = ("warn", "nan", "ignore")
 _OUTSIDE = 0.01  # share of rows further out than the training rows from which `predict` warns
 
@@ -191,18 +192,18 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         if np.ptp(outcome) == 0:
             warnings.warn("y is constant, so every prediction is that constant.", DegenerateInputWarning, stacklevel=2)
 
-        self._tried, self._rows, self._y = acts, rows, outcome
+        # Copies: support, bands and checks come back to them, when the caller's arrays may have changed.
+        self._tried, self._rows, self._y = acts.copy(), rows.copy(), outcome.copy()
         self.action_middle_ = (acts.max(axis=0) + acts.min(axis=0)) / 2
         self._acts = transform_action(self.action_transform, acts)
         self.encoder_ = self._fitted_encoder(rows, self._acts)
-        inner = _last_step(self.encoder_)
-        self.reduced_ = bool(getattr(inner, "reduced_", False))
+        self.reduced_ = any(bool(getattr(step, "reduced_", False)) for step in steps_of(self.encoder_))
         phi = self._encode(self.encoder_, rows)
         self.control_ = self._respond(phi, self._acts, outcome, generator(self.random_state, "response"))
         self.W_, self.intercept_ = action_regression(phi, self._acts)
         self.n_components_ = int(phi.shape[1])
         self.ridge_, self.bandwidths_ = self.control_.ridge, self.control_.bandwidths
-        rank = np.linalg.matrix_rank(self.control_.W, tol=1e-8)
+        rank = np.linalg.matrix_rank(self.control_.W * self._acts.std(axis=0), tol=1e-8)
         if rank < np.linalg.matrix_rank(self.control_.whiten.matrix, tol=1e-10):
             warnings.warn(
                 f"The action moves {rank} direction(s) of a representation of {self.n_components_}: how the outcome "
@@ -222,6 +223,11 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             isinstance(self.encoder, type) or not all(hasattr(self.encoder, name) for name in ("fit", "transform"))
         ):
             raise TypeError(f"encoder must have fit and transform, got {self.encoder!r}.")
+        if any(getattr(step, "action_transform", None) is not None for step in steps_of(self.encoder)):
+            raise ValueError(
+                "action_transform must be set on Rep4ExRegressor and not on its encoder, which is given the "
+                "transformed action: set on the encoder alone, predictions would use the raw one."
+            )
 
     def _fitted_encoder(self, rows: FloatArray, acts: FloatArray, *, like: Any = None) -> Any:
         """A fresh encoder fitted to rows; `like` a fitted one, whose choice of method is kept."""
@@ -231,9 +237,9 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             encoder: Any = LinearInvarianceEncoder(random_state=self._encoder_seed())
         else:
             encoder = clone(self.encoder, safe=False)
-        inner, chosen = _last_step(encoder), getattr(_last_step(like), "method_", None)
-        if chosen is not None:
-            inner.set_params(method=chosen, n_components=_last_step(like).n_components_)
+        for fresh, known in zip(steps_of(encoder), steps_of(like), strict=False):
+            if isinstance(known, LinearInvarianceEncoder):
+                fresh.set_params(method=known.method_, n_components=known.n_components_)
         framed = self._framed(rows)
         if like is not None:  # a refit to part of the rows, whose doubts were told at the fit to all
             with warnings.catch_warnings():
@@ -362,6 +368,9 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         half = ndtri((1 + level) / 2) * resampled.std(axis=0, ddof=1)
         support = self._support(asked)
         names = [f"a{j}" for j in range(asked.shape[1])] if self.action_names_ is None else list(self.action_names_)
+        taken = sorted(set(names) & set(_CURVE_COLUMNS))
+        if taken:
+            raise ValueError(f"action columns {taken} have names that the table of a curve uses; rename them.")
         table = pd.DataFrame(asked, columns=names).assign(
             estimate=estimate,
             lower=estimate - half,
@@ -544,7 +553,3 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.regressor_tags.poor_score = True  # it predicts what the action does, not what X and U do beside it
         return tags
-
-
-def _last_step(encoder: Any) -> Any:
-    return encoder.steps[-1][1] if hasattr(encoder, "steps") else encoder

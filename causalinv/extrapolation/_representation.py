@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh
@@ -138,17 +139,21 @@ class Learner:
         ]
         raw = [f(rows) for f in self.features]
         self.centres = [columns.mean(axis=0) for columns in raw]
-        self.columns = [columns - centre for columns, centre in zip(raw, self.centres, strict=True)]
+        for columns, centre in zip(raw, self.centres, strict=True):
+            np.subtract(columns, centre, out=columns)  # with many rows these are what memory is for
+        self.columns = raw
         self.references = [matched_references(self.action, n_references, rng) for rng in self.rngs]
         self.max_moments = max(1, len(X) // _ROWS_PER_MOMENT)
         self._exponential_family: list[ExponentialFamilyFit] | None = None
-        self._firsts: dict[tuple[str, int | None], tuple[FloatArray, Representation]] = {}
+        self._firsts: dict[tuple[str, int], tuple[FloatArray, Representation]] = {}
 
     def learn(
         self, method: str, n_components: int | None, *, start: ExponentialFamilyFit | None = None
     ) -> Representation:
-        """Fit by one of `METHODS`; `n_components` None chooses by the gap of the eigenvalues."""
+        """Fit by one of `METHODS`; `n_components` None takes `dimension`."""
         name, _, correction = method.partition("+")
+        if n_components is None:
+            n_components = self.dimension
         if (name, n_components) not in self._firsts:
             made = self._exponential(n_components, start) if name == "ef" else self._instrumental(n_components)
             self._firsts[name, n_components] = made
@@ -165,9 +170,17 @@ class Learner:
             n_noise_components=len(fit.law.weights),
         )
 
-    def _exponential(
-        self, n_components: int | None, start: ExponentialFamilyFit | None
-    ) -> tuple[FloatArray, Representation]:
+    @cached_property
+    def dimension(self) -> int:
+        """Number of directions that X follows: of the exponential-family fit of the first member of the bag.
+
+        Its eigenvalues fall by far more where X follows no further than those of the instrumental fit do.
+        """
+        if self.action.shape[1] == 1:
+            return 1
+        return dimension(self._explained(self.columns[0] @ self._fit_member(0).coef)[0])
+
+    def _exponential(self, n_components: int, start: ExponentialFamilyFit | None) -> tuple[FloatArray, Representation]:
         """The average of the members' fits: each is found up to a constant, so they need no alignment."""
         fits = self.exponential_family(start)
         eta_map = KernelMap(tuple(self.features), tuple(self.centres), tuple(fit.coef for fit in fits))
@@ -177,22 +190,23 @@ class Learner:
         noise = left.T @ left / len(eta)
         gap = float(np.linalg.norm((slope + slope.T) / 2 - noise)) / max(float(np.linalg.norm(noise)), 1e-300)
         values, vectors = self._explained(eta)
-        phi, stage = noise_units(eta, self.action, vectors[:, : n_components or dimension(values)])
+        phi, stage = noise_units(eta, self.action, vectors[:, :n_components])
         n_iter = max(fit.n_iter for fit in fits)
         return phi, Representation((self.units, eta_map, stage), values, gap, n_iter=n_iter, first_fit=fits[0])
 
     def exponential_family(self, start: ExponentialFamilyFit | None = None) -> list[ExponentialFamilyFit]:
         """Fits of all members, computed once."""
         if self._exponential_family is None:
-            self._exponential_family = [
-                fit_exponential_family(
-                    columns, self.action, references, f.penalty(_LINEAR_RIDGE), ridge=self.ridge, start=start
-                )
-                for columns, references, f in zip(self.columns, self.references, self.features, strict=True)
-            ]
+            self._exponential_family = [self._fit_member(member, start) for member in range(len(self.columns))]
         return self._exponential_family
 
-    def _instrumental(self, n_components: int | None) -> tuple[FloatArray, Representation]:
+    def _fit_member(self, member: int, start: ExponentialFamilyFit | None = None) -> ExponentialFamilyFit:
+        penalty = self.features[member].penalty(_LINEAR_RIDGE)
+        return fit_exponential_family(
+            self.columns[member], self.action, self.references[member], penalty, ridge=self.ridge, start=start
+        )
+
+    def _instrumental(self, n_components: int) -> tuple[FloatArray, Representation]:
         """Average over members and penalties: all are in the units of the action, so they need no alignment."""
         moments = moment_features(self.action, _MOMENT_DEGREE, max_columns=self.max_moments)
         settings = [(r, v) for r in _NPIV_RIDGES for v in _NPIV_VARIANCE_RIDGES]
@@ -206,7 +220,7 @@ class Learner:
         h = _mean([columns @ coef for columns, coef in zip(self.columns, coefs, strict=True)])
         kernel_map = KernelMap(tuple(self.features), tuple(self.centres), tuple(coefs))
         values, vectors = self._explained(h)
-        phi, stage = noise_units(h, self.action, vectors[:, : n_components or dimension(values)])
+        phi, stage = noise_units(h, self.action, vectors[:, :n_components])
         return phi, Representation((self.units, kernel_map, stage), values)
 
     def _explained(self, h: FloatArray) -> tuple[FloatArray, FloatArray]:

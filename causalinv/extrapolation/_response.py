@@ -13,6 +13,7 @@ import numpy as np
 from scipy.linalg import eigh, solve
 
 from causalinv._typing import FloatArray
+from causalinv.extrapolation._exponential_family import matched_references
 from causalinv.extrapolation._features import Affine, RadialFeatures, choose_landmarks, moment_features, whitening
 
 __all__ = ["ControlFunction", "action_regression", "fit_control_function"]
@@ -217,7 +218,8 @@ def fit_control_function(
     loo, ridge, pair, nu, psi, ridge_fit = best
 
     p = len(nu.penalty)
-    draws = residual if n <= _MAX_DRAWS else residual[rng.permutation(n)[:_MAX_DRAWS]]
+    # In random order, as some questions look at the first few; a part of the rows gets the mean and covariance of all.
+    draws = matched_references(residual, _MAX_DRAWS, rng) if n > _MAX_DRAWS else residual[rng.permutation(n)]
     plain = ridge_fit.solve(ridge)
     if calibration > 0:
         moments = moment_features(action, 4, max_columns=max(1, n // 20))

@@ -32,6 +32,7 @@ __all__ = [
 _SIZES = (1, 3)
 MAX_REFERENCES = 1000
 _MAX_TEST_ROWS = 2000
+_WIDTH_ROWS, _FLAT = 500, 1e-9
 
 
 def residual_mixture(
@@ -160,7 +161,8 @@ def linear_invariance_test(
     Returns
     -------
     TestResult
-        Of more than 2000 rows, 2000 are used.
+        Of more than 2000 rows, 2000 are used. If the action takes so few values that no function of it is nonlinear
+        (two levels), the p-value is 1.
 
     Notes
     -----
@@ -185,19 +187,26 @@ def linear_invariance_test(
     basis = qr(np.column_stack([np.ones(n), acts]), mode="economic")[0]
     residual = states - basis @ (basis.T @ states)
     residual = whitening(residual)(residual)
-    width = np.median(pdist(acts[:500]))
+    gaps = pdist(acts[:: max(1, n // _WIDTH_ROWS)])  # evenly spread rows: they may be in an order
+    width = np.median(gaps[gaps > 0]) if gaps.any() else 1.0
     kernel = np.exp(-cdist(acts, acts, "sqeuclidean") / (2 * width**2))
     kernel -= basis @ (basis.T @ kernel)
     kernel -= (kernel @ basis) @ basis.T
+    if np.abs(kernel).max() < _FLAT:  # with two levels of one action every function of it is linear
+        return _linearity(0.0, 1.0)
     statistic = float(np.sum(residual * (kernel @ residual)) / n)
     # For signs s the statistic is s'(K * RR')s / n: the product of the two Gram matrices is formed once.
     both = kernel * (residual @ residual.T)
     signs = rng.choice([-1.0, 1.0], (n, n_resamples))
     drawn = np.sum(signs * (both @ signs), axis=0) / n
     pvalue = (1 + np.count_nonzero(drawn >= statistic)) / (n_resamples + 1)
+    return _linearity(statistic, float(pvalue))
+
+
+def _linearity(statistic: float, pvalue: float) -> TestResult:
     return TestResult(
         statistic=statistic,
-        pvalue=float(pvalue),
+        pvalue=pvalue,
         hypothesis="the mean of the representation is linear in the action",
         assumption="rows are independent, and the representation was not learnt on them",
     )

@@ -49,7 +49,8 @@ def overlap(states: FloatArray, centres: FloatArray, draws: FloatArray) -> Float
 
     Where they are: at most as far from the tenth neighbour as 99% of the training states.
     """
-    k = min(_NEIGHBOURS, len(states) - 1)
+    states = np.unique(states, axis=0)  # copies of one state are one place
+    k = min(_NEIGHBOURS, max(1, len(states) - 1))
     tree = KDTree(states)
     own = np.asarray(tree.query(states, k + 1)[0])[:, -1]  # the first neighbour of a training state is itself
     limit = np.quantile(own, _REGION)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._typing import ArrayLike, Rows
-from causalinv._validation import check_rows
+from causalinv._validation import check_rows, check_whole
 from causalinv.extrapolation import Rep4ExRegressor
 from causalinv.inspection._axes import axes
 from causalinv.results import Estimate
@@ -78,7 +78,7 @@ class DoCurveDisplay:
         table = estimate.to_frame()
         actions = table.columns[: table.columns.get_loc("estimate")]
         if along is None:
-            along = str(table[actions].std().idxmax())
+            along = str((table[actions].max() - table[actions].min()).idxmax())
         elif along not in actions:
             raise ValueError(f"along must be one of the action's columns {list(actions)}, got {along!r}.")
         order = np.argsort(table[along].to_numpy(), kind="stable")
@@ -119,7 +119,10 @@ class DoCurveDisplay:
         -------
         DoCurveDisplay
         """
-        moved = check_rows(values, "values", ensure_2d=False)
+        moved = np.asarray(check_rows(values, "values", ensure_2d=False))
+        if moved.ndim != 1:
+            raise ValueError(f"values must have shape (m,), got {moved.shape}.")
+        check_whole(along, "along", low=0)
         k = model.n_actions_in_
         if not 0 <= along < k:
             raise ValueError(f"along must be a column from 0 to {k - 1}, got {along}.")

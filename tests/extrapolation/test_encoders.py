@@ -253,3 +253,37 @@ def test_laws_of_v_that_are_not_gaussian_are_warned_about():
         assert (encoder.noise_evidence_ > 1) == doubtful
         assert set(encoder.candidate_scores_) == set(METHODS)
         assert encoder.method_ == "npiv+location"
+
+
+def test_default_counts_directions_of_more_actions_than_state():
+    found = []
+    for seed in range(10):
+        data = make_extrapolation_data(1500, n_latent=2, n_actions=4, n_features=4, random_state=seed)
+        encoder = LinearInvarianceEncoder(method="npiv+location", n_repeats=1, random_state=0)
+        found.append(encoder.fit(data.X, action=data.action).n_components_)
+    assert found.count(2) >= 9
+    assert LinearInvarianceEncoder(random_state=0).fit(data.X, action=data.action).n_components_ == 2
+
+
+def test_nothing_to_learn_is_said():
+    rng = np.random.default_rng(0)
+    with pytest.warns(IdentificationWarning, match="do not show that X follows the action"):
+        LinearInvarianceEncoder(random_state=0).fit(rng.normal(size=(800, 3)), action=rng.uniform(-1, 1, (800, 2)))
+    with pytest.raises(ValueError, match="X does not vary"):
+        LinearInvarianceEncoder().fit(np.full((100, 2), 0.1), action=rng.uniform(-1, 1, 100))
+
+
+def test_constant_columns_are_seen_through_rounding():
+    data = make_extrapolation_data(400, n_latent=1, random_state=0)
+    with pytest.raises(ValueError, match=r"action is constant in column \[1\]"):
+        LinearInvarianceEncoder().fit(data.X, action=np.column_stack([data.action, np.full(400, 0.1)]))
+    X = np.column_stack([data.X, np.full(400, 0.1)])
+    encoder = LinearInvarianceEncoder(method="npiv", random_state=0).fit(X, action=data.action)
+    moved = X[:5] + np.array([0.0, 0.0, 1e-6])
+    np.testing.assert_allclose(encoder.transform(moved), encoder.transform(X[:5]), atol=1e-3)
+
+
+def test_moments_of_many_actions_do_not_take_for_ever():
+    A = np.random.default_rng(0).uniform(-1, 1, (600, 14))
+    assert moment_features(A, 5, max_columns=30).shape == (600, 14)
+    assert moment_features(A, 5, max_columns=119).shape == (600, 119)  # degree 2: 14 + 105

@@ -94,3 +94,18 @@ def test_distance_correlation_sees_what_correlation_does_not():
 def test_size_over_many_data_sets():
     for noise in ("gaussian", "laplace"):
         assert 0.01 <= rejections(200, n_samples=600, n_resamples=299, noise=noise) <= 0.10
+
+
+@pytest.mark.parametrize("levels", ["mostly zero", "two", "two, sorted"])
+def test_few_levels_of_the_action_do_not_reject(levels):
+    pvalues = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        A = (
+            rng.uniform(-1, 1, 400) * (rng.random(400) < 0.25)
+            if levels == "mostly zero"
+            else 1.0 * (rng.random(400) < 0.3)
+        )
+        A = np.sort(A) if levels.endswith("sorted") else A
+        pvalues.append(linear_invariance_test(A + rng.normal(size=400), A, n_resamples=99, random_state=seed).pvalue)
+    assert np.mean(np.array(pvalues) <= 0.05) <= 0.15  # 40 draws of a rate of .05: above 6 in 1 of 300

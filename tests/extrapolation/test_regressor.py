@@ -299,3 +299,93 @@ def test_moving_digits_through_a_pipeline():
     asked = np.array([[1.3, 0.0], [0.0, 1.3], [-1.3, 0.0], [0.0, -1.3]])
     error = np.sqrt(np.mean((model.predict_do(asked) - digits.truth_do(asked)) ** 2))
     assert error < 0.3 * digits.truth_do(digits.action).std()
+
+
+def test_a_transform_of_the_action_belongs_to_the_regressor(data):
+    encoder = clone(FAST).set_params(action_transform=lambda a: a**3)
+    for wrapped in (encoder, make_pipeline(StandardScaler(), encoder)):
+        with pytest.raises(ValueError, match="action_transform must be set on Rep4ExRegressor"):
+            Rep4ExRegressor(wrapped).fit(data.X, data.y, action=data.action)
+
+
+def test_support_does_not_depend_on_the_order_of_the_rows():
+    data = make_extrapolation_data(600, random_state=5)
+    asked = [[2.5, 0.0], [-2.5, 0.0]]
+    shares = []
+    for order in (np.arange(600), np.argsort(data.y), np.argsort(-data.y)):
+        model = Rep4ExRegressor("identity", calibration=0.0, random_state=0)
+        shares.append(model.fit(data.Z[order], data.y[order], action=data.action[order]).support(asked)["overlap"])
+    np.testing.assert_allclose(shares[1], shares[0], atol=0.1)
+    np.testing.assert_allclose(shares[2], shares[0], atol=0.1)
+
+
+def test_copies_of_a_state_are_one_place():
+    data = make_extrapolation_data(3000, n_latent=1, random_state=5)
+    model = Rep4ExRegressor("identity", calibration=0.0, random_state=0)
+    model.fit(np.repeat(data.Z[:250], 12, axis=0), np.repeat(data.y[:250], 12), action=np.repeat(data.action[:250], 12))
+    assert model.support([0.0])["overlap"].item() > 0.9
+
+
+def test_the_part_of_the_residuals_that_is_used_has_their_mean():
+    """Else the error of predictions would not shrink with the rows."""
+    data = make_extrapolation_data(12_000, random_state=6)
+    asked = np.array([[0.0, 0.0], [0.5, -0.5]])
+    found = np.array(
+        [
+            Rep4ExRegressor("identity", calibration=0.0, random_state=seed)
+            .fit(data.Z, data.y, action=data.action)
+            .predict_do(asked)
+            for seed in range(6)
+        ]
+    )
+    assert found.std(axis=0).max() < 0.02
+    np.testing.assert_allclose(found.mean(axis=0), data.truth_do(asked), atol=0.06)
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1e7])
+def test_units_of_state_and_action_do_not_matter(scale):
+    data = make_extrapolation_data(800, random_state=7)
+    asked = np.array([[0.5, 0.5], [1.2, 0.0]])
+    plain = Rep4ExRegressor("identity", random_state=0).fit(data.Z, data.y, action=data.action)
+    Z = data.Z * [scale, 1.0]
+    scaled = Rep4ExRegressor("identity", random_state=0).fit(Z, data.y, action=data.action * scale)
+    np.testing.assert_allclose(scaled.predict_do(asked * scale), plain.predict_do(asked), atol=1e-6)
+
+
+def test_arrays_that_change_after_the_fit_do_not_change_answers():
+    data = make_extrapolation_data(600, random_state=5)
+    Z = data.Z.copy()
+    model = Rep4ExRegressor("identity", random_state=0).fit(Z, data.y, action=data.action)
+    before = model.support([[2.5, 0.0]])
+    Z *= 100
+    pd.testing.assert_frame_equal(model.support([[2.5, 0.0]]), before)
+
+
+def test_what_a_pipeline_hides_is_found():
+    data = make_extrapolation_data(1500, n_latent=2, n_actions=1, random_state=1)
+    encoder = make_pipeline(clone(FAST).set_params(method="ef+location"), StandardScaler())
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = Rep4ExRegressor(encoder, random_state=0).fit(data.X, data.y, action=data.action)
+    assert model.reduced_
+    with pytest.raises(ValueError, match="X holds more than the representation"):
+        model.predict(data.X, action=data.action)
+
+
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
+def test_checks_that_the_data_do_not_allow_are_missing():
+    data = make_extrapolation_data(60, random_state=1)
+    few = Rep4ExRegressor(FAST, random_state=0).fit(data.X, data.y, action=data.action).diagnostics()
+    assert np.isnan([few.linearity_pvalue, few.conditional_score, few.shell_error]).all()
+    assert np.isfinite(few.do_consistency)
+    levels = np.sign(make_extrapolation_data(300, n_latent=1, random_state=1).action)
+    state = levels[:, 0] + np.random.default_rng(0).normal(size=300)
+    two = Rep4ExRegressor("identity", random_state=0).fit(state[:, None], state, action=levels).diagnostics()
+    assert two.linearity_pvalue == 1.0
+    assert np.isnan(two.shell_error)
+
+
+def test_columns_of_a_curve_keep_their_names(data):
+    action = pd.DataFrame(data.action, columns=["status", "dose"])
+    model = Rep4ExRegressor("identity", random_state=0).fit(data.Z, data.y, action=action)
+    with pytest.raises(ValueError, match=r"action columns \['status'\] have names"):
+        model.do_curve(action.iloc[:3], n_bootstrap=2)
