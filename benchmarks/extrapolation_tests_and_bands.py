@@ -8,7 +8,9 @@ import sys
 import numpy as np
 import pandas as pd
 from _record import record
+from joblib import Parallel, delayed
 
+from causalinv._parallel import one_thread
 from causalinv.datasets import make_extrapolation_data
 from causalinv.extrapolation import LinearInvarianceEncoder, Rep4ExRegressor, linear_invariance_test
 
@@ -26,18 +28,22 @@ def rejection_rate(reps, n=600, **kwargs):
     return {"replications": reps, "rejected": rate, "Monte-Carlo s.e.": np.sqrt(max(rate * (1 - rate), 1e-4) / reps)}
 
 
-def coverage(reps, n_bootstrap, encoder, n=500, first=40_000):
-    hits, halves, spread = [], [], []
-    for seed in range(first, first + reps):
-        data = make_extrapolation_data(n, n_latent=1, n_features=4, random_state=seed)
-        X = data.Z if encoder == "identity" else data.X
-        calibration = 0.0 if encoder == "identity" else 1.0
-        model = Rep4ExRegressor(encoder, calibration=calibration, random_state=0).fit(X, data.y, action=data.action)
-        table = model.do_curve(ASKED, n_bootstrap=n_bootstrap).table
-        truth = data.truth_do(ASKED)
-        hits.append((table["lower"].to_numpy() <= truth) & (truth <= table["upper"].to_numpy()))
-        halves.append((table["upper"] - table["lower"]).to_numpy() / 2)
-        spread.append(truth[INSIDE].std())
+@one_thread
+def bands(seed, n_bootstrap, encoder, n=500):
+    """Whether the band holds the truth, and half its width, at each of the places; the spread of the truth inside."""
+    data = make_extrapolation_data(n, n_latent=1, n_features=4, random_state=seed)
+    X = data.Z if encoder == "identity" else data.X
+    calibration = 0.0 if encoder == "identity" else 1.0
+    model = Rep4ExRegressor(encoder, calibration=calibration, random_state=0).fit(X, data.y, action=data.action)
+    table = model.do_curve(ASKED, n_bootstrap=n_bootstrap).table
+    truth = data.truth_do(ASKED)
+    held = (table["lower"].to_numpy() <= truth) & (truth <= table["upper"].to_numpy())
+    return held, (table["upper"] - table["lower"]).to_numpy() / 2, truth[INSIDE].std()
+
+
+def coverage(reps, n_bootstrap, encoder, first=40_000):
+    found = Parallel(n_jobs=2)(delayed(bands)(seed, n_bootstrap, encoder) for seed in range(first, first + reps))
+    hits, halves, spread = zip(*found, strict=True)
     hits, halves = np.array(hits), np.array(halves)
     per_set = {"in": hits[:, INSIDE].mean(axis=1), "1.2 and 1.4 times": hits[:, ~INSIDE].mean(axis=1)}
     row = {"data sets": reps, "resamples": n_bootstrap}

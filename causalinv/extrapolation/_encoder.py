@@ -211,8 +211,8 @@ class LinearInvarianceEncoder(ActionEncoder):
         Share of X's variance that held-out smooth regression on the representation explains.
     reduced_ : bool
         Whether that is less than 1 - .5 / (n_components_ + 1): X holds more than the representation, as when the action
-        moves fewer directions than the state has (k < d) or X is noisy. The mean under do(A = a) may still be right (for
-        Gaussian V); what is conditional on X is not.
+        moves fewer directions than the state has (k < d) or X is noisy. The mean under do(A = a) may still be right
+        (for Gaussian V); what is conditional on X is not.
     n_iter_ : int
     n_actions_in_, n_features_in_ : int
     feature_names_in_ : ndarray of str, only if X had names

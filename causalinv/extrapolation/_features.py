@@ -65,13 +65,15 @@ def choose_landmarks(rows: FloatArray, n_landmarks: int, rng: np.random.Generato
     n_uniform = n_landmarks - n_landmarks // 2
     chosen = order[:n_uniform].tolist()
     gap = cdist(rows, rows[chosen], "sqeuclidean").min(axis=1)
+    sizes = np.sum(rows**2, axis=1)
     for uniform in rng.random(n_landmarks - n_uniform):
         total = np.cumsum(gap)
         if total[-1] <= 0:
             break  # fewer different rows than landmarks
         row = min(int(np.searchsorted(total, uniform * total[-1], side="right")), n - 1)
         chosen.append(row)
-        gap = np.minimum(gap, np.sum((rows - rows[row]) ** 2, axis=1))
+        np.minimum(gap, np.maximum(sizes - 2 * (rows @ rows[row]) + sizes[row], 0.0), out=gap)
+        gap[row] = 0.0
     return rows[chosen]
 
 

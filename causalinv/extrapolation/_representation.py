@@ -144,7 +144,7 @@ class Learner:
         self.columns = raw
         self.references = [matched_references(self.action, n_references, rng) for rng in self.rngs]
         self.max_moments = max(1, len(X) // _ROWS_PER_MOMENT)
-        self._exponential_family: list[ExponentialFamilyFit] | None = None
+        self._fits: dict[int, ExponentialFamilyFit] = {}
         self._firsts: dict[tuple[str, int], tuple[FloatArray, Representation]] = {}
 
     def learn(
@@ -196,15 +196,15 @@ class Learner:
 
     def exponential_family(self, start: ExponentialFamilyFit | None = None) -> list[ExponentialFamilyFit]:
         """Fits of all members, computed once."""
-        if self._exponential_family is None:
-            self._exponential_family = [self._fit_member(member, start) for member in range(len(self.columns))]
-        return self._exponential_family
+        return [self._fit_member(member, start) for member in range(len(self.columns))]
 
     def _fit_member(self, member: int, start: ExponentialFamilyFit | None = None) -> ExponentialFamilyFit:
-        penalty = self.features[member].penalty(_LINEAR_RIDGE)
-        return fit_exponential_family(
-            self.columns[member], self.action, self.references[member], penalty, ridge=self.ridge, start=start
-        )
+        if member not in self._fits:
+            penalty = self.features[member].penalty(_LINEAR_RIDGE)
+            self._fits[member] = fit_exponential_family(
+                self.columns[member], self.action, self.references[member], penalty, ridge=self.ridge, start=start
+            )
+        return self._fits[member]
 
     def _instrumental(self, n_components: int) -> tuple[FloatArray, Representation]:
         """Average over members and penalties: all are in the units of the action, so they need no alignment."""
