@@ -34,6 +34,7 @@ _DEFAULT, _DEFAULT_REDUCED = "npiv+location", "ef+location"
 # method must be better beyond doubt, as when the default has gone astray.
 _MARGIN = 3.0
 _HELD_OUT = 4  # every fourth row
+_TELLING = 50  # held-out rows from which a score of 0 means something
 # Share of X's variance below which phi of d coordinates is taken to miss some: about half of what one of d + 1 holds.
 _MISSED = 0.5
 _SEEN = 0.5
@@ -222,7 +223,7 @@ class LinearInvarianceEncoder(ActionEncoder):
     ExtrapolationWarning
         If V does not look Gaussian (`noise_evidence_`).
     IdentificationWarning
-        If held-out rows do not show that X follows the action (``method="auto"``); if ``"npiv"`` or ``"npiv+location"``
+        If on held-out rows X says nothing about the action (``method="auto"``); if ``"npiv"`` or ``"npiv+location"``
         was asked for and X holds more than the representation.
     DegenerateInputWarning
         If the action takes few values, or X has many columns for its rows.
@@ -396,12 +397,11 @@ class LinearInvarianceEncoder(ActionEncoder):
             gain = scores[method] - scores[best]
             if gain.mean() > _MARGIN * gain.std() / np.sqrt(len(gain)):
                 best = method
-        gained = scores[best]
-        if gained.mean() < _MARGIN / 2 * gained.std() / np.sqrt(len(gained)):
+        if np.count_nonzero(out) >= _TELLING and scores[best].mean() <= 0:
             warnings.warn(
-                "Held-out rows do not show that X follows the action (score "
-                f"{gained.mean():.3f} nats, standard error {gained.std() / np.sqrt(len(gained)):.3f}): there may be "
-                "nothing to learn a representation from, and predictions at untried actions may mean nothing.",
+                f"On held-out rows X says nothing about the action (score {scores[best].mean():.3f} nats, where 0 is "
+                "nothing): there is nothing to learn a representation from, and predictions at untried actions mean "
+                "nothing.",
                 IdentificationWarning,
                 stacklevel=3,
             )

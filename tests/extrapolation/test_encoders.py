@@ -267,7 +267,7 @@ def test_default_counts_directions_of_more_actions_than_state():
 
 def test_nothing_to_learn_is_said():
     rng = np.random.default_rng(0)
-    with pytest.warns(IdentificationWarning, match="do not show that X follows the action"):
+    with pytest.warns(IdentificationWarning, match="X says nothing about the action"):
         LinearInvarianceEncoder(random_state=0).fit(rng.normal(size=(800, 3)), action=rng.uniform(-1, 1, (800, 2)))
     with pytest.raises(ValueError, match="X does not vary"):
         LinearInvarianceEncoder().fit(np.full((100, 2), 0.1), action=rng.uniform(-1, 1, 100))
