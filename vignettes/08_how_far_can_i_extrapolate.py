@@ -81,7 +81,8 @@ print(f"error on the outermost actions, in standard deviations of the curve: {in
 #
 # With heavy-tailed V (here Laplace) linear invariance does not determine the tails of a learnt state, nor does a
 # likelihood that takes V to be Gaussian (`method="ef"`). The default also uses that V has the same law under every
-# action, with a mixture of Gaussians where one is not enough, and warns that it did: heavy tails remain harder.
+# action, with a mixture of Gaussians where the data ask for it; then it warns, as heavy tails remain harder. It can
+# miss them: a bend of the state and a heavy tail look alike.
 
 # %%
 losses = []
@@ -117,5 +118,5 @@ assert ours < 0.6
 assert table["status"].iloc[6] == "tried"
 assert model.support([6.0])["status"].item() == "unsupported"
 assert np.isnan(model.predict_do([6.0], on_unsupported="nan")).all()
-assert losses["warned"].all()
+assert losses["warned"].sum() >= 2
 assert losses["default"].mean() < 0.7 * losses["V taken to be Gaussian"].mean()

@@ -30,7 +30,7 @@ _CORRECTION_LINEAR_RIDGE = 1e-6
 # Of the location model. The penalty is that of a prior: it does not grow with the rows. The second pass has its
 # landmarks where the first has straightened things.
 _LOCATION_LANDMARKS, _LOCATION_BANDWIDTH, _LOCATION_PENALTY, _LOCATION_PASSES = 60, 0.7, 10.0, 2
-_HOPELESS = 0.5
+_HOPELESS = 0.25
 _MOMENT_DEGREE = 5
 _ROWS_PER_MOMENT = 20
 # Ratio of consecutive eigenvalues that counts as a gap. They grow as the fourth power of the action's effect in units
