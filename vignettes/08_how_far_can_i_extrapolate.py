@@ -28,8 +28,8 @@ print(
 # ## Find the state, then predict
 #
 # The encoder looks for a function of X whose mean is *linear* in the action; up to an affine map only the state has
-# that property. Then it bends what it found until it is shift plus noise in law: its tails, from which extrapolation
-# is made, are known from how often each value occurs. No outcome is used for it, and no neural network.
+# that property. Then it bends what it found until it is shift plus noise in law: of the tails, from which extrapolation
+# is made, it learns from how often each value occurs. No outcome is used for it, and no neural network.
 
 # %%
 encoder = LinearInvarianceEncoder(method="npiv+location", random_state=0)

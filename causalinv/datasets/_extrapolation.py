@@ -206,11 +206,11 @@ def _density(noise: str, at: FloatArray) -> FloatArray:
 
 
 def _outcome(kind: str, d: int, noise: str, scale: float, rng: np.random.Generator) -> _Outcome:
-    # Midpoints of u -> sinh(u): fine where the mass is, and far enough out for the heaviest law (t5).
     if noise == "uniform":  # a density with edges: nodes inside of them
         nodes, weights = np.polynomial.legendre.leggauss(_INSIDE)
         nodes, weights = nodes * np.sqrt(3), weights / 2
     else:
+        # Midpoints of u -> sinh(u): fine where the mass is, and far enough out for the heaviest law (t5).
         reach = np.arcsinh(60.0)
         u = (np.arange(_NODES) - _NODES // 2) * (2 * reach / _NODES)
         nodes = np.sinh(u)

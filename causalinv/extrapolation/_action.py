@@ -11,13 +11,13 @@ import pandas as pd
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_finite, check_rows, column_names
 from causalinv.exceptions import DegenerateInputWarning
+from causalinv.extrapolation._features import constant_columns
 
 __all__ = ["ROWS_PER_ACTION", "check_action", "check_actions", "transform_action"]
 
 ROWS_PER_ACTION = 20
 _DISTINCT_PER_COLUMN = 10
 _RANK_TOL = 1e-10
-_CONSTANT = 1e-13  # range of a column relative to its size that is rounding
 
 ActionTransform = Callable[[FloatArray], FloatArray] | None
 
@@ -44,7 +44,7 @@ def check_action(action: Rows, n: int, owner: str, *, rows_per_action: int = ROW
         )
     names: tuple[Hashable, ...] = column_names(action) or tuple(range(k))
     spread = array.std(axis=0)
-    constant = np.ptp(array, axis=0) <= _CONSTANT * np.abs(array).max(axis=0)
+    constant = constant_columns(array)
     if constant.any():
         which = [names[j] for j in np.flatnonzero(constant)]
         raise ValueError(f"action is constant in column {which}: an action that was never varied teaches nothing.")

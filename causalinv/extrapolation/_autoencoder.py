@@ -1,4 +1,4 @@
-"""AutoencoderMMREncoder: the neural encoder of the paper, for comparison and for laws of V that others miss."""
+"""AutoencoderMMREncoder: the neural encoder of the paper, for comparison."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.linalg import qr
 
 from causalinv._parallel import generator
-from causalinv._typing import FloatArray
-from causalinv.extrapolation._features import Affine, moment_features, whitening
+from causalinv._typing import BoolArray, FloatArray
+from causalinv.extrapolation._features import Affine, constant_columns, moment_features, whitening
 from causalinv.extrapolation._response import action_regression
 from causalinv.extrapolation._scores import (
     conditional_score,
@@ -47,8 +47,8 @@ class ExtrapolationDiagnostics:
     residual_pvalue : float
         Are representation residuals and action independent (distance correlation, 400 rows)? Small: the same.
     precision_gap : float or None
-        Our encoder: relative distance of two estimates of its ``"ef"`` form that agree for Gaussian V. It is .01 to .1
-        where all is well, more with few rows.
+        Our encoder: relative distance of two estimates of its ``"ef"`` form that agree for Gaussian V; it grows as rows
+        become few.
     noise_evidence : float or None
         Our encoder: evidence that V is not Gaussian; above 1 a doubt.
     n_noise_components : float
@@ -138,8 +138,6 @@ class _Polynomial:
 
     def __init__(self, action: FloatArray, y: FloatArray, degree: int) -> None:
         centre, half = (action.max(axis=0) + action.min(axis=0)) / 2, np.ptp(action, axis=0) / 2
-        if not half.all():
-            raise ValueError("the action does not vary among the rows that are left.")
         self.units = Affine(np.diag(1 / half), -centre / half)
         self.degree = degree
         design = self._design(action)
@@ -186,16 +184,27 @@ def smooth(action: FloatArray, y: FloatArray) -> FloatArray:
     return value
 
 
+def _needed(model: Rep4ExRegressor) -> int:
+    """Rows that a fit asks for."""
+    return model._rows_per_action * (model._acts.shape[1] + 1)
+
+
+def _inner_rows(model: Rep4ExRegressor, factor: float) -> tuple[BoolArray, bool]:
+    """Rows of the inner actions, and whether they are enough for a fit and leave some to predict."""
+    size = stretch(model._tried, model._tried)
+    inner: BoolArray = size <= size.max() / factor
+    enough = inner.sum() >= _needed(model) and not inner.all() and not constant_columns(model._tried[inner]).any()
+    return inner, bool(enough)
+
+
 def shell(model: Rep4ExRegressor, factor: float) -> Shell:
     """Refit on the inner actions and compare with the smooth on the outer ones."""
     acts, rows, y = model._tried, model._rows, model._y
-    size = stretch(acts, acts)
-    inner = size <= size.max() / factor
-    needed = model._rows_per_action * (acts.shape[1] + 1)
-    if inner.sum() < needed or inner.all() or not np.ptp(acts[inner], axis=0).all():
+    inner, enough = _inner_rows(model, factor)
+    if not enough:
         raise ValueError(
-            f"factor={factor:g} leaves {int(inner.sum())} of {len(y)} rows inside (at least {needed} are needed, and "
-            "some outside, and actions that vary inside); choose a smaller factor."
+            f"factor={factor:g} leaves {int(inner.sum())} of {len(y)} rows inside (at least {_needed(model)} are "
+            "needed, and some outside, and actions that vary inside); choose a smaller factor."
         )
     target = smooth(acts, y)
     scale = target.std()
@@ -220,12 +229,10 @@ def diagnose(model: Rep4ExRegressor) -> ExtrapolationDiagnostics:
     out = np.arange(len(y)) % _HELD_OUT == _HELD_OUT - 1
     nan = float("nan")
     linearity = independent = components = score = nan
-    # Fitting again needs rows enough for the held-out ones to be missed.
-    if isinstance(model.encoder_, str) or np.count_nonzero(~out) >= model._rows_per_action * (acts.shape[1] + 1):
-        if isinstance(model.encoder_, str):
-            phi = rows
-        else:
-            phi = model._encode(model._fitted_encoder(rows[~out], acts[~out], like=model.encoder_), rows)
+    given = isinstance(model.encoder_, str)
+    if given or np.count_nonzero(~out) >= _needed(model):
+        encoder = model.encoder_ if given else model._fitted_encoder(rows[~out], acts[~out], like=model.encoder_)
+        phi = model._encode(encoder, rows)
         W, b = action_regression(phi[out], acts[out])
         residual = phi[out] - acts[out] @ W.T - b
         linearity = linear_invariance_test(phi[out], acts[out], random_state=rng).pvalue
@@ -238,10 +245,7 @@ def diagnose(model: Rep4ExRegressor) -> ExtrapolationDiagnostics:
     target = smooth(model._tried, y)
     some = rng.permutation(len(y))[:300]
     gap = model.control_.mean_do(acts[some]) - target[some]
-    try:
-        outside = shell(model, _SHELL)
-    except ValueError:
-        outside = Shell(nan, nan)
+    outside = shell(model, _SHELL) if _inner_rows(model, _SHELL)[1] else Shell(nan, nan)
     inner = [step for step in steps_of(model.encoder_) if hasattr(step, "noise_evidence_")]
     return ExtrapolationDiagnostics(
         linearity_pvalue=linearity,
@@ -266,8 +270,5 @@ def steps_of(encoder: Any) -> list[Any]:
 def _signal(model: Rep4ExRegressor) -> FloatArray:
     """Slope of the representation, in standard deviations of its residual per standard deviation of the action."""
     control = model.control_
-    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(control.residuals.T)))
-    keep = values > 1e-12 * values[-1]
-    half = vectors[:, keep] / np.sqrt(values[keep])
-    signal: FloatArray = half.T @ control.W * model._acts.std(axis=0)
+    signal: FloatArray = whitening(control.residuals).matrix.T @ control.W * model._acts.std(axis=0)
     return signal

@@ -22,7 +22,7 @@ from causalinv._validation import (
 )
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
 from causalinv.extrapolation._action import ROWS_PER_ACTION, check_action, check_actions, transform_action
-from causalinv.extrapolation._features import RadialFeatures
+from causalinv.extrapolation._features import RadialFeatures, constant_columns
 from causalinv.extrapolation._representation import METHODS, Learner, Representation
 from causalinv.extrapolation._scores import MAX_REFERENCES, LocationModel, linear_invariance_test
 from causalinv.results import TestResult
@@ -205,7 +205,7 @@ class LinearInvarianceEncoder(ActionEncoder):
         Held-out score per method; empty unless ``method="auto"``.
     noise_evidence_ : float
         Evidence that V is not Gaussian: what the likelihood of the location model gains by a mixture, in units of what
-        BIC asks for it. Above 1 there is a warning. It also rises where the action moves the state nonlinearly.
+        BIC asks for it. Above 1 there is a warning.
     precision_gap_ : float or None
         How far two estimates of M'S⁻¹M are apart that agree if V is Gaussian: of the ``"ef"`` fit, where there is one.
     reconstruction_ : float
@@ -234,9 +234,9 @@ class LinearInvarianceEncoder(ActionEncoder):
     rank d); V with a density analytic enough that its mean shift over the *bounded* support of A determines it
     everywhere: Gaussian, mixtures of Gaussians without zeros of the characteristic function, Gumbel, logistic, t. For
     Laplace V linear invariance does not determine the tails of the representation, even if the characteristic function
-    never vanishes; that V is *independent* of A still does, and the location model uses it: of p(phi | a) it fits not
-    only how phi moves with a but also how often each phi occurs. In exchange it needs the law of V to be close to a
-    Gaussian or a mixture of few; a smooth law is, one with an edge is not quite.
+    never vanishes. The location model also uses that V is *independent* of A, and how often each phi occurs. In
+    exchange it needs the law of V to be close to a Gaussian or a mixture of few: what the mixture cannot imitate, it
+    puts into the representation, so that for Laplace V small bends of the tails remain.
 
     Source: linear invariance is from Saengkyongam, Rosenfeld, Ravikumar, Pfister and Peters, arXiv 2310.04295; the
     convex exponential-family form, its averaging, the instrumental-variable form, the location model and the
@@ -299,7 +299,7 @@ class LinearInvarianceEncoder(ActionEncoder):
         """
         rows, acts = self._check_training(X, action)
         self._check_choices()
-        if not np.ptp(rows, axis=0).any():
+        if constant_columns(rows).all():
             raise ValueError("X does not vary: there is no representation to learn. Check what was passed as X.")
         wanted = self._wanted(acts.shape[1])
         self._warn_about_width(*rows.shape)

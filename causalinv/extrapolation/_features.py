@@ -11,9 +11,17 @@ from numpy.polynomial import legendre
 from scipy.linalg import eigh
 from scipy.spatial.distance import cdist, pdist
 
-from causalinv._typing import FloatArray
+from causalinv._typing import BoolArray, FloatArray
 
-__all__ = ["Affine", "RadialFeatures", "choose_landmarks", "moment_features", "standardizer", "whitening"]
+__all__ = [
+    "Affine",
+    "RadialFeatures",
+    "choose_landmarks",
+    "constant_columns",
+    "moment_features",
+    "standardizer",
+    "whitening",
+]
 
 _EIGEN_CUT = 1e-7
 _CONSTANT = 1e-13  # range of a column relative to its size that is rounding
@@ -53,7 +61,13 @@ def whitening(rows: FloatArray) -> Affine:
 def _spread(rows: FloatArray) -> FloatArray:
     """Standard deviation per column; 1 where the column is constant, up to rounding."""
     scale = rows.std(axis=0)
-    return np.where(np.ptp(rows, axis=0) <= _CONSTANT * np.abs(rows).max(axis=0), 1.0, scale)
+    return np.where(constant_columns(rows), 1.0, scale)
+
+
+def constant_columns(rows: FloatArray) -> BoolArray:
+    """Which columns do not vary, up to rounding; shape (d,)."""
+    constant: BoolArray = np.ptp(rows, axis=0) <= _CONSTANT * np.abs(rows).max(axis=0)
+    return constant
 
 
 def choose_landmarks(rows: FloatArray, n_landmarks: int, rng: np.random.Generator) -> FloatArray:

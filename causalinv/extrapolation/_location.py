@@ -6,8 +6,8 @@ If T(phi) = W a + b + V with V independent of the action and of density f, the d
 
 A representation has as few coordinates as V, so the determinant is that of a small square matrix, known in closed form;
 there is nothing of the kind for X itself. Linear invariance and the law of the action given X use only how things move
-with the action, which says little where few states were seen. The density also uses how often each phi occurs, and that
-fixes the tails.
+with the action, which says little where few states were seen. The density also uses how often each phi occurs, which
+says more of the tails, as far as f is right.
 """
 
 from __future__ import annotations
@@ -227,9 +227,9 @@ def fit_location(
         params, value, expected = problem.step(params, value, law)
         if expected < _TOLERANCE:
             break
-    # Gaussian noise bends T until its residuals look Gaussian, so a mixture is tried from the start and not from there.
     if not sizes:
         return LocationFit(params[: problem.p], centre, law, 0.0)
+    # Gaussian noise bends T until its residuals look Gaussian, so a mixture is tried from the start and not from there.
     mixture = residual_mixture(problem.residual(start), rng, sizes)
     rich = NoiseLaw(mixture.weights_, mixture.means_, mixture.precisions_)
     needed = max(1, NoiseLaw.n_free(len(mixture.weights_), d)) * np.log(n) / (2 * n)

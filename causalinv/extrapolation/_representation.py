@@ -30,7 +30,7 @@ _CORRECTION_LINEAR_RIDGE = 1e-6
 # Of the location model. The penalty is that of a prior: it does not grow with the rows. The second pass has its
 # landmarks where the first has straightened things.
 _LOCATION_LANDMARKS, _LOCATION_BANDWIDTH, _LOCATION_PENALTY, _LOCATION_PASSES = 60, 0.7, 10.0, 2
-_HOPELESS = 0.25
+_HOPELESS = 0.25  # evidence for a mixture in the first pass, below which the second does not try one
 _MOMENT_DEGREE = 5
 _ROWS_PER_MOMENT = 20
 # Ratio of consecutive eigenvalues that counts as a gap. They grow as the fourth power of the action's effect in units
@@ -263,7 +263,7 @@ class Learner:
             if sizes:
                 evidence = fit.evidence
             if evidence < _HOPELESS:
-                sizes = ()  # a mixture that gained so little is not tried again
+                sizes = ()
             bent = KernelMap((features,), (fit.centre,), (fit.coef,))
             phi, stage = noise_units(bent(rows), self.action, np.eye(d))
             stages += [white, bent, stage]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
 from scipy.spatial.distance import pdist
 
 from causalinv.datasets import load_moving_digits, make_extrapolation_data
@@ -72,3 +73,15 @@ def test_pictures_show_where_the_digit_is():
     shift = centre - 1.8 * digits.Z[near]
     np.testing.assert_allclose(shift - shift.mean(axis=0), 0, atol=0.05)  # centre of mass moves as the position
     assert "20 x 20" in digits.DESCR
+
+
+def test_uniform_truth_against_an_adaptive_quadrature():
+    data = make_extrapolation_data(0, n_latent=1, noise="uniform", noise_scale=0.7, random_state=3)
+    half = 0.7 * np.sqrt(3)
+    asked = np.array([-1.5, 0.2, 2.0])
+    for action, found in zip(asked, data.truth_do(asked), strict=True):
+        centre = data.M[0, 0] * action
+        mean = quad(lambda v, c=centre: np.tanh(1.5 * (c + v)) + 0.2 * (c + v) ** 2, -half, half, epsabs=1e-11)[0]
+        assert found == pytest.approx(mean / (2 * half), abs=1e-8)
+    with pytest.raises(ValueError, match=r"actions must have shape \(m, 1\)"):
+        data.truth_do(np.zeros((3, 2)))

@@ -160,3 +160,16 @@ def test_conditional_mean_of_observed_states():
     truth = data.truth_conditional(data.Z[3000:], other)
     found = model.predict(data.Z[3000:], action=other)
     assert np.sqrt(np.mean((found - truth) ** 2)) < 0.2 * truth.std()
+
+
+def test_beyond_most_of_the_rows_the_response_is_linear():
+    data = make_extrapolation_data(600, random_state=0)
+    nu = fit(data).nu
+    ray = np.array([[0.6, -0.8]])
+    assert 2.0 < nu.reach < nu.farthest  # 99% of two whitened columns
+    at = [nu(size * nu.reach * ray)[0] for size in (1.0, 1.5, 2.0)]
+    np.testing.assert_allclose(at[2] - at[1], at[1] - at[0], atol=1e-12)
+    within = [nu(size * nu.reach * ray)[0] for size in (0.5, 0.75, 1.0)]
+    assert np.abs(within[2] - 2 * within[1] + within[0]).max() > 1e-3
+    assert nu.outside(2 * nu.farthest * ray).all()
+    assert not nu.outside(0.9 * nu.farthest * ray).any()
