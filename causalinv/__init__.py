@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _HOME = {
     "AutoencoderMMREncoder": "causalinv.extrapolation",
     "FDivergenceBounds": "causalinv.bounds",
-    "FunctionAugmentation": "causalinv.ivlike",
-    "GaussianNoise": "causalinv.ivlike",
+    "FunctionAugmentation": "causalinv.transformations",
+    "GaussianNoise": "causalinv.transformations",
     "IVLikeBoosting": "causalinv.ivlike",
     "IVLikeRegression": "causalinv.ivlike",
     "IVLikeRegressionCV": "causalinv.ivlike",
@@ -41,7 +41,7 @@ _HOME = {
     "QuantileBounds": "causalinv.bounds",
     "Rep4ExRegressor": "causalinv.extrapolation",
     "SensitivityBounds": "causalinv.bounds",
-    "Translation": "causalinv.ivlike",
+    "Translation": "causalinv.transformations",
 }
 _ROOMS = (
     "bounds",

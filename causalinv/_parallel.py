@@ -6,16 +6,20 @@ number of workers never changes a number. NumPy's global generator is neither re
 
 import functools
 import numbers
+import warnings
 import zlib
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 from causalinv._typing import RandomState
+from causalinv._warn import again
 
-__all__ = ["generator", "one_thread", "streams"]
+__all__ = ["generator", "one_thread", "run", "seed_estimator", "streams"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -71,3 +75,50 @@ def one_thread(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, 
             return function(*args, **kwargs)
 
     return limited
+
+
+def seed_estimator(estimator: Any, rng: np.random.Generator) -> Any:
+    """Clone a learner; each `random_state` that is None, its own or of what it holds, is set from the stream.
+
+    Every learner that a user hands us is cloned and seeded here and nowhere else, so that one `random_state` fixes a
+    fit and two learners of one fit never share a stream.
+    """
+    fresh = clone(estimator)
+    if not hasattr(fresh, "get_params"):
+        return fresh
+    given = fresh.get_params(deep=True)
+    empty = sorted(key for key, value in given.items() if value is None and key.rpartition("__")[2] == "random_state")
+    return fresh.set_params(**{key: int(rng.integers(2**31)) for key in empty}) if empty else fresh
+
+
+def run(
+    function: Callable[..., _Result], tasks: Iterable[tuple[Any, ...]], *, n_jobs: int | None = None
+) -> list[_Result]:
+    """Call `function` on every task through joblib, on one thread each; warnings come out once, at the user's line.
+
+    Parameters
+    ----------
+    function : callable
+        Importable, so that workers find it.
+    tasks : iterable of tuple
+        Arguments of each call.
+    n_jobs : int, optional
+        As in joblib: None is 1 unless a `joblib.parallel_config` says otherwise.
+
+    Returns
+    -------
+    list
+        Results in the order of the tasks, the same for any `n_jobs`.
+    """
+    done = Parallel(n_jobs=n_jobs)(delayed(_captured)(function, task) for task in tasks)
+    again([warning for _, caught in done for warning in caught])
+    return [result for result, _ in done]
+
+
+def _captured(
+    function: Callable[..., _Result], task: tuple[Any, ...]
+) -> tuple[_Result, list[tuple[str, type[Warning]]]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = one_thread(function)(*task)
+    return result, [(str(each.message), each.category) for each in caught]

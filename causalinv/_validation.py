@@ -8,16 +8,16 @@ from __future__ import annotations
 import numbers
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array, validate_data
 
-from causalinv._typing import FloatArray, Rows
+from causalinv._frames import column_names
+from causalinv._typing import BoolArray, FloatArray, Rows
 
-if TYPE_CHECKING:
-    from causalinv.moments import Moments
+_LARGEST_WEIGHT = 1e100  # its square is still a number
 
 __all__ = [
     "check_alignment",
@@ -28,19 +28,8 @@ __all__ = [
     "check_sample_weight",
     "check_target",
     "check_whole",
-    "column_names",
-    "take_features",
+    "positive_rows",
 ]
-
-
-def column_names(rows: Rows) -> tuple[str, ...] | None:
-    """Names of the columns of a pandas or polars frame (of a named pandas series: its name), else None."""
-    if isinstance(rows, pd.Series):
-        return None if rows.name is None else (str(rows.name),)
-    columns = getattr(rows, "columns", None)
-    if columns is None or not all(isinstance(name, str) for name in columns):
-        return None
-    return tuple(columns)
 
 
 def check_alignment(**inputs: Rows) -> None:
@@ -124,16 +113,6 @@ def check_rows(rows: Rows, name: str, *, ensure_2d: bool = True, min_samples: in
     return array
 
 
-def take_features(estimator: Any, moments: Moments) -> None:
-    """Set `n_features_in_` and `feature_names_in_` of the estimator from the block ``x`` of moments."""
-    estimator.n_features_in_ = moments.mean("x").shape[1]
-    if hasattr(estimator, "feature_names_in_"):
-        del estimator.feature_names_in_
-    names = moments.names["x"]
-    if names is not None:
-        estimator.feature_names_in_ = np.array(names, dtype=object)
-
-
 def check_features(estimator: Any, X: Rows, *, reset: bool, min_samples: int = 1) -> FloatArray:
     """Validate X, setting (`reset`) or checking `n_features_in_` and `feature_names_in_` of the estimator."""
     names = column_names(X)
@@ -193,9 +172,23 @@ def check_sample_weight(sample_weight: Rows, n_samples: int) -> FloatArray | Non
             f"Negative values in sample_weight: {weights[row]:g} in row {row}; weights must be >= 0 "
             "(0 leaves a row out)."
         )
-    if not weights.sum() > 0:
+    top = float(weights.max())
+    if not top > 0:
         raise ValueError("sample_weight is zero in every row; at least one row must have a positive weight.")
+    smallest = float(weights[weights > 0].min())
+    if top > _LARGEST_WEIGHT or smallest < 1 / _LARGEST_WEIGHT:
+        raise ValueError(
+            f"sample_weight runs from {smallest:g} to {top:g}; only ratios matter, so divide it by its mean to keep it "
+            f"between {1 / _LARGEST_WEIGHT:g} and {_LARGEST_WEIGHT:g}."
+        )
     return weights
+
+
+def positive_rows(weight: FloatArray | None) -> BoolArray | None:
+    """Rows of positive weight, or None if that is every row: rows of weight 0 are taken out before anything else."""
+    if weight is None or weight.all():
+        return None
+    return weight > 0
 
 
 def check_whole(value: Any, name: str, *, low: int) -> int:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import BaseCrossValidator
 
+from causalinv._labels import encode
 from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_alignment, check_finite
 from causalinv.moments import Moments
@@ -188,12 +188,7 @@ class LeaveOneEnvironmentOut(BaseCrossValidator):
                 f"got {found}."
             )
         labels = environments if groups is None else groups
-        codes, different = pd.factorize(pd.Index(np.asarray(labels)), sort=True)
-        if (codes < 0).any():
-            raise ValueError(f"environments has a missing label in row {int(np.argmin(codes))}.")
-        if len(different) < 2:
-            raise ValueError(f"environments has the labels {different.tolist()}; at least two are needed.")
-        return codes
+        return encode(labels, "environments", least=2).codes
 
 
 def worst_environment_risk(y: ArrayLike, predicted: ArrayLike, *, environments: ArrayLike) -> float:

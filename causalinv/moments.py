@@ -6,22 +6,29 @@ equation model and an augmentation all *produce* `Moments`; the estimators do no
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from causalinv._frames import column_names
+from causalinv._labels import Labels, encode, shown
+from causalinv._matrix import varying
 from causalinv._typing import ArrayLike, FloatArray, Rows
-from causalinv._validation import check_alignment, check_rows, check_sample_weight, column_names
+from causalinv._validation import check_alignment, check_rows, check_sample_weight
+from causalinv.results import Printed, Summary
 
-__all__ = ["Moments"]
+__all__ = ["Moments", "take_features"]
 
+_SAME_WEIGHT = 1e-9  # relative: weights that differ by less are equal
 _ROWS_PER_PIECE = 4_096  # rows centred at a time: bounds the temporary memory and stays in cache
 
 
-class Moments:
+class Moments(Printed):
     r"""Count, weight, mean and centred scatter of named blocks of variables, per cell.
 
     In cell :math:`e` with weights :math:`w_i` the class holds :math:`W_e = \sum w_i`, the weighted mean
@@ -44,6 +51,8 @@ class Moments:
         Numbers of rows with positive weight; ``inf`` says that the moments are a population's.
     cells : pandas.Index or sequence, optional
         Unique labels of the cells; 0, 1, … if left out.
+    weight_sq : array-like of shape (n_cells,), optional
+        Sums of squared weights. Left out, the rows of a cell are taken to have equal weights; 0 in a population.
 
     Attributes
     ----------
@@ -53,13 +62,14 @@ class Moments:
         Column names of each block where they are known.
     cells : pandas.Index
         Labels; a MultiIndex when cells are environment × fold.
-    count, weight : ndarray of shape (n_cells,)
-        Numbers of rows, sums of weights.
+    count, weight, weight_sq : ndarray of shape (n_cells,)
+        Numbers of rows, sums of weights and of squared weights.
 
     Raises
     ------
     ValueError
-        If shapes disagree, a weight is not positive, a scatter is not symmetric, or an entry is not finite.
+        If shapes disagree, a weight is not positive, a scatter is not symmetric and positive semidefinite, or an
+        entry is not finite.
 
     Examples
     --------
@@ -77,14 +87,27 @@ class Moments:
     True
     """
 
-    __slots__ = ("_mean", "_scatter", "_slices", "blocks", "cells", "count", "names", "weight")
+    __slots__ = (
+        "_mean",
+        "_pooled",
+        "_scatter",
+        "_slices",
+        "blocks",
+        "cells",
+        "count",
+        "names",
+        "weight",
+        "weight_sq",
+    )
 
     blocks: Mapping[str, int]
     names: Mapping[str, tuple[str, ...] | None]
     cells: pd.Index
     count: FloatArray
     weight: FloatArray
+    weight_sq: FloatArray
     _mean: FloatArray
+    _pooled: Moments | None
     _scatter: FloatArray
     _slices: dict[str, slice]
 
@@ -97,6 +120,7 @@ class Moments:
         weight: ArrayLike = 1.0,
         count: ArrayLike = np.inf,
         cells: pd.Index | Sequence[Any] | None = None,
+        weight_sq: ArrayLike | None = None,
     ) -> None:
         names = {b: None if isinstance(v, int | np.integer) else tuple(v) for b, v in blocks.items()}
         sizes = {b: int(v) if isinstance(v, int | np.integer) else len(v) for b, v in blocks.items()}
@@ -110,16 +134,21 @@ class Moments:
                 f"(n_cells, {p}, {p}); got {means.shape} and {scatters.shape}."
             )
         if not isinstance(cells, pd.Index):
-            cells = pd.RangeIndex(n_cells) if cells is None else pd.Index(cells)
-        labels = cells
-        if len(labels) != n_cells or not labels.is_unique:
-            raise ValueError(f"cells must be {n_cells} different labels, got {list(labels)}.")
+            cells = pd.RangeIndex(n_cells) if cells is None else encode_cells(cells)
+        if len(cells) != n_cells or not cells.is_unique:
+            raise ValueError(f"cells must be {n_cells} different labels, got {list(cells)}.")
         weights = np.broadcast_to(np.asarray(weight, dtype=np.float64), (n_cells,)).copy()
         counts = np.broadcast_to(np.asarray(count, dtype=np.float64), (n_cells,)).copy()
         if not (np.isfinite(means).all() and np.isfinite(scatters).all()):
             raise ValueError("mean and scatter must be finite; a moment that does not exist cannot be stored.")
         if not (np.isfinite(weights).all() and (weights > 0).all()):
             raise ValueError(f"weight must be positive and finite in every cell, got {weights}.")
+        if weight_sq is None:
+            squares = np.where(np.isinf(counts), 0.0, weights * (weights / counts))
+        else:
+            squares = np.broadcast_to(np.asarray(weight_sq, dtype=np.float64), (n_cells,)).copy()
+            if not (np.isfinite(squares).all() and (squares >= 0).all()):
+                raise ValueError(f"weight_sq must be finite and >= 0 in every cell, got {squares}.")
         mirrored = scatters.transpose(0, 2, 1)
         variance = np.diagonal(scatters, axis1=1, axis2=2)
         if (variance < -1e-9 * np.abs(variance).max(initial=0.0)).any():
@@ -127,23 +156,60 @@ class Moments:
         exact = np.array_equal(scatters, mirrored)  # the cheap question first
         if not exact and np.abs(scatters - mirrored).max() > 1e-9 * np.abs(scatters).max():
             raise ValueError("scatter must be symmetric in every cell.")
+        _check_semidefinite(scatters, cells)
+        arrays = {"mean": means, "scatter": scatters, "weight": weights, "count": counts, "weight_sq": squares}
+        self._fill(names, sizes, arrays, cells)
 
+    def _fill(
+        self,
+        names: dict[str, tuple[str, ...] | None],
+        sizes: dict[str, int],
+        arrays: dict[str, FloatArray],
+        cells: pd.Index,
+    ) -> None:
         ends = np.cumsum([0, *sizes.values()])
         slices = {b: slice(int(i), int(j)) for b, i, j in zip(sizes, ends[:-1], ends[1:], strict=True)}
-        for array in (means, scatters, weights, counts):
+        for array in arrays.values():
             array.flags.writeable = False
         values = {
             "blocks": MappingProxyType(sizes),
             "names": MappingProxyType(names),
-            "cells": labels,
-            "count": counts,
-            "weight": weights,
-            "_mean": means,
-            "_scatter": scatters,
+            "cells": cells,
+            "count": arrays["count"],
+            "weight": arrays["weight"],
+            "weight_sq": arrays["weight_sq"],
+            "_mean": arrays["mean"],
+            "_scatter": arrays["scatter"],
             "_slices": slices,
+            "_pooled": None,
         }
         for slot, value in values.items():
             object.__setattr__(self, slot, value)
+
+    @classmethod
+    def trusted(
+        cls,
+        blocks: Mapping[str, int | Sequence[str]],
+        *,
+        mean: FloatArray,
+        scatter: FloatArray,
+        weight: FloatArray,
+        count: FloatArray,
+        cells: pd.Index,
+        weight_sq: FloatArray | None = None,
+    ) -> Self:
+        """Build from arrays of the right shape that code of this package computed: nothing is checked or copied.
+
+        A scatter that is a sum of squares need not be tested for being one; among 10,000 environments the test would
+        cost more than the moments.
+        """
+        names = {b: None if isinstance(v, int | np.integer) else tuple(v) for b, v in blocks.items()}
+        sizes = {b: int(v) if isinstance(v, int | np.integer) else len(v) for b, v in blocks.items()}
+        squares = np.where(np.isinf(count), 0.0, weight * (weight / count)) if weight_sq is None else weight_sq
+        new = object.__new__(cls)
+        arrays = {"mean": mean, "scatter": scatter, "weight": weight, "count": count, "weight_sq": squares}
+        new._fill(names, sizes, arrays, cells)
+        return new
 
     # -- immutability -------------------------------------------------------------------------------------------
 
@@ -151,7 +217,7 @@ class Moments:
         raise AttributeError(f"Moments are immutable; {name} cannot be set. Build a new object instead.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self._block_spec(), self._arrays(), self.cells)
+        return _rebuild, (type(self), self._block_spec(), self._arrays(), self.cells)
 
     def __repr__(self) -> str:
         blocks = ", ".join(f"{b}: {k}" for b, k in self.blocks.items())
@@ -164,7 +230,13 @@ class Moments:
 
     @classmethod
     def from_rows(
-        cls, *, environments: Rows = None, folds: Rows = None, sample_weight: Rows = None, **blocks: Rows
+        cls,
+        *,
+        environments: Rows | Labels = None,
+        folds: Rows | Labels = None,
+        sample_weight: Rows = None,
+        names: Mapping[str, Sequence[str] | None] | None = None,
+        **blocks: Rows,
     ) -> Moments:
         """Moments of rows of data, one cell per environment, fold, or pair of both (sorted by label).
 
@@ -176,7 +248,9 @@ class Moments:
         environments, folds : array-like of shape (n,), optional
             Labels of the rows. Without either there is one cell, labelled 0.
         sample_weight : array-like of shape (n,), optional
-            Weights >= 0. A row of weight 0 counts as absent.
+            Weights >= 0. A row of weight 0 counts as absent, and so does a label that only such rows have.
+        names : mapping of str to sequence of str, optional
+            Column names of blocks that are given as arrays.
         **blocks : array-like of shape (n,) or (n, k)
             The blocks by name, for example ``x=X, y=y``. Frames give their column names.
 
@@ -192,24 +266,37 @@ class Moments:
         """
         if not blocks:
             raise ValueError("from_rows needs at least one block of rows, for example x=X.")
-        check_alignment(**blocks, environments=environments, folds=folds, sample_weight=sample_weight)
+        levels = {
+            level: labels for level, labels in (("environments", environments), ("folds", folds)) if labels is not None
+        }
+        check_alignment(
+            **blocks,
+            **{level: labels for level, labels in levels.items() if not isinstance(labels, Labels)},
+            sample_weight=sample_weight,
+        )
         spec: dict[str, int | Sequence[str]] = {}
         columns: list[FloatArray] = []
         for block, rows in blocks.items():
             array = check_rows(rows, block)
             columns.append(array)
-            names = column_names(rows)
-            spec[block] = array.shape[1] if names is None or len(names) != array.shape[1] else names
+            known = (names or {}).get(block) or column_names(rows)
+            spec[block] = array.shape[1] if known is None or len(known) != array.shape[1] else tuple(known)
         n = columns[0].shape[0]
         weights = check_sample_weight(sample_weight, n)
-        cells, codes = _cells(n, environments=environments, folds=folds)
+        coded = {level: encode(labels, level, n) for level, labels in levels.items()}
+        if weights is not None and not weights.all():
+            inside = weights > 0
+            columns, weights = [column[inside] for column in columns], weights[inside]
+            coded = {level: labels.take(inside, level) for level, labels in coded.items()}
+        cells, codes = _cells(coded)
 
         parts = []
         for code in range(len(cells)):
             rows_of_cell = None if codes is None else np.flatnonzero(codes == code)
-            parts.append(_cell_moments(columns, weights, rows_of_cell, cells[int(code)]))
-        count, weight, mean, scatter = (np.array(part) for part in zip(*parts, strict=True))
-        return cls(spec, mean=mean, scatter=scatter, weight=weight, count=count, cells=cells)
+            parts.append(_cell_moments(columns, weights, rows_of_cell))
+        count, weight, mean, scatter, squares = (np.array(part) for part in zip(*parts, strict=True))
+        _check_overflow(mean, scatter, weight)
+        return cls.trusted(spec, mean=mean, scatter=scatter, weight=weight, count=count, cells=cells, weight_sq=squares)
 
     @classmethod
     def from_chunks(cls, chunks: Iterable[Moments | Mapping[str, Rows]]) -> Moments:
@@ -243,22 +330,127 @@ class Moments:
 
     # -- what a method reads ------------------------------------------------------------------------------------
 
-    def mean(self, block: str) -> FloatArray:
-        """Means of a block, shape (n_cells, k)."""
-        return self._mean[:, self._slice(block)]
+    def mean(self, block: str | tuple[str, ...]) -> FloatArray:
+        """Means of a block, or of several stacked, shape (n_cells, k)."""
+        return self._mean[:, self._at(block)]
 
-    def scatter(self, block: str, other: str | None = None) -> FloatArray:
-        """Centred scatter of a block with another (default: itself), shape (n_cells, k, k')."""
-        return self._scatter[:, self._slice(block), self._slice(other or block)]
+    def scatter(self, block: str | tuple[str, ...], other: str | tuple[str, ...] | None = None) -> FloatArray:
+        """Centred scatter of a block (or several stacked) with another (default: itself), shape (n_cells, k, k')."""
+        rows, columns = self._at(block), self._at(block if other is None else other)
+        if isinstance(rows, slice) and isinstance(columns, slice):
+            return self._scatter[:, rows, columns]
+        size = np.arange(self._mean.shape[1])
+        return self._scatter[:, size[rows][:, None], size[columns]]
 
-    def cov(self, block: str, other: str | None = None) -> FloatArray:
+    def cov(self, block: str | tuple[str, ...], other: str | tuple[str, ...] | None = None) -> FloatArray:
         """Covariance (scatter over weight) of a block with another (default: itself), (n_cells, k, k')."""
         return self.scatter(block, other) / self.weight[:, None, None]
 
-    def second_moment(self, block: str, other: str | None = None) -> FloatArray:
+    def second_moment(self, block: str | tuple[str, ...], other: str | tuple[str, ...] | None = None) -> FloatArray:
         """Uncentred second moment E[a b'] of two blocks, shape (n_cells, k, k')."""
-        outer = self.mean(block)[:, :, None] * self.mean(other or block)[:, None, :]
+        outer = self.mean(block)[:, :, None] * self.mean(block if other is None else other)[:, None, :]
         return self.cov(block, other) + outer
+
+    @property
+    def is_population(self) -> bool:
+        """Whether every cell holds a population's moments rather than a sample's."""
+        return bool(np.isinf(self.count).all())
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether every cell holds rows that were counted."""
+        return bool(np.isfinite(self.count).all())
+
+    @property
+    def is_unweighted(self) -> bool:
+        """Whether all rows have one and the same weight, whatever it is, in all cells (False for populations)."""
+        if not self.is_sample:
+            return False
+        each = self.weight / self.count
+        equal_within = np.abs(self.weight_sq * self.count / self.weight / self.weight - 1.0) < _SAME_WEIGHT
+        return bool(equal_within.all() and np.ptp(each) <= _SAME_WEIGHT * each.max())
+
+    @property
+    def share(self) -> FloatArray:
+        """Share of each cell in the total weight, shape (n_cells,)."""
+        relative = self.weight / self.weight.max()
+        return np.asarray(relative / relative.sum())
+
+    @property
+    def effective_count(self) -> FloatArray:
+        """Rows of equal weight that would vary as much as these: weight² / weight_sq; inf for a population."""
+        return np.divide(
+            self.weight * (self.weight / np.where(self.weight_sq > 0, self.weight_sq, 1.0)),
+            1.0,
+            out=np.full(len(self), np.inf),
+            where=self.weight_sq > 0,
+        )
+
+    @property
+    def pooled(self) -> Moments:
+        """All cells as one, computed once."""
+        if self._pooled is None:
+            object.__setattr__(self, "_pooled", self.pool())
+        assert self._pooled is not None
+        return self._pooled
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per cell: count, weight, then the mean and standard deviation of every variable."""
+        columns: dict[str, Any] = {"count": self.count, "weight": self.weight}
+        spread = np.sqrt(np.maximum(np.diagonal(self._scatter, axis1=1, axis2=2), 0.0) / self.weight[:, None])
+        at = 0
+        for block, size in self.blocks.items():
+            for i in range(size):
+                known = self.names[block]
+                name = (block if size == 1 else f"{block}{i}") if known is None else known[i]
+                columns[f"mean {name}"], columns[f"sd {name}"] = self._mean[:, at], spread[:, at]
+                at += 1
+        return pd.DataFrame(columns, index=self.cells)
+
+    def summary(self) -> Summary:
+        """Sizes, means and standard deviations of each cell."""
+        kind = "exact moments of a population" if self.is_population else "sums over rows"
+        weights = "" if not self.is_sample or self.is_unweighted else "; rows are weighted"
+        return Summary(
+            "Moments",
+            f"mean and standard deviation in each cell ({kind}{weights})",
+            "none: these are the data, or a model's own moments",
+            self.to_frame(),
+        )
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write to one ``.npz`` file without pickle, so that reading it runs no code.
+
+        Raises
+        ------
+        TypeError
+            If a label is not a number, text, date, or tuple of them.
+        """
+        head = {
+            "format": 1,
+            "blocks": {b: self.names[b] or k for b, k in self.blocks.items()},
+            "levels": list(self.cells.names),
+            "multi": isinstance(self.cells, pd.MultiIndex),
+            "cells": [_pack(label) for label in self.cells],
+        }
+        text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+        with open(path, "wb") as file:
+            np.savez(file, allow_pickle=False, head=text, **self._arrays())
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Moments:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            head = json.loads(stored["head"].tobytes().decode())
+            arrays = {key: stored[key] for key in ("mean", "scatter", "weight", "count", "weight_sq")}
+        labels = [_unpack(label) for label in head["cells"]]
+        if head["multi"]:
+            cells: pd.Index = pd.MultiIndex.from_tuples(labels, names=head["levels"])
+        else:
+            cells = encode_cells(labels).rename(head["levels"][0])
+        return cls(head["blocks"], **arrays, cells=cells)
 
     # -- algebra of cells ---------------------------------------------------------------------------------------
 
@@ -291,22 +483,34 @@ class Moments:
 
     def _stack(self, other: Moments, cells: pd.Index) -> Moments:
         mine, theirs = self._arrays(), other._arrays()
-        return Moments(self._block_spec(), **{k: np.concatenate([mine[k], theirs[k]]) for k in mine}, cells=cells)
+        return Moments.trusted(
+            self._block_spec(), **{k: np.concatenate([mine[k], theirs[k]]) for k in mine}, cells=cells
+        )
 
     def _arrays(self) -> dict[str, FloatArray]:
-        return {"mean": self._mean, "scatter": self._scatter, "weight": self.weight, "count": self.count}
+        return {
+            "mean": self._mean,
+            "scatter": self._scatter,
+            "weight": self.weight,
+            "count": self.count,
+            "weight_sq": self.weight_sq,
+        }
 
     def _combine(self, groups: np.ndarray, cells: pd.Index) -> Moments:
         """Combine the cells of each group: the scatter of the parts plus that of their means."""
-        arrays: dict[str, list[Any]] = {"mean": [], "scatter": [], "weight": [], "count": []}
+        arrays: dict[str, list[Any]] = {"mean": [], "scatter": [], "weight": [], "count": [], "weight_sq": []}
         for k in range(len(cells)):
             part = groups == k
             total, centre, between = _combine_means(self.weight[part], self._mean[part])
             arrays["mean"].append(centre)
-            arrays["scatter"].append(self._scatter[part].sum(axis=0) + between)
+            scatter = self._scatter[part].sum(axis=0) + between
+            if np.isfinite(self.count[part]).all():
+                _clear_rounding(scatter, centre, total)
+            arrays["scatter"].append(scatter)
             arrays["weight"].append(total)
             arrays["count"].append(self.count[part].sum())
-        return Moments(self._block_spec(), **{k: np.array(v) for k, v in arrays.items()}, cells=cells)
+            arrays["weight_sq"].append(self.weight_sq[part].sum())
+        return Moments.trusted(self._block_spec(), **{k: np.array(v) for k, v in arrays.items()}, cells=cells)
 
     def subtract(self, other: Moments) -> Moments:
         """Take rows that are in here out again: the inverse of `merge` on cells with the same label.
@@ -324,7 +528,7 @@ class Moments:
         if (mine < 0).any():
             raise ValueError(f"Cells {list(other.cells[mine < 0])} are not in {list(self.cells)}: nothing to subtract.")
         count, weight = self.count.copy(), self.weight.copy()
-        mean, scatter = self._mean.copy(), self._scatter.copy()
+        mean, scatter, squares = self._mean.copy(), self._scatter.copy(), self.weight_sq.copy()
         for j, i in enumerate(mine.tolist()):
             left = weight[i] - other.weight[j]
             if not left > 1e-12 * weight[i]:
@@ -341,8 +545,17 @@ class Moments:
                     f"Subtracting from cell {self.cells[i]!r} leaves a negative variance: these rows were not in it."
                 )
             mean[i], weight[i] = rest, left
+            squares[i] = max(squares[i] - other.weight_sq[j], 0.0)
             count[i] = count[i] - other.count[j] if np.isfinite(other.count[j]) else count[i]
-        return Moments(self._block_spec(), mean=mean, scatter=scatter, weight=weight, count=count, cells=self.cells)
+        return Moments.trusted(
+            self._block_spec(),
+            mean=mean,
+            scatter=scatter,
+            weight=weight,
+            count=count,
+            cells=self.cells,
+            weight_sq=squares,
+        )
 
     def select(
         self,
@@ -392,13 +605,14 @@ class Moments:
             spec[block] = len(inside) if names is None else [names[i] for i in inside]
             positions.append(self._slice(block).start + inside)
         at = np.concatenate(positions)
-        return Moments(
+        return Moments.trusted(
             spec,
             mean=self._mean[np.ix_(keep, at)],
             scatter=self._scatter[np.ix_(keep, at, at)],
             weight=self.weight[keep],
             count=self.count[keep],
             cells=self.cells[keep],
+            weight_sq=self.weight_sq[keep],
         )
 
     def pool(self, *, by: str | None = None) -> Moments:
@@ -410,10 +624,15 @@ class Moments:
             if len(self) == 1 and self.cells.names == [None] and self.cells[0] == 0:
                 return self
             return self._combine(np.zeros(len(self), int), pd.RangeIndex(1))
-        groups, labels = pd.factorize(self._level(by), sort=True)
-        return self._combine(groups, labels.rename(by))
+        labels = encode(self._level(by), by)
+        return self._combine(labels.codes, labels.names.rename(by))
 
     # -- helpers ------------------------------------------------------------------------------------------------
+
+    def _at(self, block: str | tuple[str, ...]) -> slice | np.ndarray:
+        if isinstance(block, str):
+            return self._slice(block)
+        return np.concatenate([np.arange(part.start, part.stop) for part in map(self._slice, block)])
 
     def _slice(self, block: str) -> slice:
         try:
@@ -451,46 +670,92 @@ def _positions(part: Any, whole: slice, block: str) -> np.ndarray:
     return inside.astype(int)
 
 
-def _rebuild(blocks: Mapping[str, int | Sequence[str]], arrays: dict[str, FloatArray], cells: pd.Index) -> Moments:
-    return Moments(blocks, **arrays, cells=cells)
+def _rebuild(
+    cls: type[Moments], blocks: Mapping[str, int | Sequence[str]], arrays: dict[str, FloatArray], cells: pd.Index
+) -> Moments:
+    return cls.trusted(blocks, **{key: np.array(value) for key, value in arrays.items()}, cells=cells)
 
 
-def _cells(n: int, **levels: Rows) -> tuple[pd.Index, np.ndarray | None]:
+def encode_cells(labels: Sequence[Any]) -> pd.Index:
+    """An index of labels in their order; tuples stay labels."""
+    found = list(labels)
+    if not any(isinstance(label, tuple) for label in found):
+        return pd.Index(found)
+    array = np.empty(len(found), dtype=object)
+    array[:] = found
+    return pd.Index(array, tupleize_cols=False)
+
+
+def _pack(label: Any) -> Any:
+    """A label as JSON that says its type."""
+    if isinstance(label, tuple):
+        return {"tuple": [_pack(part) for part in label]}
+    if isinstance(label, pd.Timestamp | np.datetime64):
+        return {"date": str(label)}
+    plain = label.item() if isinstance(label, np.generic) else label
+    if isinstance(plain, bool | int | float | str):
+        return plain
+    raise TypeError(
+        f"The label {shown(label)} of type {type(label).__name__} cannot be written; use numbers, texts, dates, or "
+        "tuples of them."
+    )
+
+
+def _unpack(label: Any) -> Any:
+    if isinstance(label, dict):
+        return tuple(_unpack(part) for part in label["tuple"]) if "tuple" in label else pd.Timestamp(label["date"])
+    return label
+
+
+def _check_semidefinite(scatter: FloatArray, cells: pd.Index) -> None:
+    """Raise for a scatter that no variables can have, beyond rounding."""
+    if not scatter.shape[1]:
+        return
+    size = np.abs(scatter).max(axis=(1, 2))
+    safe = np.where(size > 0, size, 1.0)[:, None, None]
+    values = np.linalg.eigvalsh(scatter / safe)
+    wrong = values[:, 0] < -1e-9 * np.maximum(values[:, -1], 0.0)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise ValueError(
+            f"scatter of cell {shown(cells[first])} is no covariance: it is not positive semidefinite, its smallest "
+            f"eigenvalue is {values[first, 0] * float(size[first]):.3g} and its largest "
+            f"{values[first, -1] * float(size[first]):.3g}."
+        )
+
+
+def _check_overflow(mean: FloatArray, scatter: FloatArray, weight: FloatArray) -> None:
+    if not (np.isfinite(mean).all() and np.isfinite(scatter).all() and np.isfinite(weight).all()):
+        raise ValueError(
+            "Second moments of these rows overflow: entries or weights are too large (beyond about 1e150). Change "
+            "their unit, for example divide each column by its standard deviation."
+        )
+
+
+def _cells(coded: dict[str, Labels]) -> tuple[pd.Index, np.ndarray | None]:
     """Sorted labels of the cells and the code of each row's cell (None: one cell)."""
-    given = {name: labels for name, labels in levels.items() if labels is not None}
-    if not given:
+    if not coded:
         return pd.RangeIndex(1), None
-    codes, indexes = [], []
-    for name, labels in given.items():
-        values = np.asarray(labels)
-        if values.shape != (n,):
-            raise ValueError(f"{name} must hold one label per row, shape ({n},), got shape {values.shape}.")
-        code, unique = pd.factorize(pd.Index(values), sort=True)
-        if (code < 0).any():
-            raise ValueError(f"{name} has a missing label in row {int(np.argmin(code))}; every row needs one.")
-        codes.append(code)
-        indexes.append(pd.Index(unique, name=name))
-    if len(given) == 1:
-        return indexes[0], codes[0]
-    flat, present = pd.factorize(codes[0] * len(indexes[1]) + codes[1], sort=True)
-    pairs = np.divmod(present, len(indexes[1]))
-    arrays = [index.take(at) for index, at in zip(indexes, pairs, strict=True)]
-    return pd.MultiIndex.from_arrays(arrays, names=list(given)), flat
+    if len(coded) == 1:
+        level, labels = next(iter(coded.items()))
+        return labels.names.rename(level), labels.codes
+    first, second = coded.values()
+    flat, present = pd.factorize(first.codes * len(second) + second.codes, sort=True)
+    pairs = np.divmod(present, len(second))
+    arrays = [labels.names.take(at) for labels, at in zip((first, second), pairs, strict=True)]
+    return pd.MultiIndex.from_arrays(arrays, names=list(coded)), flat
 
 
 def _cell_moments(
-    columns: list[FloatArray], weights: FloatArray | None, rows: np.ndarray | None, cell: Any
-) -> tuple[float, float, FloatArray, FloatArray]:
-    """Count, weight, mean and centred scatter of one cell: two passes over each piece, pieces combined by means."""
+    columns: list[FloatArray], weights: FloatArray | None, rows: np.ndarray | None
+) -> tuple[float, float, FloatArray, FloatArray, float]:
+    """Count, weight, mean, centred scatter and squared weight of one cell: two passes over each piece."""
     n = columns[0].shape[0] if rows is None else len(rows)
     at: Any = slice(None) if rows is None else rows
     w = np.ones(n) if weights is None else weights[at]
-    if not w.sum() > 0:
-        raise ValueError(f"Cell {cell!r} has no row of positive weight; drop its label or give it weight.")
 
-    # Relative to the cell's first row that counts, constant columns are exactly 0 and large means cost no digits.
-    origin = int(np.argmax(w > 0))
-    first = np.concatenate([c[origin if rows is None else rows[origin]] for c in columns])
+    # Relative to the cell's first row, constant columns are exactly 0 and large means cost no digits.
+    first = np.concatenate([c[0 if rows is None else rows[0]] for c in columns])
     scatter = np.zeros((len(first), len(first)))
     piece_weight, piece_mean = [], []
     buffer = np.empty((min(n, _ROWS_PER_PIECE), len(first)))
@@ -498,8 +763,6 @@ def _cell_moments(
         piece: Any = slice(start, start + _ROWS_PER_PIECE)
         part = w[piece]
         total = part.sum()
-        if not total > 0:
-            continue
         z = buffer[: len(part)]
         np.concatenate([c[piece if rows is None else rows[piece]] for c in columns], axis=1, out=z)
         z -= first
@@ -511,7 +774,17 @@ def _cell_moments(
         piece_weight.append(total)
         piece_mean.append(mean)
     weight, shift, between = _combine_means(np.array(piece_weight), np.array(piece_mean))
-    return float(np.count_nonzero(w)), weight, first + shift, scatter + between
+    mean, scatter = first + shift, scatter + between
+    _clear_rounding(scatter, mean, weight)
+    return float(n), weight, mean, scatter, float(w @ w)
+
+
+def _clear_rounding(scatter: FloatArray, mean: FloatArray, weight: float) -> None:
+    """Set to exactly 0 what a column of equal numbers shows as spread: 0.3 and 0.1 + 0.2 are one number."""
+    still = ~varying(np.diagonal(scatter) / weight, mean)
+    if still.any():
+        scatter[still] = 0.0
+        scatter[:, still] = 0.0
 
 
 def _combine_means(weight: FloatArray, mean: FloatArray) -> tuple[float, FloatArray, FloatArray]:
@@ -521,3 +794,13 @@ def _combine_means(weight: FloatArray, mean: FloatArray) -> tuple[float, FloatAr
     centre = mean[0] + (weight / total) @ (mean - mean[0])
     delta = np.sqrt(weight)[:, None] * (mean - centre)
     return total, centre, delta.T @ delta
+
+
+def take_features(estimator: Any, moments: Moments) -> None:
+    """Set `n_features_in_` and `feature_names_in_` of the estimator from the block ``x`` of moments."""
+    estimator.n_features_in_ = moments.blocks["x"]
+    if hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+    names = moments.names["x"]
+    if names is not None:
+        estimator.feature_names_in_ = np.array(names, dtype=object)

@@ -2,82 +2,28 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from causalinv._printing import Printed, Summary, plain, wrap
 from causalinv._typing import FloatArray
 
-__all__ = ["BoundsEstimate", "Estimate", "InvarianceCertificate", "PointwiseBounds", "Summary", "TestResult"]
+__all__ = [
+    "BoundsEstimate",
+    "Estimate",
+    "InvarianceCertificate",
+    "PointwiseBounds",
+    "Printed",
+    "Summary",
+    "TestResult",
+]
 
 
-_MAX_ROWS = 15
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A table with its estimand, the assumption under which it is true, and notes; fits one screen.
-
-    Attributes
-    ----------
-    title : str
-        What was fitted.
-    estimand : str
-        What the numbers estimate.
-    assumption : str
-        Under which assumption, and who made it.
-    table : pandas.DataFrame
-        All rows; printing shows the first 15.
-    notes : tuple of str
-        What else a reader must know.
-    """
-
-    title: str
-    estimand: str
-    assumption: str
-    table: pd.DataFrame
-    notes: tuple[str, ...] = ()
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return the whole table, a copy."""
-        return self.table.copy()
-
-    def _lines(self) -> list[tuple[str, str]]:
-        lines = [("Estimand", self.estimand), ("Assumption", self.assumption)]
-        hidden = len(self.table) - _MAX_ROWS
-        if hidden > 0:
-            lines.append(("Rows", f"{hidden} more in to_frame()"))
-        return lines + [("Note", note) for note in self.notes]
-
-    def __str__(self) -> str:
-        body = self.table.head(_MAX_ROWS).to_string(float_format=lambda v: f"{v:.4g}")
-        foot = "\n".join(f"{key}: {text}" for key, text in self._lines())
-        return f"{self.title}\n{body}\n{foot}"
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        body = self.table.head(_MAX_ROWS).to_html(float_format=lambda v: f"{v:.4g}")
-        foot = "".join(f"<p><b>{key}:</b> {html.escape(text)}</p>" for key, text in self._lines())
-        return f"<h4>{html.escape(self.title)}</h4>{body}{foot}"
-
-    def to_latex(self) -> str:
-        """The whole table with estimand, assumption and notes below it, ready to paste (needs booktabs)."""
-        flat = self.table.reset_index()
-        rows = [[_latex(str(name)) for name in flat.columns]]
-        rows += [[_latex(f"{v:.4g}" if isinstance(v, float) else str(v)) for v in row] for row in flat.to_numpy(object)]
-        head, *body = [" & ".join(row) + r" \\" for row in rows]
-        spec = "l" * self.table.index.nlevels + "r" * len(self.table.columns)
-        foot = [rf"\textit{{{key}:}} {_latex(text)}" for key, text in self._lines() if key != "Rows"]
-        top = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", head, r"\midrule"]
-        return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}", "", "\n\n".join(foot)])
-
-
-@dataclass(frozen=True)
-class InvarianceCertificate:
+@dataclass(frozen=True, eq=False, repr=False)
+class InvarianceCertificate(Printed):
     """How often a fresh intervention can break the invariance of one rule, at most.
 
     Attributes
@@ -161,7 +107,15 @@ class InvarianceCertificate:
         lines.append("It rests on: " + "; ".join(self.assumptions) + ".")
         return "\n".join(lines)
 
-    __str__ = explain
+    def __str__(self) -> str:
+        return plain(wrap(self.explain()))
+
+    def summary(self) -> Summary:
+        """The numbers, and what they rest on."""
+        first, *rest = self.explain().split("\n")
+        return Summary(
+            "Certificate of invariance", first, "; ".join(self.assumptions), self.to_frame(), tuple(rest[:-1])
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """One row with the numbers."""
@@ -169,12 +123,9 @@ class InvarianceCertificate:
         names += ["n_interventions", "violations", "plug_in"]
         return pd.DataFrame([{name: getattr(self, name) for name in names} | dict(self.details)])
 
-    def _repr_html_(self) -> str:
-        return "".join(f"<p>{html.escape(line)}</p>" for line in self.explain().split("\n"))
 
-
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimate(Printed):
     """Estimated numbers, one row each, with their intervals and what they rest on.
 
     Attributes
@@ -206,17 +157,9 @@ class Estimate:
         title = f"Estimates with pointwise {self.confidence_level:.0%} intervals"
         return Summary(title, self.estimand, self.assumption, self.table, self.notes)
 
-    def __str__(self) -> str:
-        return str(self.summary())
 
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
-
-
-@dataclass(frozen=True)
-class TestResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class TestResult(Printed):
     """A statistical test, with what it tests, what its level rests on, and what its rejection does not say.
 
     Attributes
@@ -250,23 +193,9 @@ class TestResult:
         notes = (self.note,) if self.note else ()
         return Summary("Test", f"null hypothesis: {self.hypothesis}", self.assumption, self.to_frame(), notes)
 
-    def __str__(self) -> str:
-        return str(self.summary())
 
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
-
-
-def _latex(text: str) -> str:
-    """Escape what LaTeX would read as a command."""
-    special = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}"} | {c: "\\" + c for c in "&%$#_{}"}
-    return "".join(special.get(letter, letter) for letter in text)
-
-
-@dataclass(frozen=True)
-class BoundsEstimate:
+@dataclass(frozen=True, eq=False, repr=False)
+class BoundsEstimate(Printed):
     """Estimated ends of what the data and an assumption leave open, with Manski's ends beside.
 
     Attributes
@@ -339,17 +268,9 @@ class BoundsEstimate:
         level = f"ci: {self.confidence_level:.0%} for {what}; n = {self.n}"
         return Summary(self.title, self.estimand, self.assumption, self.table, (level, *self.notes))
 
-    def __str__(self) -> str:
-        return str(self.summary())
 
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
-
-
-@dataclass(frozen=True)
-class PointwiseBounds:
+@dataclass(frozen=True, eq=False, repr=False)
+class PointwiseBounds(Printed):
     """Ends at each row of features: estimates without standard errors.
 
     Attributes
@@ -386,11 +307,3 @@ class PointwiseBounds:
         if crossing:
             notes.append(f"in {crossing} rows the lower end lies above the upper one; both are kept.")
         return Summary("Bounds at each row", self.estimand, self.assumption, self.to_frame(), tuple(notes))
-
-    def __str__(self) -> str:
-        return str(self.summary())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from causalinv import Moments
-from causalinv.ivlike import least_squares
+from causalinv.linear_rule import least_squares
 
 
 def data(n=500, seed=0):

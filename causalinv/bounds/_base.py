@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._typing import FloatArray
 from causalinv._validation import check_features, check_number
+from causalinv._warn import warn
 from causalinv.bounds._inference import Target, combine, interval, ratio_of_means
 from causalinv.bounds._rows import Functional, Rows
 from causalinv.bounds._scores import manski_scores
@@ -133,11 +133,10 @@ class BoundsBase(BaseEstimator):
         )
         (lower, se_lower), (upper, se_upper) = (combine(found[:, i, 0], found[:, i, 1]) for i in range(2))
         if lower > upper:
-            warnings.warn(
+            warn(
                 f"The lower end, {lower:.4g}, lies above the upper one, {upper:.4g}: sampling error, or an assumption "
                 "that the data contradict. Both are kept; the interval treats the width as zero.",
                 BoundsCrossingWarning,
-                stacklevel=4,
             )
         low, high = interval(
             lower, upper, (se_lower, se_upper), confidence_level=confidence_level, target=target, n=len(rows.codes)

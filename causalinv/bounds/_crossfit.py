@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
-from causalinv._parallel import one_thread
+from causalinv._parallel import one_thread, seed_estimator
 from causalinv._typing import BoolArray, FloatArray, IntArray
+from causalinv._warn import warn
 from causalinv.bounds._laws import Law, LawLike, Sample, compress, fit_law
 from causalinv.bounds._rows import Rows
 from causalinv.exceptions import OverlapWarning
@@ -96,9 +95,7 @@ def fit_propensity(propensity: Any, X: FloatArray, codes: IntArray, weight: Floa
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)) if propensity is None else propensity
     if not (hasattr(model, "fit") and (hasattr(model, "predict_proba") or hasattr(type(model), "predict_proba"))):
         raise TypeError(f"propensity must be a classifier with predict_proba, got {propensity!r}.")
-    model = clone(model)
-    seeds = {k: seed for k, v in model.get_params().items() if k.split("__")[-1] == "random_state" and v is None}
-    model.set_params(**seeds)
+    model = seed_estimator(model, np.random.default_rng(seed))
     if weight is None:
         return model.fit(X, codes)
     name, last = model.steps[-1] if isinstance(model, Pipeline) else ("", model)
@@ -138,11 +135,10 @@ def cross_fit(
             whole[folds == fold] = piece
     clipped = int(np.any((e < clip) | (e > 1 - clip), axis=1).sum())
     if clipped > _MANY_CLIPPED * len(e):
-        warnings.warn(
+        warn(
             f"{clipped} of {len(e)} propensities lie outside [{clip:g}, {1 - clip:g}] and were clipped: some rows "
             "hardly ever see one of the arms, and averages lean on few rows. Restrict the population, or change clip=.",
             OverlapWarning,
-            stacklevel=4,
         )
     return CrossFit(np.clip(e, clip, 1.0 - clip), weights, folds, clipped, np.clip(e, _LEAST, 1.0 - _LEAST))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
@@ -14,6 +13,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_whole
+from causalinv._warn import warn
 from causalinv.bounds._base import Contrast, Ends, Estimand, Policy, check_confidence, functional_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._divergences import Divergence, DivergenceLike, as_divergences
@@ -344,10 +344,9 @@ class FDivergenceBounds(CrossFittedBounds):
         low, high = (at(score) for score in self._arm_scores(0, arm, divergence))
         crossing = int(np.count_nonzero(low > high))
         if crossing:
-            warnings.warn(
+            warn(
                 f"In {crossing} of {len(low)} rows the regressed lower end lies above the upper one. Both are kept.",
                 BoundsCrossingWarning,
-                stacklevel=3,
             )
         return low, high
 

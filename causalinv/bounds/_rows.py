@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from sklearn.utils.validation import column_or_1d
 
+from causalinv._labels import encode
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv._typing import Rows as Given
 from causalinv._validation import (
     check_alignment,
     check_features,
     check_number,
-    check_rows,
     check_sample_weight,
     check_target,
 )
+from causalinv._warn import warn
 from causalinv.bounds._functions import check_support
 from causalinv.exceptions import ObservedSupportWarning, UnboundedOutcomeWarning
 
@@ -106,20 +105,8 @@ def check_data(
 
 
 def _labels(values: Given, n: int, name: str) -> tuple[np.ndarray, IntArray]:
-    array = np.asarray(values)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.shape != (n,):
-        raise ValueError(f"{name} must hold one label per row, shape ({n},), got shape {array.shape}.")
-    if array.dtype.kind == "f":
-        array = check_rows(array, name, ensure_2d=False)
-    if array.dtype.kind == "O" and pd.isna(array).any():
-        raise ValueError(f"Input {name} contains missing labels; every row needs one.")
-    try:
-        arms, codes = np.unique(array, return_inverse=True)
-    except TypeError as error:
-        raise TypeError(f"{name} mixes labels of different types ({error}); use one type.") from error
-    return arms, codes.reshape(-1)
+    found = encode(values, name, n)
+    return found.names.to_numpy(), found.codes
 
 
 def apply_functional(functional: Functional, outcome: FloatArray) -> FloatArray:
@@ -162,23 +149,21 @@ def resolve_support(estimator: Any, rows: Rows, *, needed: bool) -> tuple[FloatA
         if np.isin(phi, (0.0, 1.0)).all():
             return same * [0.0, 1.0], "the outcome is 0 or 1, as all observed values are"
         if needed:
-            warnings.warn(
+            warn(
                 "outcome_support is None, so the ends are infinite: whatever the arm that was not taken would have "
                 "brought is unlimited, and every f-ball contains laws with a little mass arbitrarily far out. A finite "
                 "number here would only be the sample's maximum. Say outcome_support=(L, U) if you know limits; else "
                 "bound functional=('cdf', t), or quantiles (QuantileBounds), or limit the strength of confounding "
                 "(SensitivityBounds).",
                 UnboundedOutcomeWarning,
-                stacklevel=4,
             )
         return same * [-np.inf, np.inf], "the outcome is unlimited"
     if isinstance(given, str):
         limits = np.array([[f(phi[codes == a]) for f in (np.min, np.max)] for a in range(rows.n_arms)])
-        warnings.warn(
+        warn(
             "outcome_support='observed' claims that what was not observed lies in the range of the same arm's sample. "
             "Sample extremes lie inside the true ones, so ends are biased inward, and with heavy tails grow with n.",
             ObservedSupportWarning,
-            stacklevel=4,
         )
         return limits, "outcomes that were not observed lie in the range of the same arm's sample"
     low, high = check_support(given, "outcome_support")

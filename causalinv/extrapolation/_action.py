@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable
 
 import numpy as np
 import pandas as pd
 
+from causalinv._frames import column_names
 from causalinv._typing import FloatArray, Rows
-from causalinv._validation import check_finite, check_rows, column_names
+from causalinv._validation import check_finite, check_rows
+from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.extrapolation._features import constant_columns
 
@@ -57,12 +58,11 @@ def check_action(action: Rows, n: int, owner: str, *, rows_per_action: int = ROW
         )
     different = len(np.unique(array, axis=0))
     if different < _DISTINCT_PER_COLUMN * k:
-        warnings.warn(
+        warn(
             f"action takes {different} different values in {k} column(s); from fewer than "
             f"{_DISTINCT_PER_COLUMN * k} the response between and beyond them is not identified (only its differences "
             "over steps of the action are). Predictions at untried actions rest on smoothness alone.",
             DegenerateInputWarning,
-            stacklevel=4,
         )
     return array
 

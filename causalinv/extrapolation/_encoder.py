@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, Self
@@ -11,15 +10,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._frames import column_names
 from causalinv._parallel import generator, streams
 from causalinv._typing import FloatArray, RandomState, Rows
-from causalinv._validation import (
-    check_alignment,
-    check_features,
-    check_number,
-    check_whole,
-    column_names,
-)
+from causalinv._validation import check_alignment, check_features, check_number, check_whole
+from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
 from causalinv.extrapolation._action import ROWS_PER_ACTION, check_action, check_actions, transform_action
 from causalinv.extrapolation._features import RadialFeatures, constant_columns
@@ -139,11 +134,10 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         rows, acts = self._check_rows(X, action)
         share = np.isin(_fingerprints(rows), self._seen).mean()
         if share > _SEEN:
-            warnings.warn(
+            warn(
                 f"{share:.0%} of these rows are rows on which the encoder was fitted, so the p-value of the linearity "
                 "test is too large. Hold rows out.",
                 ExtrapolationWarning,
-                stacklevel=2,
             )
         return linear_invariance_test(
             self.representation_(rows), acts, n_resamples=n_resamples, random_state=self.random_state
@@ -318,11 +312,10 @@ class LinearInvarianceEncoder(ActionEncoder):
                 representation = learner.learn(self.method_, wanted)
                 self.reconstruction_ = self._reconstruction(learner, representation, rows)
             else:
-                warnings.warn(
+                warn(
                     "X holds more than the representation; if that is state which the action does not move, "
                     f"method={self.method!r} cannot tell it from what the action moves. Use method='ef+location'.",
                     IdentificationWarning,
-                    stacklevel=2,
                 )
         evidence = representation.noise_evidence
         if evidence is None:
@@ -342,11 +335,10 @@ class LinearInvarianceEncoder(ActionEncoder):
                 else "The tails of the representation, from which extrapolation is made, may be wrong; a method that "
                 "ends in 'location' allows for it. "
             )
-            warnings.warn(
+            warn(
                 f"V does not look Gaussian (evidence {self.noise_evidence_:.1f}, where 1 is a doubt). {law}Compare "
                 "with a polynomial of the action by shell_score and diagnostics.",
                 ExtrapolationWarning,
-                stacklevel=2,
             )
         return self
 
@@ -357,11 +349,10 @@ class LinearInvarianceEncoder(ActionEncoder):
     @staticmethod
     def _warn_about_width(n: int, width: int) -> None:
         if width * _ROWS_PER_COLUMN > n:
-            warnings.warn(
+            warn(
                 f"X has {width} columns for {n} rows: standardised one by one they are too many for the features of "
                 "this encoder, which then fits noise. Reduce them first, for example make_pipeline(PCA(10), encoder).",
                 DegenerateInputWarning,
-                stacklevel=3,
             )
 
     def _learner(self, rows: FloatArray, acts: FloatArray, widths: Sequence[float]) -> Learner:
@@ -398,12 +389,11 @@ class LinearInvarianceEncoder(ActionEncoder):
             if gain.mean() > _MARGIN * gain.std() / np.sqrt(len(gain)):
                 best = method
         if np.count_nonzero(out) >= _TELLING and scores[best].mean() <= 0:
-            warnings.warn(
+            warn(
                 f"On held-out rows X says nothing about the action (score {scores[best].mean():.3f} nats, where 0 is "
                 "nothing): there is nothing to learn a representation from, and predictions at untried actions mean "
                 "nothing.",
                 IdentificationWarning,
-                stacklevel=3,
             )
         return {method: float(values.mean()) for method, values in scores.items()}, best, gap, wanted
 

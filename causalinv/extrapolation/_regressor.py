@@ -17,6 +17,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from causalinv._frames import column_names
 from causalinv._parallel import generator, one_thread, streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
@@ -27,8 +28,8 @@ from causalinv._validation import (
     check_sample_weight,
     check_target,
     check_whole,
-    column_names,
 )
+from causalinv._warn import warn
 from causalinv.exceptions import CausalInvWarning, DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
 from causalinv.extrapolation._action import ROWS_PER_ACTION, check_action, check_actions, transform_action
 from causalinv.extrapolation._diagnostics import ExtrapolationDiagnostics, action_only, diagnose, shell, steps_of
@@ -190,7 +191,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         self.n_actions_in_ = acts.shape[1]
         self.action_names_ = None if names is None else np.array(names, dtype=object)
         if np.ptp(outcome) == 0:
-            warnings.warn("y is constant, so every prediction is that constant.", DegenerateInputWarning, stacklevel=2)
+            warn("y is constant, so every prediction is that constant.", DegenerateInputWarning)
 
         # Copies: support, bands and checks come back to them, when the caller's arrays may have changed.
         self._tried, self._rows, self._y = acts.copy(), rows.copy(), outcome.copy()
@@ -205,11 +206,10 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         self.ridge_, self.bandwidths_ = self.control_.ridge, self.control_.bandwidths
         rank = np.linalg.matrix_rank(self.control_.W * self._acts.std(axis=0), tol=1e-8)
         if rank < np.linalg.matrix_rank(self.control_.whiten.matrix, tol=1e-10):
-            warnings.warn(
+            warn(
                 f"The action moves {rank} direction(s) of a representation of {self.n_components_}: how the outcome "
                 "responds to the others is not identified, nor are predictions that need it. Use fewer components.",
                 IdentificationWarning,
-                stacklevel=2,
             )
         return self
 
@@ -324,7 +324,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         bad = self._support(asked)["status"].to_numpy() == "unsupported"
         if on_unsupported == "nan":
             return np.where(bad, np.nan, means)
-        self._warn_unsupported(bad, stacklevel=3)
+        self._warn_unsupported(bad)
         return means
 
     def do_curve(
@@ -441,11 +441,10 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         phi = self._encode(self.encoder_, rows)
         value, outside = self.control_.conditional(phi, transform_action(self.action_transform, acts))
         if outside.mean() > _OUTSIDE:
-            warnings.warn(
+            warn(
                 f"{int(outside.sum())} of {len(rows)} rows have a state or a residual further out than every training "
                 "row; there the response is continued linearly.",
                 ExtrapolationWarning,
-                stacklevel=2,
             )
         return value
 
@@ -539,14 +538,13 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return check_actions(actions, self.n_actions_in_, self.action_names_)
 
-    def _warn_unsupported(self, bad: np.ndarray, *, stacklevel: int) -> None:
+    def _warn_unsupported(self, bad: np.ndarray) -> None:
         if bad.any():
-            warnings.warn(
+            warn(
                 f"{int(bad.sum())} of {len(bad)} actions are unsupported: fewer than 20% of their states lie where "
                 "training states are, so their predictions are continued trends. See support(actions); "
                 "on_unsupported='nan' blanks them.",
                 ExtrapolationWarning,
-                stacklevel=stacklevel + 1,
             )
 
     def __sklearn_tags__(self) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from causalinv._linalg import whitener
+from causalinv._matrix import whitener
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_number
 from causalinv.invariance._certified import random_design_cdf

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betainc, gammaln
 
-from causalinv._linalg import whitener
+from causalinv._matrix import whitener
 from causalinv._typing import FloatArray
 from causalinv.invariance._sweep import SubsetStatistics
 from causalinv.moments import Moments

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
+from causalinv._warn import warn
 from causalinv.exceptions import FamilyWarning, TargetInterventionWarning
 from causalinv.invariance._neutral import site_directions
 from causalinv.invariance._sweep import SubsetStatistics, sweep
@@ -51,11 +51,10 @@ def compare_family(moments: Moments, family: InterventionFamily, *, exact: bool)
     allowed = family.n_sites + (family.kind != "variance")
     if found > allowed:
         how = "exact" if exact else "up to sampling noise"
-        warnings.warn(
+        warn(
             f"The environments differ in {found} directions ({how}), more than the {allowed} that a family of kind "
             f"{family.kind!r} at {family.n_sites} sites can move: the declaration does not fit the data.",
             FamilyWarning,
-            stacklevel=5,
         )
 
 
@@ -72,9 +71,8 @@ def suspect_target(moments: Moments) -> None:
             return
         suspected = bool((residual_pvalues(subsets, moments.count) <= _SUSPICIOUS).all())
     if suspected:
-        warnings.warn(
+        warn(
             "No set of features has residuals of the same mean and variance in every environment: interventions may "
             "act on the outcome itself, and then no rule need stay invariant.",
             TargetInterventionWarning,
-            stacklevel=5,
         )

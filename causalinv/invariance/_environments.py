@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
-from causalinv._linalg import least_squares
 from causalinv._typing import BoolArray, FloatArray, Rows
-from causalinv._validation import (
-    check_alignment,
-    check_features,
-    check_sample_weight,
-    check_target,
-    take_features,
-)
+from causalinv._validation import check_alignment, check_features, check_sample_weight, check_target
+from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.invariance._sets import as_tuples
 from causalinv.invariance._sweep import SubsetStatistics
-from causalinv.moments import Moments
+from causalinv.linear_rule import least_squares
+from causalinv.moments import Moments, take_features
 
 __all__ = [
     "check_moments",
@@ -81,7 +75,7 @@ def _check_cells(moments: Moments) -> None:
         raise ValueError("y is constant, so every set predicts it and none can be told from another.")
 
 
-def dependent_features(pooled: Moments, *, stacklevel: int) -> BoolArray:
+def dependent_features(pooled: Moments) -> BoolArray:
     """Features without variance left once the earlier ones are eliminated, with a warning that lists them."""
     cov = pooled.cov("x")[0]
     rest, out = cov.copy(), np.zeros(len(cov), bool)
@@ -91,11 +85,10 @@ def dependent_features(pooled: Moments, *, stacklevel: int) -> BoolArray:
         else:
             rest = rest - np.outer(rest[:, j], rest[j]) / rest[j, j]
     if out.any():
-        warnings.warn(
+        warn(
             f"Features {np.flatnonzero(out).tolist()} are constant or combinations of earlier ones; sets with them "
             "equal sets without.",
             DegenerateInputWarning,
-            stacklevel=stacklevel,
         )
     return out
 
@@ -107,15 +100,14 @@ def exact_sets(subsets: SubsetStatistics, moments: Moments) -> BoolArray:
     return exact & (subsets.sizes + 1 < moments.count.sum())
 
 
-def warn_exact(exact: BoolArray, subsets: SubsetStatistics, d: int, *, stacklevel: int) -> None:
+def warn_exact(exact: BoolArray, subsets: SubsetStatistics, d: int) -> None:
     """Say that y is an exact linear function of features, if it is."""
     if exact.any():
         columns = as_tuples(subsets.packed[[int(np.argmax(exact))]], d)[0]
-        warnings.warn(
+        warn(
             f"y is an exact linear function of features {list(columns)}, the same in every environment: sets that "
             "leave no residual pass with p-value 1.",
             DegenerateInputWarning,
-            stacklevel=stacklevel,
         )
 
 

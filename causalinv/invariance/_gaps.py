@@ -15,10 +15,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from causalinv._linalg import RANK_TOL, least_squares
+from causalinv._matrix import RANK_TOL
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv.invariance._sets import unpack
 from causalinv.invariance._sweep import SubsetStatistics
+from causalinv.linear_rule import least_squares
 from causalinv.moments import Moments
 
 __all__ = ["METRICS", "Metric", "invariance_gaps", "relative", "represent", "rule_risks", "subset_gaps"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -11,9 +10,10 @@ from scipy.special import ndtri
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._linalg import whitener
+from causalinv._matrix import whitener
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_features, check_number, check_whole
+from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.invariance._environments import (
     check_moments,
@@ -177,13 +177,13 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         d = moments.blocks["x"]
         size = self._max_size(d)
         pooled = moments.pool()
-        self.dependent_features_ = dependent_features(pooled, stacklevel=4)
+        self.dependent_features_ = dependent_features(pooled)
         self._warn_about_environments(moments, pooled, size)
         subsets = SubsetStatistics.concatenate(sweep(moments, max_size=size))
         sizes = subsets.sizes
         subsets = subsets.take(np.argsort(sizes, kind="stable"))
         exact = exact_sets(subsets, moments)
-        warn_exact(exact, subsets, d, stacklevel=4)
+        warn_exact(exact, subsets, d)
         tested_by = residual_pvalues if self.test == "residual" else chow_pvalues
         pvalues = np.where(exact, 1.0, tested_by(subsets, moments.count))
         accepted = pvalues > level
@@ -193,11 +193,10 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         self.accepted_ = bool(accepted.any())
         self.accepted_sets_ = as_tuples(subsets.packed[accepted], d)
         if not self.accepted_:
-            warnings.warn(
+            warn(
                 f"No set of features passes at level {level:g}: the outcome's own mechanism changes between "
                 "environments, a cause is missing, or the model is not linear.",
                 IdentificationWarning,
-                stacklevel=3,
             )
         self.estimate_ = tuple(np.flatnonzero(inside[accepted].all(axis=0)).tolist()) if self.accepted_ else None
         self.pvalues_ = (
@@ -247,11 +246,10 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         small = int(np.argmin(moments.count))
         label = moments.cells.tolist()
         if moments.count[small] <= size + 1 and self.test == "chow":
-            warnings.warn(
+            warn(
                 f"Environment {label[small]!r} has {moments.count[small]:g} rows: sets of {moments.count[small] - 1:g} "
                 "or more features cannot be tested there, and are not accepted.",
                 DegenerateInputWarning,
-                stacklevel=4,
             )
             return
         if moments.count[small] <= size + 1:
@@ -260,11 +258,10 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             text = f"environment {label[worst]!r} pulls the fit: its rows have mean leverage {leverage[worst]:.2f}"
         else:
             return
-        warnings.warn(
+        warn(
             f"The test of invariance is not reliable here: {text}. It may reject the true causes, and then accept "
             "false ones, much more often than the level. Use test='chow', larger environments, or fewer features.",
             DegenerateInputWarning,
-            stacklevel=4,
         )
 
     def __sklearn_tags__(self) -> Any:

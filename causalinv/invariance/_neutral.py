@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import minimize
 
-from causalinv._linalg import whitener
+from causalinv._matrix import whitener
 from causalinv._typing import FloatArray
 from causalinv.moments import Moments
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -10,10 +9,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._linalg import least_squares
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_whole
+from causalinv._warn import warn
 from causalinv.exceptions import IdentificationWarning
 from causalinv.invariance._environments import check_moments, check_rows_by_environment
 from causalinv.invariance._gaps import invariance_gaps, represent, rule_risks
@@ -21,6 +20,7 @@ from causalinv.invariance._neutral import PENALTY, neutral_rule, riemannian_desc
 from causalinv.invariance._search import find
 from causalinv.invariance._sets import unpack
 from causalinv.invariance._sweep import SubsetStatistics
+from causalinv.linear_rule import least_squares
 from causalinv.moments import Moments
 from causalinv.results import Summary
 
@@ -194,12 +194,11 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
             self.objective_path_: list[float] = []
             self.converged_ = True
             if rule.missed > _MISSED:
-                warnings.warn(
+                warn(
                     f"No rule is neutral to the {self.n_directions_} directions that these environments move (the best "
                     f"misses by {rule.missed:.2g} of the outcome's own part): the outcome's own mechanism changes, or "
                     "there are too few features.",
                     IdentificationWarning,
-                    stacklevel=3,
                 )
         else:
             if self.n_components is None:
@@ -213,12 +212,11 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
             np.max(moments.cov("y")[:, 0, 0] + (moments.mean("y")[:, 0] - moments.pool().mean("y")[0, 0]) ** 2)
         )
         if self.method == "neutral" and self.worst_risk_ > _WORSE * by_mean:
-            warnings.warn(
+            warn(
                 f"The neutral rule predicts worse than the mean of y does (worst risk {self.worst_risk_:.3g} against "
                 f"{by_mean:.3g}): a direction of change is hardly felt by any feature, as when the outcome's own "
                 "mechanism changes. Do not use it.",
                 IdentificationWarning,
-                stacklevel=3,
             )
         return self
 

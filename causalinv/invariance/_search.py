@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from causalinv._linalg import whitener
+from causalinv._matrix import whitener
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.invariance._sets import pack, unpack
 from causalinv.invariance._sweep import Batch, SubsetStatistics, start, sweep

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -10,10 +9,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._linalg import least_squares, whitener
+from causalinv._matrix import whitener
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
+from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, ScreeningWarning
 from causalinv.invariance._certificates import certify_training, check_names
 from causalinv.invariance._certified import gap_upper_bound
@@ -39,6 +39,7 @@ from causalinv.invariance._rule import rule_of
 from causalinv.invariance._search import SEARCHES, Found, Search, count_subsets, find
 from causalinv.invariance._sets import as_tuples, unpack
 from causalinv.invariance._sweep import SubsetStatistics
+from causalinv.linear_rule import least_squares
 from causalinv.moments import Moments
 from causalinv.results import InvarianceCertificate, Summary
 from causalinv.sem import EnvironmentSet, InterventionFamily
@@ -270,7 +271,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
             raise ValueError("The tests need rows of equal weight; with sample_weight give eps, the tolerated gap.")
         self.environments_ = moments.cells.to_numpy()
         self.moments_ = moments
-        self.dependent_features_ = dependent_features(moments.pool(), stacklevel=4)
+        self.dependent_features_ = dependent_features(moments.pool())
         found = find(
             moments,
             search=self.search,
@@ -283,14 +284,13 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         self._note_search(found)
         subsets = found.subsets.take(found.subsets.sizes >= self.min_size)
         best_first = np.lexsort((subsets.sizes, decision.cost(subsets)))
-        warn_exact(exact_sets(subsets, moments), subsets, d, stacklevel=4)
+        warn_exact(exact_sets(subsets, moments), subsets, d)
         smallest, largest = int(np.argmin(moments.count)), int(subsets.sizes.max())
         if moments.count[smallest] <= largest + 1:
-            warnings.warn(
+            warn(
                 f"Environment {moments.cells.tolist()[smallest]!r} has {moments.count[smallest]:g} rows: sets of "
                 f"{moments.count[smallest] - 1:g} or more features cannot be judged there, and are not accepted.",
                 DegenerateInputWarning,
-                stacklevel=3,
             )
         if rows is not None and self.eps is None and self.test == "chow_hc":
             verdict = decision.judge_by_rows(subsets, best_first, rows)
@@ -301,11 +301,10 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         chosen = int(ranked[0]) if self.accepted_ else int(np.lexsort((subsets.sizes, verdict.violation))[0])
         if not self.accepted_:
             what = f"at level {level:g}" if self.eps is None else f"within eps={self.eps:g}"
-            warnings.warn(
+            warn(
                 f"No set of features is invariant {what}; the one of smallest gap is taken. The outcome's own "
                 "mechanism may change between environments, or they are too small to certify the tolerance.",
                 IdentificationWarning,
-                stacklevel=3,
             )
         self.pvalue_ = float(verdict.pvalue[chosen])
         self._store(moments, subsets, chosen, ranked, verdict.pvalue)
@@ -353,12 +352,11 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         self.n_evaluated_ = len(found.subsets)
         self.screened_out_ = ~found.candidates
         if self.search == "auto" and found.how == "screened":
-            warnings.warn(
+            warn(
                 f"{len(found.candidates)} features have too many subsets; only those of the {found.candidates.sum()} "
                 "with the largest partial correlation with y were searched (screened_out_ lists the rest). "
                 "search='screened' says the same without this warning; max_size or search='greedy' are alternatives.",
                 ScreeningWarning,
-                stacklevel=4,
             )
 
     def _store(

@@ -12,12 +12,12 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._parallel import streams
+from causalinv._parallel import seed_estimator, streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
-from causalinv.ivlike._augmentation import Augmentation
-from causalinv.ivlike._inputs import evidence_of, seeded
+from causalinv.ivlike._inputs import evidence_of
 from causalinv.ivlike._scorer import shifted_r2
+from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["IVLikeBoosting"]
 
@@ -160,7 +160,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
         self.estimators_, steps, course = [], [], [objective(residual)]
         for rng in streams(self.random_state, n_estimators, "boosting"):
             gradient = self.alpha_ * residual + project(residual)
-            fitted = seeded(learner, rng)
+            fitted = seed_estimator(learner, rng)
             fitted.fit(rows, gradient / (1.0 + self.alpha_))
             move = fitted.predict(rows)
             move = move - move.mean()

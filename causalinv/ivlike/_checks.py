@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from causalinv._typing import FloatArray
+from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, WeakSignalWarning
-from causalinv.ivlike._augmentation import Augmentation
-from causalinv.ivlike._path import FirstStage, IVLikePath
+from causalinv.ivlike._path import IVLikePath
 from causalinv.moments import Moments
+from causalinv.transformations import FirstStage
+from causalinv.transformations import Transformation as Augmentation
 
 __all__ = [
     "check_instruments",
@@ -63,7 +63,7 @@ def check_leaves(augmentation: Augmentation, path: IVLikePath) -> None:
         )
 
 
-def check_limit(source: object, path: IVLikePath, *, stacklevel: int) -> None:
+def check_limit(source: object, path: IVLikePath) -> None:
     """At alpha=0: refuse if an augmentation leaves no direction, warn if instruments (no source) do not identify."""
     if source is not None and path.moved.all():
         raise ValueError(
@@ -72,36 +72,32 @@ def check_limit(source: object, path: IVLikePath, *, stacklevel: int) -> None:
             "or fewer directions."
         )
     if source is None and not path.moved.all():
-        warnings.warn(
+        warn(
             f"alpha=0 with {path.n_instruments_effective} effective instruments for {len(path.moved)} "
             "feature directions: two-stage least squares is not identified, and of all its solutions the one "
             "of least risk is returned. Add instruments, or use alpha > 0.",
             IdentificationWarning,
-            stacklevel=stacklevel + 1,
         )
 
 
-def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge: float, *, stacklevel: int) -> None:
+def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge: float) -> None:
     """Warn about dependent features and a constant outcome."""
-    stacklevel += 1
     varying = int(np.count_nonzero(np.diagonal(stage.variance) + ridge + np.any(stage.factor, axis=0)))
     rank = path.basis.shape[1]
     if rank < varying:
-        warnings.warn(
+        warn(
             f"X has rank {rank} for {varying} features that vary (n={moments.count.sum():g}): the coefficients "
             "of minimum norm in standardised units are returned. Drop dependent columns or set ridge > 0.",
             DegenerateInputWarning,
-            stacklevel=stacklevel,
         )
     elif path.condition > _ILL_CONDITIONED:
-        warnings.warn(
+        warn(
             f"Features are nearly dependent (condition number about {path.condition:.1e}): the "
             f"coefficients lose about {np.log10(path.condition):.0f} of 16 digits. Drop one, or set ridge > 0.",
             DegenerateInputWarning,
-            stacklevel=stacklevel,
         )
     if not np.diagonal(moments.cov("y")[0]).all():
-        warnings.warn("y is constant, so its coefficients are 0.", DegenerateInputWarning, stacklevel=stacklevel)
+        warn("y is constant, so its coefficients are 0.", DegenerateInputWarning)
 
 
 def first_stage_f(path: IVLikePath, n: float) -> FloatArray:
@@ -111,13 +107,12 @@ def first_stage_f(path: IVLikePath, n: float) -> FloatArray:
         return np.asarray(n * share / (1.0 - share) / max(path.n_instruments_effective, 1))
 
 
-def warn_weak(f: FloatArray, *, stacklevel: int) -> None:
+def warn_weak(f: FloatArray) -> None:
     """Warn if no direction of sampled copies carries a signal above noise."""
     if f.max(initial=0.0) < _WEAK_F:
-        warnings.warn(
+        warn(
             f"The sampled augmentation carries hardly any signal (largest effective F {f.max(initial=0.0):.2g} < "
             f"{_WEAK_F:g}): its first stage is mostly noise, which pulls the estimate towards least squares on the "
             "augmented rows. Use integration='closed_form' or 'paired', or n_copies >= 20.",
             WeakSignalWarning,
-            stacklevel=stacklevel + 1,
         )

@@ -10,12 +10,12 @@ import pandas as pd
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._validation import check_number, check_whole
-from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._evidence import Evidence, Reading
 from causalinv.ivlike._path import IVLikePath, check_alphas
 from causalinv.ivlike._regression import IVLikeRegression
 from causalinv.ivlike._selection import Strength
 from causalinv.moments import Moments
+from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["IVLikeRegressionCV"]
 

@@ -13,11 +13,11 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from causalinv._linalg import whitener
+from causalinv._matrix import whitener
 from causalinv._typing import FloatArray
-from causalinv.ivlike._augmentation import Augmentation
-from causalinv.ivlike._path import FirstStage
 from causalinv.moments import Moments
+from causalinv.transformations import FirstStage
+from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["Copy", "Evidence", "Reading", "expand", "less_chance"]
 
@@ -199,7 +199,7 @@ class Evidence:
         if self.instruments is not None:
             rows, names = self.expand(self.X), self.instrument_names
             g: Any = self.instruments if names is None else pd.DataFrame(self.instruments, columns=list(names))
-            blocks = {"x": _framed(rows, self.feature_names), "y": self.y, "g": g}
+            blocks: dict[str, Any] = {"x": _framed(rows, self.feature_names), "y": self.y, "g": g}
             moments = Moments.from_rows(**blocks, folds=folds, sample_weight=self.weight)
             return moments, moments
         rows = _framed(self.expand(self.X), self.feature_names)
@@ -209,8 +209,10 @@ class Evidence:
         total: Moments | None = None
         for each in self.copies():
             weight = np.full(len(self.y), each.share) if self.weight is None else each.share * self.weight
-            blocks = {"x": each.x, "y": self.y, "g": each.g} | ({} if self.mode == "sampled" else {"z": each.z})
-            part = Moments.from_rows(**blocks, folds=folds, sample_weight=weight)
+            given: dict[str, Any] = {"x": each.x, "y": self.y, "g": each.g}
+            if self.mode != "sampled":
+                given["z"] = each.z
+            part = Moments.from_rows(**given, folds=folds, sample_weight=weight)
             total = part if total is None else total.merge(part)
         assert total is not None
         return moments, total

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2, t
 
-from causalinv._linalg import whitener
+from causalinv._matrix import whitener
 from causalinv._typing import FloatArray
 from causalinv.ivlike._evidence import Evidence, Reading
 from causalinv.ivlike._path import IVLikePath

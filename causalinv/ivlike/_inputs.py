@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from sklearn.base import clone
 
-from causalinv._parallel import generator
+from causalinv._frames import column_names
+from causalinv._labels import encode
+from causalinv._parallel import generator, seed_estimator
 from causalinv._typing import RandomState, Rows
 from causalinv._validation import (
     check_alignment,
@@ -17,12 +17,11 @@ from causalinv._validation import (
     check_sample_weight,
     check_target,
     check_whole,
-    column_names,
 )
-from causalinv.ivlike._augmentation import Augmentation
 from causalinv.ivlike._evidence import Evidence
+from causalinv.transformations import Transformation as Augmentation
 
-__all__ = ["evidence_of", "find_mode", "limited", "own_generator", "seeded"]
+__all__ = ["evidence_of", "find_mode", "limited", "own_generator"]
 
 _INTEGRATIONS = ("auto", "closed_form", "paired", "sampled")
 
@@ -72,7 +71,7 @@ def evidence_of(
     if estimator.features is None:
         return evidence, outcome.ndim == 1
     if reset:
-        learned = seeded(estimator.features, own_generator(estimator.random_state, "features"))
+        learned = seed_estimator(estimator.features, own_generator(estimator.random_state, "features"))
         estimator.features_ = evidence.fit_features(learned)
     return evidence.with_features(estimator.features_), outcome.ndim == 1
 
@@ -117,25 +116,7 @@ def limited(augmentation: Augmentation | None, mode: str) -> object:
     return "augmentation_parameters" if mode == "copies" else augmentation
 
 
-def seeded(estimator: Any, rng: np.random.Generator) -> Any:
-    """Clone; every `random_state` that is None, its own or of what it holds, is set from the stream."""
-    fresh = clone(estimator)
-    if not hasattr(fresh, "get_params"):
-        return fresh
-    given = fresh.get_params(deep=True)
-    empty = sorted(key for key, value in given.items() if key.endswith("random_state") and value is None)
-    return fresh.set_params(**{key: int(rng.integers(2**31)) for key in empty}) if empty else fresh
-
-
 def _codes(groups: Rows, n: int) -> np.ndarray | None:
     if groups is None:
         return None
-    labels = np.asarray(groups).ravel()
-    if len(labels) != n:
-        raise ValueError(f"groups must hold one label per row, shape ({n},), got shape {np.shape(groups)}.")
-    codes, found = pd.factorize(pd.Index(labels))
-    if (codes < 0).any():
-        raise ValueError(f"groups has a missing label in row {int(np.argmin(codes))}; every row needs one.")
-    if len(found) < 2:
-        raise ValueError(f"groups has one label, {found.tolist()[0]!r}; at least two clusters are needed.")
-    return codes
+    return encode(groups, "groups", n, least=2).codes

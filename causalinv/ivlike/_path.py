@@ -20,63 +20,17 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigh, svd
 
-from causalinv._linalg import RANK_TOL, whitener
+from causalinv._matrix import RANK_TOL, whitener
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_number
-from causalinv.moments import Moments
+from causalinv.transformations import FirstStage
 
-__all__ = ["FirstStage", "IVLikePath", "check_alpha", "check_alphas"]
+__all__ = ["IVLikePath", "check_alpha", "check_alphas"]
 
 _ROUNDING = 1e-12  # of the spread of a standardised feature
 _DIRECTION_TOL = 1e-10  # directions of unit length that differ by less are one direction
 _NOTHING = 1e-13  # of a coordinate's variance, what is left without the augmentation
 _STRENGTH_TOL = 1e-9  # of the largest singular value: what sampled instruments do not move, up to rounding
-
-
-@dataclass(frozen=True)
-class FirstStage:
-    """What the path needs: moments of x and y, and the part of them that the instruments explain, as a factor.
-
-    Attributes
-    ----------
-    variance : ndarray of shape (d, d)
-        Variance of the features, in their units.
-    cross : ndarray of shape (d, p)
-        Covariance of features and outcomes.
-    factor : ndarray of shape (q, d)
-        F, whose square is the explained variance; q is the rank of the instruments.
-    outcome : ndarray of shape (q, p)
-        f: F'f is the explained covariance of features and outcomes.
-    added : bool
-        Whether the explained variance comes on top of `variance` (an augmentation of declared law adds it, with
-        directions that the analyst chose) or is a part of it (instruments that were observed).
-    """
-
-    variance: FloatArray
-    cross: FloatArray
-    factor: FloatArray
-    outcome: FloatArray
-    added: bool
-
-    @classmethod
-    def from_moments(cls, moments: Moments) -> FirstStage:
-        """Regress x and y on the block ``g`` of pooled moments."""
-        pooled = moments.pool()
-        half = whitener(pooled.cov("g")[0])
-        factor, outcome = (half.T @ pooled.cov("g", block)[0] for block in ("x", "y"))
-        return cls(pooled.cov("x")[0], pooled.cov("x", "y")[0], factor, outcome, added=False)
-
-    @property
-    def moves_anything(self) -> bool:
-        """Whether any feature is moved, beyond rounding of what the moved part is a share of."""
-        least = 0.0 if self.added else 1e-12 * np.sqrt(np.diagonal(self.variance))
-        return bool((np.abs(self.factor) > least).any())
-
-    def risks(self, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Terms of the risks that depend on `coef` (d, p): E r² less Var y, and the part E(Πr)² of it."""
-        own = np.sum(coef * (self.variance @ coef - 2 * self.cross), axis=0)
-        explained = np.sum((self.outcome - self.factor @ coef) ** 2, axis=0)
-        return own + (explained if self.added else 0.0), explained
 
 
 @dataclass(frozen=True)

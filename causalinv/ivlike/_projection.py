@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_features, check_rows
-from causalinv.ivlike._augmentation import Translation
+from causalinv.transformations import Translation
 
 __all__ = ["InvariantProjection"]
 

@@ -8,10 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._linalg import least_squares
 from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
-from causalinv._validation import check_features, check_number, take_features
-from causalinv.ivlike._augmentation import Augmentation
+from causalinv._validation import check_features, check_number
 from causalinv.ivlike._checks import (
     check_instruments,
     check_leaves,
@@ -23,10 +21,13 @@ from causalinv.ivlike._checks import (
 )
 from causalinv.ivlike._evidence import Evidence, Reading, expand
 from causalinv.ivlike._inputs import evidence_of, find_mode, limited
-from causalinv.ivlike._path import FirstStage, IVLikePath, check_alphas
+from causalinv.ivlike._path import IVLikePath, check_alphas
 from causalinv.ivlike._reports import Reports
 from causalinv.ivlike._selection import Strength, check_rule, select
-from causalinv.moments import Moments
+from causalinv.linear_rule import least_squares
+from causalinv.moments import Moments, take_features
+from causalinv.transformations import FirstStage
+from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["IVLikeRegression"]
 
@@ -290,16 +291,16 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         path = IVLikePath.from_first_stage(stage, ridge=ridge)
         if self.augmentation is not None:
             check_leaves(self.augmentation, path)
-        warn_degenerate(path, moments, stage, ridge, stacklevel=3)
+        warn_degenerate(path, moments, stage, ridge)
         if sampled or self.augmentation is None:
             self.first_stage_f_ = first_stage_f(path, float(reading.total.count.sum()))
         elif hasattr(self, "first_stage_f_"):
             del self.first_stage_f_
         if sampled:
-            warn_weak(self.first_stage_f_, stacklevel=3)
+            warn_weak(self.first_stage_f_)
         strength = self._select(evidence, reading, path)
         if strength.alpha == 0:
-            check_limit(limited(self.augmentation, self._mode), path, stacklevel=3)
+            check_limit(limited(self.augmentation, self._mode), path)
 
         self._record(strength)
         coef, reference = strength.coef(path), least_squares(moments)
@@ -360,7 +361,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         check_is_fitted(self)
         grid = check_alphas(alphas)
         if (grid == 0).any():
-            check_limit(limited(self.augmentation, self._mode), self.path_, stacklevel=2)
+            check_limit(limited(self.augmentation, self._mode), self.path_)
         coefs = np.stack([self.path_.coef(alpha).T for alpha in grid]) if len(grid) else np.empty((0, 1, 0))
         return coefs[:, 0] if self._single_output else coefs
 
@@ -394,7 +395,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
                 "form; here they are estimated from copies or instruments. Use gamma >= 1."
             )
         if np.isinf(grid).any():
-            check_limit(limited(self.augmentation, self._mode), self.path_, stacklevel=2)
+            check_limit(limited(self.augmentation, self._mode), self.path_)
         with np.errstate(divide="ignore"):
             alphas = np.where(np.isinf(grid), 0.0, 1.0 / (grid - 1.0))
         coefs = np.stack([self.path_.coef(np.inf if np.isinf(alpha) else alpha).T for alpha in alphas])

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._linalg import least_squares
+from causalinv._frames import column_names
 from causalinv._typing import FloatArray, RandomState, Rows
-from causalinv._validation import check_alignment, check_number, check_rows, check_whole, column_names
-from causalinv.ivlike._augmentation import Translation
+from causalinv._validation import check_alignment, check_number, check_rows, check_whole
 from causalinv.ivlike._bootstrap import BootstrapResult, cluster_counts, replicate
 from causalinv.ivlike._checks import check_limit
 from causalinv.ivlike._evidence import Evidence, Reading
@@ -29,7 +28,9 @@ from causalinv.ivlike._path import IVLikePath, check_alpha
 from causalinv.ivlike._selection import Strength
 from causalinv.ivlike._sensitivity import benchmark_r2, end_influence, half_width, robustness_value
 from causalinv.ivlike._summary import coefficient_index, summarize
+from causalinv.linear_rule import least_squares
 from causalinv.results import Summary, TestResult
+from causalinv.transformations import Translation
 
 __all__ = ["Reports"]
 
@@ -342,7 +343,7 @@ class Reports:
                 "alpha='eb' mixes many strengths, for which there is no covariance formula here; use bootstrap()."
             )
         if at is not None and alpha == 0:
-            check_limit(limited(self.augmentation, self._mode), self.path_, stacklevel=3)
+            check_limit(limited(self.augmentation, self._mode), self.path_)
         coef = np.atleast_2d(self.coef_).T if at is None else self.path_.coef(alpha)
         alpha = 0.0 if self._averages() else alpha
         influence = coefficient_influence(evidence, reading, self.path_, alpha, coef, ridge=float(self.ridge))

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalinv._linalg import whitener
+from causalinv._frames import column_names
+from causalinv._matrix import whitener
 from causalinv._typing import FloatArray, RandomState, Rows
-from causalinv._validation import check_number, check_rows, check_target, check_whole, column_names
-from causalinv.ivlike._augmentation import Augmentation
+from causalinv._validation import check_number, check_rows, check_target, check_whole
 from causalinv.ivlike._evidence import Evidence, less_chance
 from causalinv.ivlike._inputs import own_generator
 from causalinv.moments import Moments
+from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["ShiftedR2Scorer", "shifted_r2"]
 

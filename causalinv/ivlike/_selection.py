@@ -17,11 +17,13 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import eigh
 
-from causalinv._linalg import RANK_TOL, least_squares
+from causalinv._matrix import RANK_TOL
 from causalinv._typing import FloatArray
-from causalinv.ivlike._augmentation import Augmentation, GaussianNoise
 from causalinv.ivlike._evidence import Reading
-from causalinv.ivlike._path import FirstStage, IVLikePath, check_alpha
+from causalinv.ivlike._path import IVLikePath, check_alpha
+from causalinv.linear_rule import least_squares
+from causalinv.transformations import FirstStage, GaussianNoise
+from causalinv.transformations import Transformation as Augmentation
 
 __all__ = [
     "Strength",

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import null_space
 
-from causalinv._linalg import whitener
+from causalinv._matrix import whitener
 from causalinv._typing import FloatArray
 
 __all__ = ["benchmark_r2", "end_influence", "half_width", "robustness_value"]

@@ -171,7 +171,7 @@ class EnvironmentSet:
         self._tables = _Tables.of(sem, chosen)
         hit = sum(iv is not None and sem.target in {sem.node(v) for v in iv.sites} for iv in chosen)
         if hit:
-            warn_about_target(sem, hit, len(chosen), stacklevel=4)
+            warn_about_target(sem, hit, len(chosen))
 
     def _fill(self, sem: LinearSEM, n: int, labels: Sequence[Any] | pd.Index | None, theta: FloatArray | None) -> None:
         if sem.target is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from scipy.linalg import matrix_balance, solve_triangular
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, Node, RandomState
 from causalinv._validation import check_finite, check_whole
+from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, TargetInterventionWarning
 from causalinv.sem._draft import Draft
 from causalinv.sem._graph import NamedGraph, varsortability
@@ -202,11 +202,10 @@ class LinearSEM(NamedGraph):
                 "Weaken a weight on the cycle; the product of effects around it must not be 1."
             )
         if condition > _ILL_CONDITIONED:
-            warnings.warn(
+            warn(
                 f"I - B is nearly singular (condition number {condition:.1e}); moments lose about "
                 f"{np.log10(condition):.0f} digits.",
                 DegenerateInputWarning,
-                stacklevel=3,
             )
 
     # -- moments ------------------------------------------------------------------------------------------------
@@ -293,12 +292,12 @@ class LinearSEM(NamedGraph):
         TargetInterventionWarning
             If the target's own equation changes: no set of features need stay invariant then.
         """
-        return self._intervened(intervention, stacklevel=4)
+        return self._intervened(intervention)
 
-    def _intervened(self, intervention: Intervention, *, stacklevel: int) -> LinearSEM:
+    def _intervened(self, intervention: Intervention) -> LinearSEM:
         draft = self.draft(intervention)
         if self.target in {self.node(site) for site in intervention.sites}:
-            warn_about_target(self, 1, 1, stacklevel=stacklevel)
+            warn_about_target(self, 1, 1)
         return draft.build()
 
     def draft(self, intervention: Intervention) -> Draft:
@@ -411,7 +410,7 @@ class LinearSEM(NamedGraph):
         """
         n = check_whole(n, "n", low=0)
         if intervention is not None:
-            model = self._intervened(intervention, stacklevel=4)
+            model = self._intervened(intervention)
             return model.sample(n, random_state=random_state, as_frame=as_frame)
         rng = generator(random_state, "rows")
         shapes = (draw_by_node if self._is_sparse else draw)(self.noise, n, rng)
@@ -526,11 +525,10 @@ def _from_labelled(B: pd.DataFrame, names: Sequence[str] | None) -> tuple[FloatA
     return frame[labels].to_numpy(dtype=np.float64), labels
 
 
-def warn_about_target(sem: LinearSEM, n: int, of: int, *, stacklevel: int) -> None:
+def warn_about_target(sem: LinearSEM, n: int, of: int) -> None:
     """Warn that `n` `of` so many interventions change the target's own equation."""
-    warnings.warn(
+    warn(
         f"{n} of {of} interventions change the equation of the target {sem.names[sem.target or 0]!r}: no set of "
         "features need predict it invariantly across such environments.",
         TargetInterventionWarning,
-        stacklevel=stacklevel,
     )

@@ -55,7 +55,7 @@ MISTAKES = {
     "copies move everything at alpha=0": (lambda: copies(X + 0.1 * RNG.normal(size=X.shape), alpha=0.0), "alpha=0 leaves no invariant direction"),
     "groups of other length": (lambda: IVLikeRegression(augmentation=ALONG).fit(X, Y, groups=[1, 2]), "groups has 2"),
     "groups missing a label": (lambda: IVLikeRegression(augmentation=ALONG).fit(X, Y, groups=[None, *range(39)]), "groups has a missing label in row 0"),
-    "one group": (lambda: IVLikeRegression(augmentation=ALONG).fit(X, Y, groups=[7] * 40), "groups has one label, 7; at least two clusters"),
+    "one group": (lambda: IVLikeRegression(augmentation=ALONG).fit(X, Y, groups=[7] * 40), "groups has one label, 7; at least two are needed"),
     "scoring without parameters": (lambda: copies(groups=range(40)).score(X, Y), "got neither"),
     # -- inference
     "clusters unknown": (lambda: copies().confint(), "augmented copies are clusters, not samples: pass groups="),

@@ -12,8 +12,8 @@ from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Moments, Translation
 from causalinv.exceptions import WeakSignalWarning
 from causalinv.ivlike import Compose, CyclicShift, Flip, PermutationGroup, Rotate90, SignFlip
-from causalinv.ivlike._groups import GroupAugmentation
 from causalinv.ivlike._inputs import own_generator
+from causalinv.transformations import FiniteGroup
 
 D4 = Compose([Rotate90((3, 3)), Flip((3, 3))])
 
@@ -105,7 +105,7 @@ def test_groups_too_large_to_list_are_averaged_all_the_same():
 def test_permutations_with_signs_compose_in_the_right_order():
     """A quarter turn of the plane, (x0, x1) -> (x1, -x0), with an exchange of x1 and x2: a group of 24 matrices."""
 
-    class Turned(GroupAugmentation):
+    class Turned(FiniteGroup):
         outcome_invariant = True
 
         def generators(self, n_features, feature_names=None):

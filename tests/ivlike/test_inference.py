@@ -12,12 +12,13 @@ from scipy.stats import chi2, kstest
 from sklearn.base import clone
 
 from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Translation
-from causalinv._linalg import least_squares, whitener
+from causalinv._matrix import whitener
 from causalinv.datasets import load_confounded_digits
 from causalinv.exceptions import WeakSignalWarning
 from causalinv.ivlike import SignFlip
 from causalinv.ivlike._inference import least_squares_influence, moved_influence
 from causalinv.ivlike._inputs import own_generator
+from causalinv.linear_rule import least_squares
 
 STEP = np.array([[1.0, 1.0, 0.0]])
 

@@ -16,7 +16,7 @@ from scipy import stats
 from causalinv.datasets import make_invariance_environments
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.inspection import EnvironmentsDisplay
-from causalinv.ivlike import least_squares
+from causalinv.linear_rule import least_squares
 from causalinv.sem import (
     Do,
     Empirical,

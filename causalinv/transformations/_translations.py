@@ -1,144 +1,27 @@
-"""Augmentations: random transformations of the features that the outcome is claimed to ignore.
-
-Each draws parameters G independent of the data and moves a row x to Gx. A linear fit needs only moments
-of (Gx, y, G), so an augmentation *adds to* those of (x, y): in closed form for translations, by drawing copies of
-the rows for anything else.
-"""
+"""Translations: steps along known directions, and Gaussian noise on every feature."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._parallel import generator
-from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
-from causalinv._validation import check_alignment, check_finite, check_number, check_rows, column_names
-from causalinv.ivlike._path import FirstStage
+from causalinv._frames import column_names
+from causalinv._typing import ArrayLike, FloatArray, Rows
+from causalinv._validation import check_alignment, check_finite, check_number, check_rows
 from causalinv.moments import Moments
+from causalinv.transformations._base import Transformation, indicator
+from causalinv.transformations._first_stage import FirstStage
 
-__all__ = ["Augmentation", "GaussianNoise", "Translation", "indicator"]
+__all__ = ["GaussianNoise", "Translation"]
 
 _NODES = (9, 7)  # quadrature nodes per direction, for one and two directions
 
 
-def indicator(codes: np.ndarray, n_codes: int) -> FloatArray:
-    """One column per code but the first, shape (n, n_codes - 1); an intercept is always fitted beside it."""
-    return (codes[:, None] == np.arange(1, n_codes)).astype(np.float64)
-
-
-class Augmentation(BaseEstimator):
-    """Base of all augmentations.
-
-    A subclass defines `draw`; one whose moments are known in closed form also defines `first_stage` and sets
-    `closed_form`.
-
-    Attributes
-    ----------
-    outcome_invariant : bool
-        The analyst's claim that the outcome does not react to the transformation. Nothing in the data can
-        prove it; results that rest on it say so.
-    """
-
-    outcome_invariant: bool = False
-    closed_form: bool = False  # first_stage is defined
-    translates: bool = False  # Gx = x + Γ'G with G ~ N(0, I): parameters() gives Γ
-    averages: bool = False  # a finite group under its uniform law: invariant coefficients, the same at every alpha
-
-    def draw(
-        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """Draw one augmented copy of every row; the method that a subclass must define.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, d)
-            Rows.
-        rng : numpy.random.Generator
-            The only source of randomness.
-        feature_names : sequence of str, optional
-            Names of the columns of X.
-
-        Returns
-        -------
-        GX : ndarray of shape (n, d)
-            Augmented rows, in the order of X.
-        G : ndarray of shape (n, q)
-            The parameters that were drawn.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must define draw(X, rng, feature_names).")
-
-    def first_stage(self, moments: Moments) -> FirstStage:
-        """What the path solver needs, in closed form, from the moments of (x, y)."""
-        raise ValueError(
-            f"{type(self).__name__} has no closed form for its moments; use integration='paired', which draws "
-            "copies of the rows."
-        )
-
-    def nodes(
-        self, X: FloatArray, feature_names: Sequence[str] | None = None
-    ) -> Iterator[tuple[FloatArray, FloatArray, float]]:
-        """Copies that stand for the whole law of G, for functions of Gx that have no closed form.
-
-        Yields
-        ------
-        GX : ndarray of shape (n, d)
-        G : ndarray of shape (n, k)
-            Indicator of the node: a fit on it is the conditional expectation given G.
-        share : float
-            Probability of the node.
-        """
-        raise ValueError(
-            f"{type(self).__name__} cannot be integrated in closed form over nonlinear features; use "
-            "integration='paired', which draws copies of the rows."
-        )
-
-    def check_invariance(
-        self, f: Callable[[FloatArray], ArrayLike], X: Rows, *, tol: float = 1e-8, random_state: RandomState = None
-    ) -> Self:
-        """Check on drawn copies that a known function is indeed invariant, ``f(Gx) = f(x)``.
-
-        Parameters
-        ----------
-        f : callable
-            Maps rows (n, d) to outcomes (n,) or (n, p): a simulator or a physical model of the outcome.
-        X : array-like of shape (n, d)
-            Rows to try.
-        tol : float, default 1e-8
-            Largest difference allowed, relative to the spread of f(X).
-        random_state : int, SeedSequence, Generator, RandomState or None
-            Seed of the copies.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If some row moves f by more than allowed; it names the row and the difference.
-        """
-        rows = check_rows(X, "X")
-        GX, _ = self.draw(rows, generator(random_state, "augmentation"), column_names(X))
-        before, after = (np.asarray(f(each), dtype=np.float64).reshape(len(rows), -1) for each in (rows, GX))
-        check_finite(before, "f(X)")
-        check_finite(after, "f(GX)")
-        gap = np.abs(after - before).max(axis=1)
-        allowed = tol * max(float(np.ptp(before)), np.finfo(np.float64).tiny)
-        if gap.max() > allowed:
-            row = int(np.argmax(gap))
-            raise ValueError(
-                f"f is not invariant to this {type(self).__name__}: it moves by {gap[row]:.3g} in row {row}, more "
-                f"than tol = {tol:g} times its spread. Declare outcome_invariant=False, or correct the directions."
-            )
-        return self
-
-
-class _Translation(Augmentation):
+class _Translation(Transformation):
     """Shared by augmentations that add G'Γ to a row, with G ~ N(0, scale² I)."""
 
     closed_form = True

@@ -8,15 +8,15 @@ import numpy as np
 
 from causalinv._typing import FloatArray
 from causalinv._validation import check_finite
-from causalinv.ivlike._augmentation import Augmentation
-from causalinv.ivlike._groups import GroupAugmentation, group_stage
-from causalinv.ivlike._path import FirstStage
 from causalinv.moments import Moments
+from causalinv.transformations._base import Transformation
+from causalinv.transformations._first_stage import FirstStage
+from causalinv.transformations._groups import FiniteGroup, group_stage
 
 __all__ = ["Compose", "FunctionAugmentation"]
 
 
-class FunctionAugmentation(Augmentation):
+class FunctionAugmentation(Transformation):
     """Any transformation, given as a function that draws augmented copies and says which parameters it drew.
 
     Parameters
@@ -65,7 +65,7 @@ class FunctionAugmentation(Augmentation):
         return GX, G
 
 
-class Compose(Augmentation):
+class Compose(Transformation):
     """Several augmentations, applied one after the other; the outcome ignores it if it ignores every part.
 
     Translations together, and groups together, keep their closed form; a mixture is drawn. Groups together are averaged
@@ -73,22 +73,22 @@ class Compose(Augmentation):
 
     Parameters
     ----------
-    augmentations : sequence of Augmentation
+    augmentations : sequence of Transformation
         In the order of application.
 
     Examples
     --------
-    >>> from causalinv.ivlike import Flip, Rotate90
+    >>> from causalinv.transformations import Flip, Rotate90
     >>> Compose([Rotate90((8, 8)), Flip((8, 8))]).closed_form
     True
     """
 
-    def __init__(self, augmentations: Sequence[Augmentation]):
+    def __init__(self, augmentations: Sequence[Transformation]):
         self.augmentations = augmentations
 
-    def _parts(self) -> list[Augmentation]:
+    def _parts(self) -> list[Transformation]:
         parts = list(self.augmentations)
-        if not parts or not all(isinstance(part, Augmentation) for part in parts):
+        if not parts or not all(isinstance(part, Transformation) for part in parts):
             raise TypeError(f"Compose needs a non-empty sequence of augmentations, got {self.augmentations!r}.")
         return parts
 
@@ -105,7 +105,7 @@ class Compose(Augmentation):
     @property
     def averages(self) -> bool:  # type: ignore[override]
         """Whether all parts are groups."""
-        return all(isinstance(part, GroupAugmentation) for part in self._parts())
+        return all(isinstance(part, FiniteGroup) for part in self._parts())
 
     @property
     def closed_form(self) -> bool:  # type: ignore[override]

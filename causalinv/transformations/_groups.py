@@ -17,16 +17,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from causalinv._typing import ArrayLike, FloatArray
-from causalinv.ivlike._augmentation import Augmentation, indicator
-from causalinv.ivlike._path import FirstStage
 from causalinv.moments import Moments
+from causalinv.transformations._base import Transformation, indicator
+from causalinv.transformations._first_stage import FirstStage
 
-__all__ = ["CyclicShift", "Flip", "GroupAugmentation", "PermutationGroup", "Rotate90", "SignFlip", "group_stage"]
+__all__ = ["CyclicShift", "FiniteGroup", "Flip", "PermutationGroup", "Rotate90", "SignFlip", "group_stage"]
 
 _MOST_ELEMENTS = 512  # that are listed, to draw from
 
 
-class GroupAugmentation(Augmentation):
+class FiniteGroup(Transformation):
     """Base of groups of signed permutations, ``(gx)[j] = sign[j] * x[perm[j]]``, under their uniform law."""
 
     closed_form = True
@@ -76,7 +76,7 @@ class GroupAugmentation(Augmentation):
         return group_stage(moments, *self.generators(moments.blocks["x"], moments.names["x"]))
 
 
-class PermutationGroup(GroupAugmentation):
+class PermutationGroup(FiniteGroup):
     """Exchange features: all products of some permutations, equally likely.
 
     Parameters
@@ -109,7 +109,7 @@ class PermutationGroup(GroupAugmentation):
         return perms, np.ones(perms.shape, dtype=int)
 
 
-class SignFlip(GroupAugmentation):
+class SignFlip(FiniteGroup):
     """Change the signs of features, each (group of) columns independently with probability one half.
 
     Parameters
@@ -144,7 +144,7 @@ class SignFlip(GroupAugmentation):
         return np.tile(np.arange(n_features), (len(sets), 1)), signs
 
 
-class _ImageGroup(GroupAugmentation):
+class _ImageGroup(FiniteGroup):
     """Groups of movements of an image whose rows are flattened."""
 
     shape: tuple[int, ...]

@@ -1,0 +1,213 @@
+r"""Robust covariances of least-squares coefficients, and the degrees of freedom that few or unequal clusters leave.
+
+For coefficients :math:`b = M \sum_i w_i x_i y_i` with :math:`M = (\sum_i w_i x_i x_i')^{-1}` the covariance is
+:math:`M \big(\sum_g X_g' W_g A_g r_g r_g' A_g W_g X_g\big) M`, clusters g being rows where none are given. The
+residuals r are too small where a cluster moves the fit; A corrects that:
+
+======== ============================================================================================
+``0``    A = 1
+``1``    A = 1, times (n - 1) / (n - k) · G / (G - 1) with clusters, n / (n - k) without
+``2``    A = B^{-1/2} with B the cluster's block of (I - H)(I - H)': unbiased if errors are independent
+         and equal (HC2; CR2 of Bell and McCaffrey, 2002). A direction in which a cluster is fitted
+         exactly has no residual and adds nothing
+``3``    A = (I - H_gg)^{-1}: close to the jackknife, conservative (HC3, CR3)
+======== ============================================================================================
+
+The reference law of a contrast is Student's t with Satterthwaite's degrees of freedom under independent equal errors
+(Bell and McCaffrey, 2002; Imbens and Kolesár, 2016). With instruments the rows are those of the projected regressors,
+and the residuals those of the original ones. Weights are sampling weights: errors are taken as equal whatever they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh, qr
+from scipy.stats import t as student
+
+from causalinv._matrix import pseudo_inverse, whitener
+from causalinv._typing import FloatArray, IntArray
+
+__all__ = ["RobustCovariance", "robust_covariance"]
+
+_FITTED = 1e-10  # eigenvalues of B, which lie in [0, 1]: a direction that the cluster fits exactly
+
+
+@dataclass(frozen=True, eq=False)
+class RobustCovariance:
+    """A covariance with what its degrees of freedom need.
+
+    Attributes
+    ----------
+    cov : ndarray of shape (k, k)
+        Covariance of the coefficients.
+    bread : ndarray of shape (k, k)
+        M.
+    n_clusters : int
+        Clusters (rows, where there are none) of positive weight.
+    correction : int
+        0, 1, 2 or 3.
+    """
+
+    cov: FloatArray
+    bread: FloatArray
+    n_clusters: int
+    correction: int
+    _design: FloatArray  # (n, k)
+    _weighted: FloatArray  # (n, k): W X
+    _adjusted: FloatArray  # (n, k): A W X
+    _codes: IntArray  # (n,)
+
+    def df(self, contrasts: FloatArray | None = None) -> FloatArray:
+        """Satterthwaite degrees of freedom of linear combinations of the coefficients.
+
+        Parameters
+        ----------
+        contrasts : ndarray of shape (m, k), optional
+            One combination per row; the coefficients themselves if left out.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            At most `n_clusters`; NaN for a combination without variance.
+        """
+        rows = np.eye(len(self.bread)) if contrasts is None else np.atleast_2d(contrasts)
+        out = np.full(len(rows), np.nan)
+        middle = self.bread @ (self._weighted.T @ self._weighted) @ self.bread
+        for j, combination in enumerate(rows):
+            moved = self._adjusted @ (self.bread @ combination)
+            own = self._sums(moved[:, None] ** 2)[:, 0]
+            u, v = self._sums(self._design * moved[:, None]), self._sums(self._weighted * moved[:, None])  # (G, k)
+            z = np.hstack([u, v])
+            inner = np.block([[middle, -self.bread], [-self.bread, np.zeros_like(middle)]])
+            low = z @ inner
+            cross = np.sum(low * z, axis=1)
+            trace = float(own.sum() + cross.sum())
+            gram = z.T @ z @ inner
+            square = float(np.sum(own**2) + 2 * own @ cross + np.sum(gram * gram.T))
+            if trace > 0 and square > 0:
+                out[j] = trace**2 / square
+        return out
+
+    def _sums(self, rows: FloatArray) -> FloatArray:
+        """Sums over the rows of each cluster."""
+        if self.n_clusters == len(rows):
+            return rows
+        out = np.zeros((self.n_clusters, rows.shape[1]))
+        np.add.at(out, self._codes, rows)
+        return out
+
+    def interval(
+        self, estimate: FloatArray, *, confidence_level: float, contrasts: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper ends for coefficients, or for contrasts whose estimates are given."""
+        rows = np.eye(len(self.cov)) if contrasts is None else np.atleast_2d(contrasts)
+        error = np.sqrt(np.maximum(np.einsum("mi,ij,mj->m", rows, self.cov, rows), 0.0))
+        wide = student.ppf(0.5 + confidence_level / 2, np.maximum(self.df(rows), 1e-3)) * error
+        return estimate - wide, estimate + wide
+
+
+def robust_covariance(
+    design: FloatArray,
+    residual: FloatArray,
+    *,
+    weight: FloatArray | None = None,
+    clusters: IntArray | None = None,
+    correction: int = 2,
+) -> RobustCovariance:
+    """Robust covariance of weighted least-squares coefficients.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n, k)
+        Rows of regressors, the constant among them; with instruments, their projections. Dependent columns get a
+        generalised inverse.
+    residual : ndarray of shape (n,)
+        Residuals of the fit.
+    weight : ndarray of shape (n,), optional
+        Weights >= 0; rows of weight 0, and clusters of such rows only, are out of everything.
+    clusters : ndarray of int of shape (n,), optional
+        Cluster of each row. Left out, every row is one.
+    correction : {2, 0, 1, 3}
+        See the module's table.
+
+    Returns
+    -------
+    RobustCovariance
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two clusters.
+    """
+    if weight is not None and (weight == 0).any():
+        inside = weight > 0
+        design, residual, weight = design[inside], residual[inside], weight[inside]
+        clusters = None if clusters is None else clusters[inside]
+    n, k = design.shape
+    w = np.ones(n) if weight is None else weight / weight.mean()
+    weighted = w[:, None] * design
+    half = whitener(design.T @ weighted)
+    bread = half @ half.T
+    second = weighted.T @ weighted
+    if clusters is None:
+        codes, n_clusters = np.arange(n), n
+    else:
+        _, codes = np.unique(clusters, return_inverse=True)
+        codes = codes.reshape(-1)
+        n_clusters = int(codes.max()) + 1 if n else 0
+    if n_clusters < 2:
+        raise ValueError(f"A robust covariance needs at least two clusters of positive weight, got {n_clusters}.")
+    if n_clusters == n:
+        adjusted = _rows_adjusted(design, weighted, bread, second, correction)
+    elif correction in (0, 1):
+        adjusted = weighted
+    else:
+        adjusted = np.empty_like(weighted)
+        order = np.argsort(codes, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+            adjusted[rows] = _adjust(design[rows], weighted[rows], bread, second, correction)
+    score = np.zeros((n_clusters, k))
+    np.add.at(score, codes, adjusted * residual[:, None])
+    cov = bread @ (score.T @ score) @ bread
+    if correction == 1:
+        rank = half.shape[1]
+        cov *= n / (n - rank) if n_clusters == n else (n - 1) / (n - rank) * n_clusters / (n_clusters - 1)
+    return RobustCovariance(cov, bread, n_clusters, correction, design, weighted, adjusted, codes)
+
+
+def _rows_adjusted(x: FloatArray, wx: FloatArray, bread: FloatArray, second: FloatArray, correction: int) -> FloatArray:
+    """A_i w_i x_i for clusters of one row, shape (n, k)."""
+    if correction in (0, 1):
+        return wx
+    half = x @ bread
+    leverage = np.sum(half * wx, axis=1)
+    if correction == 3:
+        left = 1.0 - leverage
+        factor = np.divide(1.0, left, out=np.zeros_like(left), where=left > _FITTED)
+    else:
+        block = 1.0 - 2.0 * leverage + np.sum((half @ second) * half, axis=1)
+        factor = np.divide(1.0, np.sqrt(np.maximum(block, 0.0)), out=np.zeros_like(block), where=block > _FITTED)
+    return factor[:, None] * wx
+
+
+def _adjust(x: FloatArray, wx: FloatArray, bread: FloatArray, second: FloatArray, correction: int) -> FloatArray:
+    """A_g W_g X_g of one cluster, shape (n_g, k); B differs from I by rank 2k, so no n_g × n_g matrix is made."""
+    k = x.shape[1]
+    if correction == 3:
+        # (I - X M X'W)^{-1}' W X = W X (I - M X'W X)^{-1}; the pseudo-inverse where a direction is fitted exactly.
+        return wx @ pseudo_inverse(np.eye(k) - bread @ (x.T @ wx), tol=_FITTED)
+    both = np.hstack([x, wx])
+    if len(x) <= 2 * k:
+        block = np.eye(len(x)) - x @ bread @ wx.T - wx @ bread @ x.T + x @ bread @ second @ bread @ x.T
+        values, vectors = eigh((block + block.T) / 2)
+        factor = np.where(values > _FITTED, 1.0 / np.sqrt(np.maximum(values, _FITTED)), 0.0)
+        return np.asarray((vectors * factor) @ (vectors.T @ wx))
+    q, r = qr(both, mode="economic")
+    core = np.block([[bread @ second @ bread, -bread], [-bread, np.zeros((k, k))]])
+    inside = np.eye(2 * k) + r @ core @ r.T
+    values, vectors = eigh((inside + inside.T) / 2)
+    factor = np.where(values > _FITTED, 1.0 / np.sqrt(np.maximum(values, _FITTED)), 0.0)
+    span = q.T @ wx
+    return np.asarray(wx + q @ ((vectors * factor) @ (vectors.T @ span) - span))

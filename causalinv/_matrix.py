@@ -1,0 +1,215 @@
+r"""Linear algebra on second moments: the one place of this package that decides what counts as rank.
+
+A combination of features carries information if its variance stands out from rounding. Two floors say so, both in
+*standardised* units (each feature scaled to variance one, so that no unit matters): a share `RANK_TOL` of the largest
+eigenvalue, and `least`, an absolute one. Where a block is what others have left over, its own largest eigenvalue can be
+rounding too, so a relative floor alone would keep it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import eigh, svd
+
+from causalinv._typing import BoolArray, FloatArray
+
+__all__ = [
+    "RANK_TOL",
+    "constant_columns",
+    "covariance_root",
+    "dependent_columns",
+    "factor_split",
+    "lstsq",
+    "matrix_rank",
+    "orthonormal_range",
+    "pseudo_inverse",
+    "range_eigh",
+    "solve_range",
+    "symmetric_root",
+    "varying",
+    "whitener",
+]
+
+RANK_TOL = 1e-12  # of the largest eigenvalue, after scaling to unit diagonal
+_EPS = float(np.finfo(np.float64).eps)
+_CONSTANT = 4.0  # roundings of the mean: what a column of equal numbers can show as spread
+_DEPENDENT = 1e-10  # of a feature's variance, what is left of it once earlier ones are known
+
+
+def varying(variance: FloatArray, mean: FloatArray | None = None) -> BoolArray:
+    """Which variables vary, beyond what rounding of their mean can show as variance.
+
+    Parameters
+    ----------
+    variance : ndarray of shape (..., k)
+        Variances.
+    mean : ndarray of shape (..., k), optional
+        Means in the same units; 0.3 and 0.1 + 0.2 differ by a rounding of them, and are one number.
+    """
+    least: FloatArray | float = 0.0
+    if mean is not None:
+        with np.errstate(under="ignore"):
+            least = (_CONSTANT * _EPS * np.abs(mean)) ** 2
+    found: BoolArray = variance > least
+    return found
+
+
+def constant_columns(rows: FloatArray) -> BoolArray:
+    """Columns (k,) of rows that are one number, up to rounding."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = rows.min(axis=0), rows.max(axis=0)
+        # Half each: the width of a column from -1e308 to 1e308 is no float.
+        same: BoolArray = high / 2 - low / 2 <= _CONSTANT * _EPS * np.maximum(np.abs(low), np.abs(high)) / 2
+    return same
+
+
+def range_eigh(
+    cov: FloatArray, *, rescale: bool = True, least: float = 0.0, tol: float = RANK_TOL
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Eigenvalues and eigenvectors of a covariance on its range.
+
+    Parameters
+    ----------
+    cov : ndarray of shape (k, k)
+        Symmetric, positive semidefinite up to rounding.
+    rescale : bool, default True
+        Scale to unit diagonal first. False says that `cov` is in standardised units already.
+    least : float, default 0.0
+        Absolute floor of the eigenvalues, in standardised units: for a `cov` that is what other variables leave over.
+    tol : float, default 1e-12
+        Floor as a share of the largest eigenvalue.
+
+    Returns
+    -------
+    values : ndarray of shape (r,)
+        Eigenvalues above both floors, ascending.
+    vectors : ndarray of shape (k, r)
+        Orthonormal eigenvectors of the scaled matrix; exactly 0 in rows of constants.
+    scale : ndarray of shape (k,)
+        Units: ``cov ≈ diag(scale) vectors diag(values) vectors' diag(scale)``.
+    """
+    k = len(cov)
+    if not k:
+        return np.empty(0), np.empty((0, 0)), np.empty(0)
+    scale = np.sqrt(np.maximum(np.diag(cov), 0.0))
+    safe = np.where(scale > 0, scale, 1.0) if rescale else np.ones(k)
+    values, vectors = eigh(cov / safe[:, None] / safe)
+    keep = values > max(tol * max(float(values[-1]), 0.0), least)
+    vectors = vectors[:, keep]
+    vectors[scale == 0] = 0.0  # a constant gets no coefficient, not even by rounding
+    return values[keep], vectors, safe
+
+
+def whitener(cov: FloatArray, *, rescale: bool = True, least: float = 0.0) -> FloatArray:
+    """T (k, r) with T' cov T = I on the range of `cov`; floors as in `range_eigh`."""
+    values, vectors, scale = range_eigh(cov, rescale=rescale, least=least)
+    if not len(scale):
+        return np.empty((0, 0))
+    return (vectors / np.sqrt(values)) / scale[:, None]
+
+
+def symmetric_root(cov: FloatArray, *, rescale: bool = True, least: float = 0.0) -> FloatArray:
+    """R (r, k) with R'R = cov on its range."""
+    values, vectors, scale = range_eigh(cov, rescale=rescale, least=least)
+    return np.sqrt(values)[:, None] * vectors.T * scale
+
+
+def covariance_root(cov: FloatArray, name: str) -> FloatArray:
+    """R (k, r) with R R' = cov; raises unless `cov` is symmetric and positive semidefinite up to rounding."""
+    size = float(np.abs(cov).max(initial=0.0))
+    if not np.isfinite(size):
+        raise ValueError(f"Input {name} must be finite, got {size}.")
+    if np.abs(cov - cov.T).max(initial=0.0) > 1e-10 * size:
+        raise ValueError(f"{name} must be symmetric.")
+    values, vectors = eigh((cov + cov.T) / 2) if len(cov) else (np.empty(0), np.empty((0, 0)))
+    if values.min(initial=0.0) < -1e-10 * size:
+        raise ValueError(f"{name} must be positive semidefinite; its smallest eigenvalue is {values.min():.3g}.")
+    keep = values > 1e-14 * size
+    return np.asarray(vectors[:, keep] * np.sqrt(values[keep]))
+
+
+def solve_range(cov: FloatArray, cross: FloatArray, *, rescale: bool = True, least: float = 0.0) -> FloatArray:
+    """Solve cov @ b = cross on the range of `cov`, of minimum norm in standardised units."""
+    half = whitener(cov, rescale=rescale, least=least)
+    return half @ (half.T @ cross)
+
+
+def dependent_columns(cov: FloatArray, *, tol: float = _DEPENDENT) -> BoolArray:
+    """Variables that are constant or combinations of earlier ones, shape (k,)."""
+    rest, out = np.array(cov, dtype=np.float64), np.zeros(len(cov), bool)
+    scale = np.sqrt(np.maximum(np.diag(rest), 0.0))
+    safe = np.where(scale > 0, scale, 1.0)
+    rest = rest / safe[:, None] / safe
+    for j in range(len(rest)):
+        if scale[j] == 0 or rest[j, j] <= tol:
+            out[j] = True
+        else:
+            rest = rest - np.outer(rest[:, j], rest[j]) / rest[j, j]
+    return out
+
+
+def _singular(rows: FloatArray, *, full: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+    left, size, right = svd(rows, full_matrices=full)
+    return left, size, right
+
+
+def matrix_rank(rows: FloatArray, *, tol: float | None = None) -> int:
+    """Rank of any matrix: singular values above `tol` (left out: rounding of the shape) times the largest."""
+    if not rows.size:
+        return 0
+    size = svd(rows, compute_uv=False)
+    floor = max(rows.shape) * _EPS if tol is None else tol
+    return int(np.sum(size > floor * size[0])) if size[0] > 0 else 0
+
+
+def orthonormal_range(rows: FloatArray, *, tol: float | None = None) -> tuple[FloatArray, FloatArray]:
+    """Orthonormal bases of the row space (r, k) of a matrix (q, k), and of its complement (k - r, k)."""
+    k = rows.shape[1]
+    if not rows.size:
+        return np.empty((0, k)), np.eye(k)
+    size, right = _singular(rows, full=True)[1:]
+    floor = max(rows.shape) * _EPS if tol is None else tol
+    rank = int(np.sum(size > floor * size[0])) if size[0] > 0 else 0
+    return right[:rank], right[rank:]
+
+
+def factor_split(rows: FloatArray, *, tol: float | None = None) -> tuple[FloatArray, FloatArray]:
+    """Singular values (r,) above the floor and right singular vectors (r, k) of a matrix, the longest first."""
+    if not rows.size:
+        return np.empty(0), np.empty((0, rows.shape[1]))
+    _, size, right = _singular(rows, full=False)
+    floor = max(rows.shape) * _EPS if tol is None else tol
+    keep = size > floor * size[0] if size[0] > 0 else np.zeros(len(size), bool)
+    return size[keep], right[keep]
+
+
+def lstsq(design: FloatArray, target: FloatArray, *, tol: float = 1e-12) -> FloatArray:
+    """Least squares on columns in any units, of minimum norm where standardised columns are dependent.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n, k)
+        Columns; put a column of ones among them for an intercept.
+    target : ndarray of shape (n,) or (n, p)
+    tol : float, default 1e-12
+        Floor of the singular values as a share of the largest, columns scaled to length one.
+    """
+    top = np.abs(design).max(axis=0, initial=0.0)
+    top = np.where(top > 0, top, 1.0)
+    scaled = design / top
+    length = np.linalg.norm(scaled, axis=0)
+    length = np.where(length > 0, length, 1.0)
+    left, size, right = _singular(scaled / length, full=False)
+    keep = size > tol * size[0] if len(size) and size[0] > 0 else np.zeros(len(size), bool)
+    inner = (left[:, keep].T @ target).T / size[keep]
+    solution = inner @ right[keep] / length / top
+    return np.asarray(solution.T)
+
+
+def pseudo_inverse(matrix: FloatArray, *, tol: float = RANK_TOL) -> FloatArray:
+    """Moore-Penrose inverse; singular values below `tol` times the largest count as 0."""
+    if not matrix.size:
+        return np.empty(matrix.shape[::-1])
+    left, size, right = _singular(matrix, full=False)
+    keep = size > tol * size[0]
+    return np.asarray((right[keep].T / size[keep]) @ left[:, keep].T)

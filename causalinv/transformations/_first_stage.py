@@ -1,0 +1,59 @@
+"""The first stage: moments of features and outcomes, and the part of them that instruments explain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalinv._matrix import whitener
+from causalinv._typing import FloatArray
+from causalinv.moments import Moments
+
+__all__ = ["FirstStage"]
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """What the path needs: moments of x and y, and the part of them that the instruments explain, as a factor.
+
+    Attributes
+    ----------
+    variance : ndarray of shape (d, d)
+        Variance of the features, in their units.
+    cross : ndarray of shape (d, p)
+        Covariance of features and outcomes.
+    factor : ndarray of shape (q, d)
+        F, whose square is the explained variance; q is the rank of the instruments.
+    outcome : ndarray of shape (q, p)
+        f: F'f is the explained covariance of features and outcomes.
+    added : bool
+        Whether the explained variance comes on top of `variance` (an augmentation of declared law adds it, with
+        directions that the analyst chose) or is a part of it (instruments that were observed).
+    """
+
+    variance: FloatArray
+    cross: FloatArray
+    factor: FloatArray
+    outcome: FloatArray
+    added: bool
+
+    @classmethod
+    def from_moments(cls, moments: Moments) -> FirstStage:
+        """Regress x and y on the block ``g`` of pooled moments."""
+        pooled = moments.pool()
+        half = whitener(pooled.cov("g")[0])
+        factor, outcome = (half.T @ pooled.cov("g", block)[0] for block in ("x", "y"))
+        return cls(pooled.cov("x")[0], pooled.cov("x", "y")[0], factor, outcome, added=False)
+
+    @property
+    def moves_anything(self) -> bool:
+        """Whether any feature is moved, beyond rounding of what the moved part is a share of."""
+        least = 0.0 if self.added else 1e-12 * np.sqrt(np.diagonal(self.variance))
+        return bool((np.abs(self.factor) > least).any())
+
+    def risks(self, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Terms of the risks that depend on `coef` (d, p): E r² less Var y, and the part E(Πr)² of it."""
+        own = np.sum(coef * (self.variance @ coef - 2 * self.cross), axis=0)
+        explained = np.sum((self.outcome - self.factor @ coef) ** 2, axis=0)
+        return own + (explained if self.added else 0.0), explained
