@@ -15,9 +15,9 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from causalinv._accumulate import cell_moments, clear_rounding, combine_means, encode_cells, pack, row_cells, unpack
 from causalinv._frames import column_names
 from causalinv._labels import Labels, encode, shown
-from causalinv._matrix import varying
 from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_alignment, check_rows, check_sample_weight
 from causalinv.results import Printed, Summary
@@ -25,7 +25,6 @@ from causalinv.results import Printed, Summary
 __all__ = ["Moments", "take_features"]
 
 _SAME_WEIGHT = 1e-9  # relative: weights that differ by less are equal
-_ROWS_PER_PIECE = 4_096  # rows centred at a time: bounds the temporary memory and stays in cache
 
 
 class Moments(Printed):
@@ -288,12 +287,13 @@ class Moments(Printed):
             inside = weights > 0
             columns, weights = [column[inside] for column in columns], weights[inside]
             coded = {level: labels.take(inside, level) for level, labels in coded.items()}
-        cells, codes = _cells(coded)
+        cells, codes = row_cells(coded)
 
-        parts = []
-        for code in range(len(cells)):
-            rows_of_cell = None if codes is None else np.flatnonzero(codes == code)
-            parts.append(_cell_moments(columns, weights, rows_of_cell))
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what overflows is refused by name
+            parts = [
+                cell_moments(columns, weights, None if codes is None else np.flatnonzero(codes == code))
+                for code in range(len(cells))
+            ]
         count, weight, mean, scatter, squares = (np.array(part) for part in zip(*parts, strict=True))
         _check_overflow(mean, scatter, weight)
         return cls.trusted(spec, mean=mean, scatter=scatter, weight=weight, count=count, cells=cells, weight_sq=squares)
@@ -433,7 +433,7 @@ class Moments(Printed):
             "blocks": {b: self.names[b] or k for b, k in self.blocks.items()},
             "levels": list(self.cells.names),
             "multi": isinstance(self.cells, pd.MultiIndex),
-            "cells": [_pack(label) for label in self.cells],
+            "cells": [pack(label) for label in self.cells],
         }
         text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
         with open(path, "wb") as file:
@@ -445,7 +445,7 @@ class Moments(Printed):
         with np.load(path, allow_pickle=False) as stored:
             head = json.loads(stored["head"].tobytes().decode())
             arrays = {key: stored[key] for key in ("mean", "scatter", "weight", "count", "weight_sq")}
-        labels = [_unpack(label) for label in head["cells"]]
+        labels = [unpack(label) for label in head["cells"]]
         if head["multi"]:
             cells: pd.Index = pd.MultiIndex.from_tuples(labels, names=head["levels"])
         else:
@@ -501,11 +501,11 @@ class Moments(Printed):
         arrays: dict[str, list[Any]] = {"mean": [], "scatter": [], "weight": [], "count": [], "weight_sq": []}
         for k in range(len(cells)):
             part = groups == k
-            total, centre, between = _combine_means(self.weight[part], self._mean[part])
+            total, centre, between = combine_means(self.weight[part], self._mean[part])
             arrays["mean"].append(centre)
             scatter = self._scatter[part].sum(axis=0) + between
             if np.isfinite(self.count[part]).all():
-                _clear_rounding(scatter, centre, total)
+                clear_rounding(scatter, centre, total)
             arrays["scatter"].append(scatter)
             arrays["weight"].append(total)
             arrays["count"].append(self.count[part].sum())
@@ -676,37 +676,6 @@ def _rebuild(
     return cls.trusted(blocks, **{key: np.array(value) for key, value in arrays.items()}, cells=cells)
 
 
-def encode_cells(labels: Sequence[Any]) -> pd.Index:
-    """An index of labels in their order; tuples stay labels."""
-    found = list(labels)
-    if not any(isinstance(label, tuple) for label in found):
-        return pd.Index(found)
-    array = np.empty(len(found), dtype=object)
-    array[:] = found
-    return pd.Index(array, tupleize_cols=False)
-
-
-def _pack(label: Any) -> Any:
-    """A label as JSON that says its type."""
-    if isinstance(label, tuple):
-        return {"tuple": [_pack(part) for part in label]}
-    if isinstance(label, pd.Timestamp | np.datetime64):
-        return {"date": str(label)}
-    plain = label.item() if isinstance(label, np.generic) else label
-    if isinstance(plain, bool | int | float | str):
-        return plain
-    raise TypeError(
-        f"The label {shown(label)} of type {type(label).__name__} cannot be written; use numbers, texts, dates, or "
-        "tuples of them."
-    )
-
-
-def _unpack(label: Any) -> Any:
-    if isinstance(label, dict):
-        return tuple(_unpack(part) for part in label["tuple"]) if "tuple" in label else pd.Timestamp(label["date"])
-    return label
-
-
 def _check_semidefinite(scatter: FloatArray, cells: pd.Index) -> None:
     """Raise for a scatter that no variables can have, beyond rounding."""
     if not scatter.shape[1]:
@@ -730,70 +699,6 @@ def _check_overflow(mean: FloatArray, scatter: FloatArray, weight: FloatArray) -
             "Second moments of these rows overflow: entries or weights are too large (beyond about 1e150). Change "
             "their unit, for example divide each column by its standard deviation."
         )
-
-
-def _cells(coded: dict[str, Labels]) -> tuple[pd.Index, np.ndarray | None]:
-    """Sorted labels of the cells and the code of each row's cell (None: one cell)."""
-    if not coded:
-        return pd.RangeIndex(1), None
-    if len(coded) == 1:
-        level, labels = next(iter(coded.items()))
-        return labels.names.rename(level), labels.codes
-    first, second = coded.values()
-    flat, present = pd.factorize(first.codes * len(second) + second.codes, sort=True)
-    pairs = np.divmod(present, len(second))
-    arrays = [labels.names.take(at) for labels, at in zip((first, second), pairs, strict=True)]
-    return pd.MultiIndex.from_arrays(arrays, names=list(coded)), flat
-
-
-def _cell_moments(
-    columns: list[FloatArray], weights: FloatArray | None, rows: np.ndarray | None
-) -> tuple[float, float, FloatArray, FloatArray, float]:
-    """Count, weight, mean, centred scatter and squared weight of one cell: two passes over each piece."""
-    n = columns[0].shape[0] if rows is None else len(rows)
-    at: Any = slice(None) if rows is None else rows
-    w = np.ones(n) if weights is None else weights[at]
-
-    # Relative to the cell's first row, constant columns are exactly 0 and large means cost no digits.
-    first = np.concatenate([c[0 if rows is None else rows[0]] for c in columns])
-    scatter = np.zeros((len(first), len(first)))
-    piece_weight, piece_mean = [], []
-    buffer = np.empty((min(n, _ROWS_PER_PIECE), len(first)))
-    for start in range(0, n, _ROWS_PER_PIECE):
-        piece: Any = slice(start, start + _ROWS_PER_PIECE)
-        part = w[piece]
-        total = part.sum()
-        z = buffer[: len(part)]
-        np.concatenate([c[piece if rows is None else rows[piece]] for c in columns], axis=1, out=z)
-        z -= first
-        mean = (part @ z) / total
-        z -= mean
-        if weights is not None:
-            z *= np.sqrt(part)[:, None]
-        scatter += z.T @ z
-        piece_weight.append(total)
-        piece_mean.append(mean)
-    weight, shift, between = _combine_means(np.array(piece_weight), np.array(piece_mean))
-    mean, scatter = first + shift, scatter + between
-    _clear_rounding(scatter, mean, weight)
-    return float(n), weight, mean, scatter, float(w @ w)
-
-
-def _clear_rounding(scatter: FloatArray, mean: FloatArray, weight: float) -> None:
-    """Set to exactly 0 what a column of equal numbers shows as spread: 0.3 and 0.1 + 0.2 are one number."""
-    still = ~varying(np.diagonal(scatter) / weight, mean)
-    if still.any():
-        scatter[still] = 0.0
-        scatter[:, still] = 0.0
-
-
-def _combine_means(weight: FloatArray, mean: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Weight, mean and between-scatter of groups with these weights (k,) and means (k, p)."""
-    total = float(weight.sum())
-    # Relative to one of the means, so that a large common mean costs no digits.
-    centre = mean[0] + (weight / total) @ (mean - mean[0])
-    delta = np.sqrt(weight)[:, None] * (mean - centre)
-    return total, centre, delta.T @ delta
 
 
 def take_features(estimator: Any, moments: Moments) -> None:

@@ -180,3 +180,119 @@ def test_populations_pool_with_equal_weight():
     assert pooled.mean("x") == 1.0
     assert pooled.cov("x") == 2.0  # 1 within and 1 between
     assert np.isinf(pooled.count)
+
+
+def _weighted(weight):
+    rng = np.random.default_rng(3)
+    return Moments.from_rows(
+        x=rng.normal(size=(8, 2)), y=rng.normal(size=8), environments=[0, 1] * 4, sample_weight=weight
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_weights_that_average_one_do_not_pass_for_none(unit):
+    assert _weighted(None).is_unweighted
+    assert _weighted(np.full(8, unit)).is_unweighted
+    uneven = unit * np.array([0.5, 0.5, 1.5, 1.5, 0.5, 0.5, 1.5, 1.5])  # of mean one in either environment
+    assert not _weighted(uneven).is_unweighted
+    assert not _weighted(unit * np.array([1.0, 2.0] * 4)).is_unweighted  # equal within, not between
+    assert not _weighted(uneven).pool().is_unweighted
+    np.testing.assert_allclose(_weighted(uneven).weight_sq, unit**2 * np.array([5.0, 5.0]))
+    np.testing.assert_allclose(_weighted(uneven).effective_count, 4.0**2 / 5.0)
+    assert not Moments({"x": 1}, mean=[0.0], scatter=[[1.0]]).is_unweighted
+
+
+def test_squared_weights_follow_merging_subtracting_and_selecting():
+    weight = np.arange(1.0, 9.0)
+    whole = _weighted(weight)
+    half = whole.select(cells=[1])
+    assert half.weight_sq[0] == pytest.approx(np.sum(weight[1::2] ** 2))
+    both = whole.select(cells=[0]).merge(half)
+    np.testing.assert_allclose(both.weight_sq, whole.weight_sq)
+    assert whole.pool().weight_sq[0] == pytest.approx(np.sum(weight**2))
+    assert whole.pool().subtract(half.pool()).weight_sq[0] == pytest.approx(np.sum(weight[::2] ** 2))
+    assert pickle.loads(pickle.dumps(whole)).weight_sq.tolist() == whole.weight_sq.tolist()
+
+
+def test_rows_of_weight_zero_are_out_with_their_labels():
+    rng = np.random.default_rng(0)
+    X, labels = rng.normal(size=(9, 2)), np.array(["a", "b", "c"] * 3)
+    weight = np.where(labels == "b", 0.0, rng.random(9) + 0.5)
+    wild = np.where((labels == "b")[:, None], 1e6, X)
+    inside = labels != "b"
+    ours = Moments.from_rows(x=wild, environments=labels, sample_weight=weight)
+    less = Moments.from_rows(x=X[inside], environments=labels[inside], sample_weight=weight[inside])
+    assert list(ours.cells) == ["a", "c"]
+    np.testing.assert_array_equal(ours.cov("x"), less.cov("x"))
+    np.testing.assert_array_equal(ours.count, less.count)
+
+
+def test_a_column_that_is_constant_up_to_rounding_has_no_variance():
+    rng = np.random.default_rng(0)
+    almost = np.where(rng.random(50) < 0.5, 0.3, 0.1 + 0.2)
+    X = np.column_stack([rng.normal(size=50), almost])
+    whole = Moments.from_rows(x=X, environments=np.arange(50) % 3)
+    for moments in (whole, whole.pool(), Moments.from_chunks({"x": X[i : i + 7]} for i in range(0, 50, 7))):
+        assert (moments.scatter("x")[:, 1] == 0).all()
+        assert (moments.scatter("x")[:, 0, 0] > 0).all()
+    near = X.copy()
+    near[:, 1] = 1e9 + 1e-3 * rng.normal(size=50)  # a small spread on a large mean is no rounding
+    assert Moments.from_rows(x=near).cov("x")[0, 1, 1] == pytest.approx(near[:, 1].var(), rel=1e-6)
+
+
+def test_pairs_are_labels_and_survive_a_file(tmp_path):
+    pairs = [("a", 1990), ("b", 1991), ("a", 1990), ("b", 1991)]
+    moments = Moments.from_rows(
+        x=pd.DataFrame({"u": [1.0, 2.0, 3.0, 5.0]}),
+        y=[0.0, 1.0, 2.0, 2.5],
+        environments=pairs,
+        sample_weight=[1, 2, 3, 4],
+    )
+    assert list(moments.cells) == [("a", 1990), ("b", 1991)]
+    assert len(moments.select(environments=[("b", 1991)])) == 1
+    assert list(moments.merge(moments).cells) == list(moments.cells)
+    for each in (
+        moments,
+        Moments.from_rows(x=np.eye(4), folds=[0, 1, 0, 1], environments=list("aabb")),
+        Moments.from_rows(x=np.eye(4), environments=pd.to_datetime(["2001-01-01", "2002-01-01"] * 2)),
+        Moments({"x": 1}, mean=[1.0], scatter=[[2.0]]),
+    ):
+        each.save(tmp_path / "m.npz")
+        back = Moments.load(tmp_path / "m.npz")
+        assert list(back.cells) == list(each.cells)
+        assert dict(back.names) == dict(each.names)
+        for name in ("count", "weight", "weight_sq"):
+            np.testing.assert_array_equal(getattr(back, name), getattr(each, name))
+        np.testing.assert_array_equal(back.cov("x"), each.cov("x"))
+    with pytest.raises(TypeError, match="cannot be written"):
+        Moments({"x": 1}, mean=[1.0], scatter=[[2.0]], cells=[frozenset("a")]).save(tmp_path / "m.npz")
+
+
+def test_stacked_blocks_are_the_blocks_side_by_side():
+    moments = _weighted(None)
+    both = moments.cov(("x", "y"))
+    np.testing.assert_array_equal(both[:, :2, :2], moments.cov("x"))
+    np.testing.assert_array_equal(both[:, :2, 2:], moments.cov("x", "y"))
+    np.testing.assert_array_equal(moments.cov(("y", "x"))[:, 1:, 0:1], moments.cov("x", "y"))
+    np.testing.assert_array_equal(moments.mean(("y", "x")), np.hstack([moments.mean("y"), moments.mean("x")]))
+    assert moments.pooled is moments.pooled
+    np.testing.assert_allclose(moments.share, [0.5, 0.5])
+
+
+def test_what_no_variables_can_have_is_refused():
+    with pytest.raises(ValueError, match="not positive semidefinite.*-2 .*4"):
+        Moments({"x": 2}, mean=[0.0, 0.0], scatter=[[1.0, 3.0], [3.0, 1.0]])
+    Moments({"x": 2}, mean=[0.0, 0.0], scatter=[[1.0, 1.0], [1.0, 1.0 - 1e-12]])  # rounding
+    with pytest.raises(ValueError, match="overflow"):
+        Moments.from_rows(x=[[1e200], [-1e200]])
+    with pytest.raises(ValueError, match="only ratios matter"):
+        Moments.from_rows(x=[[1.0], [2.0]], sample_weight=[1e308, 1e308])
+
+
+def test_a_summary_fits_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    text = str(_weighted(None).summary())
+    assert max(map(len, text.splitlines())) <= 60
+    assert "sums over rows" in " ".join(text.split())
+    assert "mean x0" in _weighted(None).to_frame()
+    assert "<table" in _weighted(None)._repr_html_()
