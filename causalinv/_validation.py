@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array, validate_data
 
+from causalinv._compat import named_frame
 from causalinv._frames import column_names
 from causalinv._typing import BoolArray, FloatArray, Rows
 
@@ -95,6 +96,7 @@ def check_rows(rows: Rows, name: str, *, ensure_2d: bool = True, min_samples: in
     if type(rows) is np.ndarray and rows.dtype == np.float64 and rows.ndim == 2 and len(rows) >= max(min_samples, 1):
         check_finite(rows, name)  # already what conversion would make of it
         return rows
+    _refuse_no_numbers(rows, name)
     if ensure_2d:
         if not hasattr(rows, "shape"):
             rows = np.asarray(rows)
@@ -115,10 +117,8 @@ def check_rows(rows: Rows, name: str, *, ensure_2d: bool = True, min_samples: in
 
 def check_features(estimator: Any, X: Rows, *, reset: bool, min_samples: int = 1) -> FloatArray:
     """Validate X, setting (`reset`) or checking `n_features_in_` and `feature_names_in_` of the estimator."""
-    names = column_names(X)
-    if names is not None and not isinstance(X, pd.DataFrame | pd.Series):
-        # scikit-learn < 1.9 does not see the column names of current polars frames.
-        X = pd.DataFrame(np.asarray(X), columns=list(names))
+    _refuse_no_numbers(X, "X")
+    X = named_frame(X)
     with _naming("X"):
         array: FloatArray = validate_data(
             estimator, X, reset=reset, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=min_samples
@@ -127,11 +127,47 @@ def check_features(estimator: Any, X: Rows, *, reset: bool, min_samples: int = 1
     return array
 
 
+def _refuse_no_numbers(rows: Rows, name: str) -> None:
+    """Refuse what numpy would silently turn into numbers: dates, digits as text, masked entries, lazy frames."""
+    if isinstance(rows, np.ma.MaskedArray) and np.ma.getmaskarray(rows).any():
+        at = np.argwhere(np.ma.getmaskarray(rows))[0]
+        raise ValueError(
+            f"Input {name} has masked entries, the first in row {int(at[0])}: they are missing. Remove these rows or "
+            "impute before fitting."
+        )
+    if type(rows).__name__ == "LazyFrame":
+        raise TypeError(f"{name} is a lazy frame, which holds no rows yet; pass {name}.collect().")
+    if isinstance(rows, str | bytes):
+        raise TypeError(
+            f"{name} must hold numbers, one row each; got the text {rows!r}. Pass the column, not its name."
+        )
+    columns = rows.items() if isinstance(rows, pd.DataFrame) else [(None, rows)]
+    for label, column in columns:
+        dtype = getattr(column, "dtype", None)
+        kind = getattr(dtype, "kind", "")
+        where = name if label is None else f"Column {label!r} of {name}"
+        if kind in ("M", "m"):
+            raise ValueError(
+                f"{where} holds dates or durations; turn them into numbers, for example days since the first."
+            )
+        if kind in ("U", "O"):
+            texts = [value for value in np.asarray(column, dtype=object).flat if isinstance(value, str)]
+            if texts:
+                raise ValueError(f"{where} holds text ({texts[0]!r}); encode it as numbers first.")
+
+
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
     """Add the argument's name, and what to do, where scikit-learn's message has neither."""
     try:
         yield
+    except TypeError as error:
+        if "NAType" in str(error):
+            raise ValueError(
+                f"Input {name} contains NaN: a missing value (NA) in a column of objects. Nothing is dropped or "
+                "imputed here: remove the rows or impute before fitting."
+            ) from error
+        raise
     except ValueError as error:
         text = str(error)
         if text.startswith("could not convert string"):

@@ -151,7 +151,6 @@ MISTAKES = [
     Mistake("unknown block", lambda: Moments.from_rows(x=X).cov("g"), "no block 'g'; they have x"),
     Mistake("label missing", lambda: Moments.from_rows(x=X, environments=[None, *range(39)]), "environments has a missing label in row 0"),
     Mistake("labels too few", lambda: Moments.from_rows(x=X, environments=[1, 2]), "inconsistent numbers of samples"),
-    Mistake("cell without weight", lambda: Moments.from_rows(x=X, folds=[0] * 39 + [1], sample_weight=[1.0] * 39 + [0]), "has no row of positive weight"),
     Mistake("other blocks", lambda: Moments.from_rows(x=X).merge(Moments.from_rows(x=Z)), "Moments of other variables cannot be combined"),
     Mistake("subtract an unknown cell", lambda: Moments.from_rows(x=X, folds=[0, 1] * 20).subtract(Moments.from_rows(x=X, folds=[2] * 40)), r"Cells \[2\] are not in"),
     Mistake("subtract everything", lambda: Moments.from_rows(x=X).subtract(Moments.from_rows(x=X)), "leaves nothing in cell 0"),
