@@ -1,0 +1,362 @@
+"""Estimators, the numbers that they report, and small data of many kinds: what the metamorphic contract runs on.
+
+A subject is one way of using an estimator with d features. `numbers` collects *everything* it reports: predictions,
+coefficients, standard errors, intervals, p-values, bounds. Learners inside are deterministic: relations are exact.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from causalinv import (
+    FDivergenceBounds,
+    FunctionAugmentation,
+    InvariantCausalPrediction,
+    InvariantProjection,
+    InvariantRepresentation,
+    InvariantSubsetSelector,
+    IVLikeBoosting,
+    IVLikeRegression,
+    IVLikeRegressionCV,
+    LinearInvarianceEncoder,
+    ManskiBounds,
+    QuantileBounds,
+    Rep4ExRegressor,
+    SensitivityBounds,
+    Translation,
+)
+
+_REPORTED = ("coef_", "intercept_", "alpha_", "gaps_", "gap_", "risk_env_", "worst_risk_", "pvalues_", "conf_int_")
+METADATA = ("instruments", "augmentation_parameters", "groups", "environments", "treatment", "action", "sample_weight")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One way of using an estimator.
+
+    `make(d)` builds it for d features, of which only the first three are moved by what is declared.
+    """
+
+    name: str
+    make: Callable[[int], Any]
+    metadata: tuple[str, ...] = ()
+    weighted: bool = True
+    unequal_weights: bool = True  # takes weights that differ (tests of invariance refuse them)
+    linear: bool = True  # linear in X: repeated columns change nothing, units follow
+    drawn: bool = False  # copies are drawn row by row, so another order or number of rows is another draw
+    rtol: float = 1e-6
+    report: Callable[[Any, dict[str, Any]], dict[str, Any]] = field(default=lambda fitted, data: {})
+    #: relations that cannot hold, each with its reason
+    exceptions: dict[str, str] = field(default_factory=dict)
+
+    def fit(self, data: dict[str, Any]) -> Any:
+        d = np.shape(data["X"])[1]
+        given = {name: data[name] for name in self.metadata}
+        if self.weighted and data.get("sample_weight") is not None:
+            given["sample_weight"] = data["sample_weight"]
+        return self.make(d).fit(data["X"], data["y"], **given)
+
+    def numbers(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Everything the fit reports, with predictions at `data["new"]`."""
+        fitted = self.fit(data)
+        out = {}
+        for name in (
+            "coef_",
+            "intercept_",
+            "alpha_",
+            "gaps_",
+            "gap_",
+            "risk_env_",
+            "worst_risk_",
+            "pvalues_",
+            "conf_int_",
+        ):
+            if hasattr(fitted, name):
+                out[name] = np.asarray(getattr(fitted, name), dtype=float)
+        new = data.get("new", data["X"])
+        if hasattr(fitted, "predict") and "action" not in self.metadata:
+            out["predict"] = np.asarray(fitted.predict(new))
+        return out | self.report(fitted, data)
+
+
+def _brighten(X, rng):
+    G = rng.normal(size=(len(X), 1))
+    out = X.copy()
+    out[:, :3] += 0.3 * G
+    return out, G
+
+
+def _move(d):
+    return Translation(np.eye(1, d) + 0.5 * np.eye(1, d, 1))
+
+
+def _intervals(fitted, data):
+    table = fitted.confint()
+    return {"confint": table.to_numpy(dtype=float)}
+
+
+def _averages(estimand, **question):
+    def report(fitted, data):
+        found = fitted.average_bounds(estimand, **question)
+        columns = ["lower", "upper", "se_lower", "se_upper", "ci_lower", "ci_upper"]
+        return {"bounds": found.to_frame()[columns].to_numpy(dtype=float)} | _pointwise(fitted, data, question)
+
+    return report
+
+
+def _pointwise(fitted, data, question):
+    asked = {key: value for key, value in question.items() if key == "odds_ratio"}
+    found = fitted.predict_bounds(data.get("new", data["X"]), arm=_first_arm(data), **asked)
+    return {"pointwise": np.column_stack([found.lower, found.upper])}
+
+
+def _first_arm(data):
+    labels = data["treatment"]
+    return sorted(set(labels.tolist() if hasattr(labels, "tolist") else list(labels)))[-1]
+
+
+def _ask_ate(fitted, data, **question):
+    arms = sorted(set(list(data["treatment"])))
+    found = fitted.average_bounds("ate", arm=arms[-1], control=arms[0], **question)
+    columns = ["lower", "upper", "se_lower", "se_upper", "ci_lower", "ci_upper"]
+    return {"bounds": found.to_frame()[columns].to_numpy(dtype=float)} | _pointwise(fitted, data, question)
+
+
+def _sets(fitted, data):
+    found = {"n_accepted": len(fitted.accepted_sets_)}
+    if "pvalue" in fitted.sets_:
+        found["set_pvalues"] = np.sort(fitted.sets_["pvalue"].to_numpy(dtype=float))
+    return found
+
+
+_NOT_NEEDED = "a cause that another column repeats is no longer in every accepted set"
+_SUPPORT = (-60.0, 60.0)
+_LOGIT = make_pipeline(StandardScaler(), LogisticRegression())
+
+SUBJECTS = [
+    Subject("ivl-translation", lambda d: IVLikeRegression(0.5, augmentation=_move(d)), report=_intervals),
+    Subject("ivl-translation-0", lambda d: IVLikeRegression(0, augmentation=_move(d)), report=_intervals),
+    Subject(
+        "ivl-function",
+        lambda d: IVLikeRegression(0.5, augmentation=FunctionAugmentation(_brighten), random_state=3),
+        drawn=True,
+    ),
+    Subject(
+        "ivl-sampled",
+        lambda d: IVLikeRegression(
+            0.5, augmentation=FunctionAugmentation(_brighten), integration="sampled", random_state=3
+        ),
+        drawn=True,
+    ),
+    Subject("ivl-instruments", lambda d: IVLikeRegression(0.5), ("instruments",), report=_intervals),
+    Subject("two-stage", lambda d: IVLikeRegression(0), ("instruments",), report=_intervals),
+    Subject("anchor-clustered", lambda d: IVLikeRegression(3.0), ("instruments", "groups"), report=_intervals),
+    Subject("ivl-copies", lambda d: IVLikeRegression(0.5), ("augmentation_parameters", "groups"), report=_intervals),
+    Subject("ivl-cv", lambda d: IVLikeRegressionCV(augmentation=_move(d), random_state=0), drawn=True),
+    Subject(
+        "ivl-boosting",
+        lambda d: IVLikeBoosting(
+            augmentation=_move(d),
+            learner=DecisionTreeRegressor(max_depth=2, random_state=0),
+            n_estimators=3,
+            random_state=0,
+        ),
+        linear=False,
+        drawn=True,
+    ),
+    Subject(
+        "projection",
+        lambda d: InvariantProjection(_move(d)),
+        weighted=False,
+        report=lambda m, data: {
+            "transform": np.asarray(m.transform(data["X"])),
+        },
+        exceptions=dict.fromkeys(
+            ("duplicate", "constant", "almost constant"), "a projection reads no data but the mean"
+        ),
+    ),
+    Subject("icp", lambda d: InvariantCausalPrediction(), ("environments",), unequal_weights=False, report=_sets),
+    Subject(
+        "icp-chow",
+        lambda d: InvariantCausalPrediction(test="chow"),
+        ("environments",),
+        unequal_weights=False,
+        report=_sets,
+    ),
+    Subject("selector", lambda d: InvariantSubsetSelector(), ("environments",), unequal_weights=False),
+    Subject("selector-eps", lambda d: InvariantSubsetSelector(eps=0.3), ("environments",), unequal_weights=False),
+    Subject(
+        "selector-robust",
+        lambda d: InvariantSubsetSelector(test="chow_hc"),
+        ("environments",),
+        unequal_weights=False,
+    ),
+    Subject("neutral", lambda d: InvariantRepresentation(), ("environments",)),
+    Subject(
+        "manifold",
+        lambda d: InvariantRepresentation(2, method="manifold", random_state=0, n_init=1),
+        ("environments",),
+        rtol=1e-3,
+        exceptions={"duplicate": "the descent starts from a random representation of all columns"},
+    ),
+    Subject(
+        "linear-invariance",
+        lambda d: LinearInvarianceEncoder(n_landmarks=20, random_state=3),
+        ("action",),
+        weighted=False,
+        linear=False,
+        drawn=True,
+        report=lambda m, data: {"transform": m.transform(data["X"])},
+    ),
+    Subject(
+        "rep4ex",
+        lambda d: Rep4ExRegressor(PCA(1, svd_solver="full"), random_state=3),
+        ("action",),
+        weighted=False,
+        linear=False,
+        drawn=True,
+        report=lambda m, data: {"do": m.predict_do(np.zeros((1, 2)), on_unsupported="ignore")},
+    ),
+    Subject(
+        "manski",
+        lambda d: ManskiBounds(outcome_support=_SUPPORT, outcome=LinearRegression(), random_state=0),
+        ("treatment",),
+        linear=False,
+        report=_ask_ate,
+    ),
+    Subject(
+        "sensitivity-knn",
+        lambda d: SensitivityBounds(outcome_support=_SUPPORT, law="knn", cv=2, random_state=0),
+        ("treatment",),
+        linear=False,
+        report=lambda m, data: _ask_ate(m, data, odds_ratio=2.0),
+    ),
+    Subject(
+        "sensitivity-kernel",
+        lambda d: SensitivityBounds(outcome_support=_SUPPORT, law="kernel", cv=2, random_state=0),
+        ("treatment", "groups"),
+        linear=False,
+        report=lambda m, data: _ask_ate(m, data, odds_ratio=2.0),
+    ),
+    Subject(
+        "f-divergence",
+        lambda d: FDivergenceBounds(outcome_support=_SUPPORT, law="kernel", cv=2, random_state=0),
+        ("treatment",),
+        linear=False,
+        report=_ask_ate,
+    ),
+    Subject(
+        "quantile",
+        lambda d: QuantileBounds(law="kernel", cv=2, random_state=0),
+        ("treatment",),
+        linear=False,
+        report=lambda m, data: _pointwise(m, data, {}),
+    ),
+]
+
+
+def base(n=90, d=4, seed=0):
+    rng = np.random.default_rng(seed)
+    e = np.arange(n) % 3
+    Z = rng.normal(size=(n, 2)) + np.array([0.0, 1.0, -1.0])[e][:, None]
+    C = rng.normal(size=n)
+    X = rng.normal(size=(n, d)) + 0.5 * C[:, None]
+    X[:, :2] += Z
+    y = X @ np.linspace(1.0, 2.0, d) + C + 0.5 * rng.normal(size=n)
+    return {
+        "X": X,
+        "y": y,
+        "instruments": Z,
+        "augmentation_parameters": Z,
+        "action": Z,
+        "environments": e,
+        "groups": np.arange(n) // 3,
+        "treatment": (X[:, 2] + rng.normal(size=n) > 0).astype(int),
+        "sample_weight": None,
+        "new": X[:20] + 0.1,
+    }
+
+
+def _binary(data):
+    return data | {"y": (data["y"] > np.median(data["y"])).astype(float)}
+
+
+def _tied(data):
+    return data | {"y": np.round(data["y"] / 3.0)}
+
+
+def _correlated(data):
+    X = data["X"].copy()
+    X[:, 3] = X[:, 0] + 0.05 * X[:, 3]
+    return data | {"X": X, "new": X[:20] + 0.1}
+
+
+def _integers(data):
+    X = np.round(3 * data["X"]).astype(int)
+    return data | {"X": X, "new": X[:20] + 1}
+
+
+def _narrow(data):
+    X = data["X"].astype(np.float32)
+    return data | {"X": X, "new": X[:20] + np.float32(0.5)}
+
+
+def _fortran(data):
+    return data | {"X": np.asfortranarray(data["X"])}
+
+
+def _read_only(data):
+    out = {key: value if value is None else np.array(value) for key, value in data.items()}
+    for value in out.values():
+        if value is not None:
+            value.flags.writeable = False
+    return out
+
+
+def _near_singular(data):
+    X = data["X"].copy()
+    X[:, 3] = X[:, 0] + X[:, 1] + 1e-4 * X[:, 3]
+    return data | {"X": X, "new": X[:20]}
+
+
+def _badly_scaled(data):
+    scale = np.array([1.0, 1e-8, 1.0, 1e8])
+    return data | {"X": data["X"] * scale + np.array([0.0, 0.0, 1e4, 0.0]), "new": data["new"] * scale}
+
+
+def _skewed(data):
+    return data | {"y": np.exp(data["y"] / 3.0)}
+
+
+KINDS = {
+    "continuous": lambda data: data,
+    "binary outcome": _binary,
+    "tied outcome": _tied,
+    "skewed outcome": _skewed,
+    "correlated": _correlated,
+    "integers": _integers,
+    "float32": _narrow,
+    "fortran": _fortran,
+    "read only": _read_only,
+    "near singular": _near_singular,
+    "badly scaled": _badly_scaled,
+}
+
+
+def quietly(function, *args):
+    """Call, and return what it gave (or the exception that it raised) with the categories that it warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result = function(*args)
+        except (ValueError, TypeError) as error:
+            result = error
+    return result, [each.category for each in caught]
