@@ -68,17 +68,7 @@ class Subject:
         """Everything the fit reports, with predictions at `data["new"]`."""
         fitted = self.fit(data)
         out = {}
-        for name in (
-            "coef_",
-            "intercept_",
-            "alpha_",
-            "gaps_",
-            "gap_",
-            "risk_env_",
-            "worst_risk_",
-            "pvalues_",
-            "conf_int_",
-        ):
+        for name in _REPORTED:
             if hasattr(fitted, name):
                 out[name] = np.asarray(getattr(fitted, name), dtype=float)
         new = data.get("new", data["X"])
@@ -179,17 +169,31 @@ SUBJECTS = [
         report=lambda m, data: {
             "transform": np.asarray(m.transform(data["X"])),
         },
-        exceptions=dict.fromkeys(
-            ("duplicate", "constant", "almost constant"), "a projection reads no data but the mean"
-        ),
+        exceptions=dict.fromkeys(("duplicate", "constant", "almost constant"), "it reads only means"),
     ),
-    Subject("icp", lambda d: InvariantCausalPrediction(), ("environments",), unequal_weights=False, report=_sets),
+    Subject(
+        "icp",
+        lambda d: InvariantCausalPrediction(test="residual"),
+        ("environments",),
+        weighted=False,
+        report=_sets,
+        exceptions={"duplicate": _NOT_NEEDED},
+    ),
+    Subject(
+        "icp-default",
+        lambda d: InvariantCausalPrediction(),
+        ("environments",),
+        weighted=False,
+        report=_sets,
+        exceptions={"duplicate": _NOT_NEEDED},
+    ),
     Subject(
         "icp-chow",
         lambda d: InvariantCausalPrediction(test="chow"),
         ("environments",),
-        unequal_weights=False,
+        weighted=False,
         report=_sets,
+        exceptions={"duplicate": _NOT_NEEDED},
     ),
     Subject("selector", lambda d: InvariantSubsetSelector(), ("environments",), unequal_weights=False),
     Subject("selector-eps", lambda d: InvariantSubsetSelector(eps=0.3), ("environments",), unequal_weights=False),
