@@ -15,6 +15,7 @@ from causalinv._typing import BoolArray, FloatArray
 
 __all__ = [
     "RANK_TOL",
+    "column_lengths",
     "constant_columns",
     "covariance_root",
     "dependent_columns",
@@ -28,6 +29,7 @@ __all__ = [
     "symmetric_root",
     "varying",
     "whitener",
+    "without_small",
 ]
 
 RANK_TOL = 1e-12  # of the largest eigenvalue, after scaling to unit diagonal
@@ -52,6 +54,13 @@ def varying(variance: FloatArray, mean: FloatArray | None = None) -> BoolArray:
             least = (_CONSTANT * _EPS * np.abs(mean)) ** 2
     found: BoolArray = variance > least
     return found
+
+
+def column_lengths(matrix: FloatArray) -> FloatArray:
+    """Euclidean length of every column (k,), also where squares of entries would over- or underflow."""
+    top = np.abs(matrix).max(axis=0, initial=0.0)
+    safe = np.where(top > 0, top, 1.0)
+    return np.asarray(top * np.linalg.norm(matrix / safe, axis=0))
 
 
 def constant_columns(rows: FloatArray) -> BoolArray:
@@ -213,3 +222,9 @@ def pseudo_inverse(matrix: FloatArray, *, tol: float = RANK_TOL) -> FloatArray:
     left, size, right = _singular(matrix, full=False)
     keep = size > tol * size[0]
     return np.asarray((right[keep].T / size[keep]) @ left[:, keep].T)
+
+
+def without_small(matrix: FloatArray, least: float) -> FloatArray:
+    """The matrix with its singular values up to `least` set to 0; `least` in the matrix's own units."""
+    left, size, right = _singular(matrix, full=False)
+    return np.asarray((left * np.where(size > least, size, 0.0)) @ right)

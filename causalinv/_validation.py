@@ -22,6 +22,7 @@ _LARGEST_WEIGHT = 1e100  # its square is still a number
 
 __all__ = [
     "check_alignment",
+    "check_confidence_level",
     "check_features",
     "check_finite",
     "check_number",
@@ -247,3 +248,11 @@ def check_number(
         upper = "" if high is None else f" <= {high:g}"
         raise ValueError(f"{name} must be a number{lower}{' and' if lower and upper else ''}{upper}, got {value!r}.")
     return number
+
+
+def check_confidence_level(value: Any, name: str = "confidence_level") -> float:
+    """Return a level strictly between 0 and 1: a 100% interval is the whole line, a 0% interval a point."""
+    level = check_number(value, name)
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"{name} must be a number > 0 and < 1, got {value!r}; 0.95 is usual.")
+    return level

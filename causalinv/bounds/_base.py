@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._typing import FloatArray
-from causalinv._validation import check_features, check_number
+from causalinv._validation import check_confidence_level, check_features
 from causalinv._warn import warn
 from causalinv.bounds._inference import Target, combine, interval, ratio_of_means
 from causalinv.bounds._rows import Functional, Rows
@@ -200,7 +200,7 @@ def functional_text(functional: Functional) -> str:
 
 def check_confidence(confidence_level: float) -> float:
     """A level strictly between 0 and 1."""
-    level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
+    level = check_confidence_level(confidence_level)
     if level == 1.0:
         raise ValueError("confidence_level must be below 1, got 1.0.")
     return level

@@ -22,6 +22,7 @@ from causalinv._parallel import generator, one_thread, streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
+    check_confidence_level,
     check_features,
     check_finite,
     check_number,
@@ -358,7 +359,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         -----
         The bands hold sampling error. They do not hold the bias of smoothing, nor that of a wrong model.
         """
-        level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0)
+        level = check_confidence_level(confidence_level)
         draws = check_whole(n_bootstrap, "n_bootstrap", low=2)
         asked = self._asked(actions)
         given = transform_action(self.action_transform, asked)

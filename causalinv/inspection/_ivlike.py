@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._typing import ArrayLike
-from causalinv._validation import check_number
+from causalinv._validation import check_confidence_level
 from causalinv.inspection._axes import axes
 from causalinv.ivlike import IVLikeRegression
 from causalinv.ivlike._summary import coefficient_index
@@ -102,7 +102,7 @@ class IVLikePathDisplay:
         -------
         IVLikePathDisplay
         """
-        level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
+        level = check_confidence_level(confidence_level)
         grid = np.logspace(np.log10(1.01), 4, 41) if gammas is None else np.asarray(gammas, dtype=np.float64)
         if grid.ndim != 1 or not len(grid) or not (grid > 1).all() or not np.isfinite(grid).all():
             raise ValueError(f"gammas must be finite numbers above 1, got {gammas!r}.")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import betainc, betaincinv, gammaln, logsumexp
 
-from causalinv._validation import check_number, check_whole
+from causalinv._validation import check_confidence_level, check_number, check_whole
 
 __all__ = [
     "BOUNDS",
@@ -131,7 +131,7 @@ def violation_bound(
     0.39
     """
     m = check_whole(n_interventions, "n_interventions", low=0)
-    level = 1.0 - check_number(confidence_level, "confidence_level", low=0.0, high=1.0)
+    level = 1.0 - check_confidence_level(confidence_level)
     given = {"n_sites": n_sites, "class_size": class_size, "vc_dimension": vc_dimension}
     given["n_coefficients"] = n_coefficients
     _check(method, given, violations, miss_rate)

@@ -18,7 +18,7 @@ from sklearn.base import clone
 
 from causalinv._parallel import one_thread, streams
 from causalinv._typing import FloatArray, RandomState
-from causalinv._validation import check_number, check_whole
+from causalinv._validation import check_confidence_level, check_whole
 from causalinv.invariance._complexity import vc_dimension, violation_bound
 from causalinv.invariance._gaps import METRICS, invariance_gaps
 from causalinv.invariance._rule import Rule, rule_of
@@ -125,7 +125,7 @@ class PACExperiment:
         if metric not in METRICS:
             raise ValueError(f"metric must be one of {METRICS}, got {metric!r}.")
         self.metric = metric
-        self.confidence_level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0)
+        self.confidence_level = check_confidence_level(confidence_level)
         self.random_state = random_state
         self._base = streams(random_state, 1, "pac")[0].integers(2**32, size=4).tolist()
 

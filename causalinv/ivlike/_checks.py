@@ -96,6 +96,11 @@ def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge
             f"coefficients lose about {np.log10(path.condition):.0f} of 16 digits. Drop one, or set ridge > 0.",
             DegenerateInputWarning,
         )
+    still = np.flatnonzero((np.diagonal(moments.cov("x")[0]) == 0) & ~np.any(stage.factor, axis=0))
+    if still.size:
+        names = moments.names["x"]
+        which = [int(i) if names is None else names[i] for i in still]
+        warn(f"Features {which} are constant: their coefficients are 0.", DegenerateInputWarning)
     if not np.diagonal(moments.cov("y")[0]).all():
         warn("y is constant, so its coefficients are 0.", DegenerateInputWarning)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,11 +112,16 @@ class IVLikeRegressionCV(IVLikeRegression):
         alphas = np.logspace(-4, 4, 100) if self.alphas is None else check_alphas(self.alphas)
         if not len(alphas):
             raise ValueError("alphas must hold at least one strength.")
-        risks, weights = _held_out(evidence, self._fold_of_row, alphas, ridge=self.ridge, k=float(self.shift_size))
+        # In units of the outcome's spread, so that squares of risks neither over- nor underflow.
+        spread = float(np.sqrt(reading.moments.cov("y")[0].max(initial=0.0))) or 1.0
+        scaled = replace(evidence, y=evidence.y / spread)
+        risks, weights = _held_out(scaled, self._fold_of_row, alphas, ridge=self.ridge, k=float(self.shift_size))
         mean = weights @ risks / weights.sum()
         with np.errstate(divide="ignore"):
             gammas = 1.0 + 1.0 / alphas
-        table = pd.DataFrame({"alpha": alphas, "gamma": gammas, "risk": mean, "std": risks.std(axis=0, ddof=1)})
+        table = pd.DataFrame(
+            {"alpha": alphas, "gamma": gammas, "risk": mean * spread**2, "std": risks.std(axis=0, ddof=1) * spread**2}
+        )
         return Strength.single(float(alphas[np.argmin(mean)]), table)
 
 
@@ -123,7 +129,10 @@ def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray
     """Fold of each row, -1 for rows that only train: by number (groups stay together, in random order) or splitter."""
     n = len(evidence.y)
     if not isinstance(cv, int | np.integer) or isinstance(cv, bool):
-        splits: Any = cv.split(evidence.X, evidence.y, evidence.groups) if hasattr(cv, "split") else cv
+        listed = not hasattr(cv, "split")
+        splits: Any = cv if listed else cv.split(evidence.X, evidence.y, evidence.groups)
+        if listed and evidence.positions is not None:  # rows of weight 0 are out, but a list counts them
+            splits = [(None, np.flatnonzero(np.isin(evidence.positions, test))) for _, test in splits]
         folds = np.full(n, -1)
         for fold, (_, test) in enumerate(splits):
             if (folds[test] >= 0).any():

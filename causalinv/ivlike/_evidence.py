@@ -95,6 +95,8 @@ class Evidence:
         State before the first copy, so that copies can be drawn again; never advanced.
     kept : tuple of Copy or None
         Copies held in memory, for work that needs them many times.
+    positions : ndarray of int or None
+        Positions of the rows among those that were given, if some had weight 0 and are out.
     """
 
     X: FloatArray
@@ -110,6 +112,7 @@ class Evidence:
     n_copies: int = 1
     rng: np.random.Generator | None = None
     kept: tuple[Copy, ...] | None = None
+    positions: np.ndarray | None = None
 
     @property
     def declared(self) -> bool:

@@ -19,12 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2, t
 
-from causalinv._matrix import whitener
+from causalinv._matrix import lstsq, whitener
 from causalinv._typing import FloatArray
 from causalinv.ivlike._evidence import Evidence, Reading
 from causalinv.ivlike._path import IVLikePath
 
 __all__ = ["Influence", "coefficient_influence", "least_squares_influence", "moved_influence", "quantile", "wald"]
+
+_NEAR_LIMIT = 1e-6  # strengths
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,17 @@ def coefficient_influence(
         divisor = np.ones(used.shape[1]) if alpha == 0 or np.isinf(alpha) else 1.0 + path.strength / alpha
         return _of_originals(evidence, reading, coef, basis=used, divisor=divisor)
 
-    limit = alpha == 0 and bool(fixed.shape[1])
     stage = reading.stage
-    if limit and len(stage.factor) > moved.shape[1] and np.any(stage.outcome):
+    unbounded = len(stage.factor) > moved.shape[1] and np.any(stage.outcome)
+    # Close to 0 the limit's formula is exact as well where there is a limit, and it divides nothing by alpha.
+    limit = bool(fixed.shape[1]) and (alpha == 0 or (alpha < _NEAR_LIMIT and not unbounded))
+    if limit and unbounded:
         raise ValueError(
             f"No standard errors at alpha=0: {len(stage.factor)} instruments move {moved.shape[1]} directions of the "
             "features and leave others, so the limit depends on the sample. Use alpha > 0."
         )
     # The multiplier of the constraint: what remains of its residual, per unit of alpha, in the limit.
-    slack = np.linalg.lstsq(stage.factor.T, stage.variance @ coef + ridge * coef - stage.cross, rcond=None)[0]
+    slack = lstsq(stage.factor.T, stage.variance @ coef + ridge * coef - stage.cross)
     rows: FloatArray = np.zeros((len(evidence.y), *coef.shape))
     for each in _centred(evidence, reading):
         residual = each.y - each.x @ coef
@@ -107,7 +111,7 @@ def coefficient_influence(
             first += (each.z - zhat)[:, :, None] * explained[:, None, :]
             if limit:
                 held = own + each.z[:, :, None] * (each.g @ slack)[:, None, :]
-                part = _solve(held, fixed) + _solve(first, moved, path.strength[path.moved])
+                part = _solve(held, fixed) + _solve(alpha * own + first, moved, alpha + path.strength[path.moved])
             else:
                 part = _solve(alpha * own + first, path.basis, alpha + path.strength)
         rows += each.share * part
@@ -189,14 +193,11 @@ def _solve(scores: FloatArray, basis: FloatArray, divisor: FloatArray | float = 
 
 
 def _finish(evidence: Evidence, rows: FloatArray, rank: int) -> Influence:
-    """Centre the scores, weight them, and leave out rows of weight zero."""
+    """Centre the scores and weight them."""
     weight = np.ones(len(rows)) if evidence.weight is None else evidence.weight
     share = weight / weight.sum()
     rows = share[:, None, None] * (rows - np.einsum("n,ndp->dp", share, rows))
-    groups, keep = evidence.groups, weight > 0
-    if not keep.all():
-        rows = rows[keep]
-        groups = None if groups is None else np.unique(groups[keep], return_inverse=True)[1]
+    groups = evidence.groups
     if evidence.mode == "copies" and groups is not None:
         return Influence(_by_source(rows, groups), None, rank)
     return Influence(rows, groups, rank)

@@ -17,6 +17,7 @@ from causalinv._validation import (
     check_sample_weight,
     check_target,
     check_whole,
+    positive_rows,
 )
 from causalinv.ivlike._evidence import Evidence
 from causalinv.transformations import Transformation as Augmentation
@@ -55,25 +56,41 @@ def evidence_of(
     if count < min_rows:
         raise ValueError(f"Only {count} row has a positive weight, while a minimum of {min_rows} is required.")
     names = getattr(estimator, "feature_names_in_", None)
+    instrument = None if given is None else check_rows(given, name)
+    for each, what in ((instrument, name), (outcome, "y")):
+        if each is not None and each.ndim == 2 and not each.shape[1]:
+            raise ValueError(f"{what} has no column, shape {each.shape}; pass at least one.")
+    single = outcome.ndim == 1
+    clusters = None if groups is None else encode(groups, "groups", n, least=2)
+    inside = positive_rows(weight)
+    if inside is not None and weight is not None:  # a row of weight 0 is out of everything
+        rows, outcome, weight = rows[inside], outcome[inside], weight[inside]
+        instrument = None if instrument is None else instrument[inside]
+        clusters = None if clusters is None else clusters.take(inside, "groups", least=2)
     evidence = Evidence(
         X=rows,
-        y=outcome.reshape(n, -1),
+        y=outcome.reshape(len(rows), -1),
         weight=weight,
-        groups=_codes(groups, n),
+        groups=None if clusters is None else clusters.codes,
         mode=mode,
         names=None if names is None else tuple(names),
         augmentation=estimator.augmentation,
-        instruments=None if given is None else check_rows(given, name),
+        instruments=instrument,
         instrument_names=column_names(given),
         n_copies=check_whole(estimator.n_copies, "n_copies", low=1),
         rng=own_generator(estimator.random_state, "augmentation") if mode in ("paired", "sampled") else None,
+        positions=None if inside is None else np.flatnonzero(inside),
     )
+    if not reset:
+        fitted = getattr(estimator, "features_", None)
+        return (evidence if fitted is None else evidence.with_features(fitted)), single
     if estimator.features is None:
-        return evidence, outcome.ndim == 1
-    if reset:
-        learned = seed_estimator(estimator.features, own_generator(estimator.random_state, "features"))
-        estimator.features_ = evidence.fit_features(learned)
-    return evidence.with_features(estimator.features_), outcome.ndim == 1
+        if hasattr(estimator, "features_"):
+            del estimator.features_
+        return evidence, single
+    learned = seed_estimator(estimator.features, own_generator(estimator.random_state, "features"))
+    estimator.features_ = evidence.fit_features(learned)
+    return evidence.with_features(estimator.features_), single
 
 
 def own_generator(random_state: RandomState, purpose: str) -> np.random.Generator:
@@ -114,9 +131,3 @@ def find_mode(estimator: Any, *, instruments: bool, where: str, copies: bool = F
 def limited(augmentation: Augmentation | None, mode: str) -> object:
     """What must leave a direction at alpha=0; None for genuine instruments, which need not."""
     return "augmentation_parameters" if mode == "copies" else augmentation
-
-
-def _codes(groups: Rows, n: int) -> np.ndarray | None:
-    if groups is None:
-        return None
-    return encode(groups, "groups", n, least=2).codes

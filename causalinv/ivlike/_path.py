@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh, svd
+from scipy.linalg import svd
 
-from causalinv._matrix import RANK_TOL, whitener
+from causalinv._matrix import RANK_TOL, column_lengths, orthonormal_range, range_eigh, whitener, without_small
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_number
 from causalinv.transformations import FirstStage
@@ -68,16 +68,21 @@ class IVLikePath:
         """Decompose; `ridge` adds to the variance of each feature."""
         d = len(stage.variance)
         variance = stage.variance + ridge * np.eye(d)
-        spread, pushed = np.sqrt(np.diag(variance)), np.linalg.norm(stage.factor, axis=0)
+        spread, pushed = np.sqrt(np.diag(variance)), column_lengths(stage.factor)
         scale = np.where(spread > 0, spread, np.where(pushed > 0, pushed, 1.0))
         root, target = _root(variance / np.outer(scale, scale), stage.cross / scale[:, None])
         factor = stage.factor / scale
 
         still, moving = _split(factor, declared=stage.added)
         # Features have unit variance by now; scaling these coordinates again would spoil the minimum norm.
-        fixed = still @ whitener((root @ still).T @ (root @ still), rescale=False)
+        # What is left of them can be rounding alone, so the floor is absolute.
+        fixed = still @ whitener((root @ still).T @ (root @ still), rescale=False, least=RANK_TOL)
         rest = moving - fixed @ ((root @ fixed).T @ (root @ moving))  # uncorrelated with the coordinates that stay
         varies, pushes = _without_rounding(root @ rest), factor @ moving
+        if stage.added and varies.shape[1]:  # steps of any length: neither they nor their squares may overflow
+            unit = np.maximum(column_lengths(varies), column_lengths(pushes))
+            unit = np.where(unit > 0, unit, 1.0)
+            rest, varies, pushes = rest / unit, varies / unit, pushes / unit
         inner = varies.T @ varies + (pushes.T @ pushes if stage.added else 0.0)
         whiten = whitener(inner)
         # Singular values of the factor, not eigenvalues of its square: half the digits would be lost there.
@@ -106,39 +111,35 @@ class IVLikePath:
             weights = np.where(self.moved[:, None], limit, self.outcome)
         else:
             # Negative strengths take the augmentation away: at -1 a direction of no other variance has the limit 0.
+            # A coordinate that nothing moves is that of least squares at every strength, however small.
             divisor = alpha + strength
+            least = _NOTHING if alpha < 0 else 0.0
             total = alpha * self.outcome + self.explained
-            weights = np.divide(total, divisor, out=np.zeros_like(total), where=np.abs(divisor) > _NOTHING)
+            shrunk = np.divide(total, divisor, out=np.zeros_like(total), where=np.abs(divisor) > least)
+            weights = np.where(self.moved[:, None], shrunk, self.outcome)
         return self.basis @ weights
 
 
 def _root(cov: FloatArray, cross: FloatArray) -> tuple[FloatArray, FloatArray]:
     """R (r, d) with R'R = cov, and t (r, p) with R't = cross, on the range of `cov`."""
-    values, vectors = eigh(cov)
-    keep = values > RANK_TOL * max(values[-1], 0.0)
-    root = np.sqrt(values[keep])[:, None] * vectors[:, keep].T
-    return root, (root @ cross) / values[keep, None]
+    values, vectors, _ = range_eigh(cov, rescale=False)
+    root = np.sqrt(values)[:, None] * vectors.T
+    return root, (root @ cross) / values[:, None]
 
 
 def _without_rounding(varies: FloatArray) -> FloatArray:
     """Clear singular values of rounding size: they must not compete with a small step of an augmentation."""
-    left, size, right = svd(varies, full_matrices=False)
-    return (left * np.where(size > _ROUNDING, size, 0.0)) @ right
+    return without_small(varies, _ROUNDING)
 
 
 def _split(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArray]:
     """Orthonormal bases (d, .) of the coefficients that the instruments do not move, and of those that they do."""
-    length = np.linalg.norm(factor, axis=1)
     if declared:
         # Directions that the analyst chose count however short they are; only their independence is in question.
-        factor, tolerance = factor[length > 0] / length[length > 0, None], _DIRECTION_TOL
-    else:
-        tolerance = _STRENGTH_TOL
-    if not len(factor):
-        return np.eye(factor.shape[1]), np.empty((factor.shape[1], 0))
-    _, size, rotation = svd(factor, full_matrices=True)
-    rank = int(np.sum(size > tolerance * size[0])) if size[0] > 0 else 0
-    return rotation[rank:].T, rotation[:rank].T
+        length = column_lengths(factor.T)
+        factor = factor[length > 0] / length[length > 0, None]
+    moving, still = orthonormal_range(factor, tol=_DIRECTION_TOL if declared else _STRENGTH_TOL)
+    return still.T, moving.T
 
 
 def _condition(basis: FloatArray) -> float:

@@ -362,8 +362,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         grid = check_alphas(alphas)
         if (grid == 0).any():
             check_limit(limited(self.augmentation, self._mode), self.path_)
-        coefs = np.stack([self.path_.coef(alpha).T for alpha in grid]) if len(grid) else np.empty((0, 1, 0))
-        return coefs[:, 0] if self._single_output else coefs
+        return self._coefs_at(grid)
 
     def gamma_path(self, gammas: ArrayLike) -> FloatArray:
         """Coefficients at other multiples of the augmentation's strength: the path on which its rivals lie too.
@@ -398,7 +397,13 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
             check_limit(limited(self.augmentation, self._mode), self.path_)
         with np.errstate(divide="ignore"):
             alphas = np.where(np.isinf(grid), 0.0, 1.0 / (grid - 1.0))
-        coefs = np.stack([self.path_.coef(np.inf if np.isinf(alpha) else alpha).T for alpha in alphas])
+        return self._coefs_at(alphas)
+
+    def _coefs_at(self, alphas: FloatArray) -> FloatArray:
+        """Coefficients at every strength of a grid, which may be empty."""
+        coefs = np.array([self.path_.coef(alpha).T for alpha in alphas]).reshape(
+            len(alphas), *np.atleast_2d(self.coef_).shape
+        )
         return coefs[:, 0] if self._single_output else coefs
 
     def predict(self, X: Rows) -> FloatArray:
@@ -409,7 +414,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         """
         check_is_fitted(self)
         rows = check_features(self, X, reset=False)
-        if self.features is not None:
+        if hasattr(self, "features_"):
             rows = expand(self.features_, rows, getattr(self, "feature_names_in_", None))
         return rows @ self.coef_.T + self.intercept_
 

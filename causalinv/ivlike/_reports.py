@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._frames import column_names
 from causalinv._typing import FloatArray, RandomState, Rows
-from causalinv._validation import check_alignment, check_number, check_rows, check_whole
+from causalinv._validation import check_alignment, check_confidence_level, check_number, check_rows, check_whole
 from causalinv.ivlike._bootstrap import BootstrapResult, cluster_counts, replicate
 from causalinv.ivlike._checks import check_limit
 from causalinv.ivlike._evidence import Evidence, Reading
@@ -111,7 +111,7 @@ class Reports:
             not known; if the fit has no rows (`fit_moments`, or after pickling).
         """
         check_is_fitted(self)
-        level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
+        level = check_confidence_level(confidence_level)
         if kind not in ("pseudo_true", "identified"):
             raise ValueError(f"kind must be 'pseudo_true' or 'identified', got {kind!r}.")
         at = self.alpha_ if alpha is None else check_alpha(alpha)
@@ -290,7 +290,7 @@ class Reports:
         width = half_width(fixed, sigma2, bound)
         ends = np.stack([self.coef_ - width, self.coef_ + width])
         if confidence_level is not None:
-            level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
+            level = check_confidence_level(confidence_level)
             ends += self._end_errors(fixed, sigma2, bound, level) * np.array([[-1.0], [1.0]])
             told += f", {level:.0%} confidence"
         table = {

@@ -89,7 +89,8 @@ def _notes(model: Any, errors: FloatArray | None, reason: str) -> tuple[str, ...
             notes.append("averaged exactly over a group: every alpha gives these coefficients.")
     if hasattr(model, "first_stage_f_"):
         notes.append(
-            f"largest effective first-stage F of a direction: {model.first_stage_f_.max():.3g} (weak below 10)."
+            f"largest effective first-stage F of a direction: {model.first_stage_f_.max(initial=0.0):.3g} (weak below "
+            "10)."
         )
     if model.constant_features_.any():
         notes.append(f"{int(model.constant_features_.sum())} features are constant.")

@@ -227,20 +227,22 @@ def invariance(out, rng):
 def bounded(out, rng):
     support = [(-9.0, 9.0), (0.0, 1.0), "observed", None, (-1e160, 1e160)][rng.integers(5)]
     kind = [ManskiBounds, SensitivityBounds, FDivergenceBounds, QuantileBounds][rng.integers(4)]
-    params = {"random_state": 0, "cv": 2, "propensity": None if rng.random() < 0.7 else DummyClassifier()}
+    params = {"random_state": 0, "propensity": None if rng.random() < 0.7 else DummyClassifier()}
     question = {}
     if kind is not QuantileBounds:
         params["outcome_support"] = support
     if kind is ManskiBounds:
         params["outcome"] = LinearRegression()
     else:
+        params["cv"] = 2
         params["law"] = str(rng.choice(["kernel", "knn", "marginal"]))
     if kind is SensitivityBounds:
         question["odds_ratio"] = odd(rng, 1.0, 2.0, 10.0, 1e12)
     model = kind(**params).fit(out["X"], out["y"], **_given(out, treatment="t", sample_weight="w"))
     found = model.predict_bounds(out["X"], arm=1, **question)
     limits = support if isinstance(support, tuple) and kind is not QuantileBounds else None
-    ends = {"lower": found.lower, "upper": found.upper}
+    stem = "quantile_" if kind is QuantileBounds else ""  # whose ends are infinite where the other arm is too likely
+    ends = {f"{stem}lower": found.lower, f"{stem}upper": found.upper}
     if kind is not QuantileBounds:
         average = model.average_bounds("mean", arm=1, confidence_level=odd(rng, 0.95, 0.5), **question)
         ends |= {"average_lower": average.lower, "average_upper": average.upper}
@@ -300,7 +302,7 @@ def run(seed):
         array = np.asarray(value, dtype=float)
         if np.isnan(array).any() and not said:
             wrong.append(f"{name} is NaN and nobody said so")
-        if np.isinf(array).any() and not said:
+        if np.isinf(array).any() and not said and not name.startswith("quantile"):
             wrong.append(f"{name} is infinite and nobody said so")
         if limits is not None:
             slack = 1e-9 * max(map(abs, limits))

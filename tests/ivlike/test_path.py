@@ -192,9 +192,10 @@ def test_constant_and_dependent_columns():
     X, y, _ = iv_data()
     aug = Translation([[1.0, 1.0, 0.0]])
     base = IVLikeRegression(0.1, augmentation=aug).fit(X, y)
-    constant = IVLikeRegression(0.1, augmentation=Translation([[1.0, 1.0, 0.0, 0.0]])).fit(
-        np.c_[X, np.full(400, 0.1)], y
-    )
+    with pytest.warns(DegenerateInputWarning, match=r"Features \[3\] are constant"):
+        constant = IVLikeRegression(0.1, augmentation=Translation([[1.0, 1.0, 0.0, 0.0]])).fit(
+            np.c_[X, np.full(400, 0.1)], y
+        )
     np.testing.assert_allclose(constant.coef_, [*base.coef_, 0.0], atol=1e-12)
     assert list(constant.constant_features_) == [False, False, False, True]
     with pytest.warns(DegenerateInputWarning, match="X has rank 3 for 4 features"):

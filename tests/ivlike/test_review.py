@@ -222,5 +222,5 @@ def test_a_bootstrap_interval_has_a_level_between_zero_and_one(level):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
     model = IVLikeRegression(0.5, augmentation=Translation([[0.0, 1.0]])).fit(X, X[:, 0] + rng.normal(size=60))
-    with pytest.raises(ValueError, match="confidence_level must be a number > 0 and <= 1"):
+    with pytest.raises(ValueError, match="confidence_level must be a number > 0 and < 1"):
         model.bootstrap(20, random_state=0).confint(confidence_level=level)
