@@ -20,6 +20,8 @@ from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["IVLikeRegressionCV"]
 
+_EQUALLY_GOOD = 1e-9  # relative
+
 
 class IVLikeRegressionCV(IVLikeRegression):
     r"""IV-like regression whose strength minimises a held-out risk under shifts of a chosen size.
@@ -122,24 +124,29 @@ class IVLikeRegressionCV(IVLikeRegression):
         table = pd.DataFrame(
             {"alpha": alphas, "gamma": gammas, "risk": mean * spread**2, "std": risks.std(axis=0, ddof=1) * spread**2}
         )
-        return Strength.single(float(alphas[np.argmin(mean)]), table)
+        # Of strengths that are equally good up to rounding the first: rounding must not choose.
+        best = int(np.argmax(mean <= mean.min() * (1.0 + _EQUALLY_GOOD)))
+        return Strength.single(float(alphas[best]), table)
 
 
 def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray:
     """Fold of each row, -1 for rows that only train: by number (groups stay together, in random order) or splitter."""
     n = len(evidence.y)
     if not isinstance(cv, int | np.integer) or isinstance(cv, bool):
-        listed = not hasattr(cv, "split")
-        splits: Any = cv if listed else cv.split(evidence.X, evidence.y, evidence.groups)
-        if listed and evidence.positions is not None:  # rows of weight 0 are out, but a list counts them
+        splits: Any = cv.split(evidence.X, evidence.y, evidence.groups) if hasattr(cv, "split") else cv
+        if evidence.positions is not None and not hasattr(cv, "split"):
+            # Rows of weight 0 are out, but a list of splits counts them.
             splits = [(None, np.flatnonzero(np.isin(evidence.positions, test))) for _, test in splits]
         folds = np.full(n, -1)
         for fold, (_, test) in enumerate(splits):
             if (folds[test] >= 0).any():
                 raise ValueError("The test sets of cv overlap; every row may be held out once only.")
             folds[test] = fold
-        if folds.max() < 1:
-            raise ValueError("cv must give at least two test sets.")
+        if len(np.unique(folds[folds >= 0])) < 2:
+            raise ValueError(
+                "cv needs rows of positive weight in at least two test sets, and there are fewer. Use fewer folds, or "
+                "more rows or groups."
+            )
         return folds
     n_folds = check_whole(cv, "cv", low=2)
     if evidence.mode == "copies" and evidence.groups is None:
@@ -154,24 +161,11 @@ def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray
     return np.asarray(np.argsort(order)[codes] % n_folds)
 
 
-def _weighted(folds: np.ndarray, weight: FloatArray | None) -> np.ndarray:
-    """Folds, of which those without weight have joined another; they add nothing to it."""
-    if weight is None:
-        return folds
-    alive = np.unique(folds[weight > 0])
-    if np.sum(alive >= 0) < 2:
-        raise ValueError(
-            "cv needs rows of positive weight in at least two test sets, and there are fewer. Use fewer folds, or more "
-            "rows or groups."
-        )
-    return np.where(np.isin(folds, alive), folds, alive[-1])
-
-
 def _held_out(
     evidence: Evidence, folds: np.ndarray, alphas: FloatArray, *, ridge: float, k: float
 ) -> tuple[FloatArray, FloatArray]:
     """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds."""
-    moments, total = evidence.collect(_weighted(folds, evidence.weight))
+    moments, total = evidence.collect(folds)
     labels = moments.cells.tolist()
     risks, weights = [], []
     for held in (label for label in labels if label >= 0):
