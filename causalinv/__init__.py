@@ -10,17 +10,10 @@ if TYPE_CHECKING:
     from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
     from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
     from causalinv.invariance import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector
-    from causalinv.ivlike import (
-        FunctionAugmentation,
-        GaussianNoise,
-        InvariantProjection,
-        IVLikeBoosting,
-        IVLikeRegression,
-        IVLikeRegressionCV,
-        Translation,
-    )
+    from causalinv.ivlike import InvariantProjection, IVLikeBoosting, IVLikeRegression, IVLikeRegressionCV
     from causalinv.moments import Moments
     from causalinv.sem import LinearSEM
+    from causalinv.transformations import FunctionAugmentation, GaussianNoise, Translation
 
 _HOME = {
     "AutoencoderMMREncoder": "causalinv.extrapolation",
@@ -51,9 +44,13 @@ _ROOMS = (
     "inspection",
     "invariance",
     "ivlike",
+    "linear_rule",
     "metrics",
+    "moments",
+    "results",
     "sem",
     "tour",
+    "transformations",
 )
 
 __all__ = [

@@ -100,3 +100,32 @@ def test_public_names_document_every_parameter(name):
         for method, function in inspect.getmembers(value, inspect.isfunction):
             if not method.startswith("_") and function.__module__.startswith("causalinv"):
                 assert inspect.getdoc(function), f"{name}.{method} has no docstring"
+
+
+def test_names_at_the_top_are_one_list():
+    import causalinv
+
+    assert sorted(causalinv.__all__) == sorted(causalinv._HOME)
+    for room in causalinv._ROOMS:
+        assert getattr(causalinv, room).__name__ == f"causalinv.{room}"
+
+
+def test_every_warning_goes_through_the_one_that_finds_the_users_line():
+    package = Path(__file__).parents[2] / "causalinv"
+    for path in package.rglob("*.py"):
+        text = path.read_text()
+        assert "stacklevel" not in text, path
+        assert path.name == "_warn.py" or "warnings.warn(" not in text, path
+
+
+def test_rank_is_decided_in_the_matrix_module_alone():
+    """Eigenvalue cuts, pseudo-inverses and least-squares ranks stand in one file."""
+    package = Path(__file__).parents[2] / "causalinv"
+    found = [
+        f"{path.name}: {word}"
+        for path in package.rglob("*.py")
+        if path.name != "_matrix.py"
+        for word in ("lstsq(", "pinv(", "matrix_rank(")
+        if f"linalg.{word}" in path.read_text()
+    ]
+    assert found == []
