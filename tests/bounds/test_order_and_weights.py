@@ -1,15 +1,26 @@
 """Rows of weight 0, units of weights, order of rows, limits of the outcome: what may not change a bound."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 
-from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
+from causalinv.bounds import (
+    FDivergenceBounds,
+    ManskiBounds,
+    QuantileBounds,
+    SensitivityBounds,
+    cap_bounds,
+    manski_bounds,
+)
 from causalinv.bounds._inference import critical_value, interval
 from causalinv.bounds._scores import ArmLaw
+from causalinv.exceptions import OverlapWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::causalinv.exceptions.BoundsCrossingWarning")
 FAST = {"law": "kernel", "cv": 2, "random_state": 0}
@@ -165,3 +176,29 @@ def test_interval_leans_on_the_larger_error():
         width + 0.5 * critical_value(width, 0.5, 0.95)
     )
     assert short > critical_value(width, 0.2, 0.95) + 0.05
+
+
+def test_huge_weights_of_functions_keep_their_ratios():
+    assert manski_bounds([0, 1.0], 0.5, weights=[1e308] * 2, support=(0, 1)) == pytest.approx((0.25, 0.75))
+    assert cap_bounds([0, 1.0], 0.5, weights=[1e308] * 2, odds_ratio=2.0) == pytest.approx((0.375, 0.625))
+
+
+class Known(ClassifierMixin, BaseEstimator):
+    """The propensity stands in the second column of X."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.column_stack([1 - X[:, 1], X[:, 1]])
+
+
+@pytest.mark.parametrize(("n_poor", "warned"), [(6, False), (7, True)])
+def test_poor_overlap_is_said_above_five_percent(n_poor, warned):
+    X, y, t = data()  # 120 rows, 5% are 6
+    X[:, 1] = np.where(np.arange(120) < n_poor, 0.001, 0.5)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        SensitivityBounds(propensity=Known(), **FAST).fit(X, y, treatment=t)
+    assert any(issubclass(w.category, OverlapWarning) for w in caught) is warned
