@@ -132,13 +132,15 @@ def violation_bound(
     """
     m = check_whole(n_interventions, "n_interventions", low=0)
     level = 1.0 - check_number(confidence_level, "confidence_level", low=0.0, high=1.0)
+    if level in (0.0, 1.0):
+        raise ValueError(f"confidence_level must lie strictly between 0 and 1, got {confidence_level!r}.")
     given = {"n_sites": n_sites, "class_size": class_size, "vc_dimension": vc_dimension}
     given["n_coefficients"] = n_coefficients
     _check(method, given, violations, miss_rate)
     v = int(violations)
     if v > m:
         raise ValueError(f"violations={v} are more than n_interventions={m}.")
-    if m == 0 or level == 0:
+    if m == 0:
         return 1.0
     if method in ("beta_sites", "box"):
         return _beta(level, int(n_sites or 1), m)
