@@ -19,7 +19,13 @@ from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_number
 from causalinv.invariance._certified import random_design_cdf
 from causalinv.invariance._complexity import expected_violation, vc_dimension, violation_bound
-from causalinv.invariance._declared import compare_family, need_exact, need_single_site, suspect_target
+from causalinv.invariance._declared import (
+    compare_family,
+    need_exact,
+    need_single_site,
+    refuse_other_sites,
+    suspect_target,
+)
 from causalinv.invariance._gaps import invariance_gaps, represent, rule_risks
 from causalinv.invariance._hull import in_moment_hull
 from causalinv.invariance._minimax import minimax_rule
@@ -356,6 +362,8 @@ def certify_training(
     if method == "beta_sites":
         need_single_site(family, baseline)
         assert family is not None
+        if exact and family.kind == "variance":
+            refuse_other_sites(moments, baseline)
         declared = f"each environment adds variance at one of {family.n_sites} sites (declared by you)"
         return finish(
             rule,

@@ -126,8 +126,8 @@ def _probed(fitted: Any, near: Moments | None) -> tuple[FloatArray, float]:
     if not np.allclose(said, steps @ effect + start, rtol=1e-7, atol=1e-7 * (1 + abs(start))):
         raise TypeError(f"The prediction of this {type(fitted).__name__} is not linear in its features.")
     own, constant = np.ravel(getattr(fitted, "coef_", [])), np.ravel(getattr(fitted, "intercept_", []))
-    if len(own) == d and len(constant) >= 1 and np.allclose(own * unit, effect, rtol=1e-6, atol=1e-9):
-        if np.allclose(check @ own + constant[0], said, rtol=1e-6, atol=1e-9):
-            return own, float(constant[0])  # the same, without the probe's rounding
+    told = len(own) == d and len(constant) >= 1 and np.allclose(own * unit, effect, rtol=1e-6, atol=1e-9)
+    if told and np.allclose(check @ own + constant[0], said, rtol=1e-6, atol=1e-9):
+        return own, float(constant[0])  # the same, without the probe's rounding
     coef = effect / unit
     return coef, start - float(coef @ centre)
