@@ -362,8 +362,7 @@ def certify_training(
     if method == "beta_sites":
         need_single_site(family, baseline)
         assert family is not None
-        if exact and family.kind == "variance":
-            refuse_other_sites(moments, baseline)
+        refuse_other_sites(moments, family, baseline)
         declared = f"each environment adds variance at one of {family.n_sites} sites (declared by you)"
         return finish(
             rule,

@@ -44,8 +44,10 @@ def need_single_site(family: InterventionFamily | None, baseline: Any) -> None:
         raise ValueError("beta_sites is not licensed here; missing: " + "; ".join(missing) + ".")
 
 
-def refuse_other_sites(moments: Moments, baseline: Any) -> None:
+def refuse_other_sites(moments: Moments, family: InterventionFamily, baseline: Any) -> None:
     """Raise if exact moments cannot come from variance added at one site per environment, on top of the baseline's."""
+    if family.kind != "variance" or not np.isinf(moments.count).all():
+        return
     cov = moments.cov(("x", "y"))
     unit = np.sqrt(np.diag(moments.pooled.cov(("x", "y"))[0]))
     unit = np.where(unit > 0, unit, 1.0)
