@@ -318,7 +318,8 @@ class PACExperiment:
                 # The tolerance is the rule's true gap in training, so that what is measured is its persistence.
                 eps = float(self._gaps(exact, rule).max())
                 violation = self._violation(sem, family, rule, eps, np.random.default_rng(fresh))
-                promised = [row[name] for name in ("beta_sites", "vc") if not np.isnan(row[name])]
+                given = [float(row[name]) for name in ("beta_sites", "vc")]  # type: ignore[arg-type]
+                promised = [each for each in given if not np.isnan(each)]
                 exceeded = float(violation > min(promised)) if promised else np.nan
                 row |= {"size": rule.size, "eps": eps, "violation": violation, "exceeded": exceeded}
             except Exception as error:
