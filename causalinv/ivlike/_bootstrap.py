@@ -10,7 +10,7 @@ import pandas as pd
 
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState
-from causalinv._validation import check_number
+from causalinv.ivlike._checks import check_confidence_level
 
 __all__ = ["BootstrapResult", "cluster_counts", "replicate"]
 
@@ -46,7 +46,7 @@ class BootstrapResult:
         They cover what the procedure, choices included, estimates: not the causal effect, unless nothing that the
         assumption leaves is confounded.
         """
-        level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
+        level = check_confidence_level(confidence_level)
         tail = 50.0 * (1.0 - level)
         ends = np.percentile(self.replicates.to_numpy(), [tail, 100.0 - tail], axis=0)
         frame = pd.DataFrame(ends.T, index=self.estimate.index, columns=["lower", "upper"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from causalinv._typing import FloatArray
+from causalinv._validation import check_number
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, WeakSignalWarning
 from causalinv.ivlike._path import IVLikePath
@@ -13,6 +14,7 @@ from causalinv.transformations import FirstStage
 from causalinv.transformations import Transformation as Augmentation
 
 __all__ = [
+    "check_confidence_level",
     "check_instruments",
     "check_leaves",
     "check_limit",
@@ -24,6 +26,14 @@ __all__ = [
 
 _ILL_CONDITIONED = 1e10
 _WEAK_F = 10.0
+
+
+def check_confidence_level(confidence_level: float) -> float:
+    """Validate a level strictly between 0 and 1: at either end an interval says nothing."""
+    level = check_number(confidence_level, "confidence_level", low=0.0, high=1.0, open_low=True)
+    if level == 1.0:
+        raise ValueError("confidence_level must be a number > 0 and < 1, got 1: the interval would be the whole line.")
+    return level
 
 
 def check_instruments(moments: Moments, stage: FirstStage, name: str) -> None:

@@ -54,6 +54,11 @@ def evidence_of(
     count = n if weight is None else int(np.count_nonzero(weight))
     if count < min_rows:
         raise ValueError(f"Only {count} row has a positive weight, while a minimum of {min_rows} is required.")
+    if outcome.size == 0:
+        raise ValueError("y has no columns: give at least one outcome.")
+    source = None if given is None else check_rows(given, name)
+    if source is not None and source.shape[1] == 0:
+        raise ValueError(f"{name} have no columns: give at least one, or an augmentation.")
     names = getattr(estimator, "feature_names_in_", None)
     evidence = Evidence(
         X=rows,
@@ -63,7 +68,7 @@ def evidence_of(
         mode=mode,
         names=None if names is None else tuple(names),
         augmentation=estimator.augmentation,
-        instruments=None if given is None else check_rows(given, name),
+        instruments=source,
         instrument_names=column_names(given),
         n_copies=check_whole(estimator.n_copies, "n_copies", low=1),
         rng=own_generator(estimator.random_state, "augmentation") if mode in ("paired", "sampled") else None,

@@ -108,7 +108,9 @@ class IVLikePath:
             # Negative strengths take the augmentation away: at -1 a direction of no other variance has the limit 0.
             divisor = alpha + strength
             total = alpha * self.outcome + self.explained
-            weights = np.divide(total, divisor, out=np.zeros_like(total), where=np.abs(divisor) > _NOTHING)
+            least = 0.0 if alpha > 0 else _NOTHING
+            weights = np.divide(total, divisor, out=np.zeros_like(total), where=np.abs(divisor) > least)
+            weights = np.where(self.moved[:, None], weights, self.outcome)  # α cancels, however small it is
         return self.basis @ weights
 
 
