@@ -14,7 +14,7 @@ from sklearn.base import clone
 from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Translation
 from causalinv._matrix import whitener
 from causalinv.datasets import load_confounded_digits
-from causalinv.exceptions import WeakSignalWarning
+from causalinv.exceptions import DegenerateInputWarning, WeakSignalWarning
 from causalinv.ivlike import SignFlip
 from causalinv.ivlike._inference import least_squares_influence, moved_influence
 from causalinv.ivlike._inputs import own_generator
@@ -437,10 +437,13 @@ def test_identified_is_refused_where_the_fit_does_not_impose_the_invariance_or_i
         twice = IVLikeRegression(0.0, augmentation=Translation(np.c_[STEP, 0.0])).fit(np.c_[X, X[:, 2]], y)
     with pytest.raises(ValueError, match="linearly dependent"):
         twice.confint(kind="identified")
+
     # A contrast that spreads or narrows at random is moved by a mean of 0 given G: nothing is imposed on it.
-    curved = FunctionAugmentation(
-        lambda X, rng: (X * [1.0, 1.0, 0.0] + X[:, [2]] * [0, 0, 1] * (g := rng.normal(1, 0.5, (len(X), 1))), g)
-    )
+    def stretched(X, rng):
+        g = rng.normal(1.0, 0.5, size=(len(X), 1))
+        return X * np.hstack([np.ones((len(X), 2)), g]), g
+
+    curved = FunctionAugmentation(stretched)
     black_box = IVLikeRegression(0.0, augmentation=curved, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="predictions that ignore the augmentation"):
         black_box.confint(kind="identified")
