@@ -441,7 +441,7 @@ def test_identified_is_refused_where_the_fit_does_not_impose_the_invariance_or_i
     # A contrast that spreads or narrows at random is moved by a mean of 0 given G: nothing is imposed on it.
     def stretched(X, rng):
         g = rng.normal(1.0, 0.5, size=(len(X), 1))
-        return X * np.hstack([np.ones((len(X), 2)), g]), g
+        return X * np.hstack([g, g, np.ones((len(X), 1))]), g
 
     curved = FunctionAugmentation(stretched)
     black_box = IVLikeRegression(0.0, augmentation=curved, random_state=0).fit(X, y)
