@@ -22,7 +22,7 @@ from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_alignment, check_rows, check_sample_weight
 from causalinv.results import Printed, Summary
 
-__all__ = ["Moments", "take_features"]
+__all__ = ["Moments"]
 
 _SAME_WEIGHT = 1e-9  # relative: weights that differ by less are equal
 
