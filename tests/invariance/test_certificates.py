@@ -557,7 +557,7 @@ def test_unfitted_rules_infinite_tolerances_and_certainty_are_refused():
     with pytest.raises(ValueError, match="eps must be finite"):
         certify((np.eye(2), [1.0, 0.0], 0.0), X, y, environments=e, eps=np.inf, method="two_level")
     for level in (0, 1):
-        with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        with pytest.raises(ValueError, match="must be a number > 0 and < 1"):
             violation_bound(5, method="holdout", confidence_level=level)
 
 
