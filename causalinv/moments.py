@@ -501,15 +501,17 @@ class Moments(Printed):
         arrays: dict[str, list[Any]] = {"mean": [], "scatter": [], "weight": [], "count": [], "weight_sq": []}
         for k in range(len(cells)):
             part = groups == k
-            total, centre, between = combine_means(self.weight[part], self._mean[part])
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name
+                total, centre, between = combine_means(self.weight[part], self._mean[part])
+                scatter = self._scatter[part].sum(axis=0) + between
             arrays["mean"].append(centre)
-            scatter = self._scatter[part].sum(axis=0) + between
             if np.isfinite(self.count[part]).all():
                 clear_rounding(scatter, centre, total)
             arrays["scatter"].append(scatter)
             arrays["weight"].append(total)
             arrays["count"].append(self.count[part].sum())
             arrays["weight_sq"].append(self.weight_sq[part].sum())
+        _check_overflow(*(np.array(arrays[name]) for name in ("mean", "scatter", "weight")))
         return Moments.trusted(self._block_spec(), **{k: np.array(v) for k, v in arrays.items()}, cells=cells)
 
     def subtract(self, other: Moments) -> Moments:
