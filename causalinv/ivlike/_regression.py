@@ -280,7 +280,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
 
     def _fit(self, evidence: Evidence | None, reading: Reading, single_output: bool) -> Self:
         moments, stage = reading.moments, reading.stage
-        ridge = check_number(self.ridge, "ridge", low=0.0, high=1e300)
+        ridge = check_number(self.ridge, "ridge", low=0.0, finite=True)
         self._prepare(evidence)
         self._mode = "" if evidence is None else evidence.mode
         sampled = self._mode in ("sampled", "copies")
