@@ -18,6 +18,7 @@ import pandas as pd
 from causalinv._accumulate import cell_moments, clear_rounding, combine_means, encode_cells, pack, row_cells, unpack
 from causalinv._frames import column_names
 from causalinv._labels import Labels, encode, shown
+from causalinv._matrix import constant_columns
 from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_alignment, check_rows, check_sample_weight
 from causalinv.results import Printed, Summary
@@ -296,6 +297,11 @@ class Moments(Printed):
             ]
         count, weight, mean, scatter, squares = (np.array(part) for part in zip(*parts, strict=True))
         _check_overflow(mean, scatter, weight)
+        if len(cells) > 1:  # a column that is one number has one mean, not one per cell that differs by rounding
+            still = np.concatenate([constant_columns(column) for column in columns])
+            mean[:, still] = mean[0, still]
+            scatter[:, still] = 0.0
+            scatter[:, :, still] = 0.0
         return cls.trusted(spec, mean=mean, scatter=scatter, weight=weight, count=count, cells=cells, weight_sq=squares)
 
     @classmethod
