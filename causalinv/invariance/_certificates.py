@@ -249,8 +249,8 @@ def _violating(
         raise ValueError("two_level is for estimated moments; these are exact: use method='holdout'.")
     if metric != "relative_excess":
         raise ValueError(f"two_level is licensed for metric='relative_excess' only, got {metric!r}.")
-    if not np.allclose(moments.count, moments.weight):
-        raise ValueError("two_level needs rows of equal weight in every environment; these moments are weighted.")
+    if not moments.is_unweighted:
+        raise ValueError("two_level needs rows that all have one and the same weight; these moments are weighted.")
     return _failed(rule, moments, eps, miss_rate), ["rows are independent and jointly Gaussian in each environment"]
 
 

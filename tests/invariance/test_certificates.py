@@ -479,9 +479,29 @@ def test_a_wild_environment_does_not_widen_the_hull():
 
 def test_weighted_rows_are_no_rows():
     X, y, e = textbook_sem("chain").environments([None, None]).sample(50, random_state=0)
-    weighted = Moments.from_rows(x=X, y=y, environments=e, sample_weight=np.linspace(0.1, 3, 100))
-    with pytest.raises(ValueError, match="two_level needs rows of equal weight"):
-        certify((np.eye(2), np.ones(2), 0.0), weighted, eps=1.0, method="two_level")
+    uneven = np.linspace(0.1, 3, 100)
+    averaging_one = uneven / np.array([uneven[e == k].mean() for k in e])  # their sum is the number of rows
+    rule = (np.eye(2), np.ones(2), 0.0)
+    for weights in (uneven, averaging_one):
+        weighted = Moments.from_rows(x=X, y=y, environments=e, sample_weight=weights)
+        with pytest.raises(ValueError, match="two_level needs rows that all have one and the same weight"):
+            certify(rule, weighted, eps=1.0, method="two_level")
+    equal = Moments.from_rows(x=X, y=y, environments=e, sample_weight=np.full(100, 2.0))
+    plain = Moments.from_rows(x=X, y=y, environments=e)
+    found = [certify(rule, each, eps=1.0, method="two_level").violations for each in (equal, plain)]
+    assert found[0] == found[1]
+
+
+def test_weights_that_average_one_do_not_make_the_target_suspected():
+    rng = np.random.default_rng(0)
+    e = np.repeat(np.arange(4), 200)
+    x = rng.normal(size=800)
+    y = x + rng.normal(size=800)
+    w = rng.exponential(size=800) ** 4
+    w /= np.array([w[e == k].mean() for k in range(4)])[e]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TargetInterventionWarning)
+        suspect_target(Moments.from_rows(x=x, y=y, environments=e, sample_weight=w))
 
 
 def test_a_pipeline_is_certified_as_a_whole(trained):
