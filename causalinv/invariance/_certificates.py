@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._matrix import whitener
-from causalinv._typing import FloatArray, Rows
+from causalinv._typing import BoolArray, FloatArray, Rows
 from causalinv._validation import check_number
 from causalinv.invariance._certified import random_design_cdf
 from causalinv.invariance._complexity import expected_violation, vc_dimension, violation_bound
@@ -39,6 +39,7 @@ __all__ = ["VALIDITY", "certify", "certify_training", "check_names", "validity_t
 CONVEX = ("excess", "relative_excess", "gradient")  # sublevel sets convex in the moments
 _ROUNDING = 1e-12  # smallest tolerance: fresh gaps of an exactly invariant rule are not exactly zero
 _SAME = 1e-9  # difference of moments, in units of the features, below which two environments are the same data
+_REFUTED = 0.05  # level, at most, at which rows show a gap above the tolerance
 _INSIDE = 1e-7  # distance to the hull that counts as none, in units of the least variable environment
 
 
@@ -208,9 +209,11 @@ def certify(
             "methods of a fitted selector's certify(), from its training environments."
         )
     assumptions = ["the fresh interventions are independent draws of the law that is spoken of"]
-    failed, more = _violating(rule, moments, method, eps=eps, metric=metric, miss_rate=miss_rate, plug_in=plug_in)
+    counted, refuted, more = _violating(
+        rule, moments, method, eps=eps, metric=metric, miss_rate=miss_rate, plug_in=plug_in
+    )
     assumptions += more
-    violations, m = int(failed.sum()), len(moments)
+    violations, m = int(counted.sum()), len(moments)
     numbers: dict[str, Any] = {"violations": violations}
     if method == "union":
         if class_size is None:
@@ -233,39 +236,46 @@ def certify(
         m=m,
         assumptions=assumptions,
         plugged=plug_in and not exact,
+        failed=int(refuted.sum()),
     )
 
 
 def _violating(
     rule: Rule, moments: Moments, method: str, *, eps: float, metric: str, miss_rate: float, plug_in: bool
-) -> tuple[np.ndarray, list[str]]:
-    """Environments that count as violations, and what that rests on."""
+) -> tuple[BoolArray, BoolArray, list[str]]:
+    """Environments that count as violations, those of them that are shown to be, and what that rests on."""
     exact = bool(np.isinf(moments.count).all())
     if method != "two_level":
         need_exact(method, exact, plug_in)
         gaps = invariance_gaps(moments, rule.components, rule.coef, rule.intercept, metric=metric)  # type: ignore[arg-type]
-        return gaps > eps * (1 + 1e-9) + _ROUNDING, []
+        above = gaps > eps * (1 + 1e-9) + _ROUNDING
+        return above, above, []
     if exact:
         raise ValueError("two_level is for estimated moments; these are exact: use method='holdout'.")
     if metric != "relative_excess":
         raise ValueError(f"two_level is licensed for metric='relative_excess' only, got {metric!r}.")
     if not moments.is_unweighted:
         raise ValueError("two_level needs rows that all have one and the same weight; these moments are weighted.")
-    return _failed(rule, moments, eps, miss_rate), ["rows are independent and jointly Gaussian in each environment"]
+    counted, refuted = _judged(rule, moments, eps, miss_rate)
+    return counted, refuted, ["rows are independent and jointly Gaussian in each environment"]
 
 
-def _failed(rule: Rule, moments: Moments, eps: float, miss_rate: float) -> np.ndarray:
-    """Environments whose rows do not certify a gap of at most eps, each missed with at most `miss_rate`."""
+def _judged(rule: Rule, moments: Moments, eps: float, miss_rate: float) -> tuple[BoolArray, BoolArray]:
+    """Environments whose rows do not show a gap of at most eps, and those whose rows show one above.
+
+    Each of the two is said wrongly with probability at most `miss_rate`.
+    """
     seen = represent(moments, rule.components)
     risk = rule_risks(seen, rule.coef, rule.intercept)[0]
     excess = invariance_gaps(moments, rule.components, rule.coef, rule.intercept, metric="excess")
-    failed = np.ones(len(moments), bool)
+    unshown, refuted = np.ones(len(moments), bool), np.zeros(len(moments), bool)
     for e, n in enumerate(moments.count.astype(int).tolist()):
         own = risk[e] - excess[e]
         k = whitener(seen.cov("x")[e]).shape[1] + 1  # coefficients that the rows of this environment can tell apart
         if n > k and own > 0:
-            failed[e] = random_design_cdf(float(excess[e] / own) * (n - k) / k, k, n, eps) > miss_rate
-    return failed
+            below = random_design_cdf(float(excess[e] / own) * (n - k) / k, k, n, eps)
+            unshown[e], refuted[e] = below > miss_rate, 1.0 - below <= min(miss_rate, _REFUTED)
+    return unshown, refuted
 
 
 def check_names(expected: Any, found: Sequence[str] | None, name: str) -> None:
@@ -508,6 +518,7 @@ def _certificate(
     m: int,
     assumptions: Sequence[str],
     plugged: bool,
+    failed: int = 0,
 ) -> InvarianceCertificate:
     fixed = method in ("holdout", "two_level")  # one rule and one tolerance have one probability, and no mean of it
     return InvarianceCertificate(
@@ -524,4 +535,5 @@ def _certificate(
         rule.intercept,
         plugged,
         tuple((name, float(value)) for name, value in numbers.items() if name != "violations"),
+        failed,
     )

@@ -268,13 +268,15 @@ def test_each_training_certificate(trained):
     assert scenario.eps <= max(model.gap_ * (1 + 1e-6), 1e-12)  # the minimax rule is at least as good as the pooled one
     vc = model.certify(method="vc", family=family, baseline=0)
     assert vc.violation_upper == 1.0
-    assert "prove nothing here" in vc.explain()
+    assert vc.explain().startswith("These environments prove nothing about new ones")
     hull = model.certify(method="hull", new=sem.environments([None]).moments())
     assert hull.violation_upper == 0.0
     assert "for certain" in hull.explain()
     for each in (beta, box, scenario):
         text = each.explain()
-        assert text.startswith("60 interventions can prove, at best and by any method, that at most 4.9%")
+        assert text.startswith(f"At most {each.violation_upper:.1%} of new environments break this rule (95%")
+        assert "At best, by any method, 60 environments can prove that at most 4.9%" in " ".join(text.split())
+        assert "60 shown to keep it, 0 not shown either way, 0 failed" in " ".join(text.split())
         assert "declared by you" in text or each.method in ("scenario", "box")
         assert each.to_frame()["violation_upper"].item() == each.violation_upper
         assert "<p>" in each._repr_html_()
@@ -385,7 +387,8 @@ def test_fresh_environments_exact(trained):
     assert held.violations == 2
     assert held.violation_upper == violation_bound(80, method="holdout", violations=2)
     assert np.isnan(held.expected_violation)  # one rule, one tolerance: nothing is averaged
-    assert "The next one" not in held.explain()
+    assert "The next" not in held.explain()
+    assert "78 shown to keep it, 0 not shown either way, 2 failed" in " ".join(held.explain().split())
     union = certify(rule, fresh, eps=wide, method="union", class_size=128)
     assert union.violation_upper == violation_bound(80, method="union", class_size=128)
     with pytest.raises(ValueError, match="this one has 2 of 80"):
@@ -558,6 +561,51 @@ def test_distance_to_the_hull():
         in_moment_hull(inside.select(x=[0], y=True), train)
 
 
+# -- words ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_shown_did_not_fail():
+    """Few rows of environments that all keep to eps: none failed, and no sentence says that one did."""
+    X, y, e = textbook_sem("chain").environments([None] * 3).sample(12, random_state=0)
+    held = certify((np.eye(2)[:1], [1.0], 0.0), X, y, environments=e, eps=0.5, method="two_level")
+    assert (held.violations, held.failed) == (3, 0)
+    text = " ".join(held.explain(noun="hospital").split())
+    assert "3 hospitals, of which 0 shown to keep it, 3 not shown either way, 0 failed." in text
+    assert "did" not in text
+    assert "environment" not in text.split("rests on")[0]
+
+
+def test_failed_is_said_rarely_of_environments_at_the_tolerance():
+    """At a gap of exactly eps, by slope or by mean alone, 'failed' is said in at most 5% (2 x 400 environments)."""
+    rng, n, eps = np.random.default_rng(0), 60, 0.3
+    for slope, mean in ((np.sqrt(eps), 0.0), (0.0, np.sqrt(eps)), (np.sqrt(eps / 2), np.sqrt(eps / 2))):
+        x = rng.normal(size=400 * n)
+        y = mean + slope * x + rng.normal(size=400 * n)
+        rule = (np.eye(1), [0.0], 0.0)
+        held = certify(rule, x[:, None], y, environments=np.repeat(np.arange(400), n), eps=eps, method="two_level")
+        assert held.failed <= stats.binom.isf(1e-4, 400, 0.05)
+        wrong = certify(rule, x[:, None], 3 * mean + 3 * slope * x + y, environments=np.repeat(np.arange(400), n),
+                        eps=eps, method="two_level")  # fmt: skip
+        assert wrong.failed >= 399
+
+
+@pytest.mark.parametrize("metric", ["excess", "relative_excess", "gradient", "coefficient", "risk_range", "residual"])
+def test_sentences_are_short_and_explain_the_unit(metric):
+    moments = textbook_sem("chain").environments([None, Shift("x1", std=1.0)]).moments()
+    held = certify((np.eye(2)[:1], [1.0], 0.0), moments, eps=0.05, metric=metric, method="holdout")
+    lines = held.explain(noun="country").split("\n")
+    assert max(map(len, lines)) <= 80
+    assert "new countries break this rule" in lines[0]
+    assert metric.replace("_", " ").removesuffix("icient") in held.explain().replace("\n ", "")
+    if metric == "relative_excess":
+        assert "5% more mean squared error than" in " ".join(held.explain().split())
+    summary = str(held.summary())
+    assert "of which 2 shown to keep it" in " ".join(summary.split())
+    assert held.to_frame()["failed"].item() == 0
+    with pytest.raises(ValueError, match="noun must be a word"):
+        held.explain(noun="")
+
+
 # -- rules that predict nothing, far from the origin, and declarations that exact moments refute -----------------------
 
 
@@ -577,7 +625,7 @@ def test_unfitted_rules_infinite_tolerances_and_certainty_are_refused():
     with pytest.raises(ValueError, match="eps must be finite"):
         certify((np.eye(2), [1.0, 0.0], 0.0), X, y, environments=e, eps=np.inf, method="two_level")
     for level in (0, 1):
-        with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        with pytest.raises(ValueError, match="must be a number > 0 and < 1"):
             violation_bound(5, method="holdout", confidence_level=level)
 
 
