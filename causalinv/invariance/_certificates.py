@@ -14,9 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from causalinv._fingerprints import Fingerprints
+from causalinv._labels import shown
 from causalinv._matrix import whitener
 from causalinv._typing import BoolArray, FloatArray, Rows
-from causalinv._validation import check_number
+from causalinv._validation import check_number, check_rows
+from causalinv._warn import warn
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.invariance._certified import random_design_cdf
 from causalinv.invariance._complexity import expected_violation, vc_dimension, violation_bound
 from causalinv.invariance._declared import (
@@ -289,28 +293,52 @@ def check_names(expected: Any, found: Sequence[str] | None, name: str) -> None:
 
 
 def _refuse_training(fitted: Any, moments: Moments, X: Rows, y: Rows, environments: Rows) -> None:
-    """Raise if an environment has all the moments of one that trained the rule, or a step of it."""
+    """Raise if environments, or rows of theirs, trained the rule or a step of it."""
     steps = [step for _, step in getattr(fitted, "steps", [])]
     for i, part in enumerate([fitted, *steps]):
-        trained, seen = getattr(part, "moments_", None), moments
-        if trained is None:
+        trained, rows = getattr(part, "_training_moments", None), getattr(part, "_training_rows", None)
+        if trained is None and rows is None:
             continue
+        inner, seen = X, moments
         if i > 1 and X is not None:  # as the step saw them
-            inner = X
             for step in steps[: i - 1]:
                 inner = step.transform(inner)
             seen = Moments.from_rows(x=inner, y=y, environments=environments)
-        if dict(trained.blocks) != dict(seen.blocks):
-            continue
-        unit = _units(trained)
-        old, new = _standard_moments(trained, unit), _standard_moments(seen, unit)
-        same = (np.abs(new[:, None] - old[None]).max(axis=2) <= _SAME).any(axis=1)
-        if same.any():
-            label = moments.cells.tolist()[int(np.argmax(same))]
-            raise ValueError(
-                f"Environment {label!r} is one of those that trained the rule; fresh ones are needed. What training "
-                "environments prove is said by the estimator's own certify()."
-            )
+        if trained is not None:
+            _refuse_same_moments(trained, seen)
+        if rows is not None and X is not None:
+            _refuse_repeats(rows, np.column_stack([check_rows(inner, "X"), check_rows(y, "y")]))
+
+
+def _refuse_same_moments(trained: Moments, seen: Moments) -> None:
+    if dict(trained.blocks) != dict(seen.blocks):
+        return
+    unit = _units(trained)
+    old, new = _standard_moments(trained, unit), _standard_moments(seen, unit)
+    same = (np.abs(new[:, None] - old[None]).max(axis=2) <= _SAME).any(axis=1)
+    if same.any():
+        raise ValueError(
+            f"Environment {shown(seen.cells[int(np.argmax(same))])} is one of those that trained the rule; fresh ones "
+            "are needed. Keep some environments out of the fit. (What training environments prove is said by "
+            "InvariantSubsetSelector.certify.)"
+        )
+
+
+def _refuse_repeats(trained: Fingerprints, rows: FloatArray) -> None:
+    """Raise for rows that trained the rule; warn where values are so coarse that chance repeats rows, too."""
+    repeats = trained.repeats(rows)
+    if repeats.found and repeats.beyond_chance and not repeats.coarse:
+        raise ValueError(
+            f"{repeats.found} of {repeats.of} rows are also rows that trained the rule (features and outcome); fresh "
+            "ones are needed. Keep whole environments out of the fit, and certify by those."
+        )
+    if repeats.coarse and repeats.found > repeats.of / 2:
+        warn(
+            f"{repeats.found} of {repeats.of} rows have the same values as rows that trained the rule. Values this "
+            "coarse repeat by chance, too, so it cannot be seen whether these environments are fresh: that is yours "
+            "to know, and the certificate is void if they are not.",
+            DegenerateInputWarning,
+        )
 
 
 def _standard_moments(moments: Moments, unit: FloatArray) -> FloatArray:

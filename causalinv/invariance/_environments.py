@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from causalinv._fingerprints import fingerprints
 from causalinv._typing import BoolArray, FloatArray, Rows
 from causalinv._validation import check_alignment, check_features, check_sample_weight, check_target
 from causalinv._warn import warn
@@ -48,6 +49,8 @@ def check_rows_by_environment(
     weights = check_sample_weight(sample_weight, len(features))
     moments = Moments.from_rows(x=features, y=outcome[:, None], environments=environments, sample_weight=weights)
     _check_cells(moments)
+    used = slice(None) if weights is None else weights > 0
+    estimator._training_moments, estimator._training_rows = moments, fingerprints(features[used], outcome[used])
     return moments, features, outcome
 
 
@@ -61,6 +64,7 @@ def check_moments(estimator: Any, moments: Moments) -> None:
         raise ValueError("Some cells are a population's and some a sample's; they cannot be compared.")
     take_features(estimator, moments)
     _check_cells(moments)
+    estimator._training_moments, estimator._training_rows = moments, None
 
 
 def _check_cells(moments: Moments) -> None:

@@ -12,8 +12,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRe
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-from causalinv import InvariantSubsetSelector, Moments
-from causalinv.exceptions import FamilyWarning, TargetInterventionWarning
+from causalinv import InvariantCausalPrediction, InvariantSubsetSelector, IVLikeRegression, Moments
+from causalinv.exceptions import DegenerateInputWarning, FamilyWarning, TargetInterventionWarning
 from causalinv.invariance import (
     InvariantRepresentation,
     certify,
@@ -424,6 +424,56 @@ def test_training_environments_cannot_be_fresh(trained):
     wide = chain_in_units(1e8)
     model = InvariantSubsetSelector().fit_moments(wide([None, Shift("x1", std=1.0)]))
     assert certify(model, wide([Shift("x2", std=4.0), Shift("x2", std=5.0)]), eps=9.0, method="holdout").violations == 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: InvariantSubsetSelector(eps=10.0),
+        InvariantCausalPrediction,
+        InvariantRepresentation,
+        lambda: InvariantSubsetSelector(search="greedy", averaging=True, random_state=0),
+    ],
+)
+def test_rows_that_trained_are_recognised_whole_and_in_parts(make):
+    chain = textbook_sem("chain").environments([None, Shift("x1", std=1.0), Shift("x1", std=2.0)])
+    X, y, e = chain.sample(200, random_state=0)
+    fresh_X, fresh_y, _ = chain.sample(200, random_state=1)
+    for scaled in (False, True):
+        model = make_pipeline(StandardScaler(), make()) if scaled else make()
+        model.fit(X, y, **{f"{model.steps[-1][0]}__environments" if scaled else "environments": e})
+        again = {"environments": e, "eps": 0.5, "method": "two_level"}
+        assert certify(model, fresh_X, fresh_y, **again).n_interventions == 3
+        with pytest.raises(ValueError, match="one of those that trained the rule"):
+            certify(model, X, y, **again)
+        half = np.arange(600) % 2 == 0
+        with pytest.raises(ValueError, match="300 of 300 rows are also rows that trained the rule"):
+            certify(model, X[half], y[half], **(again | {"environments": e[half]}))
+        mixed = np.arange(600) < 30
+        with pytest.raises(ValueError, match="30 of 600 rows are also"):
+            certify(model, np.where(mixed[:, None], X, fresh_X), np.where(mixed, y, fresh_y), **again)
+    # From moments there are no rows, but the moments are known.
+    model = make().fit_moments(Moments.from_rows(x=X, y=y, environments=e))
+    with pytest.raises(ValueError, match="one of those that trained the rule"):
+        certify(model, X, y, **again)
+
+
+def test_rows_that_trained_other_estimators_of_the_package():
+    rng = np.random.default_rng(0)
+    Z, X = rng.normal(size=(300, 2)), rng.normal(size=(300, 2))
+    y = X[:, 0] + rng.normal(size=300)
+    model = IVLikeRegression(0.5).fit(X + Z, y, instruments=Z)
+    with pytest.raises(ValueError, match="300 of 300 rows are also"):
+        certify(model, X + Z, y, environments=np.arange(300) % 3, eps=0.5, method="two_level")
+
+
+def test_coarse_rows_only_warn():
+    rng = np.random.default_rng(0)
+    X, y, e = rng.integers(3, size=(300, 2)), rng.integers(2, size=300), np.repeat(np.arange(3), 100)
+    model = InvariantCausalPrediction().fit(X, y, environments=e)
+    fresh = rng.integers(3, size=(300, 2)), rng.integers(2, size=300)
+    with pytest.warns(DegenerateInputWarning, match="cannot be seen whether these environments are fresh"):
+        certify(model, *fresh, environments=e, eps=1.0, method="two_level")
 
 
 def chain_in_units(unit):
