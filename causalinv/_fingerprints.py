@@ -1,7 +1,7 @@
 """Fingerprints of rows: whether rows trained an estimator can be asked later, without keeping the rows.
 
-A fingerprint is 64 bits of the entries of one row, whatever the order of rows, the labels or the container. The smallest
-ones are kept, so a part of the rows is recognised as well as all of them.
+A fingerprint is 64 bits of the entries of one row, whatever the order of rows, the labels or the container. The
+smallest ones are kept, so a part of the rows is recognised as well as all of them.
 """
 
 from __future__ import annotations
