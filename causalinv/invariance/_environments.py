@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from causalinv._fingerprints import fingerprints
 from causalinv._labels import Labels, encode
 from causalinv._matrix import dependent_columns
 from causalinv._typing import BoolArray, FloatArray, Rows
@@ -76,6 +77,7 @@ def check_rows_by_environment(
         names={"x": None if names is None else list(names)},
     )
     _check_cells(moments)
+    estimator._training_moments, estimator._training_rows = moments, fingerprints(features, outcome)
     return Checked(moments, features, outcome, labels)
 
 
@@ -89,6 +91,7 @@ def check_moments(estimator: Any, moments: Moments) -> None:
         raise ValueError("Some cells are a population's and some a sample's; they cannot be compared.")
     take_features(estimator, moments)
     _check_cells(moments)
+    estimator._training_moments, estimator._training_rows = moments, None
 
 
 def _check_cells(moments: Moments) -> None:
