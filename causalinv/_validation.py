@@ -236,14 +236,20 @@ def check_whole(value: Any, name: str, *, low: int) -> int:
 
 
 def check_number(
-    value: Any, name: str, *, low: float | None = None, high: float | None = None, open_low: bool = False
+    value: Any,
+    name: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    open_low: bool = False,
 ) -> float:
     """Return `value` as a float, or raise naming the argument, what was found and the interval allowed."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}.")
     number = float(value)
     too_low = low is not None and (number <= low if open_low else number < low)
-    if np.isnan(number) or too_low or (high is not None and number > high):
+    too_high = high is not None and (number > high)
+    if np.isnan(number) or too_low or too_high:
         lower = "" if low is None else f" {'>' if open_low else '>='} {low:g}"
         upper = "" if high is None else f" <= {high:g}"
         raise ValueError(f"{name} must be a number{lower}{' and' if lower and upper else ''}{upper}, got {value!r}.")

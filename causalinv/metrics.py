@@ -72,6 +72,9 @@ def affine_r2(Z: ArrayLike, phi: ArrayLike) -> float:
     """
     check_alignment(Z=Z, phi=phi)
     state, found = (np.asarray(rows, dtype=np.float64) for rows in (Z, phi))
+    for name, values in (("Z", state), ("phi", found)):
+        if 0 in values.shape[1:]:
+            raise ValueError(f"{name} has 0 columns, shape {values.shape}; pass at least one.")
     state, found = state.reshape(len(state), -1), found.reshape(len(found), -1)
     for name, values in (("Z", state), ("phi", found)):
         check_finite(values, name)

@@ -90,6 +90,7 @@ class BoundsBase(BaseEstimator):
     _limits: FloatArray
     _support_text: str
     _title: ClassVar[str]
+    _inside_manski: ClassVar[bool | None] = None  # True: the assumption only narrows his set; False: only widens it
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_rows")
@@ -135,7 +136,7 @@ class BoundsBase(BaseEstimator):
         if lower > upper:
             warn(
                 f"The lower end, {lower:.4g}, lies above the upper one, {upper:.4g}: sampling error, or an assumption "
-                "that the data contradict. Both are kept; the interval treats the width as zero.",
+                "that the data contradict. Nothing is swapped; the interval treats the width as zero.",
                 BoundsCrossingWarning,
             )
         low, high = interval(
@@ -143,6 +144,15 @@ class BoundsBase(BaseEstimator):
         )
         plain = self._manski_terms(contrast)
         manski = [ratio_of_means(end, bottom, rows.weight, rows.groups)[0] for end in plain]
+        floor, ceiling = self._possible(contrast)
+        if self._inside_manski:
+            lower, upper = (float(np.clip(end, manski[0], manski[1])) for end in (lower, upper))
+        elif self._inside_manski is False:  # the interval moves outward with its end
+            below = lower - manski[0] if lower > manski[0] else 0.0
+            above = manski[1] - upper if upper < manski[1] else 0.0
+            lower, upper, low, high = lower - below, upper + above, low - below, high + above
+        low, high = min(low, lower), max(high, upper)
+        lower, upper, low, high = (float(np.clip(end, floor, ceiling)) for end in (lower, upper, low, high))
         return {
             "lower": lower,
             "upper": upper,
@@ -153,6 +163,14 @@ class BoundsBase(BaseEstimator):
             "manski_lower": manski[0],
             "manski_upper": manski[1],
         }
+
+    def _possible(self, contrast: Contrast) -> tuple[float, float]:
+        """Least and largest value of the estimand that the outcome's limits allow."""
+        if contrast.estimand in ("mean", "policy"):
+            mine = self._limits if contrast.estimand == "policy" else self._limits[[contrast.arm]]
+            return float(mine[:, 0].min()), float(mine[:, 1].max())
+        (low1, high1), (low0, high0) = self._limits[contrast.arm], self._limits[contrast.control]
+        return float(low1 - high0), float(high1 - low0)
 
     def _manski_terms(self, contrast: Contrast) -> Ends:
         rows = self._rows

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -68,20 +69,26 @@ class Nuisances:
 
 
 def folds_of(rows: Rows, cv: int, rng: np.random.Generator) -> IntArray:
-    """Number of each row's fold: stratified by arm, groups kept together."""
+    """Number of each row's fold: stratified by arm, groups kept together.
+
+    Rows are dealt in the order of what they hold, so that the order in which they came changes nothing.
+    """
     seed = _seed(rng)
+    order = np.lexsort((rows.phi, *rows.X.T[::-1], rows.codes))
+    codes = rows.codes[order]
     if rows.groups is None:
-        split = StratifiedKFold(cv, shuffle=True, random_state=seed).split(rows.X, rows.codes)
+        split = StratifiedKFold(cv, shuffle=True, random_state=seed).split(codes, codes)
     else:
         if len(np.unique(rows.groups)) < cv:
             raise ValueError(
                 f"cv={cv} folds need as many groups, got {len(np.unique(rows.groups))}: set a smaller cv=."
             )
-        split = StratifiedGroupKFold(cv, shuffle=True, random_state=seed).split(rows.X, rows.codes, rows.groups)
-    folds = np.empty(len(rows.codes), int)
+        groups = pd.factorize(rows.groups[order])[0]
+        split = StratifiedGroupKFold(cv, shuffle=True, random_state=seed).split(codes, codes, groups)
+    folds = np.empty(len(codes), int)
     for number, (train, test) in enumerate(split):
-        folds[test] = number
-        missing = np.flatnonzero(np.bincount(rows.codes[train], minlength=rows.n_arms) == 0)
+        folds[order[test]] = number
+        missing = np.flatnonzero(np.bincount(codes[train], minlength=rows.n_arms) == 0)
         if missing.size:
             raise ValueError(
                 f"groups put all rows of arm {rows.arms[missing[0]]!r} into one fold, so nothing is left to learn it "
@@ -159,8 +166,6 @@ def _fit_laws(
     for arm, (atoms, codes) in enumerate(binned):
         members = rows.codes == arm
         inside = train & members
-        if rows.weight is not None:  # a neighbour of weight 0 is none
-            inside &= rows.weight > 0
         if not inside.any():
             raise ValueError(
                 f"Outside one fold no row of arm {rows.arms.tolist()[arm]!r} has positive weight, so nothing is left "

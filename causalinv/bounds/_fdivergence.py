@@ -113,6 +113,7 @@ class FDivergenceBounds(CrossFittedBounds):
     """
 
     _title: ClassVar[str] = "f-divergence bounds"
+    _inside_manski: ClassVar[bool | None] = False
 
     def __init__(
         self,
@@ -305,7 +306,11 @@ class FDivergenceBounds(CrossFittedBounds):
         ends = [find(e, weights, a, each) for each in self._divergences]
         if self._k is not None:
             ends = [kth_order([low for low, _ in ends], [high for _, high in ends], self._k)]
-        manski = self._manski(e, weights @ self._atoms[a], a)
+        manski, limits = self._manski(e, weights @ self._atoms[a], a), self._limits[a]
+        ends = [
+            (np.clip(np.minimum(low, manski[0]), *limits), np.clip(np.maximum(high, manski[1]), *limits))
+            for low, high in ends
+        ]
         found = [PointwiseBounds(low, high, *manski, e, text, self._claim()) for low, high in ends]
         if len(found) == 1:
             return found[0]

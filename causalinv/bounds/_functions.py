@@ -263,6 +263,9 @@ class _Law:
             raise ValueError(
                 f"weights must have shape ({k},) or ({len(self.e)}, {k}), one row per propensity; got {w.shape}."
             )
+        top = w.max(axis=-1, keepdims=True, initial=0.0)
+        if np.isfinite(w).all():
+            w = w / np.where(top > 0, top, 1.0)  # before summing: a sum of large weights overflows
         total = w.sum(axis=-1, keepdims=True)
         if not (np.isfinite(w).all() and (w >= 0).all() and (total > 0).all()):
             raise ValueError("weights must be finite and >= 0, with a positive sum in every row.")

@@ -19,6 +19,10 @@ __all__ = ["Law", "LawLike", "Sample", "Similarity", "compress", "fit_law"]
 N_ATOMS = 128
 _TAIL, _TAIL_BINS = 0.02, 24  # the extreme 2% on either side have bins that narrow to one row: bounds live there
 _CHUNK = 1 << 22  # similarities held at once
+_TOO_LARGE = (
+    "X holds values so large that distances between rows overflow, so law='knn' finds no neighbours. Rescale the "
+    "columns of X."
+)
 
 #: ``similarity(X_train (n, d), X_query (m, d)) -> (m, n)`` weights >= 0, dense or sparse; rows are rescaled.
 Similarity: TypeAlias = Callable[[FloatArray, FloatArray], Any]
@@ -160,8 +164,13 @@ def _nearest(X: FloatArray, query: FloatArray) -> Any:
     """Equal weights on the n^(4/(d+4)), at least 10, nearest rows in standardised units."""
     n, d = X.shape
     k = min(n, max(10, round(n ** (4.0 / (d + 4.0)))))
-    X, query = _standardise(X, query)
+    with np.errstate(over="ignore", invalid="ignore"):
+        X, query = _standardise(X, query)
+    if not (np.isfinite(X).all() and np.isfinite(query).all()):
+        raise ValueError(_TOO_LARGE)
     found = cKDTree(X).query(query, k=np.arange(1, k + 1))[1]
+    if found.max(initial=0) >= n:  # how the tree says that a distance overflowed; as an index it would kill the process
+        raise ValueError(_TOO_LARGE)
     return csr_array((np.ones(found.size), found.ravel(), np.arange(0, found.size + 1, k)), shape=(len(query), n))
 
 

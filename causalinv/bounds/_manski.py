@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
-from causalinv._parallel import generator
+from causalinv._parallel import generator, seed_estimator
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv.bounds._base import BoundsBase, Contrast, Estimand, Policy, check_confidence, functional_text
@@ -145,7 +145,7 @@ class ManskiBounds(BoundsBase):
 
     def _regressor(self) -> Any:
         if self.outcome is not None:
-            return self.outcome
+            return seed_estimator(self.outcome, np.random.default_rng(self._seed))
         return RandomForestRegressor(100, min_samples_leaf=10, max_features=0.7, random_state=self._seed)
 
     def _fit_weight(self) -> dict[str, FloatArray]:
@@ -182,6 +182,7 @@ class ManskiBounds(BoundsBase):
         e = np.clip(found[:, rows.n_arms + a], 0.0, 1.0)
         with np.errstate(invalid="ignore"):
             lower, upper = (found[:, a] + np.where(e < 1, (1.0 - e) * limit, 0.0) for limit in self._limits[a])
+        lower, upper = (np.clip(end, *self._limits[a]) for end in (lower, upper))  # learners may leave the limits
         text = f"mean of {functional_text(self.functional)} under arm {rows.arms.tolist()[a]!r} at each row"
         return PointwiseBounds(lower, upper, lower, upper, e, text, self._support_text)
 

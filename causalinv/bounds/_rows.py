@@ -32,7 +32,7 @@ _MOST_ARMS = 20
 
 @dataclass(frozen=True)
 class Rows:
-    """Validated data.
+    """Validated data: the rows of positive weight.
 
     Attributes
     ----------
@@ -44,6 +44,7 @@ class Rows:
     arms : ndarray of shape (n_arms,)
         Sorted labels.
     weight : ndarray of shape (n,), or None
+        Positive, of mean one; None if all are equal.
     groups : ndarray of int, shape (n,), or None
     """
 
@@ -82,7 +83,9 @@ def check_data(
         raise ValueError(f"y must be a single outcome, got shape {outcome.shape}.")
     outcome = column_or_1d(outcome, warn=True)
     weight = check_sample_weight(sample_weight, n)
-    arms, codes = _labels(treatment, n, "treatment")
+    kept = np.ones(n, bool) if weight is None else weight > 0  # a row of weight 0 is out of everything that follows
+    arms, codes = _labels(treatment, n, "treatment", kept)
+    clusters = None if groups is None else _labels(groups, n, "groups", kept)
     if arms.dtype.kind == "f" and len(arms) > _MOST_ARMS:
         raise ValueError(
             f"treatment has {len(arms)} different values: it looks continuous, and these bounds are for discrete arms. "
@@ -92,21 +95,43 @@ def check_data(
         raise ValueError(
             f"treatment has one label, {arms.tolist()[0]!r}: at least two arms are needed, or nothing is missing."
         )
-    count = np.bincount(codes if weight is None else codes[weight > 0], minlength=len(arms))
+    if clusters is not None and len(clusters[0]) < 2:
+        raise ValueError(
+            f"groups has one label, {clusters[0].tolist()[0]!r}, among the rows of positive weight: standard errors "
+            "need at least two clusters. Leave groups= out if rows are independent."
+        )
+    count = np.bincount(codes, minlength=len(arms))
     few = int(np.argmin(count))
     if count[few] < least:
         raise ValueError(
             f"Arm {arms.tolist()[few]!r} has {count[few]} rows of positive weight; each needs at least {least}, one "
             "per fold. Merge arms, or set a smaller cv=."
         )
-    phi = apply_functional(estimator.functional, outcome)
-    clusters = None if groups is None else _labels(groups, n, "groups")[1]
-    return Rows(features, phi, codes, arms, weight, clusters)
+    phi = apply_functional(estimator.functional, outcome[kept])
+    return Rows(
+        features[kept],
+        phi,
+        codes,
+        arms,
+        None if weight is None else relative_weight(weight[kept]),
+        None if clusters is None else clusters[1],
+    )
 
 
-def _labels(values: Given, n: int, name: str) -> tuple[np.ndarray, IntArray]:
+def relative_weight(weight: FloatArray) -> FloatArray | None:
+    """Weights of mean one, or None if all are equal: learners have penalties, so they would feel the unit."""
+    share = weight / weight.max()  # first, because a sum of large weights overflows
+    if np.ptp(share) <= 1e-12:
+        return None
+    out: FloatArray = share / share.mean()
+    return out
+
+
+def _labels(values: Given, n: int, name: str, kept: BoolArray) -> tuple[np.ndarray, IntArray]:
+    """Sorted labels of the rows that are kept, and each such row's position among them."""
     found = encode(values, name, n)
-    return found.names.to_numpy(), found.codes
+    present, codes = np.unique(found.codes[kept], return_inverse=True)
+    return found.names.to_numpy()[present], codes
 
 
 def apply_functional(functional: Functional, outcome: FloatArray) -> FloatArray:
@@ -136,8 +161,7 @@ def resolve_support(estimator: Any, rows: Rows, *, needed: bool) -> tuple[FloatA
     Given limits are those of the outcome; of phi itself if the functional is a function.
     """
     functional, given = estimator.functional, estimator.outcome_support
-    counts = np.ones(len(rows.phi), bool) if rows.weight is None else rows.weight > 0  # a weight of 0 leaves a row out
-    phi, codes = rows.phi[counts], rows.codes[counts]
+    phi, codes = rows.phi, rows.codes
     same = np.ones((rows.n_arms, 1))
     if isinstance(given, str) and given != "observed":
         raise ValueError(f"outcome_support must be (L, U), 'observed' or None, got {given!r}.")

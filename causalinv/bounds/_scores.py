@@ -5,6 +5,8 @@ Below A is "the row is in the arm", e its propensity, :math:`\phi` the functiona
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from scipy.optimize import minimize
 
@@ -31,31 +33,41 @@ class ArmLaw:
     """Law of one arm at every row, with the sums that its tails need; `atoms` (K,) sorted, `weights` (n, K)."""
 
     def __init__(self, atoms: FloatArray, weights: FloatArray) -> None:
-        self.atoms = atoms
+        self.atoms, self.weights = atoms, weights
         self.below = np.cumsum(weights, axis=1)
         self.part = np.cumsum(weights * atoms, axis=1)
         self.mean = self.part[:, -1]
 
+    @cached_property
+    def _mirrored(self) -> ArmLaw:
+        """Law of minus phi: its lower tail, summed from its own end, loses no digits however thin it is."""
+        return ArmLaw(-self.atoms[::-1], self.weights[:, ::-1])
+
     def lower(self, m: float, M: float) -> tuple[FloatArray, FloatArray]:
-        """Cut q(x) and the mean of `h_lower` under the law: the least mean of a law with density ratio in [m, M]."""
-        cut, at = self._quantile((1.0 - m) / (M - m) if m < M else 0.5)
-        short = cut * self._take(self.below, at) - self._take(self.part, at)
-        return cut, m * self.mean + (1.0 - m) * cut - (M - m) * short
+        """Cut q(x) and the mean of `h_lower` under the law: the least mean of a law with density ratio in [m, M].
+
+        That law is m times the arm's and 1 - m times its lower tail, of mass (1 - m) / (M - m).
+        """
+        tail = (1.0 - m) / (M - m) if m < M else 0.5
+        at = np.sum((self.below < tail * (1 - 1e-12)) | (self.below <= 0.0), axis=1)
+        at = np.minimum(at, len(self.atoms) - 1)
+        cut = self.atoms[at]
+        short = cut * self._before(self.below, at) - self._before(self.part, at)
+        mean = cut - (short / tail if tail > 0 else 0.0)
+        return cut, m * self.mean + (1.0 - m) * np.maximum(mean, self.atoms[0])
 
     def upper(self, m: float, M: float) -> tuple[FloatArray, FloatArray]:
         """Cut q(x) and the mean of `h_upper` under the law: the largest mean of a law with density ratio in [m, M]."""
-        cut, at = self._quantile((M - 1.0) / (M - m) if m < M else 0.5)
-        beyond = self.mean - self._take(self.part, at) - cut * (1.0 - self._take(self.below, at))
-        return cut, m * self.mean + (1.0 - m) * cut + (M - m) * beyond
-
-    def _quantile(self, level: float) -> tuple[FloatArray, IntArray]:
-        at = np.minimum(np.sum(self.below < level * (1 - 1e-12), axis=1), len(self.atoms) - 1)
-        return self.atoms[at], at
+        if m == M:  # no confounding: one number, to the last digit
+            return self.lower(m, M)
+        cut, mean = self._mirrored.lower(m, M)
+        return -cut, -mean
 
     @staticmethod
-    def _take(values: FloatArray, at: IntArray) -> FloatArray:
-        out: FloatArray = np.take_along_axis(values, at[:, None], axis=1)[:, 0]
-        return out
+    def _before(values: FloatArray, at: IntArray) -> FloatArray:
+        """Sums over the atoms before the cut; 0 at the first."""
+        found = np.take_along_axis(values, np.maximum(at - 1, 0)[:, None], axis=1)[:, 0]
+        return np.where(at > 0, found, 0.0)
 
 
 def h_lower(phi: FloatArray, cut: FloatArray, m: float, M: float) -> FloatArray:

@@ -101,6 +101,7 @@ class SensitivityBounds(CrossFittedBounds):
     """
 
     _title: ClassVar[str] = "Sensitivity bounds"
+    _inside_manski: ClassVar[bool | None] = True
 
     def __init__(
         self,
@@ -212,8 +213,8 @@ class SensitivityBounds(CrossFittedBounds):
         name = "odds_ratio" if density_ratio is None else "density_ratio"
         table = pd.DataFrame(lines, index=pd.Index(labels, name=name))
         notes = self._notes()
-        if ((table["lower"] < table["manski_lower"]) | (table["upper"] > table["manski_upper"])).any():
-            notes += ("where an end lies beyond Manski's, sampling error has outgrown the assumption: use Manski's.",)
+        if ((table["lower"] <= table["manski_lower"]) | (table["upper"] >= table["manski_upper"])).any():
+            notes += ("where an end equals Manski's, the estimate lay at or beyond it: the assumption adds nothing.",)
         claim = self._claim(labels, density_ratio)
         return self._result(contrast, table, assumption=claim, confidence_level=level, target=target, notes=notes)
 
@@ -389,6 +390,7 @@ class SensitivityBounds(CrossFittedBounds):
         law = ArmLaw(self._atoms[a], weights)
         lower, upper = (e * law.mean + (1.0 - e) * rho for _, rho in (law.lower(m, M), law.upper(m, M)))
         low, high = self._manski(e, law.mean, a)
+        lower, upper = np.clip(lower, low, high), np.clip(upper, low, high)
         text = f"mean of {functional_text(self.functional)} under arm {rows.arms.tolist()[a]!r} at each row"
         return PointwiseBounds(lower, upper, low, high, e, text, self._claim([odds_ratio], density_ratio))
 

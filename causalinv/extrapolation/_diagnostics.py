@@ -230,7 +230,8 @@ def diagnose(model: Rep4ExRegressor) -> ExtrapolationDiagnostics:
     nan = float("nan")
     linearity = independent = components = score = nan
     given = isinstance(model.encoder_, str)
-    if given or np.count_nonzero(~out) >= _needed(model):
+    varied = not constant_columns(acts[out]).all()
+    if varied and (given or np.count_nonzero(~out) >= _needed(model)):
         encoder = model.encoder_ if given else model._fitted_encoder(rows[~out], acts[~out], like=model.encoder_)
         phi = model._encode(encoder, rows)
         W, b = action_regression(phi[out], acts[out])

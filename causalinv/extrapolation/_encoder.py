@@ -50,8 +50,12 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     action_transform: Callable[[FloatArray], FloatArray] | None
     random_state: RandomState
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_seen")
+
     def _check_training(self, X: Rows, action: Rows) -> tuple[FloatArray, FloatArray]:
         """Validated X (n, D) and transformed action (n, k)."""
+        self.__dict__.pop("_seen", None)  # set last: a fit that fails leaves no half of an older one
         check_alignment(X=X, action=action)
         rows = check_features(self, X, reset=True, min_samples=4)
         acts = check_action(action, len(rows), type(self).__name__, rows_per_action=self._rows_per_action)

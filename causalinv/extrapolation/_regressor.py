@@ -180,6 +180,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             If the action is missing, constant, dependent or not numeric, y has several columns, rows are too few, or an
             input is malformed.
         """
+        self.__dict__.pop("n_components_", None)  # a refit that fails leaves no half of an older fit
         check_alignment(X=X, y=y, action=action)
         rows = check_features(self, X, reset=True, min_samples=4)
         outcome = check_target(y, len(rows))
@@ -341,7 +342,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         actions : array-like of shape (m, k), or (m,) if k is 1
-        confidence_level : float, default 0.95
+        confidence_level : float in (0, 1), default 0.95
             Of the normal band at each action on its own.
         n_bootstrap : int, default 200
             Resamples of rows; each refits the encoder (for ours one kernel, method kept) and the response.
@@ -547,6 +548,9 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
                 "on_unsupported='nan' blanks them.",
                 ExtrapolationWarning,
             )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_components_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

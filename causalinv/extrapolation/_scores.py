@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._validation import check_alignment, check_rows, check_whole
-from causalinv.extrapolation._features import standardizer, whitening
+from causalinv.extrapolation._features import constant_columns, standardizer, whitening
 from causalinv.extrapolation._response import action_regression
 from causalinv.results import TestResult
 
@@ -233,4 +233,13 @@ def distance_correlation_test(
 
 def _pair(phi: ArrayLike, action: ArrayLike) -> tuple[FloatArray, FloatArray]:
     check_alignment(phi=phi, action=action)
-    return check_rows(phi, "phi", min_samples=4), check_rows(action, "action", min_samples=4)
+    pair = []
+    for name, values in (("phi", phi), ("action", action)):
+        rows = check_rows(values, name, min_samples=4)
+        if rows.shape[1] == 0:
+            raise ValueError(f"{name} has 0 columns, shape {rows.shape}; pass at least one.")
+        if name == "action" and constant_columns(rows).all():
+            raise ValueError("action is constant: nothing can be learnt of actions that were never varied.")
+        # By powers of two, which change no digit: squares of huge or tiny units would leave the range of floats.
+        pair.append(np.ldexp(rows, -np.frexp(np.abs(rows).max(axis=0))[1]))
+    return pair[0], pair[1]

@@ -19,7 +19,13 @@ from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_number
 from causalinv.invariance._certified import random_design_cdf
 from causalinv.invariance._complexity import expected_violation, vc_dimension, violation_bound
-from causalinv.invariance._declared import compare_family, need_exact, need_single_site, suspect_target
+from causalinv.invariance._declared import (
+    compare_family,
+    need_exact,
+    need_single_site,
+    refuse_other_sites,
+    suspect_target,
+)
 from causalinv.invariance._gaps import invariance_gaps, represent, rule_risks
 from causalinv.invariance._hull import in_moment_hull
 from causalinv.invariance._minimax import minimax_rule
@@ -184,14 +190,16 @@ def certify(
         If the environments trained the rule, or the validity table does not license the request; the message names the
         missing condition.
     """
-    rule = rule_of(fitted)
     if not isinstance(X, Moments) and (environments is None or y is None):
         raise ValueError("certify needs y and environments=, the outcome and the label of each row's environment.")
     moments = X if isinstance(X, Moments) else Moments.from_rows(x=X, y=y, environments=environments)
     check_names(getattr(fitted, "feature_names_in_", None), moments.names["x"], "X")
+    rule = rule_of(fitted, moments)
     if moments.blocks["x"] != rule.components.shape[1]:
         raise ValueError(f"The rule has {rule.components.shape[1]} features, these environments {moments.blocks['x']}.")
     eps = check_number(eps, "eps", low=0.0)
+    if not np.isfinite(eps):
+        raise ValueError(f"eps must be finite, got {eps}: every rule has a gap of at most that.")
     _refuse_training(fitted, moments, None if isinstance(X, Moments) else X, y, environments)
     exact = bool(np.isinf(moments.count).all())
     if method not in ("holdout", "union", "two_level"):
@@ -284,9 +292,7 @@ def _refuse_training(fitted: Any, moments: Moments, X: Rows, y: Rows, environmen
             seen = Moments.from_rows(x=inner, y=y, environments=environments)
         if dict(trained.blocks) != dict(seen.blocks):
             continue
-        pooled = trained.pool()
-        unit = np.sqrt(np.r_[np.diag(pooled.cov("x")[0]), np.diag(pooled.cov("y")[0])])
-        unit[unit == 0] = 1.0
+        unit = _units(trained)
         old, new = _standard_moments(trained, unit), _standard_moments(seen, unit)
         same = (np.abs(new[:, None] - old[None]).max(axis=2) <= _SAME).any(axis=1)
         if same.any():
@@ -356,6 +362,7 @@ def certify_training(
     if method == "beta_sites":
         need_single_site(family, baseline)
         assert family is not None
+        refuse_other_sites(moments, family, baseline)
         declared = f"each environment adds variance at one of {family.n_sites} sites (declared by you)"
         return finish(
             rule,
@@ -389,7 +396,7 @@ def certify_training(
             ],
         )
     if method == "box":
-        reached, moved = _box(rule, metric, eps, family=family, environment_set=environment_set)
+        reached, moved = _box(rule, moments, metric, eps, family=family, environment_set=environment_set)
         assert family is not None
         known = f"the model and its {family.n_sites} sites are known"
         return finish(rule, {"n_sites": family.n_sites}, reached, [iid, "interventions add variances", known], moved)
@@ -426,6 +433,7 @@ def certify_training(
 
 def _box(
     rule: Rule,
+    moments: Moments,
     metric: str,
     eps: float | None,
     *,
@@ -441,10 +449,31 @@ def _box(
     if not family.is_affine:
         raise ValueError(f"method='box' is proved for added variances only, and kind={family.kind!r} is not affine.")
     theta = environment_set.theta
+    _need_same(moments, environment_set.moments())
     corners = np.array(list(product(*[(0.0, float(w)) for w in theta.max(axis=0)])))
     vertices = environment_set.sem.environments(family.interventions(environment_set.sem, corners)).moments()
     gaps = invariance_gaps(vertices, rule.components, rule.coef, rule.intercept, metric=metric)  # type: ignore[arg-type]
     return _at_least(eps, float(gaps.max())), int(np.any(theta > 0, axis=1).sum())
+
+
+def _need_same(trained: Moments, given: Moments) -> None:
+    """Raise unless the exact moments that trained the rule are those of the environments given."""
+    if not np.isinf(trained.count).all():
+        return
+    unit = _units(trained)
+    same = dict(trained.blocks) == dict(given.blocks) and len(trained) == len(given)
+    if not same or np.abs(_standard_moments(trained, unit) - _standard_moments(given, unit)).max() > _SAME:
+        raise ValueError(
+            "environment_set= does not have the moments that trained this rule: method='box' speaks of the training "
+            "environments, so give the set that the selector was fitted to."
+        )
+
+
+def _units(moments: Moments) -> FloatArray:
+    """Standard deviations of (x, y) over all environments; 1 where nothing varies."""
+    unit = np.sqrt(np.r_[np.diag(moments.pooled.cov("x")[0]), np.diag(moments.pooled.cov("y")[0])])
+    unit[unit == 0] = 1.0
+    return unit
 
 
 def _at_least(eps: float | None, reached: float) -> float:

@@ -138,7 +138,7 @@ def violation_bound(
     v = int(violations)
     if v > m:
         raise ValueError(f"violations={v} are more than n_interventions={m}.")
-    if m == 0 or level == 0:
+    if m == 0:
         return 1.0
     if method in ("beta_sites", "box"):
         return _beta(level, int(n_sites or 1), m)

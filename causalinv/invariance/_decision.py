@@ -78,7 +78,7 @@ class Decision:
     @cached_property
     def testable(self) -> bool:
         """Whether the moments are of rows of equal weight, so that tests and bounds apply."""
-        return not self.population and np.allclose(self.moments.count, self.moments.weight)
+        return self.moments.is_unweighted
 
     @property
     def needs_left_out(self) -> bool:

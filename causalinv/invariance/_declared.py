@@ -14,9 +14,10 @@ from causalinv.invariance._tests import residual_pvalues
 from causalinv.moments import Moments
 from causalinv.sem import InterventionFamily
 
-__all__ = ["compare_family", "need_exact", "need_single_site", "suspect_target"]
+__all__ = ["compare_family", "need_exact", "need_single_site", "refuse_other_sites", "suspect_target"]
 
 _SUSPICIOUS = 0.01  # level at which every set must fail before an intervention on the target is suspected
+_MOVED = 1e-7  # eigenvalue of a difference of exact covariances, in standardised units, that is no rounding
 _SWEPT = 14  # features up to which every set is looked at for that
 
 
@@ -41,6 +42,29 @@ def need_single_site(family: InterventionFamily | None, baseline: Any) -> None:
         missing.append("baseline=, the label of a training environment without intervention")
     if missing:
         raise ValueError("beta_sites is not licensed here; missing: " + "; ".join(missing) + ".")
+
+
+def refuse_other_sites(moments: Moments, family: InterventionFamily, baseline: Any) -> None:
+    """Raise if exact moments cannot come from variance added at one site per environment, on top of the baseline's."""
+    if family.kind != "variance" or not np.isinf(moments.count).all():
+        return
+    cov = moments.cov(("x", "y"))
+    unit = np.sqrt(np.diag(moments.pooled.cov(("x", "y"))[0]))
+    unit = np.where(unit > 0, unit, 1.0)
+    first = moments.cells.tolist().index(baseline)
+    values = np.linalg.eigvalsh((cov - cov[first]) / np.outer(unit, unit))
+    noise = _MOVED * np.maximum(1.0, np.abs(values).max(axis=1))
+    for label, found, least in zip(moments.cells.tolist(), values, noise.tolist(), strict=True):
+        if found[0] < -least:
+            raise ValueError(
+                f"Environment {label!r} has less variance in some direction than baseline={baseline!r}: the declared "
+                "interventions only add variance, so that environment is no baseline."
+            )
+        if (found > least).sum() > 1:
+            raise ValueError(
+                f"Environment {label!r} adds variance in {(found > least).sum()} directions to baseline={baseline!r}; "
+                "one site per environment (per_env='single') adds it in one."
+            )
 
 
 def compare_family(moments: Moments, family: InterventionFamily, *, exact: bool) -> None:

@@ -60,7 +60,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
     accepted_ : bool
         Whether any set is accepted.
     accepted_sets_ : list of tuple of int
-        Accepted sets, by size and then by column.
+        Accepted sets, by size and then by column; sets that could not be tested are kept among them.
     pvalues_ : ndarray of shape (d,)
         Per feature, the largest p-value of a set without it; 1 if no set is accepted.
     conf_int_ : ndarray of shape (d, 2)
@@ -165,7 +165,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         ValueError
             As in `fit`; also if the moments are a population's, or weighted.
         """
-        if not np.isfinite(moments.count).all() or not np.allclose(moments.count, moments.weight):
+        if not moments.is_unweighted:
             raise ValueError("The tests need moments of unweighted rows; these are a population's, or weighted.")
         check_moments(self, moments)
         return self._fit(moments)
@@ -186,7 +186,14 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         warn_exact(exact, subsets, d)
         tested_by = residual_pvalues if self.test == "residual" else chow_pvalues
         pvalues = np.where(exact, 1.0, tested_by(subsets, moments.count))
-        accepted = pvalues > level
+        untested = np.isnan(pvalues)  # nothing contradicts them, so they are kept: a rejection would need a test
+        accepted = untested | (pvalues > level)
+        if untested.any():
+            warn(
+                f"{untested.sum()} of {len(untested)} sets have too many features for the rows at hand and could "
+                "not be tested. They are kept as if accepted (p-value NaN in sets_), so fewer causes can be named.",
+                DegenerateInputWarning,
+            )
         inside = unpack(subsets.packed, d)
         self._tested = (subsets.packed, pvalues, accepted)
         self.environments_ = moments.cells.to_numpy()
@@ -200,7 +207,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             )
         self.estimate_ = tuple(np.flatnonzero(inside[accepted].all(axis=0)).tolist()) if self.accepted_ else None
         self.pvalues_ = (
-            np.where(inside, 0.0, np.nan_to_num(pvalues)[:, None]).max(axis=0, initial=0.0)
+            np.where(inside, 0.0, np.where(untested, 1.0, pvalues)[:, None]).max(axis=0, initial=0.0)
             if self.accepted_
             else np.ones(d)
         )
@@ -247,8 +254,9 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         label = moments.cells.tolist()
         if moments.count[small] <= size + 1 and self.test == "chow":
             warn(
-                f"Environment {label[small]!r} has {moments.count[small]:g} rows: sets of {moments.count[small] - 1:g} "
-                "or more features cannot be tested there, and are not accepted.",
+                f"Environment {label[small]!r} has {moments.count[small]:g} rows: sets of "
+                f"{max(moments.count[small] - 1, 0):g} or more features cannot be fitted there. The test asks whether "
+                "the other environments predict its rows; it holds its level, but sees little of a change there.",
                 DegenerateInputWarning,
             )
             return
@@ -293,6 +301,9 @@ def _union_of_intervals(pooled: Moments, accepted: np.ndarray, level: float, *, 
         inverse = np.linalg.pinv(blocks, rcond=1e-12, hermitian=True) if dependent else np.linalg.inv(blocks)
         coef = np.einsum("nij,nj->ni", inverse, cross[at])
         risk = np.maximum(total - np.sum(coef * cross[at], axis=1), 0.0)
+        if n <= k + 1:  # no residual is left to tell a width from: the rows say nothing about these coefficients
+            low[at], high[at] = -np.inf, np.inf
+            continue
         width = quantile * np.sqrt(risk[:, None] / (n - k - 1) * np.diagonal(inverse, axis1=1, axis2=2))
         np.minimum.at(low, at, coef - width)
         np.maximum.at(high, at, coef + width)

@@ -102,7 +102,7 @@ def site_directions(moments: Moments, n_sites: int | None = None) -> SiteDirecti
     strengths, directions = np.linalg.eigh((squared + squared.T) / 2)
     strengths, directions = np.maximum(strengths[::-1], 0.0), directions[:, ::-1]
     p, known = int(keep.sum()), bool(np.isinf(moments.count).all())
-    if n_sites is None and not known and not np.allclose(moments.count, moments.weight):
+    if n_sites is None and not known and not moments.is_unweighted:
         raise ValueError(
             "The sampling noise of weighted rows is not known from their moments, so directions cannot be told from "
             "noise; give n_directions."

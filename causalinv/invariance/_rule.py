@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from causalinv._typing import FloatArray
+from causalinv._validation import check_finite
+from causalinv.moments import Moments
 
 __all__ = ["Rule", "rule_of"]
 
@@ -28,6 +31,12 @@ class Rule:
     coef: FloatArray
     intercept: float
 
+    def __post_init__(self) -> None:
+        check_finite(self.components, "components of the rule")
+        check_finite(self.coef, "coef of the rule")
+        if not np.isfinite(self.intercept):
+            raise ValueError(f"The intercept of the rule must be finite, got {self.intercept}.")
+
     @property
     def full(self) -> FloatArray:
         """Coefficients on all features, shape (d,)."""
@@ -39,16 +48,21 @@ class Rule:
         return len(self.coef) + 1
 
 
-def rule_of(fitted: Any) -> Rule:
+def rule_of(fitted: Any, near: Moments | None = None) -> Rule:
     """The linear rule of a fitted estimator, of a Pipeline, or of a tuple (components, coef, intercept).
 
     Of a Pipeline it is the composite rule on the features that go in: the coefficients after the last refit, not those
-    of a selector inside. Its representation is the features with a coefficient.
+    of a selector inside. Its representation is the features with a coefficient. A prediction is probed about the centre
+    of `near` (the origin by default).
 
     Raises
     ------
     TypeError
         If the prediction is not linear in the features.
+    ValueError
+        If a coefficient or the intercept is not finite: such a rule predicts nothing.
+    NotFittedError
+        If the estimator is not fitted.
     """
     if isinstance(fitted, tuple):
         components, coef, intercept = fitted
@@ -57,8 +71,10 @@ def rule_of(fitted: Any) -> Rule:
         if coef.shape != (len(components),):
             raise ValueError(f"The rule has {len(components)} components and coefficients of shape {coef.shape}.")
         return Rule(components, coef, float(intercept))
+    if hasattr(fitted, "fit"):
+        check_is_fitted(fitted)
     if hasattr(fitted, "predict"):
-        coef, intercept = _probed(fitted)
+        coef, intercept = _probed(fitted, near)
     elif hasattr(fitted, "coef_"):
         coef, intercept = np.ravel(fitted.coef_), float(np.ravel(fitted.intercept_)[0])
     else:
@@ -75,27 +91,43 @@ def rule_of(fitted: Any) -> Rule:
     return Rule(np.eye(len(coef))[inside], coef[inside], intercept)
 
 
-def _probed(fitted: Any) -> tuple[FloatArray, float]:
-    """Coefficients and intercept of a prediction, by predicting; an unused feature has exactly no effect."""
+def _probed(fitted: Any, near: Moments | None) -> tuple[FloatArray, float]:
+    """Coefficients and intercept of a prediction, by predicting; an unused feature has exactly no effect.
+
+    The steps start from the centre of the data and are one standard deviation long: from the origin, a feature far from
+    it (a time in seconds since 1970) would leave nothing but the rounding of its own effect.
+    """
     d = int(fitted.n_features_in_)
     names = getattr(fitted, "feature_names_in_", None)
+    centre, unit = np.zeros(d), np.ones(d)
+    if near is not None and near.blocks["x"] == d:
+        pooled = near.pooled
+        centre, unit = pooled.mean("x")[0], np.sqrt(np.diag(pooled.cov("x")[0]))
+        unit = np.where(unit > 0, unit, np.maximum(np.abs(centre), 1.0))
 
     def predict(rows: FloatArray) -> FloatArray:
         return np.ravel(fitted.predict(pd.DataFrame(rows, columns=names) if names is not None else rows))
 
-    start = predict(np.zeros((1, d)))
     try:
-        intercept, coef = float(start[0]), predict(np.eye(d)) - start[0]
+        start = float(predict(centre[None])[0])
+        effect = predict(centre + np.diag(unit)) - start
     except (TypeError, ValueError) as error:
         raise TypeError(f"{type(fitted).__name__} does not predict numbers, so it is no linear rule.") from error
+    if not (np.isfinite(start) and np.isfinite(effect).all()):
+        raise ValueError(f"This {type(fitted).__name__} predicts NaN or infinity; such a rule predicts nothing.")
+    # The same zero effect may be summed in another order in another row.
+    effect[np.abs(effect) <= 1e-13 * abs(start)] = 0.0
     # Steps whose effects compare, but not so long that the rounding of a coefficient shows.
-    least = max(1e-8 * max(np.abs(coef).max(initial=0.0), abs(intercept)), 1e-300)
-    scale = np.where(coef != 0, 1.0 / np.maximum(np.abs(coef), least), 1.0)
-    check = np.vstack([-2.0 * np.eye(d), np.linspace(-1, 2, d), np.cos(np.arange(d))]) * scale
-    if not np.allclose(predict(check), check @ coef + intercept, rtol=1e-7, atol=1e-7 * (1 + abs(intercept))):
+    least = max(1e-8 * max(np.abs(effect).max(initial=0.0), abs(start)), 1e-300)
+    scale = np.where(effect != 0, 1.0 / np.maximum(np.abs(effect), least), 1.0)
+    steps = np.vstack([-2.0 * np.eye(d), np.linspace(-1, 2, d), np.cos(np.arange(d))]) * scale
+    check = centre + steps * unit
+    said = predict(check)
+    if not np.allclose(said, steps @ effect + start, rtol=1e-7, atol=1e-7 * (1 + abs(start))):
         raise TypeError(f"The prediction of this {type(fitted).__name__} is not linear in its features.")
     own, constant = np.ravel(getattr(fitted, "coef_", [])), np.ravel(getattr(fitted, "intercept_", []))
-    told = np.r_[own, constant[:1]]
-    if len(told) == d + 1 and np.allclose(told, np.r_[coef, intercept], rtol=1e-6, atol=1e-9):
+    told = len(own) == d and len(constant) >= 1 and np.allclose(own * unit, effect, rtol=1e-6, atol=1e-9)
+    if told and np.allclose(check @ own + constant[0], said, rtol=1e-6, atol=1e-9):
         return own, float(constant[0])  # the same, without the probe's rounding
-    return coef, intercept
+    coef = effect / unit
+    return coef, start - float(coef @ centre)

@@ -287,9 +287,14 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         warn_exact(exact_sets(subsets, moments), subsets, d)
         smallest, largest = int(np.argmin(moments.count)), int(subsets.sizes.max())
         if moments.count[smallest] <= largest + 1:
+            follows = (
+                "are judged there only by how well the others predict its rows, which sees little."
+                if self.eps is None and self.test == "chow"
+                else "cannot be judged there, and are not accepted."
+            )
             warn(
                 f"Environment {moments.cells.tolist()[smallest]!r} has {moments.count[smallest]:g} rows: sets of "
-                f"{moments.count[smallest] - 1:g} or more features cannot be judged there, and are not accepted.",
+                f"{moments.count[smallest] - 1:g} or more features {follows}",
                 DegenerateInputWarning,
             )
         if rows is not None and self.eps is None and self.test == "chow_hc":
@@ -333,7 +338,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         sampled = np.isfinite(moments.count).all()
         if self.eps is not None:
             check_number(self.eps, "eps", low=0.0)
-            if sampled and self.metric != "relative_excess" and np.allclose(moments.count, moments.weight):
+            if sampled and self.metric != "relative_excess" and moments.is_unweighted:
                 raise ValueError(
                     f"metric={self.metric!r} has no confidence bound on samples, so eps cannot be certified. Use "
                     "metric='relative_excess', or fit_moments on a population."

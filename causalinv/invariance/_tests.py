@@ -26,18 +26,25 @@ def chow_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArray:
     Returns
     -------
     ndarray of shape (n,)
-        P-values of the F test with (E - 1)(k + 1) and N - E (k + 1) degrees of freedom; NaN where an environment has no
-        more rows than coefficients. Exact for Gaussian errors of equal variance, in samples of any size; conservative
-        where a feature is dependent on others, or constant, within an environment.
+        P-values of the F test. With p = k + 1 coefficients, an environment of n_e rows takes min(n_e, p) degrees of
+        freedom: the test has their sum less p above, and N less their sum below (Chow's predictive test where an
+        environment has no more rows than coefficients; its rows must then be predicted by the others). NaN where
+        nothing is left above or below. Exact for Gaussian errors of equal variance, in samples of any size;
+        conservative where a feature is dependent on others, or constant, within an environment.
+
+    Notes
+    -----
+    Source: Chow (1960).
     """
     within = subsets.own_risk @ counts
     between = np.maximum(subsets.pooled_risk @ counts - within, 0.0)
     k = subsets.sizes + 1
-    numerator, denominator = (len(counts) - 1) * k, counts.sum() - len(counts) * k
-    enough = counts.min() > k
+    taken = np.minimum(counts, k[:, None]).sum(axis=1)
+    numerator, denominator = taken - k, counts.sum() - taken
+    enough = (numerator > 0) & (denominator > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(between > 0, (between / numerator) / (within / denominator), 0.0)
-    return np.where(enough, fdtrc(numerator, np.maximum(denominator, 1), statistic), np.nan)
+    return np.where(enough, fdtrc(np.maximum(numerator, 1), np.maximum(denominator, 1), statistic), np.nan)
 
 
 def residual_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArray:

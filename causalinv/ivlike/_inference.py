@@ -17,14 +17,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2, t
+from scipy.linalg import svd
+from scipy.stats import f, t
 
 from causalinv._matrix import lstsq, whitener
 from causalinv._typing import FloatArray
 from causalinv.ivlike._evidence import Evidence, Reading
 from causalinv.ivlike._path import IVLikePath
 
-__all__ = ["Influence", "coefficient_influence", "least_squares_influence", "moved_influence", "quantile", "wald"]
+__all__ = [
+    "Influence",
+    "by_cluster",
+    "coefficient_influence",
+    "hotelling",
+    "least_squares_influence",
+    "moved_influence",
+    "quantile",
+    "restricted_score",
+]
 
 _NEAR_LIMIT = 1e-6  # strengths
 
@@ -142,11 +152,56 @@ def moved_influence(
     return shift, Influence(through, own.groups, own.rank)
 
 
-def wald(estimate: FloatArray, cov: FloatArray) -> tuple[float, float, int]:
-    """Wald statistic of estimate (q,) = 0, its chi squared p-value, and the degrees of freedom, the rank of `cov`."""
-    half = whitener(cov)
-    statistic = float(np.sum((half.T @ estimate) ** 2))
-    return statistic, float(chi2.sf(statistic, half.shape[1])), half.shape[1]
+def hotelling(estimate: FloatArray, rows: FloatArray, *, spent: int = 0) -> tuple[float, float, int]:
+    r"""Test that q means are zero, from independent contributions.
+
+    With T the squared length of the estimate in the covariance of m contributions, :math:`T (m - q) / (m q)` has the
+    F law with q and m - q degrees of freedom if they are normal (Hotelling, 1931). The chi squared law would ignore
+    that the covariance is estimated, and reject noise often where q is not small beside m.
+
+    Parameters
+    ----------
+    estimate : ndarray of shape (q,)
+    rows : ndarray of shape (m, q)
+        Contribution of every independent unit, about its mean, in the units of the estimate.
+    spent : int, default 0
+        Degrees of freedom that nuisance coefficients took.
+
+    Returns
+    -------
+    statistic, pvalue, df : float, float, int
+        The F statistic and its numerator degrees of freedom, the rank of the covariance.
+    """
+    half = whitener(rows.T @ rows)
+    q = half.shape[1]
+    left = len(rows) - spent - q
+    statistic = float(np.sum((half.T @ estimate) ** 2)) / len(rows) * left / q
+    return statistic, float(f.sf(statistic, q, left)), q
+
+
+def by_cluster(rows: FloatArray, groups: np.ndarray | None) -> FloatArray:
+    """Sums over clusters of contributions (n, ...), or the contributions themselves."""
+    return rows if groups is None else _by_source(rows, groups)
+
+
+def restricted_score(evidence: Evidence, reading: Reading, path: IVLikePath) -> tuple[FloatArray, Influence]:
+    """Covariance of the moved coordinates (q,) with the residual of least squares that ignores them, and its rows.
+
+    The moved coordinates are taken uncorrelated with the others, so the coefficients of these do not matter.
+    """
+    x = evidence.expand(evidence.X) - reading.moments.mean("x")[0]
+    y = evidence.y - reading.moments.mean("y")[0]
+    fixed = path.basis[:, ~path.moved]
+    cov = reading.moments.cov("x")[0]
+    own = x @ fixed
+    residual = y - own @ (fixed.T @ reading.moments.cov("x", "y")[0])
+    moved, _, _ = svd(reading.stage.factor.T, full_matrices=False)
+    moved = moved[:, : int(path.moved.sum())]
+    left = x @ moved - own @ (fixed.T @ cov @ moved)
+    rows = left[:, :, None] * residual[:, None, :]
+    weight = np.ones(len(x)) if evidence.weight is None else evidence.weight
+    score = np.einsum("n,nqp->qp", weight / weight.sum(), rows)
+    return score, _finish(evidence, rows, fixed.shape[1] + 1)
 
 
 def quantile(confidence_level: float, df: int) -> float:

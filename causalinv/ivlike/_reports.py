@@ -17,11 +17,13 @@ from causalinv.ivlike._checks import check_limit
 from causalinv.ivlike._evidence import Evidence, Reading
 from causalinv.ivlike._inference import (
     Influence,
+    by_cluster,
     coefficient_influence,
+    hotelling,
     least_squares_influence,
     moved_influence,
     quantile,
-    wald,
+    restricted_score,
 )
 from causalinv.ivlike._inputs import limited
 from causalinv.ivlike._path import IVLikePath, check_alpha
@@ -120,11 +122,20 @@ class Reports:
                 f"kind='identified' needs alpha=0, where the invariance is imposed; at alpha={at:g} the fit "
                 "does not converge to the causal effect even if all assumptions hold. Use 'pseudo_true' or alpha=0."
             )
+        if kind == "identified" and self.ridge > 0:
+            raise ValueError(
+                f"kind='identified' needs a fit without ridge, which pulls coefficients to 0; got ridge={self.ridge:g}."
+            )
+        if kind == "identified" and self.path_.basis.shape[1] < int(self._varying().sum()):
+            raise ValueError(
+                "kind='identified' needs features that are not linearly dependent: these leave several coefficients "
+                "with the same predictions, and the one of minimum norm is a convention. Drop columns."
+            )
         influence = self._influence(alpha)
         error = np.sqrt(np.diagonal(influence.covariance(), axis1=1, axis2=2)).ravel()
         width = quantile(level, influence.df) * error
         coef = self.coef_ if alpha is None else self.path_.coef(at).T
-        if kind == "identified" and self.features is not None:
+        if kind == "identified" and not self._averages() and not self._evidence_known():
             self._check_ignores(np.atleast_2d(coef).T)
         centre = coef.ravel()
         frame = pd.DataFrame({"lower": centre - width, "upper": centre + width}, index=coefficient_index(self))
@@ -194,7 +205,11 @@ class Reports:
     # -- what the data can say about the assumption ---------------------------------------------------------------
 
     def ols_invariance_test(self) -> TestResult:
-        """Test whether least squares itself ignores what the augmentation moves (a Wald test, robust to clusters).
+        """Test whether least squares itself ignores what the augmentation moves, robust to clusters.
+
+        A score test: the residual of least squares that ignores the augmentation must be uncorrelated with what the
+        augmentation moves. Its law is Hotelling's F, which allows for the estimated covariance. Where copies are drawn
+        the mean reaction per parameter of least squares itself is tested, under the same law.
 
         Under the null hypothesis ignoring changes nothing. A rejection does not say why: either confounding along the
         ignored directions is there to be removed, or the outcome does not ignore them.
@@ -211,15 +226,25 @@ class Reports:
         evidence, reading = self._rows_again()
         if not self._single_output:
             raise ValueError("ols_invariance_test takes one outcome; fit them one by one.")
-        coef = least_squares(reading.moments)
-        own = least_squares_influence(evidence, reading, coef)
-        shift, influence = moved_influence(evidence, reading, coef, own)
+        if evidence.known and not self.ridge:
+            shift, influence = restricted_score(evidence, reading, self.path_)
+        else:
+            coef = least_squares(reading.moments)
+            own = least_squares_influence(evidence, reading, coef)
+            shift, influence = moved_influence(evidence, reading, coef, own)
         if influence.n_clusters <= len(shift):
             raise ValueError(
                 f"{influence.n_clusters} independent rows or groups cannot test {len(shift)} directions at once: their "
                 "covariance is singular. Use fewer directions, or more groups."
             )
-        statistic, pvalue, df = wald(shift[:, 0], influence.covariance()[0])
+        spent = influence.rank if influence.groups is None else 0
+        contributions = by_cluster(influence.rows[:, :, 0], influence.groups)
+        if len(contributions) - spent <= len(shift):
+            raise ValueError(
+                f"{len(contributions)} independent rows or groups, less {spent} for what is fitted, cannot test "
+                f"{len(shift)} directions at once. Use fewer directions, or more rows or groups."
+            )
+        statistic, pvalue, df = hotelling(shift[:, 0], contributions, spent=spent)
         return TestResult(
             statistic,
             pvalue,
@@ -316,6 +341,13 @@ class Reports:
     def _imposes_invariance(self, alpha: float) -> bool:
         return self.augmentation is not None and (alpha == 0 or self._averages())
 
+    def _evidence_known(self) -> bool:
+        return self._evidence is not None and self._evidence.known
+
+    def _varying(self) -> np.ndarray:
+        stage = self._reading.stage
+        return np.asarray((np.diagonal(stage.variance) > 0) | np.any(stage.factor, axis=0))
+
     def _check_ignores(self, coef: FloatArray) -> None:
         """Refuse coefficients (d, p) of features whose predictions the augmentation still changes in some row."""
         evidence, _ = self._rows_again()
@@ -324,8 +356,8 @@ class Reports:
         change = max(float((np.abs((each.x - original) @ coef) / spread).max()) for each in evidence.copies())
         if change > _REACTS:
             raise ValueError(
-                f"kind='identified' needs predictions that ignore the augmentation, but with these features= they "
-                f"change by up to {change:.2g} of the range of y: alpha=0 imposes on features only that the change is "
+                f"kind='identified' needs predictions that ignore the augmentation, but in this fit they change "
+                f"by up to {change:.2g} of the range of y: alpha=0 imposes here only that the change is "
                 "zero on average given G (paired and sampled copies: uncorrelated with G). Use kind='pseudo_true', or "
                 "features that split into those that the augmentation moves and those that it does not."
             )

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 
 from causalinv.datasets import load_moving_digits, make_extrapolation_data
 from causalinv.exceptions import DegenerateInputWarning
@@ -68,6 +69,15 @@ MISTAKES = [
         "action columns [1] are linear combinations",
     ),
     (lambda: encode(A[:59], X[:59]), ValueError, "Found 59 rows (n_samples=59) while a minimum of 60 is required"),
+    (lambda: encode(np.empty((80, 0))), ValueError, "action has 0 columns"),
+    (lambda: regress(np.empty((80, 0))), ValueError, "action has 0 columns"),
+    (lambda: linear_invariance_test(DATA.Z, np.empty((80, 0))), ValueError, "action has 0 columns"),
+    (lambda: linear_invariance_test(np.empty((80, 0)), A), ValueError, "phi has 0 columns"),
+    (lambda: conditional_score(DATA.Z, np.empty((80, 0))), ValueError, "action has 0 columns"),
+    (lambda: linear_invariance_test(DATA.Z, np.full(80, 0.3)), ValueError, "action is constant"),
+    (lambda: conditional_score(DATA.Z, np.full(80, 0.3)), ValueError, "action is constant"),
+    (lambda: affine_r2(np.empty((5, 0)), np.ones((5, 2))), ValueError, "Z has 0 columns"),
+    (lambda: affine_r2(np.eye(5), np.empty((5, 0))), ValueError, "phi has 0 columns"),
     (lambda: encode(np.where(A > 0, "high", "low")), ValueError, "action holds text"),
     (lambda: encode(np.ones((80, 1, 1))), ValueError, "action must have shape (n,) or (n, k), got shape (80, 1, 1)"),
     (lambda: encode(action_transform="square"), TypeError, "action_transform must be a function"),
@@ -128,6 +138,8 @@ MISTAKES = [
     (lambda: MODEL.predict(DATA.Z, action=A[:4]), ValueError, "inconsistent numbers of samples"),
     (lambda: MODEL.score(DATA.Z, Y), ValueError, "score needs action="),
     (lambda: MODEL.do_curve(A[:1], confidence_level=1.5), ValueError, "confidence_level must be a number"),
+    (lambda: MODEL.do_curve(A[:1], confidence_level=1.0), ValueError, "confidence_level must be a number > 0 and < 1"),
+    (lambda: MODEL.do_curve(A[:1], confidence_level=0.0), ValueError, "confidence_level must be a number > 0 and < 1"),
     (lambda: MODEL.do_curve(A[:1], n_bootstrap=1), ValueError, "n_bootstrap must be a whole number >= 2"),
     (lambda: MODEL.shell_score(1.0), ValueError, "factor must be a number > 1"),
     (lambda: encode().score(X), ValueError, "score needs action="),
@@ -181,3 +193,20 @@ def test_one_dimensional_action_is_one_column():
     single = regress(A[:, 0], DATA.Z[:, :1])
     np.testing.assert_array_equal(single.predict_do([0.5, 1.0]), single.predict_do([[0.5], [1.0]]))
     assert single.predict_do(0.5).shape == (1,)
+
+
+def test_a_fit_that_fails_leaves_an_unfitted_object():
+    model = Rep4ExRegressor("identity", random_state=0).fit(DATA.Z, Y, action=A)
+    encoder = encode()
+    for fitted in (model, encoder):
+        with pytest.raises(ValueError, match="action is constant"):
+            fitted.fit(DATA.Z, Y, action=A * [1, 0])
+    with pytest.raises(NotFittedError):
+        model.predict_do(A[:2])
+    with pytest.raises(NotFittedError):
+        encoder.transform(DATA.Z)
+    broken = AutoencoderMMREncoder(mmr_weight=-1)
+    with pytest.raises(ValueError, match="mmr_weight"):
+        broken.fit(X, action=A)
+    with pytest.raises(NotFittedError):
+        broken.transform(X)

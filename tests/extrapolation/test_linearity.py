@@ -109,3 +109,16 @@ def test_few_levels_of_the_action_do_not_reject(levels):
         A = np.sort(A) if levels.endswith("sorted") else A
         pvalues.append(linear_invariance_test(A + rng.normal(size=400), A, n_resamples=99, random_state=seed).pvalue)
     assert np.mean(np.array(pvalues) <= 0.05) <= 0.15  # 40 draws of a rate of .05: above 6 in 1 of 300
+
+
+@pytest.mark.parametrize("size", [2.0**-600, 1e-160, 1e160, 2.0**600])
+def test_huge_and_tiny_units_do_not_matter(size):
+    data = make_extrapolation_data(200, n_latent=1, action_curvature=0.8, random_state=0)
+    plain = linear_invariance_test(data.Z, data.action, random_state=1)
+    assert plain.pvalue < 0.02
+    for moved in (
+        linear_invariance_test(data.Z * size, data.action, random_state=1),
+        linear_invariance_test(data.Z, data.action * size, random_state=1),
+    ):
+        assert moved.pvalue == pytest.approx(plain.pvalue, abs=0.004)
+        assert moved.statistic == pytest.approx(plain.statistic, rel=1e-9)

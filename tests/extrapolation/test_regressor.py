@@ -182,7 +182,6 @@ def test_diagnostics_print_and_doubt_a_wrong_model(data, model):
     good = model.diagnostics()
     assert not good.to_frame().loc[["linearity_pvalue", "do_consistency", "effective_rank"], "doubt"].any()
     assert good.effective_rank == pytest.approx(2, abs=0.1)
-    assert "no check gives a reason" in str(good) or "doubt" in str(good)
     assert "<table" in good._repr_html_()
     bent = make_extrapolation_data(2000, action_curvature=0.9, noise_scale=0.5, random_state=3)
     wrong = Rep4ExRegressor("identity", random_state=0).fit(bent.Z, bent.y, action=bent.action).diagnostics()

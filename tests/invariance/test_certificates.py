@@ -1,10 +1,13 @@
 """Certificates: published-style tables, exact inverses, exceedance by simulation, and every refusal."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.cross_decomposition import PLSRegression
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
@@ -23,9 +26,18 @@ from causalinv.invariance import (
     vc_dimension,
     violation_bound,
 )
+from causalinv.invariance._declared import suspect_target
 from causalinv.invariance._minimax import minimax_rule
 from causalinv.invariance._rule import rule_of
-from causalinv.sem import InterventionFamily, LinearSEM, ScaleNoise, Shift, choose_sites, random_sem, textbook_sem
+from causalinv.sem import (
+    InterventionFamily,
+    LinearSEM,
+    ScaleNoise,
+    Shift,
+    choose_sites,
+    random_sem,
+    textbook_sem,
+)
 
 # -- numbers -------------------------------------------------------------------------------------------------------
 
@@ -524,3 +536,88 @@ def test_distance_to_the_hull():
     assert weights[0] @ [0, 1, 4] == pytest.approx(1.5**2)
     with pytest.raises(ValueError, match="they must agree"):
         in_moment_hull(inside.select(x=[0], y=True), train)
+
+
+# -- rules that predict nothing, far from the origin, and declarations that exact moments refute -----------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_rule_that_is_not_finite_is_refused(bad):
+    X, y, e = textbook_sem("chain").environments([None, None]).sample(50, random_state=0)
+    for rule in ((np.eye(2), [1.0, 0.0], bad), (np.eye(2), [bad, 0.0], 0.0), ([[bad, 0.0]], [1.0], 0.0)):
+        with pytest.raises(ValueError, match="of the rule"):
+            certify(rule, X, y, environments=e, eps=0.01, method="holdout", plug_in=True)
+
+
+def test_unfitted_rules_infinite_tolerances_and_certainty_are_refused():
+    X, y, e = textbook_sem("chain").environments([None, None]).sample(50, random_state=0)
+    for unfitted in (InvariantSubsetSelector(), LinearRegression(), make_pipeline(StandardScaler(), Ridge())):
+        with pytest.raises(NotFittedError):
+            certify(unfitted, X, y, environments=e, eps=0.1, method="two_level")
+    with pytest.raises(ValueError, match="eps must be finite"):
+        certify((np.eye(2), [1.0, 0.0], 0.0), X, y, environments=e, eps=np.inf, method="two_level")
+    for level in (0, 1):
+        with pytest.raises(ValueError, match="strictly between 0 and 1"):
+            violation_bound(5, method="holdout", confidence_level=level)
+
+
+def test_time_in_seconds_since_1970_leaves_the_certificate_alone():
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.normal(1.7e9, 1e3, 4500), rng.normal(size=4500)]
+    y = (X[:, 0] - 1.7e9) / 1e3 + X[:, 1] + rng.normal(size=4500)
+    old, new, e = slice(500), slice(500, None), np.repeat(np.arange(20), 200)
+    pipe = make_pipeline(StandardScaler(), LinearRegression()).fit(X[old], y[old])
+    plain = LinearRegression().fit(X[old], y[old])
+    rules = pipe, plain, (np.eye(2), plain.coef_, plain.intercept_)
+    found = [certify(rule, X[new], y[new], environments=e, eps=0.1, method="two_level") for rule in rules]
+    for each in found:
+        said = X[new] @ np.asarray(each.coef) + each.intercept
+        np.testing.assert_allclose(said, pipe.predict(X[new]), atol=1e-5)
+        assert each.violations == found[0].violations
+        assert each.violation_upper == pytest.approx(found[0].violation_upper, rel=1e-9)
+
+
+def test_exact_moments_refute_two_sites_at_once_and_a_false_baseline():
+    chain = textbook_sem("chain")
+    one = ScaleNoise("x1", 2.0)
+    moments = chain.environments([None, one, ScaleNoise("x1", 2.0) + ScaleNoise("x2", 3.0)]).moments()
+    model = InvariantSubsetSelector(eps=1.0).fit_moments(moments)
+    family = single(["x1", "x2"])
+    with pytest.raises(ValueError, match="adds variance in 2 directions"):
+        model.certify(method="beta_sites", family=family, baseline=0)
+    model = InvariantSubsetSelector(eps=1.0).fit_moments(chain.environments([None, one]).moments())
+    with pytest.raises(ValueError, match="is no baseline"):
+        model.certify(method="beta_sites", family=family, baseline=1)
+    assert model.certify(method="beta_sites", family=family, baseline=0).n_interventions == 1
+
+
+def test_box_speaks_of_the_environments_that_trained(trained):
+    _, family, _, model = trained
+    other = random_sem(8, expected_degree=3.0, random_state=9)
+    strange = single(choose_sites(other, 2, where="markov_blanket", random_state=0))
+    for wrong in (
+        strange.environments(other, 300, baseline=True, random_state=0),
+        strange.environments(other, 60, baseline=True, random_state=0),
+    ):
+        with pytest.raises(ValueError, match="does not have the moments that trained"):
+            model.certify(method="box", family=family, environment_set=wrong)
+
+
+def test_slightly_outside_the_hull_is_outside():
+    chain = textbook_sem("chain")
+    model = InvariantSubsetSelector(eps=1.0).fit_moments(chain.environments([None, Shift("x1", std=1.0)]).moments())
+    model.certify(method="hull", new=chain.environments([Shift("x1", std=0.7)]).moments(), eps=1.0)
+    with pytest.raises(ValueError, match="outside the convex hull"):
+        model.certify(method="hull", new=chain.environments([Shift("x1", std=1.001)]).moments(), eps=1.0)
+
+
+def test_the_target_is_rarely_suspected_where_nothing_acts_on_it():
+    environments = textbook_sem("chain").environments([None, Shift("x1", std=3.0), Shift("x2", std=3.0)])
+    suspected = 0
+    for seed in range(60):
+        X, y, e = environments.sample(200, random_state=seed)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            suspect_target(Moments.from_rows(x=X, y=y, environments=e))
+        suspected += any(issubclass(each.category, TargetInterventionWarning) for each in found)
+    assert suspected <= 5  # at level .01

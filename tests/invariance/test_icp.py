@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from causalinv import Moments
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
-from causalinv.invariance import InvariantCausalPrediction
+from causalinv.invariance import InvariantCausalPrediction, InvariantSubsetSelector
 from causalinv.metrics import LeaveOneEnvironmentOut, worst_environment_risk
 from causalinv.sem import LinearSEM, ScaleNoise, Shift, textbook_sem
 
@@ -244,23 +244,66 @@ def test_chow_keeps_its_level_where_the_residual_test_does_not():
     assert rejected["residual"] > stats.binom.isf(1e-5, 200, 0.05)  # what the warning is about
 
 
-def test_chow_says_which_sets_it_cannot_test():
+def test_chow_says_which_sets_it_judges_by_prediction():
     X, y, e = chain()
     keep = np.r_[0:400, 800:803]
-    with pytest.warns(DegenerateInputWarning, match=r"'c' has 3 rows: sets of 2 or more features cannot be tested"):
+    with pytest.warns(DegenerateInputWarning, match=r"'c' has 3 rows: sets of 2 or more features cannot be fitted"):
         model = InvariantCausalPrediction(test="chow").fit(X[keep], y[keep], environments=e[keep])
-    assert model.sets_.set_index("set")["pvalue"].isna().tolist() == [False, False, False, True]
-    assert np.isfinite(model.pvalues_).all()
+    assert np.isfinite(model.sets_["pvalue"]).all()  # by prediction of the three rows
 
 
-def test_sets_that_leave_no_residual_are_not_accepted():
+@pytest.mark.parametrize("tiny", [1, 2, 4])
+def test_chow_with_a_tiny_environment_is_the_nested_f_test(tiny):
+    import statsmodels.api as sm
+
+    from causalinv.invariance import chow_pvalues, sweep
+    from causalinv.invariance._sweep import SubsetStatistics
+
+    rng = np.random.default_rng(tiny)
+    e = np.repeat([0, 1, 2], [30, 25, tiny])
+    X = rng.normal(size=(len(e), 3))
+    y = X @ [1.0, 2.0, 3.0] + rng.normal(size=len(e)) + 0.3 * e
+    moments = Moments.from_rows(x=X, y=y, environments=e)
+    full = SubsetStatistics.concatenate(sweep(moments)).take([7])
+    design = sm.add_constant(X)
+    separate = np.column_stack([design * (e == j)[:, None] for j in range(2)] + [np.eye(len(e))[:, e == 2]])
+    expected = sm.OLS(y, separate).fit().compare_f_test(sm.OLS(y, design).fit())[1]
+    assert chow_pvalues(full, moments.count)[0] == pytest.approx(expected, rel=1e-8)
+
+
+def test_a_tiny_environment_makes_no_effect_a_cause():
+    rng, false, runs = np.random.default_rng(0), 0, 100
+    e = np.repeat([0, 1, 2], [100, 100, 4])
+    for _ in range(runs):
+        X = rng.normal(size=(204, 3)) * (1 + e[:, None] / 2) + rng.normal(size=(3, 3))[e]
+        y = X.sum(axis=1) + rng.normal(size=204)
+        effect = y + 0.05 * rng.normal(size=204)
+        with pytest.warns(DegenerateInputWarning, match="sees little"):
+            model = InvariantCausalPrediction(test="chow").fit(np.column_stack([X, effect]), y, environments=e)
+        false += model.estimate_ is not None and 3 in model.estimate_
+    assert false <= stats.binom.isf(1e-4, runs, 0.05)
+
+
+def test_weights_of_mean_one_in_each_environment_are_still_weights():
+    X, y, e = chain()
+    weight = np.where(np.arange(len(y)) % 2, 0.5, 1.5)
+    with pytest.raises(ValueError, match="unweighted rows"):
+        InvariantCausalPrediction().fit_moments(Moments.from_rows(x=X, y=y, environments=e, sample_weight=weight))
+    with pytest.raises(ValueError, match="equal weight"):
+        InvariantSubsetSelector().fit(X, y, environments=e, sample_weight=weight)
+
+
+def test_sets_that_cannot_be_tested_are_kept_and_reported():
     rng = np.random.default_rng(0)
     X, y, e = rng.normal(size=(8, 7)), rng.normal(size=8), np.arange(8) % 2
-    with pytest.warns(DegenerateInputWarning, match="not reliable"):
+    with pytest.warns(DegenerateInputWarning) as caught:
         model = InvariantCausalPrediction().fit(X, y, environments=e)
-    assert all(len(chosen) < 7 for chosen in model.accepted_sets_)
+    texts = [str(w.message) for w in caught]
+    assert any("not reliable" in t for t in texts)
+    assert any("1 of 128 sets" in t and "kept as if accepted" in t for t in texts)
+    assert model.accepted_sets_[-1] == tuple(range(7))
     assert model.sets_["pvalue"].isna().tolist() == (model.sets_["size"] == 7).tolist()
-    assert np.isfinite(model.conf_int_).all()
+    assert np.isinf(model.conf_int_).all()  # the full set leaves no residual, so nothing bounds its coefficients
     assert np.isfinite(model.pvalues_).all()
 
 

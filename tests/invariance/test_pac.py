@@ -197,3 +197,18 @@ def test_mistakes_are_named(kwargs, match):
         experiment(**kwargs)
     with pytest.raises(ValueError, match=r"shard must be \(i, k\)"):
         experiment().run(shard=(2, 2))
+
+
+def test_no_bound_for_a_metric_that_no_certificate_is_licensed_for():
+    for metric, licensed in (("coefficient", False), ("relative_excess", True)):
+        table = PACExperiment(
+            make_sem,
+            make_family,
+            {"subset": InvariantSubsetSelector(eps=0.1)},
+            d=[4],
+            m=[8],
+            n_reps=1,
+            n_fresh=50,
+            metric=metric,
+        ).run()
+        assert table[["beta_sites", "vc", "exceeded"]].notna().to_numpy().all() == licensed

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from scipy.stats import chi2, kstest
+from scipy.stats import beta, kstest
 from sklearn.base import clone
 
 from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Translation
 from causalinv._matrix import whitener
 from causalinv.datasets import load_confounded_digits
-from causalinv.exceptions import WeakSignalWarning
+from causalinv.exceptions import DegenerateInputWarning, WeakSignalWarning
 from causalinv.ivlike import SignFlip
 from causalinv.ivlike._inference import least_squares_influence, moved_influence
 from causalinv.ivlike._inputs import own_generator
@@ -236,12 +236,34 @@ def test_invariance_test_has_uniform_pvalues_under_the_null_and_power_against_bo
     )
 
 
-def test_invariance_test_is_walds_of_the_peer():
+@pytest.mark.parametrize("clustered", [False, True])
+def test_invariance_test_keeps_its_size_where_directions_are_many(clustered):
+    """Chi squared rejected .38 of noise here (and .996 with 12 clusters); the law of F does not."""
+    n, d, q, groups = (240, 12, 10, np.arange(240) % 12) if clustered else (100, 25, 20, None)
+
+    def rejects(seed, effect):
+        rng = np.random.default_rng([13, seed])
+        X, noise = rng.normal(size=(n, d)), rng.normal(size=n)
+        if clustered:
+            X, noise = X + rng.normal(size=(12, d))[groups], noise + rng.normal(size=12)[groups]
+        y = X[:, q:].sum(axis=1) + noise + effect * X[:, 0]
+        model = IVLikeRegression(0.1, augmentation=Translation(np.eye(q, d))).fit(X, y, groups=groups)
+        return model.ols_invariance_test().pvalue < 0.05
+
+    assert np.mean([rejects(seed, 0.0) for seed in range(150)]) < 0.065 + 3 * np.sqrt(0.05 * 0.95 / 150)
+    if not clustered:
+        assert np.mean([rejects(seed, 1.2) for seed in range(40)]) > 0.8
+
+
+def test_invariance_test_is_hotellings_of_the_scores_of_the_restricted_fit():
     X, y, _ = data()
     result = IVLikeRegression(augmentation=Translation(STEP)).fit(X, y).ols_invariance_test()
-    peer = sm.OLS(y, sm.add_constant(X)).fit(cov_type="HC1").wald_test([[0.0, 1.0, 1.0, 0.0]], use_f=False, scalar=True)
-    assert result.statistic == pytest.approx(float(peer.statistic))
-    assert (result.df, result.pvalue) == (1, pytest.approx(chi2.sf(float(peer.statistic), 1)))
+    kept = sm.add_constant(np.c_[X[:, 0] - X[:, 1], X[:, 2]])
+    score = sm.OLS(y, kept).fit().resid * sm.OLS(X[:, 0] + X[:, 1], kept).fit().resid
+    share = score.sum() ** 2 / (score**2).sum() / len(y)  # one direction: its share has a Beta law under the null
+    assert result.df == 1
+    assert result.pvalue == pytest.approx(beta.sf(share, 0.5, (len(y) - 4) / 2), rel=1e-8)
+    assert result.statistic == pytest.approx(share / (1 - share) * (len(y) - 4), rel=1e-8)
     assert "The data cannot tell which" in str(result)
     assert list(result.to_frame().columns) == ["statistic", "df", "pvalue"]
     assert "<p>" in result._repr_html_()
@@ -404,3 +426,40 @@ def test_summary_in_text_html_and_latex_shows_least_squares_and_errors():
     assert "every alpha gives these coefficients" in str(flip.summary())
     with pytest.raises(ValueError, match="use bootstrap"):
         IVLikeRegression("eb", augmentation=GaussianNoise()).fit(*data()[:2]).confint()
+
+
+def test_identified_is_refused_where_the_fit_does_not_impose_the_invariance_or_is_not_unique():
+    X, y, _ = data()
+    refused = IVLikeRegression(0.0, augmentation=Translation(STEP), ridge=0.1).fit(X, y)
+    with pytest.raises(ValueError, match="without ridge"):
+        refused.confint(kind="identified")
+    with pytest.warns(DegenerateInputWarning):
+        twice = IVLikeRegression(0.0, augmentation=Translation(np.c_[STEP, 0.0])).fit(np.c_[X, X[:, 2]], y)
+    with pytest.raises(ValueError, match="linearly dependent"):
+        twice.confint(kind="identified")
+
+    # A contrast that spreads or narrows at random is moved by a mean of 0 given G: nothing is imposed on it.
+    def stretched(X, rng):
+        g = rng.normal(1.0, 0.5, size=(len(X), 1))
+        return X * np.hstack([g, g, np.ones((len(X), 1))]), g
+
+    curved = FunctionAugmentation(stretched)
+    black_box = IVLikeRegression(0.0, augmentation=curved, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="predictions that ignore the augmentation"):
+        black_box.confint(kind="identified")
+
+
+def test_strength_near_zero_gives_the_answer_of_zero_where_nothing_is_moved():
+    X, y, _ = data()
+    model = IVLikeRegression(0.0, augmentation=Translation(STEP)).fit(X, y)
+    assert model.alpha_path([1e-15, 1e-300]) == pytest.approx(np.tile(model.coef_, (2, 1)), rel=1e-9, abs=1e-12)
+
+
+def test_empty_inputs_and_certain_levels_are_refused():
+    X, y, _ = data()
+    with pytest.raises(ValueError, match="instruments"):
+        IVLikeRegression(0.0).fit(X, y, instruments=np.empty((len(y), 0)))
+    with pytest.raises(ValueError, match="y"):
+        IVLikeRegression(augmentation=Translation(STEP)).fit(X, np.empty((len(y), 0)))
+    with pytest.raises(ValueError, match="confidence_level"):
+        IVLikeRegression(augmentation=Translation(STEP)).fit(X, y).confint(confidence_level=1.0)
