@@ -1,6 +1,6 @@
 """Print the kernels of linear algebra that numpy and scipy run on, as ``numpy=SkylakeX scipy=SkylakeX``.
 
-Products of many shapes are tried first: where a kernel is broken (Haswell's in OpenBLAS 0.3.34 ends the interpreter), the
+Products of many shapes are tried first: where a kernel is broken (Haswell in OpenBLAS 0.3.34 ends the interpreter), the
 fault shows here, under its own name.
 """
 
