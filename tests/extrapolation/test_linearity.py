@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, kstest
 
 from causalinv._parallel import generator
 from causalinv.datasets import make_extrapolation_data
@@ -39,7 +39,7 @@ def test_constants_and_units_do_not_matter():
         10 * data.action - 3,
         random_state=1,
     )
-    assert first.pvalue == moved.pvalue
+    assert first.pvalue == pytest.approx(moved.pvalue, abs=0.004)  # a tie with a resample may fall to either side
     assert first.statistic == pytest.approx(moved.statistic, rel=1e-8)
 
 
@@ -87,7 +87,9 @@ def test_distance_correlation_sees_what_correlation_does_not():
     assert distance_correlation_test(a**2, a, rng)[1] < 0.02
     assert distance_correlation_test(a, 3 * a + 1, rng)[0] == pytest.approx(1, rel=1e-9)
     pvalues = [distance_correlation_test(rng.normal(size=(60, 2)), rng.normal(size=(60, 1)), rng)[1] for _ in range(40)]
-    assert np.mean(np.array(pvalues) < 0.5) == pytest.approx(0.5, abs=0.35)
+    # Of independent samples 40 p-values are uniform: Kolmogorov's distance is below 0.30 but once in 1000.
+    assert kstest(pvalues, "uniform").statistic < 0.3
+    assert np.mean(pvalues) == pytest.approx(0.5, abs=3.3 / np.sqrt(12 * 40))
 
 
 @pytest.mark.slow
