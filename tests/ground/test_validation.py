@@ -1,4 +1,4 @@
-"""Numbers, words and yes-or-no answers: what is not one is refused by name; streams by position are the same streams."""
+"""Numbers, words and yes-or-no answers: what is not one is refused by name; streams by position are the same."""
 
 import numpy as np
 import pandas as pd
