@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
     from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
-    from causalinv.invariance import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector
+    from causalinv.invariance import (
+        HierarchicalConformalRegressor,
+        InvariantCausalPrediction,
+        InvariantRepresentation,
+        InvariantSubsetSelector,
+    )
     from causalinv.ivlike import InvariantProjection, IVLikeBoosting, IVLikeRegression, IVLikeRegressionCV
     from causalinv.moments import Moments
     from causalinv.sem import LinearSEM
@@ -20,6 +25,7 @@ _HOME = {
     "FDivergenceBounds": "causalinv.bounds",
     "FunctionAugmentation": "causalinv.transformations",
     "GaussianNoise": "causalinv.transformations",
+    "HierarchicalConformalRegressor": "causalinv.invariance",
     "IVLikeBoosting": "causalinv.ivlike",
     "IVLikeRegression": "causalinv.ivlike",
     "IVLikeRegressionCV": "causalinv.ivlike",
@@ -58,6 +64,7 @@ __all__ = [
     "FDivergenceBounds",
     "FunctionAugmentation",
     "GaussianNoise",
+    "HierarchicalConformalRegressor",
     "IVLikeBoosting",
     "IVLikeRegression",
     "IVLikeRegressionCV",

@@ -48,11 +48,8 @@ def varying(variance: FloatArray, mean: FloatArray | None = None) -> BoolArray:
     mean : ndarray of shape (..., k), optional
         Means in the same units; 0.3 and 0.1 + 0.2 differ by a rounding of them, and are one number.
     """
-    least: FloatArray | float = 0.0
-    if mean is not None:
-        with np.errstate(under="ignore"):
-            least = (_CONSTANT * _EPS * np.abs(mean)) ** 2
-    found: BoolArray = variance > least
+    spread = np.sqrt(np.maximum(variance, 0.0))
+    found: BoolArray = spread > (0.0 if mean is None else _CONSTANT * _EPS * np.abs(mean))
     return found
 
 

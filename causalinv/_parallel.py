@@ -8,7 +8,7 @@ import functools
 import numbers
 import warnings
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from causalinv._typing import RandomState
 from causalinv._warn import again
 
-__all__ = ["generator", "one_thread", "run", "seed_estimator", "streams"]
+__all__ = ["generator", "one_thread", "run", "seed_estimator", "streams", "streams_at"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -39,6 +39,16 @@ def generator(random_state: RandomState, purpose: str) -> np.random.Generator:
 def streams(random_state: RandomState, n: int, purpose: str) -> list[np.random.Generator]:
     """Return `n` independent generators for a purpose; the first k are the same whatever `n` is."""
     return [np.random.default_rng(child) for child in _seed_sequence(random_state, purpose).spawn(n)]
+
+
+def streams_at(random_state: RandomState, positions: Sequence[int], purpose: str) -> list[np.random.Generator]:
+    """The generators that `streams` would return at these positions, without making those in between."""
+    seed = _seed_sequence(random_state, purpose)
+    children = (
+        np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, int(i)), pool_size=seed.pool_size)
+        for i in positions
+    )
+    return [np.random.default_rng(child) for child in children]
 
 
 def _seed_sequence(random_state: RandomState, purpose: str) -> np.random.SeedSequence:

@@ -22,10 +22,13 @@ _LARGEST_WEIGHT = 1e100  # its square is still a number
 
 __all__ = [
     "check_alignment",
+    "check_choice",
     "check_confidence_level",
     "check_features",
     "check_finite",
+    "check_flag",
     "check_number",
+    "check_numbers",
     "check_rows",
     "check_sample_weight",
     "check_target",
@@ -242,11 +245,17 @@ def check_number(
     low: float | None = None,
     high: float | None = None,
     open_low: bool = False,
+    finite: bool = False,
 ) -> float:
     """Return `value` as a float, or raise naming the argument, what was found and the interval allowed."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a floating-point number.") from None
+    if finite and np.isinf(number):
+        raise ValueError(f"{name} must be finite, got {value!r}.")
     too_low = low is not None and (number <= low if open_low else number < low)
     too_high = high is not None and (number > high)
     if np.isnan(number) or too_low or too_high:
@@ -262,3 +271,46 @@ def check_confidence_level(value: Any, name: str = "confidence_level") -> float:
     if not 0.0 < level < 1.0:
         raise ValueError(f"{name} must be a number > 0 and < 1, got {value!r}; 0.95 is usual.")
     return level
+
+
+def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
+    """Return one of some words, or raise naming the argument and what there is; nothing but a text is a word."""
+    allowed = tuple(choices)
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {allowed}, got {value!r}.")
+    return str(value)
+
+
+def check_flag(value: Any, name: str) -> bool:
+    """Return True or False, or raise: a text or a number is no answer to a yes-or-no question."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
+
+
+def check_numbers(values: Any, name: str) -> FloatArray:
+    """A new float64 array of any shape from finite real numbers; complex, masked, text or missing entries raise."""
+    if isinstance(values, pd.DataFrame | pd.Series):
+        values = values.to_numpy(dtype=object, na_value=np.nan)
+    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
+        raise ValueError(f"Input {name} has masked entries: they are missing.")
+    try:
+        found = np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name} must be a table of numbers: {error}.") from error
+    if found.dtype == object:
+        odd = next((v for v in found.flat if not isinstance(v, numbers.Number) or isinstance(v, complex)), None)
+        if odd is not None or any(v is None for v in found.flat):
+            raise TypeError(f"{name} must hold real numbers, got {odd!r} of type {type(odd).__name__}.")
+    elif found.dtype.kind not in "fiub":
+        what = {"c": "complex numbers", "U": "text", "S": "text", "M": "dates", "m": "durations"}
+        raise TypeError(f"{name} must hold real numbers, got {what.get(found.dtype.kind, str(found.dtype))}.")
+    try:
+        array: FloatArray = np.array(found, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} must hold real numbers: {error}.") from error
+    if array.ndim:
+        check_finite(array, name)
+    elif not np.isfinite(array):
+        raise ValueError(f"{name} must be finite, got {float(array)!r}.")
+    return array

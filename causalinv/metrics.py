@@ -12,6 +12,7 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import BaseCrossValidator
 
 from causalinv._labels import encode
+from causalinv._matrix import lstsq
 from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_alignment, check_finite
 from causalinv.moments import Moments
@@ -82,7 +83,7 @@ def affine_r2(Z: ArrayLike, phi: ArrayLike) -> float:
     total = np.sum(state**2, axis=0)
     if not (total > 0).all():
         raise ValueError(f"Z is constant in column {int(np.argmin(total))}, so its R² does not exist.")
-    left = state - found @ np.linalg.lstsq(found, state, rcond=None)[0]
+    left = state - found @ lstsq(found, state)
     return float(np.mean(1 - np.sum(left**2, axis=0) / total))
 
 

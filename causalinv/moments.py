@@ -18,11 +18,12 @@ import pandas as pd
 from causalinv._accumulate import cell_moments, clear_rounding, combine_means, encode_cells, pack, row_cells, unpack
 from causalinv._frames import column_names
 from causalinv._labels import Labels, encode, shown
+from causalinv._matrix import constant_columns
 from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_alignment, check_rows, check_sample_weight
 from causalinv.results import Printed, Summary
 
-__all__ = ["Moments", "take_features"]
+__all__ = ["Moments"]
 
 _SAME_WEIGHT = 1e-9  # relative: weights that differ by less are equal
 
@@ -296,6 +297,11 @@ class Moments(Printed):
             ]
         count, weight, mean, scatter, squares = (np.array(part) for part in zip(*parts, strict=True))
         _check_overflow(mean, scatter, weight)
+        if len(cells) > 1:  # a column that is one number has one mean, not one per cell that differs by rounding
+            still = np.concatenate([constant_columns(column) for column in columns])
+            mean[:, still] = mean[0, still]
+            scatter[:, still] = 0.0
+            scatter[:, :, still] = 0.0
         return cls.trusted(spec, mean=mean, scatter=scatter, weight=weight, count=count, cells=cells, weight_sq=squares)
 
     @classmethod
@@ -501,15 +507,17 @@ class Moments(Printed):
         arrays: dict[str, list[Any]] = {"mean": [], "scatter": [], "weight": [], "count": [], "weight_sq": []}
         for k in range(len(cells)):
             part = groups == k
-            total, centre, between = combine_means(self.weight[part], self._mean[part])
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name
+                total, centre, between = combine_means(self.weight[part], self._mean[part])
+                scatter = self._scatter[part].sum(axis=0) + between
             arrays["mean"].append(centre)
-            scatter = self._scatter[part].sum(axis=0) + between
             if np.isfinite(self.count[part]).all():
                 clear_rounding(scatter, centre, total)
             arrays["scatter"].append(scatter)
             arrays["weight"].append(total)
             arrays["count"].append(self.count[part].sum())
             arrays["weight_sq"].append(self.weight_sq[part].sum())
+        _check_overflow(*(np.array(arrays[name]) for name in ("mean", "scatter", "weight")))
         return Moments.trusted(self._block_spec(), **{k: np.array(v) for k, v in arrays.items()}, cells=cells)
 
     def subtract(self, other: Moments) -> Moments:

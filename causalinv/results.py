@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,18 @@ from causalinv._typing import FloatArray
 
 __all__ = [
     "BoundsEstimate",
+    "ConditionalLaw",
     "Estimate",
     "InvarianceCertificate",
     "PointwiseBounds",
+    "PopulationRegression",
     "Printed",
     "Summary",
     "TestResult",
 ]
+
+_COLUMNS = 80  # of a sentence
+_NO_GAP = 1e-9  # a tolerance below says: none but rounding
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +48,7 @@ class InvarianceCertificate(Printed):
     n_interventions : int
         Interventions that count as evidence (a baseline does not).
     violations : int
-        Of these, how many violated.
+        Of these, how many count as violations in the bound: all that are not shown to keep to `eps`.
     method : str
     assumptions : tuple of str
         All that the statement rests on; nothing else.
@@ -53,6 +59,9 @@ class InvarianceCertificate(Printed):
         Whether estimated moments stand in for exact ones, so that the statement is not proved.
     details : tuple of (str, float)
         What the bound was computed from.
+    failed : int
+        Of the violations, how many are shown to be above `eps`. The others are not shown either way: their rows are too
+        few. With exact moments all violations are shown.
     """
 
     violation_upper: float
@@ -68,6 +77,7 @@ class InvarianceCertificate(Printed):
     intercept: float
     plug_in: bool = False
     details: tuple[tuple[str, float], ...] = ()
+    failed: int = 0
 
     def __bool__(self) -> bool:
         raise TypeError("A certificate is neither true nor false; compare its violation_upper with what you need.")
@@ -78,41 +88,86 @@ class InvarianceCertificate(Printed):
         m = self.n_interventions
         return 1.0 if m == 0 else float(1.0 - (1.0 - self.confidence_level) ** (1.0 / m))
 
-    def explain(self) -> str:
-        """The statement in plain words, beginning with what so many interventions can prove at best."""
-        percent = f"{100 * self.confidence_level:g}%"
-        lines = []
+    def explain(self, *, noun: str = "environment") -> str:
+        """The statement in plain words, at most 80 columns wide.
+
+        The first line is the answer. Then come what a violation is, how many environments are shown to keep to the
+        tolerance, are not shown to, and failed, what so many can prove at best, and what it all rests on.
+
+        Parameters
+        ----------
+        noun : str, default "environment"
+            What your environments are, in the singular: ``"hospital"``.
+
+        Returns
+        -------
+        str
+        """
+        return "\n".join(textwrap.fill(line, _COLUMNS, subsequent_indent="  ") for line in self._sentences(noun))
+
+    def _sentences(self, noun: str = "environment") -> list[str]:
+        if not isinstance(noun, str) or not noun.strip():
+            raise ValueError(f"noun must be a word, what your environments are (noun='hospital'); got {noun!r}.")
+        one, many = noun.strip(), _plural(noun.strip())
+        percent = f"{100 * self.confidence_level:g}% confidence"
+        lines = [self._answer(one, many, percent), f"To break the rule is to have {self._gap(one)}"]
+        lines.append(self._seen(one, many))
         if self.method != "hull":
             lines.append(
-                f"{self.n_interventions} interventions can prove, at best and by any method, that at most "
-                f"{self.best_possible:.1%} of fresh ones break a rule ({percent} confidence)."
+                f"At best, by any method, {_counted(self.n_interventions, one, many)} can prove that at most "
+                f"{self.best_possible:.1%} of new {many} break a rule ({percent})."
             )
-        if self.method == "hull":
-            lines.append(f"In this new environment the {self.metric} is at most {self.eps:.3g}, for certain.")
-        elif self.violation_upper >= 1:
-            lines.append(f"By the method {self.method!r} they prove nothing here.")
-        else:
-            lines.append(
-                f"By the method {self.method!r}: at most {self.violation_upper:.1%} of fresh interventions have "
-                f"{self.metric} above {self.eps:.3g} ({percent} confidence; {self.violations} of "
-                f"{self.n_interventions} did)."
-            )
-            if self.expected_violation == self.expected_violation:  # not NaN
-                lines.append(f"The next one does with probability at most {self.expected_violation:.1%}.")
+        if self.method != "hull" and self.expected_violation < 1 and self.violation_upper < 1:  # not NaN
+            lines.append(f"The next {one} breaks it with probability at most {self.expected_violation:.1%}.")
         if self.plug_in:
             lines.append(
-                "NOT PROVED: the moments are estimated and were taken for exact (plug_in=True). Simulations of its "
-                "coverage are no proof."
+                "Not proved, because the moments are estimated and were taken for exact (plug_in=True). Simulations of "
+                "its coverage are no proof."
             )
-        lines.append("It rests on: " + "; ".join(self.assumptions) + ".")
-        return "\n".join(lines)
+        return [*lines, f"Method {self.method!r} rests on: " + "; ".join(self.assumptions) + "."]
+
+    def _answer(self, one: str, many: str, percent: str) -> str:
+        """The first line."""
+        start = "NOT PROVED: " if self.plug_in else ""
+        if self.method == "hull":
+            return f"{start}In the new {one} this rule is not broken, for certain."
+        if self.violation_upper >= 1:
+            return f"{start}These {many} prove nothing about new ones ({percent})."
+        return f"{start}At most {self.violation_upper:.1%} of new {many} break this rule ({percent})."
+
+    def _gap(self, one: str) -> str:
+        """What a gap above the tolerance is, with its unit."""
+        size = "above 0 by more than rounding" if self.eps <= _NO_GAP else f"above {self.eps:.3g}"
+        percent = "more" if self.eps <= _NO_GAP else f"{100 * self.eps:.3g}% more"
+        own = f"the best linear rule on the same features in that {one} alone"
+        return {
+            "relative_excess": f"a relative excess {size}: {percent} mean squared error than {own}.",
+            "excess": f"an excess {size}: so much more mean squared error, in squared units of y, than {own}.",
+            "gradient": f"a gradient {size}: the length of the mean of residual times (1, features).",
+            "coefficient": f"a coefficient gap {size}: the distance from the coefficients of {own}.",
+            "risk_range": f"a risk range {size}: mean squared error beyond that of the best of these environments.",
+            "residual": f"a residual gap {size}: the change of mean or variance of the residuals.",
+        }.get(self.metric, f"a {self.metric} {size}.")
+
+    def _seen(self, one: str, many: str) -> str:
+        """How many environments are shown to keep to the tolerance, are not, and failed."""
+        shown, unclear = self.n_interventions - self.violations, self.violations - self.failed
+        numbers = f"{shown} shown to keep it, {unclear} not shown either way, {self.failed} failed."
+        text = f"Seen: {_counted(self.n_interventions, one, many)}, of which {numbers}"
+        if self.method == "two_level":
+            wrong = dict(self.details).get("miss_rate", 0.05)
+            text += (
+                f" Each is judged by its own rows, wrongly with probability at most {wrong:.3g}; the bound counts "
+                "those not shown as if they had failed."
+            )
+        return text
 
     def __str__(self) -> str:
-        return plain(wrap(self.explain()))
+        return plain("\n".join(wrap(line) for line in self._sentences()))
 
     def summary(self) -> Summary:
         """The numbers, and what they rest on."""
-        first, *rest = self.explain().split("\n")
+        first, *rest = self._sentences()
         return Summary(
             "Certificate of invariance", first, "; ".join(self.assumptions), self.to_frame(), tuple(rest[:-1])
         )
@@ -120,8 +175,19 @@ class InvarianceCertificate(Printed):
     def to_frame(self) -> pd.DataFrame:
         """One row with the numbers."""
         names = ["method", "violation_upper", "expected_violation", "eps", "metric", "confidence_level"]
-        names += ["n_interventions", "violations", "plug_in"]
+        names += ["n_interventions", "violations", "failed", "plug_in"]
         return pd.DataFrame([{name: getattr(self, name) for name in names} | dict(self.details)])
+
+
+def _plural(noun: str) -> str:
+    """Countries, branches and hospitals."""
+    if noun.endswith("y") and noun[-2:-1] not in tuple("aeiou"):
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "x", "z", "ch", "sh")) else "s")
+
+
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -307,3 +373,100 @@ class PointwiseBounds(Printed):
         if crossing:
             notes.append(f"in {crossing} rows the lower end lies above the upper one; both are kept.")
         return Summary("Bounds at each row", self.estimand, self.assumption, self.to_frame(), tuple(notes))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PopulationRegression(Printed):
+    """Best linear prediction of a node from others in a whole population: no sample, no standard error.
+
+    Attributes
+    ----------
+    target : str
+        The node that is predicted.
+    names : tuple of str
+        The nodes that it is predicted from.
+    coef : ndarray of shape (k,)
+        Coefficients, in units of the target per unit of each node.
+    intercept : float
+    residual_variance : float
+        Mean squared error of the prediction.
+    variance : float
+        Variance of the target.
+    exact : bool
+        Whether the residual is independent of the regressors, so that this line is the conditional mean.
+    """
+
+    target: str
+    names: tuple[str, ...]
+    coef: FloatArray
+    intercept: float
+    residual_variance: float
+    variance: float
+    exact: bool
+
+    @property
+    def r2(self) -> float:
+        """Share of the target's variance that is explained; NaN if the target is constant."""
+        return 1.0 - self.residual_variance / self.variance if self.variance > 0 else float("nan")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Coefficients, the intercept last."""
+        index = pd.Index([*self.names, "intercept"], name="node")
+        return pd.DataFrame({"coef": np.append(self.coef, self.intercept)}, index=index)
+
+    def summary(self) -> Summary:
+        """The coefficients with what they mean, as text and HTML."""
+        return Summary(
+            f"Population regression of {self.target}",
+            f"the linear prediction of {self.target} with the least mean squared error, which is "
+            f"{self.residual_variance:.4g} of a variance of {self.variance:.4g}",
+            "the model is the truth; nothing is estimated",
+            self.to_frame(),
+            (_linearity(self.exact), "A coefficient is an effect only if nothing confounds it."),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConditionalLaw(Printed):
+    """Mean and covariance of nodes given values of others, in a whole population.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The nodes asked about.
+    mean : ndarray of shape (k,)
+    cov : ndarray of shape (k, k)
+    given : tuple of (str, float)
+        What was seen.
+    exact : bool
+        Whether these are the conditional mean and covariance; if not, the best linear prediction and the covariance of
+        its error, averaged over all values of what was seen.
+    """
+
+    names: tuple[str, ...]
+    mean: FloatArray
+    cov: FloatArray
+    given: tuple[tuple[str, float], ...]
+    exact: bool
+
+    def to_frame(self) -> pd.DataFrame:
+        """Mean and standard deviation of each node."""
+        index = pd.Index(self.names, name="node")
+        return pd.DataFrame({"mean": self.mean, "sd": np.sqrt(np.diag(self.cov))}, index=index)
+
+    def summary(self) -> Summary:
+        """Means and standard deviations with what they mean, as text and HTML."""
+        seen = ", ".join(f"{name} = {value:.4g}" for name, value in self.given) or "nothing"
+        return Summary(
+            f"Law given {seen}",
+            "mean and standard deviation of each node where these values are seen (seen, not set)",
+            "the model is the truth; nothing is estimated",
+            self.to_frame(),
+            (_linearity(self.exact),),
+        )
+
+
+def _linearity(exact: bool) -> str:
+    if exact:
+        return "Exact: the conditional mean is linear here, and its error does not depend on the values seen."
+    return "Best linear approximation: the noise is not Gaussian, so the conditional mean may bend and the spread vary."

@@ -11,6 +11,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils import Bunch
 
+from causalinv._matrix import lstsq
 from causalinv._typing import FloatArray
 from causalinv.datasets._fetch import find_files
 
@@ -116,10 +117,10 @@ def _reference(pixels: FloatArray, confounder: FloatArray, y: FloatArray) -> tup
     def held_out_error(degree: int) -> float:
         rows, errors = design(degree), []
         for train, test in KFold(5).split(rows):
-            coef = np.linalg.lstsq(rows[train], y[train], rcond=None)[0]
+            coef = lstsq(rows[train], y[train])
             errors.append(np.mean((y[test] - rows[test] @ coef) ** 2))
         return float(np.mean(errors))
 
     degree = min((1, 2), key=held_out_error)
-    coef = np.linalg.lstsq(design(degree), y, rcond=None)[0][:-2]
+    coef = lstsq(design(degree), y)[:-2]
     return degree, np.asarray(coef, dtype=np.float64)

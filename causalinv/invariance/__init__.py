@@ -8,6 +8,7 @@ from causalinv.invariance._complexity import (
     vc_dimension,
     violation_bound,
 )
+from causalinv.invariance._conformal import HierarchicalConformalRegressor
 from causalinv.invariance._gaps import invariance_gaps
 from causalinv.invariance._hull import in_moment_hull
 from causalinv.invariance._icp import InvariantCausalPrediction
@@ -18,6 +19,7 @@ from causalinv.invariance._sweep import SubsetStatistics, sweep
 from causalinv.invariance._tests import chow_pvalues, residual_pvalues, robust_chow_pvalue
 
 __all__ = [
+    "HierarchicalConformalRegressor",
     "InvariantCausalPrediction",
     "InvariantRepresentation",
     "InvariantSubsetSelector",

@@ -14,9 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from causalinv._fingerprints import Fingerprints
+from causalinv._labels import shown
 from causalinv._matrix import whitener
-from causalinv._typing import FloatArray, Rows
-from causalinv._validation import check_number
+from causalinv._typing import BoolArray, FloatArray, Rows
+from causalinv._validation import check_number, check_rows
+from causalinv._warn import warn
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.invariance._certified import random_design_cdf
 from causalinv.invariance._complexity import expected_violation, vc_dimension, violation_bound
 from causalinv.invariance._declared import (
@@ -39,6 +43,7 @@ __all__ = ["VALIDITY", "certify", "certify_training", "check_names", "validity_t
 CONVEX = ("excess", "relative_excess", "gradient")  # sublevel sets convex in the moments
 _ROUNDING = 1e-12  # smallest tolerance: fresh gaps of an exactly invariant rule are not exactly zero
 _SAME = 1e-9  # difference of moments, in units of the features, below which two environments are the same data
+_REFUTED = 0.05  # level, at most, at which rows show a gap above the tolerance
 _INSIDE = 1e-7  # distance to the hull that counts as none, in units of the least variable environment
 
 
@@ -208,9 +213,11 @@ def certify(
             "methods of a fitted selector's certify(), from its training environments."
         )
     assumptions = ["the fresh interventions are independent draws of the law that is spoken of"]
-    failed, more = _violating(rule, moments, method, eps=eps, metric=metric, miss_rate=miss_rate, plug_in=plug_in)
+    counted, refuted, more = _violating(
+        rule, moments, method, eps=eps, metric=metric, miss_rate=miss_rate, plug_in=plug_in
+    )
     assumptions += more
-    violations, m = int(failed.sum()), len(moments)
+    violations, m = int(counted.sum()), len(moments)
     numbers: dict[str, Any] = {"violations": violations}
     if method == "union":
         if class_size is None:
@@ -233,39 +240,46 @@ def certify(
         m=m,
         assumptions=assumptions,
         plugged=plug_in and not exact,
+        failed=int(refuted.sum()),
     )
 
 
 def _violating(
     rule: Rule, moments: Moments, method: str, *, eps: float, metric: str, miss_rate: float, plug_in: bool
-) -> tuple[np.ndarray, list[str]]:
-    """Environments that count as violations, and what that rests on."""
+) -> tuple[BoolArray, BoolArray, list[str]]:
+    """Environments that count as violations, those of them that are shown to be, and what that rests on."""
     exact = bool(np.isinf(moments.count).all())
     if method != "two_level":
         need_exact(method, exact, plug_in)
         gaps = invariance_gaps(moments, rule.components, rule.coef, rule.intercept, metric=metric)  # type: ignore[arg-type]
-        return gaps > eps * (1 + 1e-9) + _ROUNDING, []
+        above = gaps > eps * (1 + 1e-9) + _ROUNDING
+        return above, above, []
     if exact:
         raise ValueError("two_level is for estimated moments; these are exact: use method='holdout'.")
     if metric != "relative_excess":
         raise ValueError(f"two_level is licensed for metric='relative_excess' only, got {metric!r}.")
-    if not np.allclose(moments.count, moments.weight):
-        raise ValueError("two_level needs rows of equal weight in every environment; these moments are weighted.")
-    return _failed(rule, moments, eps, miss_rate), ["rows are independent and jointly Gaussian in each environment"]
+    if not moments.is_unweighted:
+        raise ValueError("two_level needs rows that all have one and the same weight; these moments are weighted.")
+    counted, refuted = _judged(rule, moments, eps, miss_rate)
+    return counted, refuted, ["rows are independent and jointly Gaussian in each environment"]
 
 
-def _failed(rule: Rule, moments: Moments, eps: float, miss_rate: float) -> np.ndarray:
-    """Environments whose rows do not certify a gap of at most eps, each missed with at most `miss_rate`."""
+def _judged(rule: Rule, moments: Moments, eps: float, miss_rate: float) -> tuple[BoolArray, BoolArray]:
+    """Environments whose rows do not show a gap of at most eps, and those whose rows show one above.
+
+    Each of the two is said wrongly with probability at most `miss_rate`.
+    """
     seen = represent(moments, rule.components)
     risk = rule_risks(seen, rule.coef, rule.intercept)[0]
     excess = invariance_gaps(moments, rule.components, rule.coef, rule.intercept, metric="excess")
-    failed = np.ones(len(moments), bool)
+    unshown, refuted = np.ones(len(moments), bool), np.zeros(len(moments), bool)
     for e, n in enumerate(moments.count.astype(int).tolist()):
         own = risk[e] - excess[e]
         k = whitener(seen.cov("x")[e]).shape[1] + 1  # coefficients that the rows of this environment can tell apart
         if n > k and own > 0:
-            failed[e] = random_design_cdf(float(excess[e] / own) * (n - k) / k, k, n, eps) > miss_rate
-    return failed
+            below = random_design_cdf(float(excess[e] / own) * (n - k) / k, k, n, eps)
+            unshown[e], refuted[e] = below > miss_rate, 1.0 - below <= min(miss_rate, _REFUTED)
+    return unshown, refuted
 
 
 def check_names(expected: Any, found: Sequence[str] | None, name: str) -> None:
@@ -279,28 +293,52 @@ def check_names(expected: Any, found: Sequence[str] | None, name: str) -> None:
 
 
 def _refuse_training(fitted: Any, moments: Moments, X: Rows, y: Rows, environments: Rows) -> None:
-    """Raise if an environment has all the moments of one that trained the rule, or a step of it."""
+    """Raise if environments, or rows of theirs, trained the rule or a step of it."""
     steps = [step for _, step in getattr(fitted, "steps", [])]
     for i, part in enumerate([fitted, *steps]):
-        trained, seen = getattr(part, "moments_", None), moments
-        if trained is None:
+        trained, rows = getattr(part, "_training_moments", None), getattr(part, "_training_rows", None)
+        if trained is None and rows is None:
             continue
+        inner, seen = X, moments
         if i > 1 and X is not None:  # as the step saw them
-            inner = X
             for step in steps[: i - 1]:
                 inner = step.transform(inner)
             seen = Moments.from_rows(x=inner, y=y, environments=environments)
-        if dict(trained.blocks) != dict(seen.blocks):
-            continue
-        unit = _units(trained)
-        old, new = _standard_moments(trained, unit), _standard_moments(seen, unit)
-        same = (np.abs(new[:, None] - old[None]).max(axis=2) <= _SAME).any(axis=1)
-        if same.any():
-            label = moments.cells.tolist()[int(np.argmax(same))]
-            raise ValueError(
-                f"Environment {label!r} is one of those that trained the rule; fresh ones are needed. What training "
-                "environments prove is said by the estimator's own certify()."
-            )
+        if trained is not None:
+            _refuse_same_moments(trained, seen)
+        if rows is not None and X is not None:
+            _refuse_repeats(rows, np.column_stack([check_rows(inner, "X"), check_rows(y, "y")]))
+
+
+def _refuse_same_moments(trained: Moments, seen: Moments) -> None:
+    if dict(trained.blocks) != dict(seen.blocks):
+        return
+    unit = _units(trained)
+    old, new = _standard_moments(trained, unit), _standard_moments(seen, unit)
+    same = (np.abs(new[:, None] - old[None]).max(axis=2) <= _SAME).any(axis=1)
+    if same.any():
+        raise ValueError(
+            f"Environment {shown(seen.cells[int(np.argmax(same))])} is one of those that trained the rule; fresh ones "
+            "are needed. Keep some environments out of the fit. (What training environments prove is said by "
+            "InvariantSubsetSelector.certify.)"
+        )
+
+
+def _refuse_repeats(trained: Fingerprints, rows: FloatArray) -> None:
+    """Raise for rows that trained the rule; warn where values are so coarse that chance repeats rows, too."""
+    repeats = trained.repeats(rows)
+    if repeats.found and repeats.beyond_chance and not repeats.coarse:
+        raise ValueError(
+            f"{repeats.found} of {repeats.of} rows are also rows that trained the rule (features and outcome); fresh "
+            "ones are needed. Keep whole environments out of the fit, and certify by those."
+        )
+    if repeats.coarse and repeats.found > repeats.of / 2:
+        warn(
+            f"{repeats.found} of {repeats.of} rows have the same values as rows that trained the rule. Values this "
+            "coarse repeat by chance, too, so it cannot be seen whether these environments are fresh: that is yours "
+            "to know, and the certificate is void if they are not.",
+            DegenerateInputWarning,
+        )
 
 
 def _standard_moments(moments: Moments, unit: FloatArray) -> FloatArray:
@@ -508,6 +546,7 @@ def _certificate(
     m: int,
     assumptions: Sequence[str],
     plugged: bool,
+    failed: int = 0,
 ) -> InvarianceCertificate:
     fixed = method in ("holdout", "two_level")  # one rule and one tolerance have one probability, and no mean of it
     return InvarianceCertificate(
@@ -524,4 +563,5 @@ def _certificate(
         rule.intercept,
         plugged,
         tuple((name, float(value)) for name, value in numbers.items() if name != "violations"),
+        failed,
     )

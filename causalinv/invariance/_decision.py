@@ -107,7 +107,7 @@ class Decision:
     ) -> Verdict:
         """Test sets with the robust test, in this order, until one is accepted; what comes after is not tested."""
         pvalue = np.full(len(subsets), np.nan)
-        pooled = self.moments.pool()
+        pooled = self.moments.pooled
         centre, unit = pooled.mean("x")[0], np.sqrt(np.diag(pooled.cov("x")[0]))
         unit[unit == 0] = 1.0
         exact = exact_sets(subsets, self.moments)
@@ -133,11 +133,11 @@ class Decision:
         else:
             risk = subsets.pooled_risk @ self.moments.weight / self.moments.weight.sum()
         if self.population:
-            unit = _EXACT * float(self.moments.pool().cov("y")[0, 0, 0])
+            unit = _EXACT * float(self.moments.pooled.cov("y")[0, 0, 0])
             return np.round(risk / unit) * unit  # sets that predict equally well tie, and the smallest is taken
         if self.objective == "left_out_risk":
             return risk
-        n, k = self.moments.count.sum(), subsets.sizes + 1
+        n, k = self.moments.count.sum(), subsets.coefficients
         return np.where(n > k, risk * (n + k) / np.maximum(n - k, 1), np.inf)
 
     def key(self, subsets: SubsetStatistics) -> FloatArray:
@@ -154,9 +154,9 @@ def averaged_coef(moments: Moments, subsets: SubsetStatistics) -> FloatArray:
     if np.isinf(n):
         weight = (risk <= risk.min() * (1 + _EXACT)).astype(float)
     else:
-        floor = _EXACT * float(moments.pool().cov("y")[0, 0, 0])
-        bic = n * np.log(np.maximum(risk, floor)) + subsets.sizes * np.log(n)
+        floor = _EXACT * float(moments.pooled.cov("y")[0, 0, 0])
+        bic = n * np.log(np.maximum(risk, floor)) + subsets.coefficients * np.log(n)
         weight = np.exp(-(bic - bic.min()) / 2)
-    pooled = moments.pool()
+    pooled = moments.pooled
     coefs = np.array([pooled_coef(pooled, inside) for inside in unpack(subsets.packed, moments.blocks["x"])])
     return weight @ coefs / weight.sum()

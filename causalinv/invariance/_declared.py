@@ -91,7 +91,7 @@ def suspect_target(moments: Moments) -> None:
         spread = np.ptp(subsets.pooled_risk, axis=1) + np.abs(subsets.shift).max(axis=1)
         suspected = bool((spread > 1e-9 * moments.pool().cov("y")[0, 0, 0]).all())
     else:
-        if not np.allclose(moments.count, moments.weight):
+        if not moments.is_unweighted:
             return
         suspected = bool((residual_pvalues(subsets, moments.count) <= _SUSPICIOUS).all())
     if suspected:

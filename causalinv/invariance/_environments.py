@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from causalinv._fingerprints import fingerprints
+from causalinv._labels import Labels, encode
+from causalinv._matrix import dependent_columns
 from causalinv._typing import BoolArray, FloatArray, Rows
-from causalinv._validation import check_alignment, check_features, check_sample_weight, check_target
+from causalinv._validation import check_alignment, check_features, check_sample_weight, check_target, positive_rows
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.invariance._sets import as_tuples
@@ -26,29 +29,56 @@ __all__ = [
     "warn_exact",
 ]
 
-_DEPENDENT_TOL = 1e-10  # of a feature's variance
+_LEAST = 1e-280  # variance of y whose digits can be trusted
 _EXACT_TOL = 1e-12  # of the outcome's variance: residuals below are rounding
+
+
+class Checked(NamedTuple):
+    """What `fit` was given: moments by environment, and the rows of positive weight with their coded labels."""
+
+    moments: Moments
+    features: FloatArray
+    outcome: FloatArray
+    labels: Labels
 
 
 def check_rows_by_environment(
     estimator: Any, X: Rows, y: Rows, environments: Rows, sample_weight: Rows = None
-) -> tuple[Moments, FloatArray, FloatArray]:
-    """Validate what `fit` was given; returns moments by environment, and features and outcome as arrays."""
+) -> Checked:
+    """Validate what `fit` was given, and take out rows of weight 0."""
     if environments is None:
         raise ValueError(
             f"{type(estimator).__name__} needs environments=, the label of each row's environment; without it "
             "nothing could contradict a set. In a Pipeline pass it by metadata routing or as step__environments."
         )
-    check_alignment(X=X, y=y, environments=environments, sample_weight=sample_weight)
+    check_alignment(
+        X=X,
+        y=y,
+        environments=None if isinstance(environments, Labels) else environments,
+        sample_weight=sample_weight,
+    )
     features = check_features(estimator, X, reset=True, min_samples=4)
     outcome = check_target(y, len(features))
     if outcome.ndim == 2 and outcome.shape[1] > 1:
         raise ValueError(f"y must be a single outcome, got shape {outcome.shape}.")
     outcome = column_or_1d(outcome, warn=True)
     weights = check_sample_weight(sample_weight, len(features))
-    moments = Moments.from_rows(x=features, y=outcome[:, None], environments=environments, sample_weight=weights)
+    labels = encode(environments, "environments", len(features))
+    inside = positive_rows(weights)
+    if weights is not None and inside is not None:
+        features, outcome, weights = features[inside], outcome[inside], weights[inside]
+        labels = labels.take(inside, "environments")
+    names = getattr(estimator, "feature_names_in_", None)
+    moments = Moments.from_rows(
+        x=features,
+        y=outcome[:, None],
+        environments=labels,
+        sample_weight=weights,
+        names={"x": None if names is None else list(names)},
+    )
     _check_cells(moments)
-    return moments, features, outcome
+    estimator._training_moments, estimator._training_rows = moments, fingerprints(features, outcome)
+    return Checked(moments, features, outcome, labels)
 
 
 def check_moments(estimator: Any, moments: Moments) -> None:
@@ -61,6 +91,7 @@ def check_moments(estimator: Any, moments: Moments) -> None:
         raise ValueError("Some cells are a population's and some a sample's; they cannot be compared.")
     take_features(estimator, moments)
     _check_cells(moments)
+    estimator._training_moments, estimator._training_rows = moments, None
 
 
 def _check_cells(moments: Moments) -> None:
@@ -73,21 +104,16 @@ def _check_cells(moments: Moments) -> None:
         raise ValueError(f"Environment {few!r} has {moments.count.min():g} row; each needs at least two.")
     if not moments.scatter("y").any() and np.ptp(moments.mean("y")) == 0:
         raise ValueError("y is constant, so every set predicts it and none can be told from another.")
+    if float(moments.pooled.cov("y")[0, 0, 0]) < _LEAST:
+        raise ValueError("y varies by less than 1e-140, whose square is no number; change the unit of y.")
 
 
-def dependent_features(pooled: Moments) -> BoolArray:
+def dependent_features(pooled: Moments, follows: str = "sets with them equal sets without.") -> BoolArray:
     """Features without variance left once the earlier ones are eliminated, with a warning that lists them."""
-    cov = pooled.cov("x")[0]
-    rest, out = cov.copy(), np.zeros(len(cov), bool)
-    for j in range(len(cov)):
-        if rest[j, j] <= _DEPENDENT_TOL * cov[j, j]:
-            out[j] = True
-        else:
-            rest = rest - np.outer(rest[:, j], rest[j]) / rest[j, j]
+    out = dependent_columns(pooled.scatter("x")[0])
     if out.any():
         warn(
-            f"Features {np.flatnonzero(out).tolist()} are constant or combinations of earlier ones; sets with them "
-            "equal sets without.",
+            f"Features {np.flatnonzero(out).tolist()} are constant or combinations of earlier ones; {follows}",
             DegenerateInputWarning,
         )
     return out
@@ -96,8 +122,8 @@ def dependent_features(pooled: Moments) -> BoolArray:
 def exact_sets(subsets: SubsetStatistics, moments: Moments) -> BoolArray:
     """Sets that leave no residual in any environment, shape (n,); with them nothing but rounding could be tested."""
     left = subsets.pooled_risk @ moments.weight / moments.weight.sum()
-    exact: BoolArray = left < _EXACT_TOL * float(moments.pool().cov("y")[0, 0, 0])
-    return exact & (subsets.sizes + 1 < moments.count.sum())
+    exact: BoolArray = left < _EXACT_TOL * float(moments.pooled.cov("y")[0, 0, 0])
+    return exact & (subsets.coefficients < moments.count.sum())
 
 
 def warn_exact(exact: BoolArray, subsets: SubsetStatistics, d: int) -> None:

@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._matrix import whitener
+from causalinv._matrix import pseudo_inverse, whitener
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_features, check_number, check_whole
 from causalinv._warn import warn
@@ -146,7 +146,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             If `environments` is missing or has one label only, an environment has fewer than two rows, there are too
             many features for all subsets, y is constant, or an input is malformed.
         """
-        return self._fit(check_rows_by_environment(self, X, y, environments)[0])
+        return self._fit(check_rows_by_environment(self, X, y, environments).moments)
 
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on a sample's moments, one cell per environment; the tests need its counts.
@@ -176,7 +176,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             raise ValueError(f"test must be 'residual' or 'chow', got {self.test!r}.")
         d = moments.blocks["x"]
         size = self._max_size(d)
-        pooled = moments.pool()
+        pooled = moments.pooled
         self.dependent_features_ = dependent_features(pooled)
         self._warn_about_environments(moments, pooled, size)
         subsets = SubsetStatistics.concatenate(sweep(moments, max_size=size))
@@ -212,7 +212,11 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             else np.ones(d)
         )
         self.conf_int_ = _union_of_intervals(
-            pooled, inside[accepted], level, dependent=bool(self.dependent_features_.any())
+            pooled,
+            inside[accepted],
+            subsets.coefficients[accepted],
+            level,
+            dependent=bool(self.dependent_features_.any()),
         )
         chosen = np.zeros(d, bool)
         chosen[list(self.estimate_ or ())] = True
@@ -283,7 +287,9 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
 
 
-def _union_of_intervals(pooled: Moments, accepted: np.ndarray, level: float, *, dependent: bool) -> FloatArray:
+def _union_of_intervals(
+    pooled: Moments, accepted: np.ndarray, coefficients: np.ndarray, level: float, *, dependent: bool
+) -> FloatArray:
     """Hull of the intervals of all accepted sets, each at level / 2, sets of one size solved together."""
     d, n = accepted.shape[1], pooled.count[0]
     if not len(accepted):
@@ -298,13 +304,16 @@ def _union_of_intervals(pooled: Moments, accepted: np.ndarray, level: float, *, 
     for k in np.unique(sizes[sizes > 0]):
         at = np.nonzero(accepted[sizes == k])[1].reshape(-1, k)
         blocks = cov[at[:, :, None], at[:, None, :]]
-        inverse = np.linalg.pinv(blocks, rcond=1e-12, hermitian=True) if dependent else np.linalg.inv(blocks)
+        inverse = np.array([pseudo_inverse(block) for block in blocks]) if dependent else np.linalg.inv(blocks)
         coef = np.einsum("nij,nj->ni", inverse, cross[at])
         risk = np.maximum(total - np.sum(coef * cross[at], axis=1), 0.0)
-        if n <= k + 1:  # no residual is left to tell a width from: the rows say nothing about these coefficients
-            low[at], high[at] = -np.inf, np.inf
-            continue
-        width = quantile * np.sqrt(risk[:, None] / (n - k - 1) * np.diagonal(inverse, axis1=1, axis2=2))
+        left = n - coefficients[sizes == k]
+        with np.errstate(divide="ignore"):
+            spread = np.diagonal(inverse, axis1=1, axis2=2)
+            # Where no residual is left to tell a width from, the rows say nothing about these coefficients.
+            width = np.where(
+                left[:, None] > 0, quantile * np.sqrt(risk / np.maximum(left, 1))[:, None] * np.sqrt(spread), np.inf
+            )
         np.minimum.at(low, at, coef - width)
         np.maximum.at(high, at, coef + width)
     return np.column_stack([low, high]) / scale[:, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from causalinv._matrix import solve_range, symmetric_root
 from causalinv._typing import FloatArray
 from causalinv.invariance._gaps import invariance_gaps, represent
 from causalinv.moments import Moments
@@ -38,7 +39,7 @@ def minimax_rule(moments: Moments, components: FloatArray, *, relative: bool = T
 
     seen = represent(moments, components)
     k = len(components)
-    pooled = seen.pool()
+    pooled = seen.pooled
     units = np.sqrt(np.diag(pooled.cov("x")[0])) if k else np.ones(0)
     units[units == 0] = 1.0
     unit = float(np.sqrt(pooled.cov("y")[0, 0, 0]))
@@ -47,13 +48,13 @@ def minimax_rule(moments: Moments, components: FloatArray, *, relative: bool = T
     centre = pooled.mean("x")[0]
     for e in range(len(seen)):
         cov, cross = seen.cov("x")[e] / np.outer(units, units), seen.cov("x", "y")[e, :, 0] / units / unit
-        own = np.linalg.lstsq(cov, cross, rcond=1e-12)[0] if k else np.zeros(0)
+        own = solve_range(cov, cross) if k else np.zeros(0)
         shift = (seen.mean("x")[e] - centre) / units
         level = (seen.mean("y")[e, 0] - pooled.mean("y")[0, 0]) / unit
-        values, vectors = np.linalg.eigh(cov) if k else (np.zeros(0), np.zeros((0, 0)))
-        root = np.zeros((k + 1, k + 1))
-        root[0] = np.r_[1.0, shift]  # the difference of means
-        root[1:, 1:] = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+        root = np.r_[1.0, shift][None]  # the difference of means
+        if k:
+            half = symmetric_root(cov)
+            root = np.vstack([root, np.column_stack([np.zeros(len(half)), half])])
         target = root @ np.r_[level - shift @ own, own]
         least = float(seen.cov("y")[e, 0, 0]) / unit**2 - float(own @ cross)
         scale = np.sqrt(least) if relative and least > 0 else 1.0

@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import minimize
 
-from causalinv._matrix import whitener
+from causalinv._matrix import RANK_TOL, orthonormal_range, pseudo_inverse, range_eigh, solve_range
 from causalinv._typing import FloatArray
 from causalinv.moments import Moments
 
@@ -67,6 +67,7 @@ def second_moments(moments: Moments, origin: Moments) -> tuple[FloatArray, Float
     """Second moments of (1, x, y), about the mean of `origin`, in each environment (E, d + 2, d + 2) and together."""
     mean = np.concatenate([np.ones((len(moments), 1)), moments.mean("x"), moments.mean("y")], axis=1)
     mean[:, 1:] -= np.concatenate([origin.mean("x"), origin.mean("y")], axis=1)
+    mean[:, 1:][:, np.diag(origin.pooled.scatter(("x", "y"))[0]) == 0] = 0.0  # a constant's means differ by rounding
     cov = np.zeros((len(moments), mean.shape[1], mean.shape[1]))
     cov[:, 1:, 1:] = np.block([[moments.cov(a, b) for b in ("x", "y")] for a in ("x", "y")])
     each = cov + mean[:, :, None] * mean[:, None, :]
@@ -90,18 +91,17 @@ def site_directions(moments: Moments, n_sites: int | None = None) -> SiteDirecti
     -------
     SiteDirections
     """
-    each, pooled = second_moments(moments, moments.pool())
+    each, pooled = second_moments(moments, moments.pooled)
     units = np.sqrt(np.diag(pooled))
     units[units == 0] = 1.0
-    values, vectors = np.linalg.eigh(pooled / np.outer(units, units))
-    keep = values > 1e-12 * values[-1]
-    half = vectors[:, keep] / np.sqrt(values[keep])  # whitens in standardised units
+    values, vectors, _ = range_eigh(pooled / np.outer(units, units), rescale=False)
+    half = vectors / np.sqrt(values)  # whitens in standardised units
     white = half.T @ ((each - pooled) / np.outer(units, units)) @ half
     share = moments.weight / moments.weight.sum()
     squared = np.einsum("e,eij,ejk->ik", share, white, white)
     strengths, directions = np.linalg.eigh((squared + squared.T) / 2)
     strengths, directions = np.maximum(strengths[::-1], 0.0), directions[:, ::-1]
-    p, known = int(keep.sum()), bool(np.isinf(moments.count).all())
+    p, known = len(values), bool(np.isinf(moments.count).all())
     if n_sites is None and not known and not moments.is_unweighted:
         raise ValueError(
             "The sampling noise of weighted rows is not known from their moments, so directions cannot be told from "
@@ -111,7 +111,7 @@ def site_directions(moments: Moments, n_sites: int | None = None) -> SiteDirecti
     limit = _EXACT * max(strengths[0], _EXACT) if known else edge
     s = int(np.sum(strengths > limit)) if n_sites is None else min(n_sites, p)
     # Back to the units of the data: a difference of second moments has columns in units * pooled^(1/2) * directions.
-    scale = units[:, None] * (vectors[:, keep] * np.sqrt(values[keep]))
+    scale = units[:, None] * (vectors * np.sqrt(values))
     return SiteDirections(scale @ directions[:, :s], strengths, edge)
 
 
@@ -191,22 +191,23 @@ def neutral_rule(moments: Moments, sites: SiteDirections) -> Neutral:
     -------
     Neutral
     """
-    _, pooled = second_moments(moments, moments.pool())
+    _, pooled = second_moments(moments, moments.pooled)
     d = moments.blocks["x"]
     units = np.sqrt(np.diag(pooled))
     units[units == 0] = 1.0
     along = sites.directions.T / units  # constraints A u = b on u = (a, v), all in standardised units
     A, b = along[:, : d + 1], along[:, d + 1]
     H, c = (pooled / np.outer(units, units))[: d + 1, : d + 1], (pooled / np.outer(units, units))[: d + 1, d + 1]
-    U, size, Vt = np.linalg.svd(A, full_matrices=True)
-    rank = int(np.sum(size > _RANK_TOL * np.linalg.norm(along)))  # beside b: a site that no feature feels has A = 0
-    particular = Vt[:rank].T @ ((U[:, :rank].T @ b) / size[:rank])
+    top = float(np.linalg.norm(A, 2)) if A.size else 0.0
+    tol = _RANK_TOL * float(np.linalg.norm(along)) / top if top > 0 else 1.0  # beside b: a site no feature feels: A = 0
+    particular = pseudo_inverse(A, tol=tol) @ b
     missed = float(np.abs(A @ particular - b).max(initial=0.0) / max(np.abs(b).max(initial=0.0), 1e-300))
-    basis = Vt[rank:].T
-    half = whitener(basis.T @ H @ basis, rescale=False)
-    u = particular + basis @ (half @ (half.T @ (basis.T @ (c - H @ particular))))
+    basis = orthonormal_range(A, tol=tol)[1].T
+    # What the constraints leave over may be rounding altogether, so the floor is absolute too.
+    inner = basis.T @ (c - H @ particular)
+    u = particular + basis @ solve_range(basis.T @ H @ basis, inner, rescale=False, least=RANK_TOL)
     u = u * units[d + 1] / units[: d + 1]
-    centre = moments.pool()
+    centre = moments.pooled
     intercept = float(u[0] + centre.mean("y")[0, 0] - centre.mean("x")[0] @ u[1:])
     return Neutral(u[1:], intercept, missed, basis.shape[1])
 
@@ -229,7 +230,7 @@ def trade_off(moments: Moments, penalty: float) -> Callable[[FloatArray], tuple[
     callable
         From Φ (k, d) to value and gradient (k, d); the value depends on the row space of Φ only.
     """
-    pooled = moments.pool()
+    pooled = moments.pooled
     share = moments.weight / moments.weight.sum()
     terms = [(1.0 + penalty, pooled.cov("x")[0], pooled.cov("x", "y")[0, :, 0], pooled.cov("y")[0, 0, 0])]
     cov, cross, total = moments.cov("x"), moments.cov("x", "y")[:, :, 0], moments.cov("y")[:, 0, 0]
@@ -238,7 +239,7 @@ def trade_off(moments: Moments, penalty: float) -> Callable[[FloatArray], tuple[
     def evaluate(components: FloatArray) -> tuple[float, FloatArray]:
         value, gradient = 0.0, np.zeros_like(components)
         for factor, G, c, r in terms:
-            w = np.linalg.lstsq(components @ G @ components.T, components @ c, rcond=1e-12)[0]
+            w = solve_range(components @ G @ components.T, components @ c, rescale=False)
             value += factor * float(r - w @ components @ c)
             gradient += factor * -2.0 * np.outer(w, c - G @ (components.T @ w))
         return value, gradient

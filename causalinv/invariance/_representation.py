@@ -9,18 +9,19 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._matrix import range_eigh
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import IdentificationWarning
-from causalinv.invariance._environments import check_moments, check_rows_by_environment
+from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features
 from causalinv.invariance._gaps import invariance_gaps, represent, rule_risks
 from causalinv.invariance._neutral import PENALTY, neutral_rule, riemannian_descent, site_directions
 from causalinv.invariance._search import find
 from causalinv.invariance._sets import unpack
 from causalinv.invariance._sweep import SubsetStatistics
-from causalinv.linear_rule import least_squares
+from causalinv.linear_rule import LinearRule, least_squares
 from causalinv.moments import Moments
 from causalinv.results import Summary
 
@@ -58,7 +59,7 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
     ----------
     components_ : ndarray of shape (k, d)
         The representation; for ``"neutral"`` the rule's own coefficients, for ``"manifold"`` rows that are orthonormal
-        in standardised units.
+        in standardised units (at most as many as there are features that are no combinations of others).
     coef_ : ndarray of shape (d,)
         Coefficients of the rule on the features, units of y per unit of x.
     intercept_ : float
@@ -83,6 +84,8 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
     objective_path_ : list of float
         For ``"manifold"``, value after each penalty of the best start.
     converged_ : bool
+    dependent_features_ : ndarray of bool, shape (d,)
+        Features that are constant, or combinations of earlier ones.
     environments_ : ndarray of shape (E,)
     moments_ : Moments
     n_features_in_ : int
@@ -90,6 +93,8 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
 
     Warns
     -----
+    DegenerateInputWarning
+        If features are dependent.
     IdentificationWarning
         If no neutral rule exists: the outcome's own mechanism changes and no feature measures it, or the environments
         move more directions than there are features. Then the rule that misses least is returned. On samples the sign
@@ -157,7 +162,7 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
             If `environments` is missing or has one label only, an environment has fewer than two rows, y is constant,
             an option is out of range, or an input is malformed.
         """
-        return self._fit(check_rows_by_environment(self, X, y, environments, sample_weight)[0])
+        return self._fit(check_rows_by_environment(self, X, y, environments, sample_weight).moments)
 
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on moments, of a sample or of a population, one cell per environment.
@@ -182,6 +187,9 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
             check_whole(self.n_directions, "n_directions", low=0)
         self.environments_ = moments.cells.to_numpy()
         self.moments_ = moments
+        self.dependent_features_ = dependent_features(
+            moments.pooled, "the rule is the same as without them, its coefficients shared among repeated features."
+        )
         sites = site_directions(moments, self.n_directions)
         rule = neutral_rule(moments, sites)
         self.site_directions_ = sites.directions
@@ -209,7 +217,7 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
             self._descend(moments, k, rule.coef)
         self._report(moments)
         by_mean = float(
-            np.max(moments.cov("y")[:, 0, 0] + (moments.mean("y")[:, 0] - moments.pool().mean("y")[0, 0]) ** 2)
+            np.max(moments.cov("y")[:, 0, 0] + (moments.mean("y")[:, 0] - moments.pooled.mean("y")[0, 0]) ** 2)
         )
         if self.method == "neutral" and self.worst_risk_ > _WORSE * by_mean:
             warn(
@@ -221,11 +229,15 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
         return self
 
     def _descend(self, moments: Moments, k: int, neutral: FloatArray) -> None:
-        pooled, d = moments.pool(), moments.blocks["x"]
-        units = np.sqrt(np.diag(pooled.cov("x")[0]))
-        units[units == 0] = 1.0
-        standard = represent(moments, np.diag(1.0 / units), outcome_unit=float(np.sqrt(pooled.cov("y")[0, 0, 0])))
-        share = moments.weight / moments.weight.sum()
+        pooled, d = moments.pooled, moments.blocks["x"]
+        # Descent in coordinates in which all rows together have unit covariance: nearly dependent features do not slow
+        # it, and constant or repeated ones are not there.
+        values, vectors, units = range_eigh(pooled.cov("x")[0])
+        root = np.sqrt(values)
+        white = represent(moments, (vectors / root).T / units, outcome_unit=float(np.sqrt(pooled.cov("y")[0, 0, 0])))
+        back = units[:, None] * vectors * root  # the features in these coordinates
+        k, r = min(k, len(values)), len(values)
+        share = moments.share
         check_whole(self.n_init, "n_init", low=0)
         rngs = streams(self.random_state, self.n_init + 1, "representation")
 
@@ -234,22 +246,22 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
             return np.column_stack([subsets.sizes != k, value])
 
         found = find(
-            standard, search="auto", max_size=k, screen_size=16, left_out=False, judge=key, rng=rngs[-1]
+            moments, search="auto", max_size=k, screen_size=16, left_out=False, judge=key, rng=rngs[-1]
         ).subsets
         best = found.take(np.lexsort(key(found).T[::-1])[:1])
-        subset = np.eye(d)[unpack(best.packed, d)[0]]
+        subset = np.eye(d)[unpack(best.packed, d)[0]] @ back
         starts = [_filled(subset, k, rngs[-1])]
         if neutral.any():
             # The neutral rule in place of each row of the subset's space would be many starts: beside all but the last.
-            starts.append(_filled(np.vstack([neutral * units, subset])[:k], k, rngs[-1]))
-        starts += [rng.standard_normal((k, d)) for rng in rngs[:-1]]
-        runs = [riemannian_descent(standard, start) for start in starts]
+            starts.append(_filled(np.vstack([neutral @ back, subset])[:k], k, rngs[-1]))
+        starts += [rng.standard_normal((k, r)) for rng in rngs[:-1]]
+        runs = [riemannian_descent(white, start) for start in starts]
         components, self.objective_path_, self.converged_ = min(runs, key=lambda run: run[1][-1])
-        self.components_ = components / units
+        self.components_ = np.linalg.qr((vectors / root) @ components.T)[0].T / units
         seen = represent(moments, self.components_)
         weights = least_squares(seen)[:, 0]
         self.coef_ = weights @ self.components_
-        self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
+        self.intercept_ = LinearRule.through_means(moments, self.coef_).intercept
 
     def _report(self, moments: Moments) -> None:
         """Gaps and risks of the rule, and of plain least squares."""
@@ -260,7 +272,7 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
         self.gaps_ = invariance_gaps(moments, rule, weights, self.intercept_)
         self.gap_ = float(self.gaps_.max())
         self.least_squares_coef_ = least_squares(moments)[:, 0]
-        pooled = moments.pool()
+        pooled = moments.pooled
         plain = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.least_squares_coef_)
         self.least_squares_risk_env_ = rule_risks(moments, self.least_squares_coef_, plain)[0]
 

@@ -137,7 +137,7 @@ def screen(moments: Moments, size: int) -> BoolArray:
     keep = np.zeros(d, bool)
     if size >= d:
         return ~keep
-    pooled = moments.pool()
+    pooled = moments.pooled
     cov, cross = pooled.cov("x")[0], pooled.cov("x", "y")[0, :, 0]
     scale = np.sqrt(np.diag(cov))
     usable = scale > 0

@@ -234,11 +234,12 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
             If `environments` is missing or has one label only, an environment is too small, y is constant, there are
             too many subsets to search, an option does not go with another, or an input is malformed.
         """
-        moments, features, outcome = check_rows_by_environment(self, X, y, environments, sample_weight)
-        labels = np.asarray(environments)
-        present = np.ones(len(labels), bool) if sample_weight is None else np.asarray(sample_weight) != 0
-        inside = [(labels == cell) & present for cell in moments.cells]
-        return self._fit(moments, [(features[rows], outcome[rows]) for rows in inside])
+        given = check_rows_by_environment(self, X, y, environments, sample_weight)
+        rows = None
+        if self.test == "chow_hc" and self.eps is None:  # the only test that reads rows again
+            inside = [given.labels.rows(code) for code in range(len(given.labels))]
+            rows = [(given.features[at], given.outcome[at]) for at in inside]
+        return self._fit(given.moments, rows)
 
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on moments, of a sample or of a population, one cell per environment.
@@ -271,7 +272,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
             raise ValueError("The tests need rows of equal weight; with sample_weight give eps, the tolerated gap.")
         self.environments_ = moments.cells.to_numpy()
         self.moments_ = moments
-        self.dependent_features_ = dependent_features(moments.pool())
+        self.dependent_features_ = dependent_features(moments.pooled)
         found = find(
             moments,
             search=self.search,
@@ -373,7 +374,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         pvalue: FloatArray,
     ) -> None:
         """Set what is fitted, from the chosen set and the accepted ones, best first."""
-        d, pooled = moments.blocks["x"], moments.pool()
+        d, pooled = moments.blocks["x"], moments.pooled
         self.support_ = unpack(subsets.packed[[chosen]], d)[0]
         self.accepted_sets_packed_ = subsets.packed[np.sort(ranked)]
         top = ranked[:_ROWS]

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalinv._typing import FloatArray
+from causalinv._typing import FloatArray, IntArray
 from causalinv.invariance._sets import PackedSets, pack
 from causalinv.moments import Moments
 
@@ -50,6 +50,9 @@ class SubsetStatistics:
         Mean residual of those coefficients in each environment.
     left_out_risk : ndarray of shape (n, E), or (n, 0) if not asked for
         Mean squared error, in each environment, of the coefficients fitted to all *other* environments together.
+    rank : ndarray of int, shape (n, E + 1), optional
+        Features of the set that are neither constant nor combinations of others, in each environment and (last) in all
+        together; left out, every feature counts.
     """
 
     packed: PackedSets
@@ -57,6 +60,17 @@ class SubsetStatistics:
     pooled_risk: FloatArray
     shift: FloatArray
     left_out_risk: FloatArray
+    rank: IntArray = None  # type: ignore[assignment]  # never None once built
+
+    def __post_init__(self) -> None:
+        if self.rank is None:
+            E = self.own_risk.shape[1]
+            object.__setattr__(self, "rank", np.repeat(self.sizes[:, None], E + 1, axis=1).astype(np.int16))
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Coefficients that the pooled regression has, the intercept included, shape (n,)."""
+        return self.rank[:, -1].astype(int) + 1
 
     def __len__(self) -> int:
         return len(self.packed)
@@ -94,7 +108,7 @@ class SubsetStatistics:
         return joined.take(np.lexsort(joined.packed.T))
 
 
-_FIELDS = ("packed", "own_risk", "pooled_risk", "shift", "left_out_risk")
+_FIELDS = ("packed", "own_risk", "pooled_risk", "shift", "left_out_risk", "rank")
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,7 @@ class Batch:
     floor: FloatArray  # (F, r - 1) variance below which a feature counts as dependent on those in
     rest: np.ndarray  # (r - 1,) positions of the features not yet decided
     under: np.ndarray  # (T,) which regression each of `seen` is under
+    rank: np.ndarray  # (n, E + 1) features in that count, in each own regression and in the pooled one
 
     @property
     def n_environments(self) -> int:
@@ -143,7 +158,8 @@ class Batch:
         inside = self.inside.copy()
         inside[:, self.rest[0]] = True
         shift = self.shift[..., 1:] - ratio[:, self.n_environments] * self.shift[..., :1]
-        return Batch(inside, fits, seen, shift, self.floor[:, 1:], self.rest[1:], self.under)
+        rank = self.rank + safe[:, : self.n_environments + 1, 0, 0]
+        return Batch(inside, fits, seen, shift, self.floor[:, 1:], self.rest[1:], self.under, rank)
 
     def forward(self, at: np.ndarray) -> Batch:
         """The same with some of the features not yet decided moved to the front, in this order."""
@@ -162,12 +178,18 @@ class Batch:
     def take(self, which: np.ndarray) -> Batch:
         """Some members of the batch."""
         return replace(
-            self, inside=self.inside[which], fits=self.fits[which], seen=self.seen[which], shift=self.shift[which]
+            self,
+            inside=self.inside[which],
+            fits=self.fits[which],
+            seen=self.seen[which],
+            shift=self.shift[which],
+            rank=self.rank[which],
         )
 
     def join(self, other: Batch) -> Batch:
         """Both batches as one."""
-        parts = {f: np.concatenate([getattr(self, f), getattr(other, f)]) for f in ("inside", "fits", "seen", "shift")}
+        fields = ("inside", "fits", "seen", "shift", "rank")
+        parts = {f: np.concatenate([getattr(self, f), getattr(other, f)]) for f in fields}
         return replace(self, **parts)
 
     def finished(self) -> SubsetStatistics:
@@ -179,6 +201,7 @@ class Batch:
             self.seen[:, :E, -1, -1],
             self.shift[..., -1],
             self.seen[:, E:, -1, -1],
+            self.rank,
         )
 
     def singles(self) -> SubsetStatistics:
@@ -196,7 +219,7 @@ class Batch:
         shift = self.shift[..., r, None] - v[:, E, None] * self.shift[..., :r]
         inside = np.repeat(self.inside, r, axis=0)
         inside[np.arange(n * r), np.tile(self.rest, n)] = True
-        return _flat(inside, own, seen, shift)
+        return _flat(inside, own, seen, shift, self.rank[..., None] + safe[:, : E + 1])
 
     def pairs(self) -> SubsetStatistics:
         """Statistics of each member with two more features, in closed form."""
@@ -221,14 +244,17 @@ class Batch:
         inside = np.repeat(self.inside, len(i), axis=0)
         inside[np.arange(len(inside)), np.tile(self.rest[i], n)] = True
         inside[np.arange(len(inside)), np.tile(self.rest[j], n)] = True
-        return _flat(inside, own, met, shift)
+        rank = self.rank[..., None] + safe[:, : E + 1] + usable[:, : E + 1]
+        return _flat(inside, own, met, shift, rank)
 
 
-def _flat(inside: np.ndarray, own: FloatArray, seen: FloatArray, shift: FloatArray) -> SubsetStatistics:
+def _flat(
+    inside: np.ndarray, own: FloatArray, seen: FloatArray, shift: FloatArray, rank: np.ndarray
+) -> SubsetStatistics:
     """Statistics (n, E, m) of n members and m choices, member by member."""
-    own, seen, shift = (np.swapaxes(x, 1, 2).reshape(-1, x.shape[1]) for x in (own, seen, shift))
+    own, seen, shift, rank = (np.swapaxes(x, 1, 2).reshape(-1, x.shape[1]) for x in (own, seen, shift, rank))
     E = own.shape[1]
-    return SubsetStatistics(pack(inside), own, seen[:, :E], shift, seen[:, E:])
+    return SubsetStatistics(pack(inside), own, seen[:, :E], shift, seen[:, E:], rank)
 
 
 def start(moments: Moments, *, left_out: bool = False) -> Batch:
@@ -253,9 +279,12 @@ def start(moments: Moments, *, left_out: bool = False) -> Batch:
     d, p = moments.blocks["x"], moments.blocks["y"]
     if p != 1:
         raise ValueError(f"y must be a single outcome, got {p} columns.")
-    own = np.block([[moments.cov(a, b) for b in ("x", "y")] for a in ("x", "y")])
-    share = moments.weight / moments.weight.sum()
-    mean = np.concatenate([moments.mean("x"), moments.mean("y")], axis=1)
+    # Features in units near their spread, powers of two: no unit over- or underflows, and no digit changes.
+    spread = np.sqrt(np.diag(moments.pooled.cov("x")[0]))
+    unit = np.r_[np.where(spread > 0, np.exp2(-np.frexp(spread)[1].astype(float)), 1.0), 1.0]
+    own = moments.cov(("x", "y")) * unit[:, None] * unit
+    share = moments.share
+    mean = moments.mean(("x", "y")) * unit
     shift = (mean - mean[:1]) - share @ (mean - mean[:1])
     seen = own + shift[:, :, None] * shift[:, None, :]
     pooled = np.tensordot(share, seen, axes=1)
@@ -271,14 +300,17 @@ def start(moments: Moments, *, left_out: bool = False) -> Batch:
     everything = np.concatenate(fits)
     E = len(moments)
     variance = np.diagonal(everything, axis1=1, axis2=2)[:, :d]
+    # A feature that is one number up to rounding, as 0.3 and 0.1 + 0.2, says nothing even where means differ by that.
+    still = np.diag(moments.pooled.scatter("x")[0]) == 0
     return Batch(
         np.zeros((1, d), bool),
         everything[None],
         np.concatenate(met)[None],
         shift[None],
-        _PIVOT_TOL * variance,
+        np.where(still, np.inf, _PIVOT_TOL * variance),
         np.arange(d),
         np.r_[np.full(E, E), np.arange(E + 1, len(everything))],
+        np.zeros((1, E + 1), np.int16),
     )
 
 

@@ -29,8 +29,8 @@ def chow_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArray:
         P-values of the F test. With p = k + 1 coefficients, an environment of n_e rows takes min(n_e, p) degrees of
         freedom: the test has their sum less p above, and N less their sum below (Chow's predictive test where an
         environment has no more rows than coefficients; its rows must then be predicted by the others). NaN where
-        nothing is left above or below. Exact for Gaussian errors of equal variance, in samples of any size;
-        conservative where a feature is dependent on others, or constant, within an environment.
+        nothing is left above or below. Exact for Gaussian errors of equal variance, in samples of any size. A feature
+        that is constant, or a combination of others, counts only where it is not: p is a rank.
 
     Notes
     -----
@@ -38,8 +38,8 @@ def chow_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArray:
     """
     within = subsets.own_risk @ counts
     between = np.maximum(subsets.pooled_risk @ counts - within, 0.0)
-    k = subsets.sizes + 1
-    taken = np.minimum(counts, k[:, None]).sum(axis=1)
+    k = subsets.coefficients
+    taken = np.minimum(counts, subsets.rank[:, :-1] + 1).sum(axis=1)
     numerator, denominator = taken - k, counts.sum() - taken
     enough = (numerator > 0) & (denominator > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -74,7 +74,10 @@ def residual_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArra
     """
     n, total = counts, counts.sum()
     others = total - n
-    mean, second = subsets.shift, subsets.pooled_risk
+    # In units of the residuals: variances are squared below, and no unit of y may over- or underflow there.
+    unit = np.sqrt(subsets.pooled_risk.max(axis=1, keepdims=True))
+    unit = np.where(unit > 0, unit, 1.0)
+    mean, second = subsets.shift / unit, subsets.pooled_risk / unit / unit
     # Means and second moments of all other environments together, about the same origin.
     other_mean = ((mean @ n)[:, None] - mean * n) / others
     other_second = ((second @ n)[:, None] - second * n) / others
@@ -92,7 +95,7 @@ def residual_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArra
     variances = np.where((variance == 0) & (other_variance == 0), 1.0, variances)
     smallest = np.minimum(means, variances).min(axis=1)
     pvalues = np.minimum(1.0, 2 * (len(counts) - 1) * smallest)
-    return np.where(subsets.sizes + 1 < total, pvalues, np.nan)
+    return np.where(subsets.coefficients < total, pvalues, np.nan)
 
 
 def _at_least_one(ratio: FloatArray) -> FloatArray:

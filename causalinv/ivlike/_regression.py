@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._fingerprints import Fingerprints, fingerprints
 from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
-from causalinv._validation import check_features, check_number
+from causalinv._validation import check_features, check_number, check_rows
 from causalinv.ivlike._checks import (
     check_instruments,
     check_leaves,
@@ -245,6 +246,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
             groups=groups,
             sample_weight=sample_weight,
         )
+        self._training_rows: Fingerprints | None = fingerprints(check_rows(X, "X"), check_rows(y, "y"))
         return self._fit(evidence, evidence.read(), single)
 
     def fit_moments(self, moments: Moments) -> Self:
@@ -275,12 +277,13 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
             )
         single_output = pooled.mean("y").shape[1] == 1
         take_features(self, pooled)
+        self._training_rows = None
         stage = FirstStage.from_moments(pooled) if self.augmentation is None else self.augmentation.first_stage(pooled)
         return self._fit(None, Reading(pooled, stage, pooled), single_output)
 
     def _fit(self, evidence: Evidence | None, reading: Reading, single_output: bool) -> Self:
         moments, stage = reading.moments, reading.stage
-        ridge = check_number(self.ridge, "ridge", low=0.0)
+        ridge = check_number(self.ridge, "ridge", low=0.0, finite=True)
         self._prepare(evidence)
         self._mode = "" if evidence is None else evidence.mode
         sampled = self._mode in ("sampled", "copies")

@@ -13,11 +13,13 @@ from causalinv.sem._interventions import (
     ShiftTogether,
 )
 from causalinv.sem._linear import LinearSEM
+from causalinv.sem._model import CommonCauses
 from causalinv.sem._noise import Empirical, Exponential, Gaussian, Laplace, Noise, StudentT, Uniform
 from causalinv.sem._random import random_cyclic_sem, random_dag, random_sem, random_unfaithful_sem
 from causalinv.sem._textbook import textbook_sem
 
 __all__ = [
+    "CommonCauses",
     "Do",
     "Empirical",
     "EnvironmentSet",

@@ -7,113 +7,45 @@ those that change a few rows of B get theirs by the Woodbury identity; the rest 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from causalinv._parallel import streams
-from causalinv._typing import FloatArray, Node, RandomState
+from causalinv._parallel import streams_at
+from causalinv._typing import FloatArray, IntArray, Node, RandomState
+from causalinv._validation import check_number
 from causalinv.moments import Moments
-from causalinv.sem._interventions import Compose, Intervention
-from causalinv.sem._linear import LinearSEM, warn_about_target
-from causalinv.sem._noise import Noise, draw
+from causalinv.results import Printed, Summary
+from causalinv.sem._arguments import environment_labels, parameters, selected, sizes
+from causalinv.sem._interventions import Intervention, drafted, warn_about_target
+from causalinv.sem._model import Model, check_fits
+from causalinv.sem._noise import draw
+from causalinv.sem._tables import Tables
 
 __all__ = ["EnvironmentSet"]
 
+M = TypeVar("M", bound=Model)
+
+_LONGEST = 34  # letters of an intervention in a printed table
 _BATCH_BYTES = 64 * 2**20  # of temporary arrays at a time
 _FULL_SHARE = 3 / 4  # of the rows of B: beyond it, solving in full is cheaper than updating (measured, p = 30 to 200)
 
 
-@dataclass(frozen=True)
-class _Mechanism:
-    """Environments (positions) that change the same rows of B, and the change of these rows (n, t, p)."""
-
-    rows: tuple[int, ...]
-    members: np.ndarray
-    change: FloatArray
-
-
-@dataclass(frozen=True)
-class _Tables:
-    """What differs between environments: (E, p) arrays where most do, dictionaries by position where few do."""
-
-    constants: FloatArray
-    own_std: FloatArray
-    shift_var: FloatArray
-    share: FloatArray | None  # of the common causes, if the model has any
-    laws: dict[int, dict[int, Noise]]  # own laws of another family than the model's
-    together: dict[int, FloatArray]  # loadings (p, k) of new common causes
-    mechanisms: list[_Mechanism]
-
-    @classmethod
-    def observational(cls, sem: LinearSEM, n: int) -> _Tables:
-        """Tables of n environments that all equal the model."""
-        return cls(
-            constants=np.tile(sem.constants, (n, 1)),
-            own_std=np.tile(sem.own_std, (n, 1)),
-            shift_var=np.tile(sem.shift_std**2, (n, 1)),
-            share=np.ones((n, sem.n_nodes)) if sem.common[1] else None,
-            laws={},
-            together={},
-            mechanisms=[_Mechanism((), np.arange(n), np.empty((n, 0, 0)))],
-        )
-
-    @classmethod
-    def of(cls, sem: LinearSEM, interventions: Sequence[Intervention | None]) -> _Tables:
-        """Tables of any interventions, one draft at a time."""
-        tables = cls.observational(sem, len(interventions))
-        grouped: dict[tuple[int, ...], tuple[list[int], list[FloatArray]]] = {}
-        for e, intervention in enumerate(interventions):
-            draft = sem.draft(Compose() if intervention is None else intervention)
-            rows = tuple(sorted(draft.rows))
-            members, changes = grouped.setdefault(rows, ([], []))
-            members.append(e)
-            changes.append(np.array([draft.rows[r] - sem.B[r] for r in rows]))
-            for node in {*draft.intercept, *draft.noise}:
-                law = draft.noise.get(node, sem.noise[node])
-                tables.constants[e, node] = draft.intercept.get(node, sem.intercept[node]) + law.mean
-            for node, law in draft.noise.items():
-                tables.own_std[e, node] = law.std
-                if law.shape() != sem.noise[node].shape():
-                    tables.laws.setdefault(e, {})[node] = law
-            for node, std in draft.shift_std.items():
-                tables.shift_var[e, node] = std**2
-            if tables.share is not None:
-                for node, factor in draft.common_scale.items():
-                    tables.share[e, node] = factor
-            if draft.together:
-                tables.together[e] = np.hstack(draft.together)
-        mechanisms = [_Mechanism(rows, np.array(at), np.stack(changes)) for rows, (at, changes) in grouped.items()]
-        return replace(tables, mechanisms=mechanisms)
-
-    def take(self, at: np.ndarray) -> _Tables:
-        """Tables of some environments, in another order."""
-        mechanisms = []
-        for mechanism in self.mechanisms:
-            inside = np.flatnonzero(np.isin(at, mechanism.members))
-            if inside.size:
-                source = np.searchsorted(mechanism.members, at[inside])
-                mechanisms.append(_Mechanism(mechanism.rows, inside, mechanism.change[source]))
-        return _Tables(
-            constants=self.constants[at],
-            own_std=self.own_std[at],
-            shift_var=self.shift_var[at],
-            share=None if self.share is None else self.share[at],
-            laws={k: self.laws[e] for k, e in enumerate(at.tolist()) if e in self.laws},
-            together={k: self.together[e] for k, e in enumerate(at.tolist()) if e in self.together},
-            mechanisms=mechanisms,
-        )
-
-
-def _pick(environments: EnvironmentSet, at: np.ndarray) -> list[Intervention | None]:
+def _pick(environments: EnvironmentSet[Any], at: np.ndarray) -> list[Intervention | None]:
     return [environments.interventions[i] for i in at]
 
 
-class EnvironmentSet:
+class EnvironmentSet(Printed, Generic[M]):
     """A model with a target, seen in several environments; made by `LinearSEM.environments` or a family.
+
+    Every environment has a random stream of its own, which belongs to its position in the set as it was first built
+    and stays with it in every selection: ``envs[3:]`` sampled with a seed equals the rows of these environments in the
+    whole set sampled with that seed, and ``envs[:3]`` and ``envs[3:]`` are independent. Two sets that were built apart
+    know nothing of each other: environments at the same position share their noise under one seed, so give separately
+    built sets different seeds.
 
     Parameters
     ----------
@@ -130,6 +62,8 @@ class EnvironmentSet:
     ----------
     sem : LinearSEM
         The observational model.
+    positions : ndarray of shape (E,)
+        Position of each environment in the set that was first built.
     labels : pandas.Index
         Labels, named ``environments``.
     theta : ndarray of shape (E, q) or None
@@ -157,32 +91,37 @@ class EnvironmentSet:
 
     def __init__(
         self,
-        sem: LinearSEM,
+        sem: M,
         interventions: Sequence[Intervention | None],
         *,
         labels: Sequence[Any] | pd.Index | None = None,
         theta: FloatArray | None = None,
     ) -> None:
-        if isinstance(interventions, Intervention):
-            raise TypeError("interventions must be a sequence with one entry per environment, got a single one.")
+        if isinstance(interventions, Intervention | str) or not np.iterable(interventions):
+            raise TypeError(
+                f"interventions must be a sequence with one entry per environment, got a single one: {interventions!r}."
+            )
         chosen = tuple(interventions)
         self._fill(sem, len(chosen), labels, theta)
         self._interventions: tuple[Intervention | None, ...] | Callable[[], Sequence[Intervention | None]] = chosen
-        self._tables = _Tables.of(sem, chosen)
+        self._tables = Tables.of(sem, chosen)
         hit = sum(iv is not None and sem.target in {sem.node(v) for v in iv.sites} for iv in chosen)
         if hit:
-            warn_about_target(sem, hit, len(chosen))
+            warn_about_target(sem.names[self._target], hit, len(chosen))
 
-    def _fill(self, sem: LinearSEM, n: int, labels: Sequence[Any] | pd.Index | None, theta: FloatArray | None) -> None:
+    def _fill(self, sem: M, n: int, labels: Sequence[Any] | pd.Index | None, theta: FloatArray | None) -> None:
+        if not isinstance(sem, Model):
+            raise TypeError(f"sem must be a LinearSEM, got {sem!r}.")
         if sem.target is None:
             raise ValueError("The model has no target; build it with LinearSEM(..., target=...) to get X and y.")
         if n == 0:
             raise ValueError("interventions is empty; pass at least one (None is the observational environment).")
         self.sem = sem
-        self.labels = pd.Index(range(n) if labels is None else labels, name="environments")
-        if len(self.labels) != n or not self.labels.is_unique:
-            raise ValueError(f"labels must be {n} different labels, one per environment, got {list(self.labels)}.")
-        self.theta = None if theta is None else np.array(theta, dtype=np.float64)
+        self._target = sem.target
+        self._at = np.array([*sem.features, sem.target])
+        self.positions: IntArray = np.arange(n)
+        self.labels = environment_labels(labels, n)
+        self.theta = None if theta is None else parameters(theta)
         if self.theta is not None:
             if self.theta.ndim != 2 or len(self.theta) != n:
                 raise ValueError(f"theta must have one row for each of {n} environments, got shape {self.theta.shape}.")
@@ -191,13 +130,13 @@ class EnvironmentSet:
     @classmethod
     def from_additions(
         cls,
-        sem: LinearSEM,
+        sem: M,
         mean: FloatArray,
         variance: FloatArray,
         *,
         theta: FloatArray,
         interventions: Callable[[], Sequence[Intervention | None]],
-    ) -> EnvironmentSet:
+    ) -> EnvironmentSet[M]:
         """Environments that only add means and variances, straight from arrays.
 
         Parameters
@@ -217,7 +156,7 @@ class EnvironmentSet:
         """
         new = cls.__new__(cls)
         new._fill(sem, len(mean), None, theta)
-        tables = _Tables.observational(sem, len(mean))
+        tables = Tables.observational(sem, len(mean))
         new._tables = replace(tables, constants=tables.constants + mean, shift_var=tables.shift_var + variance)
         new._interventions = interventions
         return new
@@ -233,34 +172,67 @@ class EnvironmentSet:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        return f"EnvironmentSet({len(self)} environments of {self.sem!r})"
+        return f"EnvironmentSet({len(self)} environment{'s' * (len(self) != 1)} of {self.sem!r})"
 
-    def __getitem__(self, which: Any) -> EnvironmentSet:
-        """Some of the environments: a slice, positions, or a boolean mask; samples are drawn afresh by position."""
-        at = np.atleast_1d(np.arange(len(self))[which])
+    def to_frame(self) -> pd.DataFrame:
+        """One row per environment: its intervention, exact mean and standard deviation of the target, and θ."""
+        mean, cov = self._exact(self._at[-1:], np.arange(len(self)))
+        target = self.sem.names[self._target]
+        columns: dict[str, Any] = {
+            "intervention": ["none" if iv is None else str(iv) for iv in self.interventions],
+            f"mean {target}": mean[:, 0],
+            f"sd {target}": np.sqrt(cov[:, 0, 0]),
+        }
+        if self.theta is not None:
+            columns |= {f"theta{k}": column for k, column in enumerate(self.theta.T)}
+        return pd.DataFrame(columns, index=self.labels)
+
+    def summary(self) -> Summary:
+        """What each environment does to the model, and where it leaves the target."""
+        table = self.to_frame().iloc[:, :3]
+        what = table["intervention"]
+        table["intervention"] = what.where(what.str.len() <= _LONGEST, what.str.slice(0, _LONGEST - 3) + "...")
+        changed = sum(1 for iv in self.interventions if iv is not None)
+        return Summary(
+            f"{len(self)} environments of a linear model with {self.sem.n_nodes} nodes",
+            f"exact mean and standard deviation of the target {self.sem.names[self._target]!r} in each environment",
+            "the model is the truth; nothing is estimated",
+            table,
+            (f"{changed} of {len(self)} environments change the model; the others observe it.",),
+        )
+
+    def __getitem__(self, which: Any) -> EnvironmentSet[M]:
+        """Some of the environments: a slice, positions, or a boolean mask; each keeps its own random stream."""
+        at = selected(which, len(self))
         new = type(self).__new__(type(self))
         new._fill(self.sem, len(at), self.labels[at], None if self.theta is None else self.theta[at])
+        new.positions = self.positions[at]
         new._interventions = partial(_pick, self, at)
         new._tables = self._tables.take(at)
         return new
 
-    def model(self, position: int) -> LinearSEM:
-        """The model of one environment."""
-        intervention = self.interventions[position]
-        return self.sem if intervention is None else self.sem.draft(intervention).build()
+    def model(self, position: int) -> M:
+        """The model of one environment, given by its position in this set."""
+        number = isinstance(position, int | np.integer) and not isinstance(position, bool)
+        if not number or not 0 <= position < len(self):
+            raise ValueError(
+                f"position must be a whole number from 0 to {len(self) - 1}, one of {len(self)} environments; got "
+                f"{position!r}."
+            )
+        return drafted(self.sem, self.interventions[position]).build()
 
     # -- exact moments ----------------------------------------------------------------------------------------------
 
     def means(self, nodes: Sequence[Node] | None = None) -> FloatArray:
         """Exact means of some nodes (default: all), shape (E, k)."""
-        return self._exact(self._at(nodes), np.arange(len(self)))[0]
+        return self._exact(self._asked(nodes), np.arange(len(self)))[0]
 
     def covs(self, nodes: Sequence[Node] | None = None) -> FloatArray:
         """Exact covariances of some nodes (default: all), shape (E, k, k); see `iter_moments` for very many."""
-        return self._exact(self._at(nodes), np.arange(len(self)))[1]
+        return self._exact(self._asked(nodes), np.arange(len(self)))[1]
 
-    def _at(self, nodes: Sequence[Node] | None) -> np.ndarray:
-        return np.array([self.sem.node(node) for node in (range(self.sem.n_nodes) if nodes is None else nodes)])
+    def _asked(self, nodes: Sequence[Node] | None) -> IntArray:
+        return np.array(range(self.sem.n_nodes) if nodes is None else self.sem.nodes(nodes, "nodes"), dtype=np.intp)
 
     def moments(self) -> Moments:
         """Population moments of features ``x`` and target ``y``, one cell of weight one per environment."""
@@ -279,24 +251,38 @@ class EnvironmentSet:
         Moments
             Of the next environments, in order.
         """
-        size = len(self.sem.features) + 1
-        step = max(1, int(memory_limit // (3 * 8 * size**2)))  # a piece, its validated copy, and workspace
+        room = check_number(memory_limit, "memory_limit", low=0.0)
+        # A piece and workspace.
+        step = int(min(max(1.0, room // (3 * 8 * len(self._at) ** 2)), len(self)))
         for start in range(0, len(self), step):
             yield self._moments(np.arange(start, min(start + step, len(self))))
 
     def _moments(self, which: np.ndarray) -> Moments:
-        assert self.sem.target is not None
-        at = np.array([*self.sem.features, self.sem.target])
-        mean, cov = self._exact(at, which)
-        names = self.sem.names
-        return Moments(
-            {"x": [names[i] for i in at[:-1]], "y": [names[at[-1]]]}, mean=mean, scatter=cov, cells=self.labels[which]
+        mean, cov = self._exact(self._at, which)
+        names = [self.sem.names[i] for i in self._at]
+        n = len(which)
+        # Every covariance is a sum of squares, so nothing needs to be checked again.
+        return Moments.trusted(
+            {"x": names[:-1], "y": names[-1:]},
+            mean=mean,
+            scatter=cov,
+            weight=np.ones(n),
+            count=np.full(n, np.inf),
+            cells=self.labels[which],
         )
 
     def _exact(self, at: np.ndarray, which: np.ndarray) -> tuple[FloatArray, FloatArray]:
         """Means (n, a) and covariances (n, a, a) of the nodes `at` in the environments `which` (consecutive)."""
         mean = np.empty((len(which), len(at)))
         cov = np.empty((len(which), len(at), len(at)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._fill_moments(mean, cov, at, which)
+        names = [self.sem.names[i] for i in at]
+        check_fits(mean.T, "mean of", names)
+        check_fits(cov.transpose(1, 2, 0), "variance of", names)
+        return mean, cov
+
+    def _fill_moments(self, mean: FloatArray, cov: FloatArray, at: np.ndarray, which: np.ndarray) -> None:
         for mechanism in self._tables.mechanisms:
             # `which` is a run of positions and members ascend, so the overlap is a slice.
             inside = slice(*np.searchsorted(mechanism.members, [which[0], which[-1] + 1]))
@@ -318,7 +304,6 @@ class EnvironmentSet:
                 mean[out[piece]] = (M @ self._tables.constants[members[piece], :, None])[:, :, 0]
                 cov[out[piece]] = half @ half.transpose(0, 2, 1)
                 self._add_common(cov, out[piece], members[piece], M)
-        return mean, cov
 
     def _variance(self, members: np.ndarray) -> FloatArray:
         """Variances of the noise beside common causes, (n, p)."""
@@ -348,7 +333,7 @@ class EnvironmentSet:
         if share is None and not together:
             return
         for k, (position, e) in enumerate(zip(out, members, strict=True)):
-            parts = [] if share is None else [share[e][:, None] * self.sem.common[0]]
+            parts = [] if share is None else [share[e][:, None] * self.sem.common.loading]
             if e in together:
                 parts.append(together[e])
             if parts:
@@ -401,26 +386,25 @@ class EnvironmentSet:
         ValueError
             If `n` does not have one entry per environment, or an entry is not a whole number >= 0.
         """
-        sizes = np.array(n if np.ndim(n) else [n] * len(self))
-        if sizes.shape != (len(self),):
-            raise ValueError(f"n has {sizes.size} entries for {len(self)} environments; give one number or one each.")
-        if sizes.dtype.kind not in "iu" or sizes.min() < 0:
-            raise ValueError(f"n must hold whole numbers >= 0, got {n!r}.")
-        ends = np.cumsum(np.r_[0, sizes])
-        assert self.sem.target is not None
-        at = np.array([*self.sem.features, self.sem.target])
+        rows_of = sizes(n, len(self))
+        ends = np.cumsum(np.r_[0, rows_of])
+        at = self._at
         X, y = np.empty((ends[-1], len(at) - 1)), np.empty(ends[-1])
-        rngs = streams(random_state, len(self), "rows")
-        for mechanism in self._tables.mechanisms:
-            for k, e in enumerate(mechanism.members):
-                M = (
-                    self._solved(mechanism.rows, mechanism.change[k : k + 1], at)[0]
-                    if mechanism.rows
-                    else self.sem.M[at]
-                )
-                rows = self._draw(e, int(sizes[e]), M, rngs[e])
-                X[ends[e] : ends[e + 1]], y[ends[e] : ends[e + 1]] = rows[:, :-1], rows[:, -1]
-        return X, y, np.repeat(self.labels.to_numpy(), sizes)
+        rngs = streams_at(random_state, self.positions.tolist(), "rows")
+        with np.errstate(over="ignore", invalid="ignore"):
+            for mechanism in self._tables.mechanisms:
+                for k, e in enumerate(mechanism.members):
+                    M = (
+                        self._solved(mechanism.rows, mechanism.change[k : k + 1], at)[0]
+                        if mechanism.rows
+                        else self.sem.M[at]
+                    )
+                    rows = self._draw(e, int(rows_of[e]), M, rngs[e])
+                    X[ends[e] : ends[e + 1]], y[ends[e] : ends[e + 1]] = rows[:, :-1], rows[:, -1]
+        names = [self.sem.names[i] for i in at]
+        check_fits(X.T, "sample of", names[:-1])
+        check_fits(y[None], "sample of", names[-1:])
+        return X, y, np.repeat(self.labels.to_numpy(), rows_of)
 
     def _draw(self, e: int, n: int, M: FloatArray, rng: np.random.Generator) -> FloatArray:
         tables = self._tables
@@ -433,8 +417,8 @@ class EnvironmentSet:
         if shifted.size:
             rows += rng.standard_normal((n, shifted.size)) @ (M[:, shifted] * np.sqrt(tables.shift_var[e, shifted])).T
         if tables.share is not None:
-            loading, causes = self.sem.common
-            rows += draw(causes, n, rng) @ (M @ (tables.share[e][:, None] * loading)).T
+            causes = self.sem.common
+            rows += draw(causes.laws, n, rng) @ (M @ (tables.share[e][:, None] * causes.loading)).T
         if e in tables.together:
             extra = tables.together[e]
             rows += rng.standard_normal((n, extra.shape[1])) @ (M @ extra).T

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from causalinv._typing import FloatArray, Node, RandomState
 from causalinv._validation import check_whole
 from causalinv.sem._environments import EnvironmentSet
 from causalinv.sem._interventions import Compose, Do, Intervention, SetWeights, Shift
-from causalinv.sem._linear import LinearSEM
+from causalinv.sem._model import Model
 from causalinv.sem._noise import Noise
 
 __all__ = ["InterventionFamily", "choose_sites"]
+
+M = TypeVar("M", bound=Model)
 
 Kind = Literal["variance", "shift", "random_shift", "weights", "weights+variance", "do"]
 _KINDS = ("variance", "shift", "random_shift", "weights", "weights+variance", "do")
@@ -102,7 +104,7 @@ class InterventionFamily:
         """Whether second moments are affine in θ."""
         return self.kind == "variance"
 
-    def positions(self, sem: LinearSEM) -> tuple[int, ...]:
+    def positions(self, sem: Model) -> tuple[int, ...]:
         """Positions of the sites in a model, checked."""
         found = tuple(sem.node(site) for site in self.sites)
         if len(set(found)) < len(found):
@@ -115,11 +117,11 @@ class InterventionFamily:
             raise ValueError(f"sites {orphans} have no parents, so kind={self.kind!r} has no weights to change there.")
         return found
 
-    def max_in_degree(self, sem: LinearSEM) -> int:
+    def max_in_degree(self, sem: Model) -> int:
         """Largest number of parents of a site in a model."""
         return max(len(sem.parents(v)) for v in self.positions(sem))
 
-    def parameters(self, sem: LinearSEM) -> tuple[tuple[int, str, int | None], ...]:
+    def parameters(self, sem: Model) -> tuple[tuple[int, str, int | None], ...]:
         """Meaning of each parameter in a model: (site, "variance" | "mean" | "weight" | "value", parent or None)."""
         out: list[tuple[int, str, int | None]] = []
         for v in self.positions(sem):
@@ -133,13 +135,13 @@ class InterventionFamily:
                 out.append((v, "value", None))
         return tuple(out)
 
-    def n_params(self, sem: LinearSEM) -> int:
+    def n_params(self, sem: Model) -> int:
         """Length q of θ in a model."""
         return len(self.parameters(sem))
 
     # -- draws ------------------------------------------------------------------------------------------------------
 
-    def draw(self, sem: LinearSEM, n: int, *, random_state: RandomState = None) -> FloatArray:
+    def draw(self, sem: Model, n: int, *, random_state: RandomState = None) -> FloatArray:
         """Draw parameters, shape (n, q); row i depends on the seed and on i alone.
 
         Inactive sites have parameter 0, or NaN for ``"do"``.
@@ -176,7 +178,7 @@ class InterventionFamily:
             row[:] = drawn
         return out
 
-    def interventions(self, sem: LinearSEM, theta: FloatArray) -> list[Intervention | None]:
+    def interventions(self, sem: Model, theta: FloatArray) -> list[Intervention | None]:
         """Interventions that parameters (n, q) stand for; None where nothing changes."""
         values = np.atleast_2d(np.asarray(theta, dtype=np.float64))
         parameters = self.parameters(sem)
@@ -190,8 +192,8 @@ class InterventionFamily:
         return [_intervention(sem, parameters, row) for row in values]
 
     def environments(
-        self, sem: LinearSEM, n: int, *, baseline: bool = False, random_state: RandomState = None
-    ) -> EnvironmentSet:
+        self, sem: M, n: int, *, baseline: bool = False, random_state: RandomState = None
+    ) -> EnvironmentSet[M]:
         """Draw `n` environments, with their parameters; the first k are the same whatever `n` is.
 
         Parameters
@@ -228,7 +230,7 @@ class InterventionFamily:
 
 
 def _intervention(
-    sem: LinearSEM, parameters: Sequence[tuple[int, str, int | None]], row: FloatArray
+    sem: Model, parameters: Sequence[tuple[int, str, int | None]], row: FloatArray
 ) -> Intervention | None:
     """What one parameter vector stands for."""
     parts: list[Intervention] = []
@@ -249,7 +251,7 @@ def _intervention(
 
 
 def choose_sites(
-    sem: LinearSEM,
+    sem: Model,
     n: int,
     *,
     where: Literal["any", "markov_blanket", "ancestors", "descendants"] = "any",

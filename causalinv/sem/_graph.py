@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
@@ -49,6 +50,12 @@ class NamedGraph:
                 return int(node)
             raise ValueError(f"There is no node {node}; positions run from 0 to {self.n_nodes - 1}.")
         raise TypeError(f"A node is a position (int) or a name (str), got {node!r}.")
+
+    def nodes(self, nodes: Iterable[Node], name: str) -> tuple[int, ...]:
+        """Positions of several nodes; `name` is the argument that they were given as."""
+        if isinstance(nodes, str) or not np.iterable(nodes):
+            raise TypeError(f"{name} must be a sequence of nodes, got {nodes!r}.")
+        return tuple(self.node(node) for node in nodes)
 
     def parents(self, node: Node) -> tuple[int, ...]:
         """Nodes with a direct effect on `node`."""

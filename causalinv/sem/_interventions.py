@@ -6,18 +6,21 @@ that set the same thing contradict each other and raise when the intervention is
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from causalinv._typing import FloatArray, Node
-from causalinv._validation import check_finite, check_number
-from causalinv.sem._noise import Noise, as_noise
-
-if TYPE_CHECKING:
-    from causalinv.sem._draft import Draft
+from causalinv._matrix import covariance_root
+from causalinv._typing import Node
+from causalinv._validation import check_number, check_numbers
+from causalinv._warn import warn
+from causalinv.exceptions import TargetInterventionWarning
+from causalinv.sem._draft import Draft
+from causalinv.sem._model import Model
+from causalinv.sem._noise import Noise, as_noise, check_std
 
 __all__ = [
     "Compose",
@@ -29,23 +32,34 @@ __all__ = [
     "SetWeights",
     "Shift",
     "ShiftTogether",
+    "drafted",
+    "warn_about_target",
 ]
 
+M = TypeVar("M", bound=Model)
 
-class Intervention:
-    """Base of all interventions; ``a + b`` applies both."""
+
+class Intervention(ABC):
+    """Base of all interventions; ``a + b`` applies both, and so does ``sum([a, b])``.
+
+    One of your own is a subclass with an attribute ``node`` and a method ``edit``.
+    """
 
     #: Terms are applied in the order of their phase: what cuts, what sets, what scales, what adds.
-    phase: ClassVar[int]
+    phase: ClassVar[int] = 3
 
-    def edit(self, draft: Draft) -> None:
+    @abstractmethod
+    def edit(self, draft: Draft[Any]) -> None:
         """Change the equations of a draft."""
-        raise NotImplementedError(f"{type(self).__name__} must define edit(draft).")
 
     def __add__(self, other: Intervention) -> Intervention:
         if not isinstance(other, Intervention):
             return NotImplemented
         return Compose((*self.terms(), *other.terms()))
+
+    def __radd__(self, other: object) -> Intervention:
+        """``sum`` starts with 0, which changes nothing."""
+        return self if isinstance(other, int) and not isinstance(other, bool) and other == 0 else NotImplemented
 
     def terms(self) -> Iterator[Intervention]:
         """Iterate over the elementary interventions that make up this one."""
@@ -57,7 +71,9 @@ class Intervention:
         return tuple(dict.fromkeys(site for term in self.terms() for site in term._own_sites()))
 
     def _own_sites(self) -> tuple[Node, ...]:
-        return (self.node,)  # type: ignore[attr-defined]
+        if not hasattr(self, "node"):
+            raise TypeError(f"{type(self).__name__} must have an attribute node, the node whose equation it changes.")
+        return (self.node,)
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,10 @@ class Compose(Intervention):
     """Several interventions at once; written ``a + b``."""
 
     parts: tuple[Intervention, ...] = ()
+
+    def edit(self, draft: Draft[Any]) -> None:
+        for term in sorted(self.terms(), key=lambda term: term.phase):
+            term.edit(draft)
 
     def terms(self) -> Iterator[Intervention]:
         for part in self.parts:
@@ -92,12 +112,12 @@ class Do(Intervention):
     value: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", check_number(self.value, "value of Do"))
+        object.__setattr__(self, "value", check_number(self.value, "value of Do", finite=True))
 
     phase: ClassVar[int] = 0
 
-    def edit(self, draft: Draft) -> None:
-        node = draft.sem.node(self.node)
+    def edit(self, draft: Draft[Any]) -> None:
+        node = draft.model.node(self.node)
         draft.claim("equation", node)
         draft.row(node)[:] = 0.0
         draft.intercept[node] = self.value
@@ -123,13 +143,13 @@ class Shift(Intervention):
     std: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", check_number(self.mean, "mean of Shift"))
-        object.__setattr__(self, "std", check_number(self.std, "std of Shift", low=0.0))
+        object.__setattr__(self, "mean", check_number(self.mean, "mean of Shift", finite=True))
+        object.__setattr__(self, "std", check_std(self.std, "std of Shift"))
 
     phase: ClassVar[int] = 3
 
-    def edit(self, draft: Draft) -> None:
-        node = draft.sem.node(self.node)
+    def edit(self, draft: Draft[Any]) -> None:
+        node = draft.model.node(self.node)
         draft.add_intercept(node, self.mean)
         draft.add_gaussian(node, self.std)
 
@@ -150,12 +170,12 @@ class ScaleNoise(Intervention):
     factor: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "factor", check_number(self.factor, "factor of ScaleNoise", low=0.0))
+        object.__setattr__(self, "factor", check_number(self.factor, "factor of ScaleNoise", low=0.0, finite=True))
 
     phase: ClassVar[int] = 2
 
-    def edit(self, draft: Draft) -> None:
-        node = draft.sem.node(self.node)
+    def edit(self, draft: Draft[Any]) -> None:
+        node = draft.model.node(self.node)
         draft.scale_noise(node, self.factor)
 
 
@@ -179,8 +199,8 @@ class SetNoise(Intervention):
 
     phase: ClassVar[int] = 1
 
-    def edit(self, draft: Draft) -> None:
-        node = draft.sem.node(self.node)
+    def edit(self, draft: Draft[Any]) -> None:
+        node = draft.model.node(self.node)
         draft.claim("noise", node)
         draft.set_noise(node, as_noise(self.noise))
 
@@ -203,16 +223,21 @@ class SetWeights(Intervention):
     def __post_init__(self) -> None:
         if not isinstance(self.weights, Mapping | tuple):
             raise TypeError(f"weights of SetWeights must be a mapping parent -> weight, got {self.weights!r}.")
-        pairs = dict(self.weights).items()
-        checked = tuple((p, check_number(w, f"weight of parent {p!r} in SetWeights")) for p, w in pairs)
+        try:
+            pairs = dict(self.weights).items()
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"weights of SetWeights must be a mapping parent -> weight, or pairs; got {self.weights!r}."
+            ) from None
+        checked = tuple((p, check_number(w, f"weight of parent {p!r} in SetWeights", finite=True)) for p, w in pairs)
         object.__setattr__(self, "weights", checked)  # pairs: hashable, and nobody can change them
 
     phase: ClassVar[int] = 1
 
-    def edit(self, draft: Draft) -> None:
-        node = draft.sem.node(self.node)
+    def edit(self, draft: Draft[Any]) -> None:
+        node = draft.model.node(self.node)
         for name, weight in dict(self.weights).items():
-            parent = draft.sem.node(name)
+            parent = draft.model.node(name)
             if parent == node:
                 raise ValueError(
                     f"{self!r} would put a weight on the diagonal at node {node}: a node cannot cause itself."
@@ -237,12 +262,12 @@ class ScaleWeights(Intervention):
     factor: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "factor", check_number(self.factor, "factor of ScaleWeights"))
+        object.__setattr__(self, "factor", check_number(self.factor, "factor of ScaleWeights", finite=True))
 
     phase: ClassVar[int] = 2
 
-    def edit(self, draft: Draft) -> None:
-        draft.row(draft.sem.node(self.node))[:] *= self.factor
+    def edit(self, draft: Draft[Any]) -> None:
+        draft.row(draft.model.node(self.node))[:] *= self.factor
 
 
 @dataclass(frozen=True)
@@ -266,18 +291,19 @@ class ShiftTogether(Intervention):
     def __post_init__(self) -> None:
         if isinstance(self.nodes, str) or not np.iterable(self.nodes):
             raise TypeError(f"nodes of ShiftTogether must be a sequence of nodes, got {self.nodes!r}.")
-        nodes = tuple(node if isinstance(node, str) else int(node) for node in self.nodes)  # type: ignore[call-overload]
+        nodes = tuple(int(node) if isinstance(node, np.integer) else node for node in self.nodes)
+        if not all(isinstance(node, str | int) for node in nodes):
+            raise TypeError(f"nodes of ShiftTogether are positions (int) or names (str), got {nodes}.")
         k = len(nodes)
         if k == 0 or len(set(nodes)) < k:
             raise ValueError(f"nodes of ShiftTogether must be different nodes, at least one; got {nodes}.")
-        cov = np.asarray(self.cov, dtype=np.float64)
-        mean = np.zeros(k) if self.mean is None else np.asarray(self.mean, dtype=np.float64)
+        cov = check_numbers(self.cov, "cov of ShiftTogether")
+        mean = np.zeros(k) if self.mean is None else check_numbers(self.mean, "mean of ShiftTogether")
         if cov.shape != (k, k) or mean.shape != (k,):
             raise ValueError(
                 f"cov and mean of ShiftTogether must have shapes ({k}, {k}) and ({k},) for {k} nodes, got "
                 f"{cov.shape} and {mean.shape}."
             )
-        check_finite(mean, "mean of ShiftTogether")
         covariance_root(cov, "cov of ShiftTogether")
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "cov", tuple(map(tuple, cov.tolist())))
@@ -288,27 +314,33 @@ class ShiftTogether(Intervention):
     def _own_sites(self) -> tuple[Node, ...]:
         return self.nodes
 
-    def edit(self, draft: Draft) -> None:
-        positions = [draft.sem.node(node) for node in self.nodes]
+    def edit(self, draft: Draft[Any]) -> None:
+        positions = [draft.model.node(node) for node in self.nodes]
         if len(set(positions)) < len(positions):
             raise ValueError(f"nodes of {self!r} name the same node twice.")
         for node, mean in zip(positions, self.mean or (), strict=True):
             draft.add_intercept(node, mean)
         root = covariance_root(np.array(self.cov), "cov of ShiftTogether")
-        loading = np.zeros((draft.sem.n_nodes, root.shape[1]))
+        loading = np.zeros((draft.model.n_nodes, root.shape[1]))
         loading[positions] = root
         draft.together.append(loading)
 
 
-def covariance_root(cov: FloatArray, name: str) -> FloatArray:
-    """R (k, rank) with R R' = cov; raises unless `cov` is finite, symmetric and positive semidefinite."""
-    check_finite(cov, name)
-    size = np.abs(cov).max(initial=0.0)
-    if np.abs(cov - cov.T).max(initial=0.0) > 1e-10 * size:
-        raise ValueError(f"{name} must be symmetric.")
-    values, vectors = np.linalg.eigh((cov + cov.T) / 2)
-    if values.min(initial=0.0) < -1e-10 * size:
-        raise ValueError(f"{name} must be positive semidefinite; its smallest eigenvalue is {values.min():.3g}.")
-    keep = values > 1e-14 * size
-    root: FloatArray = vectors[:, keep] * np.sqrt(values[keep])
-    return root
+def drafted(model: M, intervention: Intervention | None) -> Draft[M]:
+    """What an intervention (None: nothing) changes in a model, validated."""
+    if intervention is not None and not isinstance(intervention, Intervention):
+        raise TypeError(f"intervention must be an Intervention such as Do(0, 1.0), got {intervention!r}.")
+    draft = Draft(model, repr(intervention))
+    if intervention is not None:
+        intervention.edit(draft)
+    draft.check_acyclic()
+    return draft
+
+
+def warn_about_target(name: str, n: int, of: int) -> None:
+    """Warn that `n` `of` so many interventions change the target's own equation."""
+    warn(
+        f"{n} of {of} interventions change the equation of the target {name!r}: no set of features need predict it "
+        "invariantly across such environments.",
+        TargetInterventionWarning,
+    )

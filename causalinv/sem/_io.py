@@ -3,60 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from causalinv._typing import FloatArray
-from causalinv.sem._linear import LinearSEM
+from causalinv._validation import check_number, check_numbers
+from causalinv.sem._model import CommonCauses, Model
 from causalinv.sem._noise import noise_from_dict
 
-__all__ = ["from_dict", "from_frame", "from_networkx", "to_dict", "to_frame", "to_networkx"]
+__all__ = ["from_dict", "from_frame", "from_networkx", "networkx_module", "to_dict", "to_frame", "to_networkx"]
+
+M = TypeVar("M", bound=Model)
 
 
-def to_dict(sem: LinearSEM) -> dict[str, Any]:
+def to_dict(model: Model) -> dict[str, Any]:
     """Floats are written by Python's repr, which JSON keeps and which reads back to the same bits."""
-    loading, laws = sem.common
     return {
-        "B": sem.B.tolist(),
-        "noise": [law.to_dict() for law in sem.noise],
-        "intercept": sem.intercept.tolist(),
-        "names": list(sem.names),
-        "target": sem.target,
-        "features": list(sem.features),
-        "shift_std": sem.shift_std.tolist(),
-        "common": {"loading": loading.tolist(), "laws": [law.to_dict() for law in laws]},
+        "B": model.B.tolist(),
+        "noise": [law.to_dict() for law in model.noise],
+        "intercept": model.intercept.tolist(),
+        "names": list(model.names),
+        "target": model.target,
+        "features": list(model.features),
+        "shift_std": model.shift_std.tolist(),
+        "common": {"loading": model.common.loading.tolist(), "laws": [law.to_dict() for law in model.common.laws]},
     }
 
 
-def from_dict(values: Mapping[str, Any]) -> LinearSEM:
+def from_dict(kind: type[M], values: Mapping[str, Any]) -> M:
     """Inverse of `to_dict`; a missing or unknown key raises."""
     expected = {"B", "noise", "intercept", "names", "target", "features", "shift_std", "common"}
-    if set(values) != expected:
-        raise ValueError(f"A model has the keys {sorted(expected)}, got {sorted(values)}.")
-    base = LinearSEM(
+    if not isinstance(values, Mapping) or set(values) != expected:
+        found = sorted(map(str, values)) if isinstance(values, Mapping) else repr(values)
+        raise ValueError(f"A model has the keys {sorted(expected)}, got {found}.")
+    causes = values["common"]
+    if not isinstance(causes, Mapping) or set(causes) != {"loading", "laws"}:
+        raise ValueError(f"common of a model has the keys 'laws' and 'loading', got {causes!r}.")
+    laws = tuple(noise_from_dict(law) for law in causes["laws"])
+    loading = check_numbers(causes["loading"], "loading of common")
+    p = len(values["B"])
+    if loading.size != p * len(laws):
+        raise ValueError(f"loading of common must have shape ({p}, {len(laws)}), got {loading.shape}.")
+    return kind(
         values["B"],
         noise=[noise_from_dict(law) for law in values["noise"]],
         intercept=values["intercept"],
         names=values["names"],
         target=values["target"],
         features=values["features"],
+        shift_std=values["shift_std"],
+        common=CommonCauses(loading.reshape(p, len(laws)), laws),
     )
-    laws = tuple(noise_from_dict(law) for law in values["common"]["laws"])
-    loading = np.asarray(values["common"]["loading"], dtype=np.float64).reshape(base.n_nodes, len(laws))
-    return base._replace(shift_std=values["shift_std"], common=(loading, laws))
 
 
-def to_frame(sem: LinearSEM) -> pd.DataFrame:
+def to_frame(model: Model) -> pd.DataFrame:
     """One row per edge, in the order of the children."""
-    child, parent = np.nonzero(sem.B)
-    names = np.array(sem.names, dtype=object)
-    return pd.DataFrame({"parent": names[parent], "child": names[child], "weight": sem.B[child, parent]})
+    child, parent = np.nonzero(model.B)
+    names = np.array(model.names, dtype=object)
+    return pd.DataFrame({"parent": names[parent], "child": names[child], "weight": model.B[child, parent]})
 
 
-def from_frame(edges: pd.DataFrame, **kwargs: Any) -> LinearSEM:
+def from_frame(kind: type[M], edges: pd.DataFrame, **kwargs: Any) -> M:
     """Edges by name; `names` also admits nodes without edges and fixes the order."""
+    if not isinstance(edges, pd.DataFrame):
+        raise TypeError(f"edges must be a DataFrame with columns parent, child and weight, got {edges!r}.")
     missing = [column for column in ("parent", "child", "weight") if column not in edges]
     if missing:
         raise ValueError(f"edges must have columns parent, child and weight; missing: {missing}.")
@@ -67,19 +79,21 @@ def from_frame(edges: pd.DataFrame, **kwargs: Any) -> LinearSEM:
     kwargs = _by_label(kwargs, ends)
     half = len(edges)
     triples = zip(map(_label, ends[:half]), map(_label, ends[half:]), edges["weight"], strict=True)
-    return LinearSEM(_matrix(triples, names), names=names, **kwargs)
+    return kind(_matrix(triples, names), names=names, **kwargs)
 
 
-def to_networkx(sem: LinearSEM) -> Any:
+def to_networkx(model: Model) -> Any:
     """All nodes, edges with their weight."""
-    graph = _networkx().DiGraph()
-    graph.add_nodes_from(sem.names)
-    graph.add_weighted_edges_from(to_frame(sem).itertuples(index=False, name=None))
+    graph = networkx_module("to_networkx").DiGraph()
+    graph.add_nodes_from(model.names)
+    graph.add_weighted_edges_from(to_frame(model).itertuples(index=False, name=None))
     return graph
 
 
-def from_networkx(graph: Any, *, weight: str = "weight", **kwargs: Any) -> LinearSEM:
+def from_networkx(kind: type[M], graph: Any, *, weight: str = "weight", **kwargs: Any) -> M:
     """Nodes in the graph's order; every edge must carry the weight."""
+    if not hasattr(graph, "is_directed"):
+        raise TypeError(f"graph must be a networkx DiGraph, got {graph!r}.")
     if not graph.is_directed():
         raise ValueError("The graph is undirected, so no edge says which end is the cause; pass a DiGraph.")
     if "names" in kwargs:
@@ -91,11 +105,13 @@ def from_networkx(graph: Any, *, weight: str = "weight", **kwargs: Any) -> Linea
         if weight not in attributes:
             raise ValueError(f"The edge {parent!r} -> {child!r} has no attribute {weight!r}.")
         triples.append((_label(parent), _label(child), attributes[weight]))
-    return LinearSEM(_matrix(triples, names), names=names, **kwargs)
+    return kind(_matrix(triples, names), names=names, **kwargs)
 
 
 def _label(node: Any) -> str:
     """Name of a labelled node; 1 and 1.0, which pandas turns into each other, are one label."""
+    if pd.api.types.is_scalar(node) and pd.isna(node):
+        raise ValueError("An edge has a missing end (NaN or None); every edge needs a parent and a child.")
     return str(int(node)) if isinstance(node, float) and node.is_integer() else str(node)
 
 
@@ -119,16 +135,19 @@ def _matrix(edges: Any, names: list[str]) -> FloatArray:
         unknown = [name for name in (parent, child) if name not in position]
         if unknown:
             raise ValueError(f"The edge {parent!r} -> {child!r} names {unknown[0]!r}, which is not among the nodes.")
+        if parent == child:
+            raise ValueError(f"The edge {parent!r} -> {child!r} starts and ends at one node: it cannot cause itself.")
         if (parent, child) in done:
             raise ValueError(f"The edge {parent!r} -> {child!r} is given twice.")
         done.add((parent, child))
-        B[position[child], position[parent]] = value
+        B[position[child], position[parent]] = check_number(value, f"weight of {parent!r} -> {child!r}", finite=True)
     return B
 
 
-def _networkx() -> Any:
+def networkx_module(what: str) -> Any:
+    """The extra, or a message that says how to install it."""
     try:
         import networkx
     except ImportError as error:
-        raise ImportError('to_networkx needs networkx: python -m pip install "causalinv[graph]".') from error
+        raise ImportError(f'{what} needs networkx: python -m pip install "causalinv[graph]".') from error
     return networkx

@@ -1,36 +1,30 @@
-"""Linear structural equation models, acyclic or cyclic, with exact first and second moments."""
+"""Linear structural equation models, acyclic or cyclic, with exact first and second moments: what users call."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import matrix_balance, solve_triangular
 
-from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, Node, RandomState
-from causalinv._validation import check_finite, check_whole
-from causalinv._warn import warn
-from causalinv.exceptions import DegenerateInputWarning, TargetInterventionWarning
-from causalinv.sem._draft import Draft
-from causalinv.sem._graph import NamedGraph, varsortability
-from causalinv.sem._interventions import Intervention, covariance_root
-from causalinv.sem._noise import Gaussian, Noise, as_noises, draw, draw_by_node
+from causalinv._validation import check_numbers
+from causalinv.results import ConditionalLaw, PopulationRegression, Printed, Summary
+from causalinv.sem._describe import describe
+from causalinv.sem._environments import EnvironmentSet
+from causalinv.sem._interventions import Intervention, drafted, warn_about_target
+from causalinv.sem._io import from_dict, from_frame, from_networkx, to_dict, to_frame, to_networkx
+from causalinv.sem._latent import marginalize, observe
+from causalinv.sem._model import CommonCauses, Model
+from causalinv.sem._noise import Noise
+from causalinv.sem._population import condition, d_separated, regress
 
-if TYPE_CHECKING:
-    from causalinv.sem._environments import EnvironmentSet
-
-__all__ = ["LinearSEM", "warn_about_target"]
-
-_ILL_CONDITIONED, _SINGULAR = 1e12, 1e15
-_SPARSE_FROM = 150  # nodes: below, one dense product beats a loop over the edges (measured, degree 4)
+__all__ = ["LinearSEM"]
 
 
-class LinearSEM(NamedGraph):
+class LinearSEM(Model, Printed):
     r"""Linear structural equation model :math:`Z = \text{intercept} + B Z + \eta`, independent :math:`\eta_i`.
 
     Solved, :math:`Z = M(\text{intercept} + \eta)` with :math:`M = (I - B)^{-1}`, so that
@@ -55,6 +49,10 @@ class LinearSEM(NamedGraph):
     features : sequence of int or str, optional
         The nodes that are its features, in this order; all others in their own order if left out. A node that is
         neither is hidden: simulated, but not part of X.
+    shift_std : float or array-like of shape (p,), default 0.0
+        Standard deviations of independent Gaussian terms beside the nodes' own noise: what `Shift` adds.
+    common : CommonCauses, optional
+        Hidden common causes of the noise.
 
     Raises
     ------
@@ -85,62 +83,13 @@ class LinearSEM(NamedGraph):
            [0.66666667, 1.33333333]])
     """
 
-    def __init__(
-        self,
-        B: ArrayLike,
-        *,
-        noise: ArrayLike | Noise | Sequence[Noise | float] = 1.0,
-        intercept: ArrayLike = 0.0,
-        names: Sequence[str] | None = None,
-        target: Node | None = None,
-        features: Sequence[Node] | None = None,
-    ) -> None:
-        if isinstance(B, pd.DataFrame):
-            B, names = _from_labelled(B, names)
-        weights = np.array(B, dtype=np.float64)
-        if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not weights.size:
-            raise ValueError(f"B must be a square matrix (p, p) with p >= 1, got shape {weights.shape}.")
-        p = weights.shape[0]
-        check_finite(weights, "B")
-        if np.diag(weights).any():
-            node = int(np.flatnonzero(np.diag(weights))[0])
-            raise ValueError(
-                f"B has {weights[node, node]:g} on its diagonal at node {node}; a node cannot cause itself "
-                "directly. Divide its equation by 1 minus that weight."
-            )
-        constants = np.array(intercept, dtype=np.float64)
-        if constants.shape not in ((), (p,)):
-            raise ValueError(f"intercept must be a number or have shape ({p},), got {constants.shape}.")
-        constants = np.broadcast_to(constants, (p,)).copy()
-        check_finite(constants, "intercept")
-        labels = [f"z{i}" for i in range(p)] if names is None else list(names)
-        if len(labels) != p or not all(isinstance(name, str) for name in labels):
-            raise ValueError(f"names must be {p} strings, one per node, got {labels}.")
-        if len(set(labels)) != p:
-            twice = next(name for name in labels if labels.count(name) > 1)
-            raise ValueError(f"names must differ, {twice!r} stands for more than one node.")
-        weights.flags.writeable = constants.flags.writeable = False
-        self.B: FloatArray = weights
-        self.noise: tuple[Noise, ...] = as_noises(noise, p)
-        self.intercept: FloatArray = constants
-        self.names: tuple[str, ...] = tuple(labels)
-        self.target: int | None = None if target is None else self.node(target)
-        self.features: tuple[int, ...] = self._check_features(features)
-        # Parts of the noise beside each node's own law: independent Gaussian shifts, and common causes
-        # (loading (p, k) and the standardised laws of the k causes).
-        self.shift_std: FloatArray = np.zeros(p)
-        self.common: tuple[FloatArray, tuple[Noise, ...]] = (np.zeros((p, 0)), ())
-        self._freeze()
-        if not self.is_acyclic:
-            self._check_solvable()
-
     @classmethod
-    def from_adjacency(cls, W: ArrayLike, **kwargs: Any) -> LinearSEM:
+    def from_adjacency(cls, W: ArrayLike, **kwargs: Any) -> Self:
         """Build from ``W[i, j]`` = weight of the edge i → j, the transpose of `B` (networkx, sempler)."""
-        return cls(W.T if isinstance(W, pd.DataFrame) else np.asarray(W, dtype=np.float64).T, **kwargs)
+        return cls(W.T if isinstance(W, pd.DataFrame) else check_numbers(W, "W").T, **kwargs)
 
     @classmethod
-    def with_noise_cov(cls, B: ArrayLike, noise_cov: ArrayLike, **kwargs: Any) -> LinearSEM:
+    def with_noise_cov(cls, B: ArrayLike, noise_cov: ArrayLike, **kwargs: Any) -> Self:
         """Build with correlated Gaussian noise: bidirected edges, latent confounding.
 
         Parameters
@@ -156,118 +105,18 @@ class LinearSEM(NamedGraph):
         -------
         LinearSEM
         """
-        sem = cls(B, noise=0.0, **kwargs)
-        cov = np.asarray(noise_cov, dtype=np.float64)
-        if cov.shape != sem.B.shape:
-            raise ValueError(f"noise_cov must have shape {sem.B.shape}, got {cov.shape}.")
-        root = covariance_root(cov, "noise_cov")
-        return sem._replace(common=(root, (Gaussian(),) * root.shape[1]))
-
-    def _check_features(self, features: Sequence[Node] | None) -> tuple[int, ...]:
-        if features is None:
-            return tuple(i for i in range(self.n_nodes) if i != self.target)
-        positions = tuple(self.node(node) for node in features)
-        if len(set(positions)) < len(positions) or self.target in positions:
-            raise ValueError(
-                f"features must be different nodes without the target, got {[self.names[i] for i in positions]}."
-            )
-        return positions
-
-    def _replace(self, **changes: Any) -> Self:
-        """Copy with some of the parts changed; everything is validated again."""
-        kept = ("B", "noise", "intercept", "names", "target", "features")
-        new = type(self)(**{name: changes.get(name, getattr(self, name)) for name in kept})
-        new.shift_std = np.array(changes.get("shift_std", self.shift_std), dtype=np.float64)
-        loading, laws = changes.get("common", self.common)
-        used = np.flatnonzero(np.any(loading, axis=0))
-        new.common = loading[:, used], tuple(laws[k] for k in used)
-        new._freeze()
-        return new
-
-    def _freeze(self) -> None:
-        for value in (*vars(self).values(), self.common[0]):
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._freeze()
-
-    def _check_solvable(self) -> None:
-        # Balanced first: the units of the nodes say nothing about whether the model can be solved.
-        condition = float(np.linalg.cond(matrix_balance(np.eye(self.n_nodes) - self.B, permute=False)[0]))
-        if not condition <= _SINGULAR:
-            raise ValueError(
-                f"The cyclic model has no unique solution: I - B is singular (condition number {condition:.1e}). "
-                "Weaken a weight on the cycle; the product of effects around it must not be 1."
-            )
-        if condition > _ILL_CONDITIONED:
-            warn(
-                f"I - B is nearly singular (condition number {condition:.1e}); moments lose about "
-                f"{np.log10(condition):.0f} digits.",
-                DegenerateInputWarning,
-            )
-
-    # -- moments ------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def M(self) -> FloatArray:
-        """The solved form (I - B)^-1, shape (p, p): ``M[i, j]`` is the total effect of noise j on node i."""
-        identity = np.eye(self.n_nodes)
-        if self.is_acyclic:
-            order = np.array(self.topological_order())
-            ordered = solve_triangular(
-                identity - self.B[np.ix_(order, order)], identity, lower=True, unit_diagonal=True
-            )
-            solved = np.empty_like(ordered)
-            solved[np.ix_(order, order)] = ordered
-        else:
-            solved = np.linalg.solve(identity - self.B, identity)
-        solved.flags.writeable = False
-        return solved
-
-    @cached_property
-    def own_std(self) -> FloatArray:
-        """Standard deviations of the nodes' own laws, shape (p,)."""
-        return _frozen(np.array([noise.std for noise in self.noise]))
-
-    @cached_property
-    def constants(self) -> FloatArray:
-        """Means of the right-hand sides' exogenous part, intercept plus mean of the noise, shape (p,)."""
-        return _frozen(self.intercept + np.array([noise.mean for noise in self.noise]))
-
-    def noise_cov(self) -> FloatArray:
-        """Covariance of the noise, shape (p, p); diagonal unless there are hidden common causes."""
-        return np.diag(self.own_std**2 + self.shift_std**2) + self.common[0] @ self.common[0].T
-
-    def mean(self) -> FloatArray:
-        """Exact mean, shape (p,)."""
-        return self.M @ self.constants
-
-    def cov(self) -> FloatArray:
-        """Exact covariance, shape (p, p)."""
-        half = np.hstack([self.M * np.hypot(self.own_std, self.shift_std), self.M @ self.common[0]])
-        return half @ half.T
-
-    def varsortability(self) -> float:
-        """Share of directed paths along which the variance rises; 1 betrays the causal order, 0.5 is neutral.
-
-        Source: Reisach, Seiler and Weichwald (2021).
-        """
-        return varsortability(self.B, np.diag(self.cov()))
-
-    def second_moment(self) -> FloatArray:
-        """Exact uncentred second moment E[Z Z'], shape (p, p)."""
-        mean = self.mean()
-        return self.cov() + np.outer(mean, mean)
-
-    def total_effects(self) -> FloatArray:
-        """Sum over directed paths, ``[i, j]`` = total effect of j on i; zero diagonal if acyclic."""
-        return self.M - np.eye(self.n_nodes)
+        taken = sorted({"noise", "common", "shift_std"} & set(kwargs))
+        if taken:
+            raise TypeError(f"noise_cov is all of the noise, so {taken[0]} cannot be given beside it.")
+        cov = check_numbers(noise_cov, "noise_cov")
+        shape = np.shape(B)
+        if cov.shape != shape:
+            raise ValueError(f"noise_cov must have shape {shape}, that of B, got {cov.shape}.")
+        return cls(B, noise=0.0, common=CommonCauses.of_cov(cov, "noise_cov"), **kwargs)
 
     # -- new models ---------------------------------------------------------------------------------------------
 
-    def intervene(self, intervention: Intervention) -> LinearSEM:
+    def intervene(self, intervention: Intervention) -> Self:
         """Apply an intervention; the result is a model with the same nodes.
 
         Parameters
@@ -292,40 +141,37 @@ class LinearSEM(NamedGraph):
         TargetInterventionWarning
             If the target's own equation changes: no set of features need stay invariant then.
         """
-        return self._intervened(intervention)
-
-    def _intervened(self, intervention: Intervention) -> LinearSEM:
-        draft = self.draft(intervention)
-        if self.target in {self.node(site) for site in intervention.sites}:
-            warn_about_target(self, 1, 1)
+        draft = drafted(self, intervention)
+        if intervention is not None and self.target in {self.node(site) for site in intervention.sites}:
+            warn_about_target(self.names[self.target], 1, 1)
         return draft.build()
 
-    def draft(self, intervention: Intervention) -> Draft:
-        """What an intervention changes in this model, validated."""
-        if not isinstance(intervention, Intervention):
-            raise TypeError(f"intervention must be an Intervention such as Do(0, 1.0), got {intervention!r}.")
-        return Draft(self, intervention)
-
-    def standardize(self) -> LinearSEM:
+    def standardize(self) -> Self:
         """Rescale every node to variance one, keeping the graph; means shrink with their node.
 
         Raw random models let variances explode along the causal order, which betrays that order.
+
+        Raises
+        ------
+        ValueError
+            If a node does not vary, or only by rounding (its parents cancel out).
         """
+        still = ~self.varies()
+        if still.any():
+            raise ValueError(
+                f"Node {self.names[int(np.argmax(still))]!r} has variance 0, so the model cannot be standardised."
+            )
         scale = np.sqrt(np.diag(self.cov()))
-        if not scale.all():
-            node = self.names[int(np.argmin(scale))]
-            raise ValueError(f"Node {node!r} has variance 0, so the model cannot be standardised.")
         noise = [replace(each.scale(1.0 / s), mean=each.mean / s) for each, s in zip(self.noise, scale, strict=True)]
-        loading, laws = self.common
-        return self._replace(
+        return self.replace(
             B=self.B * scale / scale[:, None],
             noise=noise,
             intercept=self.intercept / scale,
             shift_std=self.shift_std / scale,
-            common=(loading / scale[:, None], laws),
+            common=CommonCauses(self.common.loading / scale[:, None], self.common.laws),
         )
 
-    def marginalize(self, nodes: Sequence[Node]) -> LinearSEM:
+    def marginalize(self, nodes: Sequence[Node]) -> Self:
         """Drop nodes, keeping the exact law of the others, also under `Do` and `Shift` on them.
 
         The dropped nodes' effects become direct edges, their noise common causes: the latent projection, with a full
@@ -336,7 +182,7 @@ class LinearSEM(NamedGraph):
         Parameters
         ----------
         nodes : sequence of int or str
-            The nodes to drop; not the target, and not all.
+            The nodes to drop; not the target, and not all. None of them: the model itself.
 
         Returns
         -------
@@ -348,8 +194,6 @@ class LinearSEM(NamedGraph):
         ValueError
             If the target or every node would be dropped, or a loop through dropped nodes has gain one.
         """
-        from causalinv.sem._latent import marginalize
-
         return marginalize(self, nodes)
 
     def observe(
@@ -358,7 +202,7 @@ class LinearSEM(NamedGraph):
         *,
         noise: ArrayLike | Noise | Sequence[Noise | float] = 0.0,
         names: Sequence[str] | None = None,
-    ) -> LinearSEM:
+    ) -> Self:
         """See the features only through linear measurements X = A Z + noise.
 
         Parameters
@@ -376,8 +220,6 @@ class LinearSEM(NamedGraph):
         LinearSEM
             With D more nodes, which are its features; the former features are hidden and can still be intervened on.
         """
-        from causalinv.sem._latent import observe
-
         return observe(self, A, noise, names)
 
     # -- samples ------------------------------------------------------------------------------------------------
@@ -408,127 +250,150 @@ class LinearSEM(NamedGraph):
         -------
         ndarray or DataFrame of shape (n, p)
         """
-        n = check_whole(n, "n", low=0)
-        if intervention is not None:
-            model = self._intervened(intervention)
-            return model.sample(n, random_state=random_state, as_frame=as_frame)
-        rng = generator(random_state, "rows")
-        shapes = (draw_by_node if self._is_sparse else draw)(self.noise, n, rng)
-        shifted = np.flatnonzero(self.shift_std)
-        loading, laws = self.common
-        extra = None
-        if shifted.size or laws:
-            extra = draw(laws, n, rng) @ loading.T if laws else np.zeros((n, self.n_nodes))
-            extra[:, shifted] += rng.standard_normal((n, shifted.size)) * self.shift_std[shifted]
-        rows = (self._solve_by_edges if self._is_sparse else self._solve_by_product)(shapes, extra)
-        return pd.DataFrame(rows, columns=list(self.names)) if as_frame else rows
-
-    def _solve_by_product(self, shapes: FloatArray, extra: FloatArray | None) -> FloatArray:
-        """Rows (n, p) from standardised draws of the own laws and what comes on top of them."""
-        rows = shapes @ (self.M * self.own_std).T
-        rows += self.mean()
-        if extra is not None:
-            rows += extra @ self.M.T
-        return rows
-
-    def _solve_by_edges(self, nodes: FloatArray, extra: FloatArray | None) -> FloatArray:
-        """The same from draws by node (p, n), in place and in causal order, for the price of the edges."""
-        more = None if extra is None else extra.T
-        for node, parents, weights in self._equations:
-            row = nodes[node]
-            row *= self.own_std[node]
-            row += self.constants[node]
-            if more is not None:
-                row += more[node]
-            if parents.size:
-                row += weights @ nodes[parents]
-        return nodes.T
-
-    @cached_property
-    def _is_sparse(self) -> bool:
-        few = np.count_nonzero(self.B) < self.n_nodes**2 / 20
-        return self.is_acyclic and self.n_nodes >= _SPARSE_FROM and bool(few)
-
-    @cached_property
-    def _equations(self) -> list[tuple[int, np.ndarray, FloatArray]]:
-        """Node, its parents and their weights, in causal order."""
-        return [(v, self._parents[v], self.B[v, self._parents[v]]) for v in self.topological_order()]
+        model: Model = self if intervention is None else self.intervene(intervention)
+        return Model.sample(model, n, random_state=random_state, as_frame=as_frame)
 
     def environments(
         self, interventions: Sequence[Intervention | None], *, labels: Sequence[Any] | None = None
-    ) -> EnvironmentSet:
+    ) -> EnvironmentSet[Self]:
         """Collect the models under several interventions (None: the observational one); needs a target."""
-        from causalinv.sem._environments import EnvironmentSet
-
         return EnvironmentSet(self, interventions, labels=labels)
+
+    # -- questions to the population ----------------------------------------------------------------------------------
+
+    def regress(self, y: Node, on: Iterable[Node]) -> PopulationRegression:
+        """Best linear prediction of a node from others, in the whole population.
+
+        Parameters
+        ----------
+        y : int or str
+            The node that is predicted.
+        on : sequence of int or str
+            The nodes that it is predicted from; none of them: its mean.
+
+        Returns
+        -------
+        PopulationRegression
+            Coefficients, intercept, variance of the residual, and whether that is the conditional mean.
+
+        Raises
+        ------
+        ValueError
+            If `y` is among `on`, a node is unknown or given twice.
+
+        Warns
+        -----
+        DegenerateInputWarning
+            If nodes in `on` are constant or determine each other: coefficients are then those of minimum norm, each
+            regressor scaled to variance one.
+
+        Examples
+        --------
+        >>> from causalinv.sem import textbook_sem
+        >>> fit = textbook_sem("chain").regress("y", ["x1", "x2"])
+        >>> fit.coef.round(6), round(fit.residual_variance, 6)
+        (array([0.5, 0.5]), 0.5)
+        """
+        return regress(self, y, on)
+
+    def condition(self, given: Mapping[Any, float], *, nodes: Iterable[Node] | None = None) -> ConditionalLaw:
+        """Mean and covariance of nodes where others have been seen at certain values.
+
+        Seeing is not setting: for the law under an intervention use ``intervene(Do(...))``.
+
+        Parameters
+        ----------
+        given : mapping of node to float
+            What was seen.
+        nodes : sequence of int or str, optional
+            The nodes asked about; all others if left out.
+
+        Returns
+        -------
+        ConditionalLaw
+            Exact for Gaussian noise, and wherever what the given nodes do not explain is independent of them; else
+            the best linear approximation, and it says so.
+
+        Raises
+        ------
+        ValueError
+            If a value is impossible in this model, or a node is unknown, given twice, or both given and asked about.
+
+        Examples
+        --------
+        >>> from causalinv.sem import textbook_sem
+        >>> law = textbook_sem("chain").condition({"x1": 2.0, "x2": 1.0})
+        >>> law.names, law.mean.round(6), law.cov.round(6)
+        (('y',), array([1.5]), array([[0.5]]))
+        """
+        return condition(self, given, nodes)
+
+    def d_separated(self, x: Node | Iterable[Node], y: Node | Iterable[Node], given: Iterable[Node] = ()) -> bool:
+        """Whether the graph alone makes x and y independent given other nodes (extra: graph).
+
+        Hidden common causes of the noise count as nodes of the graph. If True, x and y are independent given the
+        nodes whatever the weights; if False, they are dependent for almost all weights, which effects that cancel
+        out exactly are not.
+
+        Parameters
+        ----------
+        x, y : int or str, or sequence of these
+            Nodes, disjoint.
+        given : sequence of int or str, default ()
+            Nodes that are held fixed; none of x or y.
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        CyclicModelError
+            If the model is cyclic.
+        ValueError
+            If a set is empty, a node is unknown, or the sets overlap.
+
+        Examples
+        --------
+        >>> from causalinv.sem import textbook_sem
+        >>> chain = textbook_sem("chain")
+        >>> chain.d_separated("x1", "x2"), chain.d_separated("x1", "x2", ["y"])
+        (False, True)
+        """
+        return d_separated(self, x, y, given)
 
     # -- round trips ------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that defines the model, ready for JSON; the round trip is exact to the bit."""
-        from causalinv.sem._io import to_dict
-
         return to_dict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> LinearSEM:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`."""
-        from causalinv.sem._io import from_dict
-
-        return from_dict(values)
+        return from_dict(cls, values)
 
     def to_frame(self) -> pd.DataFrame:
         """Edges as a frame with columns ``parent``, ``child``, ``weight``."""
-        from causalinv.sem._io import to_frame
-
         return to_frame(self)
 
     @classmethod
-    def from_frame(cls, edges: pd.DataFrame, **kwargs: Any) -> LinearSEM:
+    def from_frame(cls, edges: pd.DataFrame, **kwargs: Any) -> Self:
         """Build from a frame with columns ``parent``, ``child``, ``weight``; `names` fixes the order of the nodes."""
-        from causalinv.sem._io import from_frame
-
-        return from_frame(edges, **kwargs)
+        return from_frame(cls, edges, **kwargs)
 
     def to_networkx(self) -> Any:
         """A networkx DiGraph with edge attribute ``weight`` (extra: graph)."""
-        from causalinv.sem._io import to_networkx
-
         return to_networkx(self)
 
     @classmethod
-    def from_networkx(cls, graph: Any, *, weight: str = "weight", **kwargs: Any) -> LinearSEM:
+    def from_networkx(cls, graph: Any, *, weight: str = "weight", **kwargs: Any) -> Self:
         """Build from a networkx DiGraph whose edges carry a number named `weight`."""
-        from causalinv.sem._io import from_networkx
+        return from_networkx(cls, graph, weight=weight, **kwargs)
 
-        return from_networkx(graph, weight=weight, **kwargs)
+    def summary(self) -> Summary:
+        """The nodes with their roles, parents and spread, on one screen."""
+        return describe(self)
 
     def __repr__(self) -> str:
-        kind = "acyclic" if self.is_acyclic else "cyclic"
-        target = "" if self.target is None else f", target={self.names[self.target]!r}"
-        return f"LinearSEM({self.n_nodes} nodes, {np.count_nonzero(self.B)} edges, {kind}{target})"
-
-
-def _frozen(array: FloatArray) -> FloatArray:
-    array.flags.writeable = False
-    return array
-
-
-def _from_labelled(B: pd.DataFrame, names: Sequence[str] | None) -> tuple[FloatArray, list[str]]:
-    """Weights in the order of the frame's index, which names the nodes."""
-    labels = [str(label) for label in B.index]
-    frame = B.set_axis(labels, axis=0).set_axis([str(label) for label in B.columns], axis=1)
-    if set(frame.columns) != set(labels) or frame.columns.has_duplicates:
-        raise ValueError("The index and the columns of B must be the same labels: both name the nodes.")
-    if names is not None and list(names) != labels:
-        raise ValueError(f"B names its nodes {labels}; leave names out, or pass an array.")
-    return frame[labels].to_numpy(dtype=np.float64), labels
-
-
-def warn_about_target(sem: LinearSEM, n: int, of: int) -> None:
-    """Warn that `n` `of` so many interventions change the target's own equation."""
-    warn(
-        f"{n} of {of} interventions change the equation of the target {sem.names[sem.target or 0]!r}: no set of "
-        "features need predict it invariantly across such environments.",
-        TargetInterventionWarning,
-    )
+        return Model.__repr__(self)

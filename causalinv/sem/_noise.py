@@ -11,9 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from causalinv._matrix import constant_columns
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState
-from causalinv._validation import check_finite, check_number
+from causalinv._validation import check_number, check_numbers
 
 __all__ = [
     "Empirical",
@@ -24,9 +25,12 @@ __all__ = [
     "StudentT",
     "Uniform",
     "as_noises",
+    "check_std",
     "draw",
     "draw_by_node",
 ]
+
+_SMALLEST, _LARGEST = 1e-150, 1e150  # standard deviations whose squares are numbers with all their digits
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Noise:
     Parameters
     ----------
     std : float, default 1.0
-        Standard deviation, >= 0; 0 is a point mass at the mean.
+        Standard deviation, 0 or from 1e-150 to 1e150; 0 is a point mass at the mean.
     mean : float, default 0.0
         Mean.
 
@@ -53,10 +57,8 @@ class Noise:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        object.__setattr__(self, "std", check_number(self.std, f"std of {name}", low=0.0))
-        object.__setattr__(self, "mean", check_number(self.mean, f"mean of {name}"))
-        if not (np.isfinite(self.std) and np.isfinite(self.mean)):
-            raise ValueError(f"{name} needs a finite mean and std, got mean={self.mean}, std={self.std}.")
+        object.__setattr__(self, "std", check_std(self.std, f"std of {name}"))
+        object.__setattr__(self, "mean", check_number(self.mean, f"mean of {name}", finite=True))
 
     @property
     def var(self) -> float:
@@ -188,10 +190,9 @@ class Empirical(Noise):
     values: tuple[float, ...] = ()
 
     def __init__(self, values: ArrayLike, std: float | None = None, mean: float | None = None) -> None:
-        array = np.asarray(values, dtype=np.float64)
-        if array.ndim != 1 or array.size < 2 or np.ptp(array) == 0:
+        array = check_numbers(values, "values of Empirical")
+        if array.ndim != 1 or array.size < 2 or constant_columns(array[:, None])[0]:
             raise ValueError(f"values of Empirical must be at least two different numbers, got shape {array.shape}.")
-        check_finite(array, "values of Empirical")
         object.__setattr__(self, "values", tuple(array.tolist()))
         object.__setattr__(self, "std", float(array.std()) if std is None else std)
         object.__setattr__(self, "mean", float(array.mean()) if mean is None else mean)
@@ -225,8 +226,10 @@ def as_noises(noise: ArrayLike | Noise | Sequence[Noise | float], n_nodes: int) 
     """One law per node from what users write: a number or array of standard deviations, or noise objects."""
     if isinstance(noise, Noise):
         return (noise,) * n_nodes
-    if isinstance(noise, str) or not np.iterable(noise):
+    if isinstance(noise, str | dict) or not np.iterable(noise):
         return (as_noise(noise),) * n_nodes
+    if np.ma.isMaskedArray(noise):
+        noise = check_numbers(noise, "noise")
     each = tuple(as_noise(one) for one in noise)
     if len(each) != n_nodes:
         raise ValueError(f"noise has {len(each)} entries for {n_nodes} nodes; give one for all, or one per node.")
@@ -235,7 +238,18 @@ def as_noises(noise: ArrayLike | Noise | Sequence[Noise | float], n_nodes: int) 
 
 def as_noise(value: object) -> Noise:
     """A noise object as it is; a number as the standard deviation of a Gaussian."""
-    return value if isinstance(value, Noise) else Gaussian(check_number(value, "noise (a std)", low=0.0))
+    return value if isinstance(value, Noise) else Gaussian(check_std(value, "noise (a std)"))
+
+
+def check_std(value: object, name: str) -> float:
+    """A standard deviation that has a variance: 0, or such that its square neither over- nor underflows."""
+    std = check_number(value, name, low=0.0)
+    if std and not _SMALLEST <= std <= _LARGEST:
+        raise ValueError(
+            f"{name} must be 0 or from {_SMALLEST:g} to {_LARGEST:g}, so that its square is a number; got {std:g}. "
+            "Choose other units."
+        )
+    return std
 
 
 def draw(noises: Sequence[Noise], n: int, rng: np.random.Generator) -> FloatArray:

@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 
 from causalinv import (
     GaussianNoise,
+    HierarchicalConformalRegressor,
     InvariantCausalPrediction,
     InvariantProjection,
     InvariantRepresentation,
@@ -94,6 +95,20 @@ class ProjectionAlongFirst(InvariantProjection):
         d = shape[1] if len(shape) == 2 else 1
         with filled(self, augmentation=Translation(np.eye(1, d))):
             return super().fit(X, y)
+
+
+class SplitConformal(HierarchicalConformalRegressor):
+    """Rows before and after the middle are two environments; which one trains is fixed."""
+
+    def fit(self, X, y):
+        with filled(self, random_state=0):
+            return super().fit(X, y, environments=_halves(X))
+
+
+class LeftOutConformal(HierarchicalConformalRegressor):
+    def fit(self, X, y):
+        with filled(self, method="leave_one_environment_out"):
+            return super().fit(X, y, environments=_halves(X))
 
 
 class SplitICP(InvariantCausalPrediction):

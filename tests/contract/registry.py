@@ -20,6 +20,7 @@ from sklearn.preprocessing import SplineTransformer
 import causalinv
 from causalinv import (
     FunctionAugmentation,
+    HierarchicalConformalRegressor,
     InvariantCausalPrediction,
     InvariantProjection,
     InvariantRepresentation,
@@ -140,6 +141,26 @@ REGISTRY: dict[type, Entry] = {
                 lambda: IVLikeRegressionCV(augmentation=Translation(_OFFSET), random_state=0),
                 tuned=("shift_size", [2.0, 3.0]),
                 random=True,
+            ),
+        ),
+    ),
+    HierarchicalConformalRegressor: Entry(
+        sklearn_checks=(adapters.SplitConformal(), adapters.LeftOutConformal()),
+        cases=(
+            Case(
+                "conformal-split",
+                lambda: HierarchicalConformalRegressor(random_state=0),
+                ("environments",),
+                random=True,
+                linear=False,
+                tuned=("calibration_share", [0.3, 0.6]),
+            ),
+            Case(
+                "conformal-left-out",
+                lambda: HierarchicalConformalRegressor(method="leave_one_environment_out"),
+                ("environments",),
+                linear=False,
+                tuned=("calibration_share", [0.3, 0.6]),
             ),
         ),
     ),

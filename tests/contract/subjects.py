@@ -155,7 +155,7 @@ SUBJECTS = [
         "ivl-boosting",
         lambda d: IVLikeBoosting(
             augmentation=_move(d),
-            learner=DecisionTreeRegressor(max_depth=2, random_state=0),
+            estimator=DecisionTreeRegressor(max_depth=2, random_state=0),
             n_estimators=3,
             random_state=0,
         ),

@@ -296,3 +296,15 @@ def test_a_summary_fits_the_terminal(monkeypatch):
     assert "sums over rows" in " ".join(text.split())
     assert "mean x0" in _weighted(None).to_frame()
     assert "<table" in _weighted(None)._repr_html_()
+
+
+def test_a_column_of_one_number_has_one_mean_in_all_cells():
+    """0.3 and 0.1 + 0.2 in uneven shares: means of cells differed by rounding, which looked like a difference."""
+    e = np.repeat([0, 1, 2], [10, 7, 5])
+    column = np.where(np.arange(22) < 12, 0.3, 0.1 + 0.2)
+    vary = np.random.default_rng(0).normal(size=22)
+    m = Moments.from_rows(x=np.column_stack([column, vary]), environments=e)
+    assert len(set(m.mean("x")[:, 0].tolist())) == 1
+    assert not m.scatter("x")[:, 0].any()
+    assert not m.pool().scatter("x")[:, 0].any()
+    assert len(set(m.mean("x")[:, 1].tolist())) == 3

@@ -12,8 +12,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRe
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-from causalinv import InvariantSubsetSelector, Moments
-from causalinv.exceptions import FamilyWarning, TargetInterventionWarning
+from causalinv import InvariantCausalPrediction, InvariantSubsetSelector, IVLikeRegression, Moments
+from causalinv.exceptions import DegenerateInputWarning, FamilyWarning, TargetInterventionWarning
 from causalinv.invariance import (
     InvariantRepresentation,
     certify,
@@ -268,13 +268,15 @@ def test_each_training_certificate(trained):
     assert scenario.eps <= max(model.gap_ * (1 + 1e-6), 1e-12)  # the minimax rule is at least as good as the pooled one
     vc = model.certify(method="vc", family=family, baseline=0)
     assert vc.violation_upper == 1.0
-    assert "prove nothing here" in vc.explain()
+    assert vc.explain().startswith("These environments prove nothing about new ones")
     hull = model.certify(method="hull", new=sem.environments([None]).moments())
     assert hull.violation_upper == 0.0
     assert "for certain" in hull.explain()
     for each in (beta, box, scenario):
         text = each.explain()
-        assert text.startswith("60 interventions can prove, at best and by any method, that at most 4.9%")
+        assert text.startswith(f"At most {each.violation_upper:.1%} of new environments break this rule (95%")
+        assert "At best, by any method, 60 environments can prove that at most 4.9%" in " ".join(text.split())
+        assert "60 shown to keep it, 0 not shown either way, 0 failed" in " ".join(text.split())
         assert "declared by you" in text or each.method in ("scenario", "box")
         assert each.to_frame()["violation_upper"].item() == each.violation_upper
         assert "<p>" in each._repr_html_()
@@ -385,7 +387,8 @@ def test_fresh_environments_exact(trained):
     assert held.violations == 2
     assert held.violation_upper == violation_bound(80, method="holdout", violations=2)
     assert np.isnan(held.expected_violation)  # one rule, one tolerance: nothing is averaged
-    assert "The next one" not in held.explain()
+    assert "The next" not in held.explain()
+    assert "78 shown to keep it, 0 not shown either way, 2 failed" in " ".join(held.explain().split())
     union = certify(rule, fresh, eps=wide, method="union", class_size=128)
     assert union.violation_upper == violation_bound(80, method="union", class_size=128)
     with pytest.raises(ValueError, match="this one has 2 of 80"):
@@ -421,6 +424,56 @@ def test_training_environments_cannot_be_fresh(trained):
     wide = chain_in_units(1e8)
     model = InvariantSubsetSelector().fit_moments(wide([None, Shift("x1", std=1.0)]))
     assert certify(model, wide([Shift("x2", std=4.0), Shift("x2", std=5.0)]), eps=9.0, method="holdout").violations == 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: InvariantSubsetSelector(eps=10.0),
+        InvariantCausalPrediction,
+        InvariantRepresentation,
+        lambda: InvariantSubsetSelector(search="greedy", averaging=True, random_state=0),
+    ],
+)
+def test_rows_that_trained_are_recognised_whole_and_in_parts(make):
+    chain = textbook_sem("chain").environments([None, Shift("x1", std=1.0), Shift("x1", std=2.0)])
+    X, y, e = chain.sample(200, random_state=0)
+    fresh_X, fresh_y, _ = chain.sample(200, random_state=1)
+    for scaled in (False, True):
+        model = make_pipeline(StandardScaler(), make()) if scaled else make()
+        model.fit(X, y, **{f"{model.steps[-1][0]}__environments" if scaled else "environments": e})
+        again = {"environments": e, "eps": 0.5, "method": "two_level"}
+        assert certify(model, fresh_X, fresh_y, **again).n_interventions == 3
+        with pytest.raises(ValueError, match="one of those that trained the rule"):
+            certify(model, X, y, **again)
+        half = np.arange(600) % 2 == 0
+        with pytest.raises(ValueError, match="300 of 300 rows are also rows that trained the rule"):
+            certify(model, X[half], y[half], **(again | {"environments": e[half]}))
+        mixed = np.arange(600) < 30
+        with pytest.raises(ValueError, match="30 of 600 rows are also"):
+            certify(model, np.where(mixed[:, None], X, fresh_X), np.where(mixed, y, fresh_y), **again)
+    # From moments there are no rows, but the moments are known.
+    model = make().fit_moments(Moments.from_rows(x=X, y=y, environments=e))
+    with pytest.raises(ValueError, match="one of those that trained the rule"):
+        certify(model, X, y, **again)
+
+
+def test_rows_that_trained_other_estimators_of_the_package():
+    rng = np.random.default_rng(0)
+    Z, X = rng.normal(size=(300, 2)), rng.normal(size=(300, 2))
+    y = X[:, 0] + rng.normal(size=300)
+    model = IVLikeRegression(0.5).fit(X + Z, y, instruments=Z)
+    with pytest.raises(ValueError, match="300 of 300 rows are also"):
+        certify(model, X + Z, y, environments=np.arange(300) % 3, eps=0.5, method="two_level")
+
+
+def test_coarse_rows_only_warn():
+    rng = np.random.default_rng(0)
+    X, y, e = rng.integers(3, size=(300, 2)), rng.integers(2, size=300), np.repeat(np.arange(3), 100)
+    model = InvariantCausalPrediction().fit(X, y, environments=e)
+    fresh = rng.integers(3, size=(300, 2)), rng.integers(2, size=300)
+    with pytest.warns(DegenerateInputWarning, match="cannot be seen whether these environments are fresh"):
+        certify(model, *fresh, environments=e, eps=1.0, method="two_level")
 
 
 def chain_in_units(unit):
@@ -479,9 +532,29 @@ def test_a_wild_environment_does_not_widen_the_hull():
 
 def test_weighted_rows_are_no_rows():
     X, y, e = textbook_sem("chain").environments([None, None]).sample(50, random_state=0)
-    weighted = Moments.from_rows(x=X, y=y, environments=e, sample_weight=np.linspace(0.1, 3, 100))
-    with pytest.raises(ValueError, match="two_level needs rows of equal weight"):
-        certify((np.eye(2), np.ones(2), 0.0), weighted, eps=1.0, method="two_level")
+    uneven = np.linspace(0.1, 3, 100)
+    averaging_one = uneven / np.array([uneven[e == k].mean() for k in e])  # their sum is the number of rows
+    rule = (np.eye(2), np.ones(2), 0.0)
+    for weights in (uneven, averaging_one):
+        weighted = Moments.from_rows(x=X, y=y, environments=e, sample_weight=weights)
+        with pytest.raises(ValueError, match="two_level needs rows that all have one and the same weight"):
+            certify(rule, weighted, eps=1.0, method="two_level")
+    equal = Moments.from_rows(x=X, y=y, environments=e, sample_weight=np.full(100, 2.0))
+    plain = Moments.from_rows(x=X, y=y, environments=e)
+    found = [certify(rule, each, eps=1.0, method="two_level").violations for each in (equal, plain)]
+    assert found[0] == found[1]
+
+
+def test_weights_that_average_one_do_not_make_the_target_suspected():
+    rng = np.random.default_rng(0)
+    e = np.repeat(np.arange(4), 200)
+    x = rng.normal(size=800)
+    y = x + rng.normal(size=800)
+    w = rng.exponential(size=800) ** 4
+    w /= np.array([w[e == k].mean() for k in range(4)])[e]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TargetInterventionWarning)
+        suspect_target(Moments.from_rows(x=x, y=y, environments=e, sample_weight=w))
 
 
 def test_a_pipeline_is_certified_as_a_whole(trained):
@@ -538,6 +611,51 @@ def test_distance_to_the_hull():
         in_moment_hull(inside.select(x=[0], y=True), train)
 
 
+# -- words ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_shown_did_not_fail():
+    """Few rows of environments that all keep to eps: none failed, and no sentence says that one did."""
+    X, y, e = textbook_sem("chain").environments([None] * 3).sample(12, random_state=0)
+    held = certify((np.eye(2)[:1], [1.0], 0.0), X, y, environments=e, eps=0.5, method="two_level")
+    assert (held.violations, held.failed) == (3, 0)
+    text = " ".join(held.explain(noun="hospital").split())
+    assert "3 hospitals, of which 0 shown to keep it, 3 not shown either way, 0 failed." in text
+    assert "did" not in text
+    assert "environment" not in text.split("rests on")[0]
+
+
+def test_failed_is_said_rarely_of_environments_at_the_tolerance():
+    """At a gap of exactly eps, by slope or by mean alone, 'failed' is said in at most 5% (2 x 400 environments)."""
+    rng, n, eps = np.random.default_rng(0), 60, 0.3
+    for slope, mean in ((np.sqrt(eps), 0.0), (0.0, np.sqrt(eps)), (np.sqrt(eps / 2), np.sqrt(eps / 2))):
+        x = rng.normal(size=400 * n)
+        y = mean + slope * x + rng.normal(size=400 * n)
+        rule = (np.eye(1), [0.0], 0.0)
+        held = certify(rule, x[:, None], y, environments=np.repeat(np.arange(400), n), eps=eps, method="two_level")
+        assert held.failed <= stats.binom.isf(1e-4, 400, 0.05)
+        wrong = certify(rule, x[:, None], 3 * mean + 3 * slope * x + y, environments=np.repeat(np.arange(400), n),
+                        eps=eps, method="two_level")  # fmt: skip
+        assert wrong.failed >= 399
+
+
+@pytest.mark.parametrize("metric", ["excess", "relative_excess", "gradient", "coefficient", "risk_range", "residual"])
+def test_sentences_are_short_and_explain_the_unit(metric):
+    moments = textbook_sem("chain").environments([None, Shift("x1", std=1.0)]).moments()
+    held = certify((np.eye(2)[:1], [1.0], 0.0), moments, eps=0.05, metric=metric, method="holdout")
+    lines = held.explain(noun="country").split("\n")
+    assert max(map(len, lines)) <= 80
+    assert "new countries break this rule" in lines[0]
+    assert metric.replace("_", " ").removesuffix("icient") in held.explain().replace("\n ", "")
+    if metric == "relative_excess":
+        assert "5% more mean squared error than" in " ".join(held.explain().split())
+    summary = str(held.summary())
+    assert "of which 2 shown to keep it" in " ".join(summary.split())
+    assert held.to_frame()["failed"].item() == 0
+    with pytest.raises(ValueError, match="noun must be a word"):
+        held.explain(noun="")
+
+
 # -- rules that predict nothing, far from the origin, and declarations that exact moments refute -----------------------
 
 
@@ -557,7 +675,7 @@ def test_unfitted_rules_infinite_tolerances_and_certainty_are_refused():
     with pytest.raises(ValueError, match="eps must be finite"):
         certify((np.eye(2), [1.0, 0.0], 0.0), X, y, environments=e, eps=np.inf, method="two_level")
     for level in (0, 1):
-        with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        with pytest.raises(ValueError, match="must be a number > 0 and < 1"):
             violation_bound(5, method="holdout", confidence_level=level)
 
 

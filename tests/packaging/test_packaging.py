@@ -124,7 +124,7 @@ def test_rank_is_decided_in_the_matrix_module_alone():
     found = [
         f"{path.name}: {word}"
         for path in package.rglob("*.py")
-        if path.name != "_matrix.py"
+        if path.name != "_matrix.py" and path.parent.name != "tour"  # a chapter is a user's own code
         for word in ("lstsq(", "pinv(", "matrix_rank(")
         if f"linalg.{word}" in path.read_text()
     ]

@@ -81,7 +81,7 @@ class Hand:
 def base():
     plain = LinearSEM(B, noise=LAWS, intercept=INTERCEPT, names=list("abcdef"))
     model = plain.intervene(Shift("c", std=1.3) + Shift("f", std=0.4) + ShiftTogether(["b", "d", "e"], JOINT))
-    return model._replace(target="e", features=list("abcdf"))
+    return model.replace(target="e", features=list("abcdf"))
 
 
 def do(hand):
@@ -324,7 +324,8 @@ def test_objects_copy_pickle_and_cannot_be_changed():
             assert again.interventions == envs.interventions
             for first, second in zip(again.sample(3, random_state=0), envs.sample(3, random_state=0), strict=True):
                 np.testing.assert_array_equal(first, second)
-        for array in (copied(sem).B, copied(sem).own_std, copied(sem).common[0], sem.constants, sem.shift_std, sem.M):
+        same = copied(sem)
+        for array in (same.B, same.own_std, same.common.loading, sem.constants, sem.shift_std, sem.M):
             with pytest.raises(ValueError, match="read-only"):
                 array[...] = 1.0
     with pytest.raises(ValueError, match="read-only"):

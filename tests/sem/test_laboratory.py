@@ -441,7 +441,7 @@ def test_json_round_trip_is_exact_to_the_bit(name):
     again = LinearSEM.from_dict(json.loads(json.dumps(sem.to_dict())))
     for attribute in ("B", "intercept", "shift_std"):
         assert getattr(again, attribute).tobytes() == getattr(sem, attribute).tobytes()
-    assert again.common[0].tobytes() == sem.common[0].tobytes()
+    assert again.common.loading.tobytes() == sem.common.loading.tobytes()
     assert (again.noise, again.names, again.target, again.features) == (sem.noise, sem.names, sem.target, sem.features)
     np.testing.assert_array_equal(again.sample(20, random_state=0), sem.sample(20, random_state=0))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(sem)).cov(), sem.cov())

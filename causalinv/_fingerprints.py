@@ -1,0 +1,106 @@
+"""Fingerprints of rows: whether rows trained an estimator can be asked later, without keeping the rows.
+
+A fingerprint is 64 bits of the entries of one row, whatever the order of rows, the labels or the container. The
+smallest ones are kept, so a part of the rows is recognised as well as all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import poisson
+
+from causalinv._typing import FloatArray, Rows
+
+__all__ = ["Fingerprints", "Repeats", "fingerprints"]
+
+_KEPT = 200_000  # fingerprints of one estimator: 1.6 MB
+_DIGITS = 30  # bits of an entry that count, so that the rounding of a step before does not
+_COARSE = 0.05  # share of rows with a twin from which rows are too coarse to tell a repeat from chance
+_CHANCE = 1e-6  # probability below which repeats are not chance
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How many of some rows are also among others, and what that says."""
+
+    found: int
+    of: int
+    coarse: bool
+    beyond_chance: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprints:
+    """Fingerprints of rows.
+
+    Attributes
+    ----------
+    prints : ndarray of shape (k,), uint64
+        Sorted; of many rows, only the smallest are kept.
+    width : int
+        Entries of a row.
+    complete : bool
+        Whether every row is there.
+    """
+
+    prints: NDArray[np.uint64]
+    width: int
+    complete: bool = True
+
+    def repeats(self, rows: FloatArray) -> Repeats:
+        """How many of these rows were among those that the fingerprints are of."""
+        asked = _hashed(rows)
+        if not self.complete:
+            asked = asked[asked <= self.prints[-1]]
+        found = int(np.isin(asked, self.prints).sum()) if rows.shape[1] == self.width else 0
+        n, m = max(len(self.prints), 1), len(asked)
+        # Pairs of equal rows within either set say how often equal rows come about by chance.
+        twins, pairs = (sum(each) for each in zip(_twins(self.prints), _twins(np.sort(asked)), strict=True))
+        expected = (pairs + 3.0) / (n * n / 2.0 + m * m / 2.0) * n * m
+        return Repeats(found, m, bool(twins > _COARSE * (n + m)), bool(found > poisson.isf(_CHANCE, expected)))
+
+
+def fingerprints(*blocks: Rows) -> Fingerprints:
+    """Fingerprints of rows of finite numbers, blocks side by side, for example features and outcome."""
+    rows = _side_by_side(blocks)
+    prints = np.sort(_hashed(rows))
+    return Fingerprints(prints[:_KEPT].copy(), rows.shape[1], len(prints) <= _KEPT)
+
+
+def _side_by_side(blocks: tuple[Any, ...]) -> FloatArray:
+    arrays = [np.asarray(block, dtype=np.float64) for block in blocks]
+    return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
+
+
+def _hashed(rows: FloatArray) -> NDArray[np.uint64]:
+    total = np.full(len(rows), 0x9E3779B97F4A7C15, dtype=np.uint64)
+    for column in rows.T:
+        mantissa, exponent = np.frexp(column)
+        whole = np.rint(np.ldexp(mantissa, _DIGITS)).astype(np.int64)
+        carried = np.abs(whole) == 1 << _DIGITS  # rounded up to the next power of two, which is written otherwise
+        exponent = np.where(whole == 0, 0, exponent + carried)
+        whole = np.where(carried, whole // 2, whole)
+        for part in (whole, exponent):
+            total = _mixed(total ^ part.astype(np.int64).view(np.uint64))
+    return total
+
+
+def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of splitmix64: every bit of the result depends on every bit."""
+    bits = bits + np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(bits ^ (bits >> np.uint64(31)))
+
+
+def _twins(ordered: NDArray[np.uint64]) -> tuple[int, float]:
+    """Rows that have an equal one in the same set, and pairs of equal rows."""
+    if not len(ordered):
+        return 0, 0.0
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    sizes = np.diff(np.r_[starts, len(ordered)])
+    return int(sizes[sizes > 1].sum()), float(np.sum(sizes * (sizes - 1.0) / 2.0))

@@ -1,0 +1,59 @@
+"""Fingerprints of rows: every row found again, chance left alone, many rows kept by their smallest."""
+
+import numpy as np
+import pytest
+
+from causalinv import _fingerprints
+from causalinv._fingerprints import fingerprints
+
+
+def rows(seed=0, n=500):
+    return np.random.default_rng(seed).normal(size=(n, 3)) * [1.0, 1e-8, 1e9]
+
+
+def test_each_row_is_found_in_any_order_and_no_other():
+    known = fingerprints(rows()[:, :2], rows()[:, 2])
+    asked = np.r_[rows()[::-3], rows(1)]
+    found = known.repeats(asked)
+    assert (found.found, found.of) == (167, 667)
+    assert found.beyond_chance
+    assert not found.coarse
+    assert known.repeats(rows(1)).found == 0
+    assert known.repeats(rows()[:, :2]).found == 0  # other columns
+    one_entry = rows()
+    one_entry[:, 1] *= 1 + 1e-6
+    assert known.repeats(one_entry).found == 0
+
+
+def test_rounding_zeros_and_powers_of_two_are_no_difference():
+    x = np.array([[1.0, 0.0, -2.0], [0.5, -0.0, 1e-300], [-4.0, 3.0, 1e300]])
+    near = np.where(x == 0, -x, x * (1 - 2.0**-50))
+    assert fingerprints(x).repeats(near).found == 3
+    assert fingerprints(np.array([[1.0]])).repeats(np.array([[2.0], [-1.0], [0.5]])).found == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_coarse_rows_are_never_beyond_chance(seed):
+    rng = np.random.default_rng(seed)
+    for top, coarse in ((3, True), (40, True), (4000, False)):
+        old, new = (rng.integers(top, size=(400, 2)) for _ in range(2))
+        found = fingerprints(old).repeats(new.astype(float))
+        assert not found.beyond_chance
+        assert found.coarse == coarse
+
+
+def test_a_few_rows_among_many():
+    known = fingerprints(rows(n=300))
+    assert known.repeats(np.r_[rows(1, 4000), rows(n=300)[:20]]).beyond_chance
+    assert not known.repeats(np.r_[rows(1, 4000), rows(n=300)[:1]]).beyond_chance
+
+
+def test_of_many_rows_the_smallest_are_kept(monkeypatch):
+    monkeypatch.setattr(_fingerprints, "_KEPT", 100)
+    known = fingerprints(rows())
+    assert len(known.prints) == 100
+    found = known.repeats(np.r_[rows()[:250], rows(1)])
+    assert 30 < found.found < 70
+    assert found.of > found.found
+    assert found.beyond_chance
+    assert known.repeats(rows(1)).found == 0
