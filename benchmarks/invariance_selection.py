@@ -65,7 +65,7 @@ def rules(X, y, environments, moments, parents):
     add("InvariantRepresentation, neutral", start, fit.coef_, fit.intercept_)
     start = time.perf_counter()
     few = np.flatnonzero(screen(moments, min(d, ICP_FEATURES)) if d > 14 else np.ones(d, bool))
-    fit = InvariantCausalPrediction().fit(X[:, few], y, environments=environments)
+    fit = InvariantCausalPrediction(test="residual").fit(X[:, few], y, environments=environments)
     coef = np.zeros(d)
     coef[few] = fit.coef_
     add("InvariantCausalPrediction", start, coef, fit.intercept_, coef != 0)

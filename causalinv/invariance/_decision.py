@@ -17,7 +17,17 @@ from causalinv.invariance._sweep import SubsetStatistics
 from causalinv.invariance._tests import chow_pvalues, residual_pvalues, robust_chow_pvalue
 from causalinv.moments import Moments
 
-__all__ = ["OBJECTIVES", "TESTS", "Decision", "Objective", "Test", "Verdict", "averaged_coef"]
+__all__ = [
+    "OBJECTIVES",
+    "TESTS",
+    "Decision",
+    "Objective",
+    "Test",
+    "Verdict",
+    "averaged_coef",
+    "robust_on",
+    "standard_designs",
+]
 
 Objective = Literal["pooled_risk", "worst_risk", "left_out_risk"]
 Test = Literal["chow", "chow_hc", "residual"]
@@ -107,19 +117,14 @@ class Decision:
     ) -> Verdict:
         """Test sets with the robust test, in this order, until one is accepted; what comes after is not tested."""
         pvalue = np.full(len(subsets), np.nan)
-        pooled = self.moments.pooled
-        centre, unit = pooled.mean("x")[0], np.sqrt(np.diag(pooled.cov("x")[0]))
-        unit[unit == 0] = 1.0
+        designs, outcomes = standard_designs(self.moments, rows), [outcome for _, outcome in rows]
         exact = exact_sets(subsets, self.moments)
         for k in order.tolist():
             if exact[k]:
                 pvalue[k] = 1.0
                 break
             inside = unpack(subsets.packed[[k]], self.moments.blocks["x"])[0]
-            designs = [
-                np.column_stack([np.ones(len(X)), (X[:, inside] - centre[inside]) / unit[inside]]) for X, _ in rows
-            ]
-            pvalue[k] = robust_chow_pvalue(designs, [y for _, y in rows])
+            pvalue[k] = robust_on(designs, outcomes, inside)
             if pvalue[k] > self.level:
                 break
         return Verdict(pvalue > self.level, self.judge(subsets).violation, pvalue)
@@ -145,6 +150,21 @@ class Decision:
         verdict = self.judge(subsets)
         cost = np.where(verdict.accepted, self.cost(subsets), verdict.violation)
         return np.column_stack([subsets.sizes < self.min_size, ~verdict.accepted, cost, subsets.sizes])
+
+
+def standard_designs(moments: Moments, rows: list[tuple[FloatArray, FloatArray]]) -> list[FloatArray]:
+    """A constant and the features about their pooled mean, in units of their spread, of each environment."""
+    pooled = moments.pooled
+    centre, unit = pooled.mean("x")[0], np.sqrt(np.diag(pooled.cov("x")[0]))
+    still = unit == 0
+    unit[still] = 1.0
+    return [np.column_stack([np.ones(len(X)), np.where(still, 0.0, (X - centre) / unit)]) for X, _ in rows]
+
+
+def robust_on(designs: list[FloatArray], outcomes: list[FloatArray], inside: BoolArray) -> float:
+    """The robust test of one set, from designs of all features."""
+    columns = np.r_[True, inside]
+    return robust_chow_pvalue([design[:, columns] for design in designs], outcomes)
 
 
 def averaged_coef(moments: Moments, subsets: SubsetStatistics) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_features, check_number, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
+from causalinv.invariance._decision import TESTS, Test, robust_on, standard_designs
 from causalinv.invariance._environments import (
     check_moments,
     check_rows_by_environment,
@@ -37,18 +38,19 @@ _LEVERAGE = 0.1  # mean leverage of an environment from which its residuals are 
 class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
     """Causes of y that no environment contradicts: the intersection of all sets that pass a test of invariance.
 
-    A set of features passes if the residuals of one regression on all environments together have the same mean and
-    variance in each. The true causes pass with probability about 1 - level (see Notes), and then the intersection holds
-    no false one.
+    A set of features passes if its regression is the same in all environments, as far as a test can tell. The true
+    causes pass with probability about 1 - level (see Notes), and then the intersection holds no false one.
 
     Parameters
     ----------
     level : float, default 0.05
         Level of the test, from 0 to 1.
-    test : {"residual", "chow"}, default "residual"
-        ``"residual"``: residuals of the pooled regression have one mean and one variance, the test of the paper.
+    test : {"chow", "chow_hc", "residual"}, default "chow"
         ``"chow"``: intercept and coefficients are the same in all environments; exact for Gaussian errors of equal
-        variance however small an environment is, but blind to a change of the noise.
+        variance however small an environment is, close to its level for other laws of the errors, but blind to a change
+        of the noise, and wrong where the errors' variance depends on the features. ``"chow_hc"``: the same, robust to
+        that; needs the rows and a regression per set. ``"residual"``: residuals of the pooled regression also have one
+        variance, the test of the paper and of R's package; only for Gaussian errors.
     max_size : int, optional
         Only test sets of at most so many features; left out, all subsets (up to 20 features). With it the guarantee
         needs the true causes to be that few.
@@ -90,16 +92,18 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    Valid if y is a linear function of its causes plus Gaussian noise, with the same coefficients and noise variance
-    in every environment (no environment intervenes on y), and no hidden common cause of y and its causes. The test
-    treats fitted residuals as errors: every environment must be much larger than the set. A small environment in
-    which the features vary far more than elsewhere pulls the fit towards itself, and then the truth is rejected,
-    and false causes are found, much more often than the level; this is warned about, and ``test="chow"`` is free of
-    it. With E > 2 environments the size can reach E / (E - 1) times the level, as in R's package. Agrees with the
-    package causalicp; p-values of sets follow the R package InvariantCausalPrediction. `score` is plain R²; to
-    compare models across environments use `causalinv.metrics.worst_environment_risk`.
+    Valid if y is a linear function of its causes plus noise, with the same coefficients in every environment (no
+    environment intervenes on y), and no hidden common cause of y and its causes. Intervals take the noise to have one
+    variance. ``test="residual"`` needs Gaussian noise: with exponential errors it rejects the truth in a third of all
+    data sets, and then names false causes. It also treats fitted residuals as errors: every environment must be much
+    larger than the set. A small environment in which the features vary far more than elsewhere pulls the fit towards
+    itself, and the truth is rejected too often; this is warned about. With E > 2 environments its size can reach
+    E / (E - 1) times the level, as in R's package. It agrees with the package causalicp; its p-values of sets follow
+    the R package InvariantCausalPrediction. In return it sees changes of variance, which the other two do not: these
+    name a cause only if leaving it out moves an intercept or a coefficient. `score` is plain R²; to compare models
+    across environments use `causalinv.metrics.worst_environment_risk`.
 
-    Source: Peters, Bühlmann and Meinshausen (2016), method II.
+    Source: Peters, Bühlmann and Meinshausen (2016), method II for ``"residual"``; Chow (1960).
 
     Examples
     --------
@@ -117,9 +121,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
 
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"environments": True}
 
-    def __init__(
-        self, *, level: float = 0.05, test: Literal["residual", "chow"] = "residual", max_size: int | None = None
-    ):
+    def __init__(self, *, level: float = 0.05, test: Test = "chow", max_size: int | None = None):
         self.level = level
         self.test = test
         self.max_size = max_size
@@ -146,7 +148,12 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             If `environments` is missing or has one label only, an environment has fewer than two rows, there are too
             many features for all subsets, y is constant, or an input is malformed.
         """
-        return self._fit(check_rows_by_environment(self, X, y, environments).moments)
+        given = check_rows_by_environment(self, X, y, environments)
+        rows = None
+        if self.test == "chow_hc":
+            inside = [given.labels.rows(code) for code in range(len(given.labels))]
+            rows = [(given.features[at], given.outcome[at]) for at in inside]
+        return self._fit(given.moments, rows)
 
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on a sample's moments, one cell per environment; the tests need its counts.
@@ -167,13 +174,15 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         """
         if not moments.is_unweighted:
             raise ValueError("The tests need moments of unweighted rows; these are a population's, or weighted.")
+        if self.test == "chow_hc":
+            raise ValueError("test='chow_hc' needs the rows, for their fourth moments: use fit instead of fit_moments.")
         check_moments(self, moments)
-        return self._fit(moments)
+        return self._fit(moments, None)
 
-    def _fit(self, moments: Moments) -> Self:
+    def _fit(self, moments: Moments, rows: list[tuple[FloatArray, FloatArray]] | None) -> Self:
         level = check_number(self.level, "level", low=0.0, high=1.0)
-        if self.test not in ("residual", "chow"):
-            raise ValueError(f"test must be 'residual' or 'chow', got {self.test!r}.")
+        if self.test not in TESTS:
+            raise ValueError(f"test must be one of {TESTS}, got {self.test!r}.")
         d = moments.blocks["x"]
         size = self._max_size(d)
         pooled = moments.pooled
@@ -184,8 +193,16 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         subsets = subsets.take(np.argsort(sizes, kind="stable"))
         exact = exact_sets(subsets, moments)
         warn_exact(exact, subsets, d)
-        tested_by = residual_pvalues if self.test == "residual" else chow_pvalues
-        pvalues = np.where(exact, 1.0, tested_by(subsets, moments.count))
+        if rows is not None:
+            inside = unpack(subsets.packed, d)
+            designs = standard_designs(moments, rows)
+            outcomes = [outcome for _, outcome in rows]
+            pvalues = np.array(
+                [1.0 if e else robust_on(designs, outcomes, s) for e, s in zip(exact, inside, strict=True)]
+            )
+        else:
+            tested_by = residual_pvalues if self.test == "residual" else chow_pvalues
+            pvalues = np.where(exact, 1.0, tested_by(subsets, moments.count))
         untested = np.isnan(pvalues)  # nothing contradicts them, so they are kept: a rejection would need a test
         accepted = untested | (pvalues > level)
         if untested.any():
@@ -256,7 +273,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         worst = int(np.argmax(leverage))
         small = int(np.argmin(moments.count))
         label = moments.cells.tolist()
-        if moments.count[small] <= size + 1 and self.test == "chow":
+        if moments.count[small] <= size + 1 and self.test != "residual":
             warn(
                 f"Environment {label[small]!r} has {moments.count[small]:g} rows: sets of "
                 f"{max(moments.count[small] - 1, 0):g} or more features cannot be fitted there. The test asks whether "

@@ -62,7 +62,7 @@ def test_no_set_accepted_is_an_answer():
         envs = sem.environments([None, ScaleNoise("y", 5.0)])
     X, y, e = envs.sample(300, random_state=0)
     with pytest.warns(IdentificationWarning, match="No set of features passes"):
-        model = InvariantCausalPrediction().fit(X, y, environments=e)
+        model = InvariantCausalPrediction(test="residual").fit(X, y, environments=e)
     assert model.estimate_ is None
     assert not model.accepted_
     assert (model.pvalues_ == 1).all()
@@ -125,7 +125,7 @@ MISTAKES = {
     ),
     "test": (
         lambda X, y, e: InvariantCausalPrediction(test="anova").fit(X, y, environments=e),
-        "test must be 'residual' or 'chow', got 'anova'",
+        r"test must be one of \('chow', 'chow_hc', 'residual'\), got 'anova'",
     ),
     "max_size": (
         lambda X, y, e: InvariantCausalPrediction(max_size=-1).fit(X, y, environments=e),
@@ -198,13 +198,13 @@ def test_units_do_not_matter_to_coefficients_and_intervals():
     y = x1 / 1e6 + x2 + rng.normal(size=1200)
     for X in (np.c_[x1, x2], np.c_[x1, 1e-7 * x2]):
         unit = X.std(axis=0)
-        model = InvariantCausalPrediction().fit(X, y, environments=e)
-        scaled = InvariantCausalPrediction().fit(X / unit, y, environments=e)
+        model = InvariantCausalPrediction(test="residual").fit(X, y, environments=e)
+        scaled = InvariantCausalPrediction(test="residual").fit(X / unit, y, environments=e)
         assert model.estimate_ == (0, 1)
         np.testing.assert_allclose(model.coef_ * unit, scaled.coef_, rtol=1e-6)
         np.testing.assert_allclose(model.conf_int_ * unit[:, None], scaled.conf_int_, rtol=1e-6)
         with pytest.warns(DegenerateInputWarning, match="combinations of earlier"):
-            twice = InvariantCausalPrediction().fit(np.c_[X, X[:, 0]], y, environments=e)
+            twice = InvariantCausalPrediction(test="residual").fit(np.c_[X, X[:, 0]], y, environments=e)
         np.testing.assert_allclose(twice.conf_int_[1], model.conf_int_[1], rtol=1e-3)  # one more column is counted
 
 
@@ -215,9 +215,9 @@ def test_an_environment_that_is_small_or_pulls_the_fit_is_named():
     y = X.sum(axis=1) + rng.normal(size=212)
     warnings.simplefilter("ignore", IdentificationWarning)
     with pytest.warns(DegenerateInputWarning, match=r"'small' pulls the fit: its rows have mean leverage 0\.3"):
-        InvariantCausalPrediction().fit(X, y, environments=e)
+        InvariantCausalPrediction(test="residual").fit(X, y, environments=e)
     with pytest.warns(DegenerateInputWarning, match="'small' has 4 rows for up to 5 coefficients"):
-        InvariantCausalPrediction().fit(X[:204], y[:204], environments=e[:204])
+        InvariantCausalPrediction(test="residual").fit(X[:204], y[:204], environments=e[:204])
 
 
 def test_an_exact_outcome_is_invariant_and_warned_about():
@@ -297,7 +297,7 @@ def test_sets_that_cannot_be_tested_are_kept_and_reported():
     rng = np.random.default_rng(0)
     X, y, e = rng.normal(size=(8, 7)), rng.normal(size=8), np.arange(8) % 2
     with pytest.warns(DegenerateInputWarning) as caught:
-        model = InvariantCausalPrediction().fit(X, y, environments=e)
+        model = InvariantCausalPrediction(test="residual").fit(X, y, environments=e)
     texts = [str(w.message) for w in caught]
     assert any("not reliable" in t for t in texts)
     assert any("1 of 128 sets" in t and "kept as if accepted" in t for t in texts)
