@@ -781,15 +781,30 @@ def test_a_tolerance_must_be_finite_in_training_too(trained):
 
 
 def test_of_several_minimax_rules_the_one_of_least_norm_is_taken():
-    """x2 is constant in both environments, about one value: its coefficient is free, and must be 0."""
-    cov = np.array([[1.0, 0, 0.8], [0, 0, 0], [0.8, 0, 1.0]])
-    other = np.array([[2.0, 0, 1.0], [0, 0, 0], [1.0, 0, 1.5]])
-    moments = Moments({"x": 2, "y": 1}, mean=[[0.0, 3.0, 0.0]] * 2, scatter=[cov, other])
-    rule, level = minimax_rule(moments, np.eye(2))
-    alone, level_alone = minimax_rule(moments, np.eye(2)[:1])
-    assert rule[2] == pytest.approx(0.0, abs=1e-3)
-    assert rule[1] == pytest.approx(alone[1], abs=2e-3)
-    assert level == pytest.approx(level_alone, rel=1e-3)
+    """Two environments, where x2 is constant, fix the slope on x1 and the level .25; a third, of noise 64 and slope 5
+    on x2, reaches that level for every slope on x2 from 1 to 9."""
+
+    def cov(slope, spread, slope_2, noise):
+        xx = np.diag([1.0, spread])
+        w = np.array([slope, slope_2 * (spread > 0)])
+        return np.block([[xx, (xx @ w)[:, None]], [(xx @ w)[None], np.array([[w @ xx @ w + noise]])]])
+
+    scatter = [cov(0.5, 0.0, 0.0, 1.0), cov(1.5, 0.0, 0.0, 1.0), cov(1.0, 1.0, 5.0, 64.0)]
+    rule, level = minimax_rule(Moments({"x": 2, "y": 1}, mean=np.zeros((3, 3)), scatter=scatter), np.eye(2))
+    assert level == pytest.approx(0.25, rel=1e-4)
+    np.testing.assert_allclose(rule, [0.0, 1.0, 1.0], atol=1e-2)
+
+
+@pytest.mark.parametrize(("pvalue", "warned"), [(0.0099, True), (0.0101, False)])
+def test_the_level_at_which_the_target_is_suspected(pvalue, warned, monkeypatch):
+    X, y, e = textbook_sem("chain").environments([None, None]).sample(50, random_state=0)
+    monkeypatch.setattr(
+        "causalinv.invariance._declared.residual_pvalues", lambda sets, counts: np.full(len(sets), pvalue)
+    )
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        suspect_target(Moments.from_rows(x=X, y=y, environments=e))
+    assert bool(found) == warned
 
 
 def test_box_speaks_of_the_environments_that_trained(trained):
