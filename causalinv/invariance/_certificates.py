@@ -83,7 +83,8 @@ VALIDITY = (
         "any, environments independent of one law",
         "exact (estimated only as plug_in)",
         "excess, relative_excess",
-        "speaks of the minimax rule on the chosen set, at the level that it reaches; all sets searched count",
+        "speaks of the minimax rule on the chosen set (of several, the one of least norm), at the level that it "
+        "reaches; all sets searched count",
     ),
     Licence(
         "vc",
@@ -374,11 +375,7 @@ def certify_training(
     if baseline is not None and baseline not in moments.cells:
         raise ValueError(f"baseline={baseline!r} is not a training environment; they are {moments.cells.tolist()}.")
     _check_metric(method, metric)
-    if method != "box":
-        need_exact(method, exact, plug_in)
-    if family is not None:
-        compare_family(moments, family, exact=exact)
-    suspect_target(moments)
+    _check_claims(method, moments, family, baseline, plug_in)
     plugged = plug_in and not exact
     iid = "interventions, the baseline aside, are independent draws of one law, and fresh ones come from it, too"
 
@@ -398,7 +395,6 @@ def certify_training(
         )
 
     if method == "beta_sites":
-        need_single_site(family, baseline)
         assert family is not None
         refuse_other_sites(moments, family, baseline)
         declared = f"each environment adds variance at one of {family.n_sites} sites (declared by you)"
@@ -518,12 +514,28 @@ def _at_least(eps: float | None, reached: float) -> float:
     """The tolerance: what was reached, up to rounding, or a wider one."""
     if eps is None:
         return max(reached, _ROUNDING)
-    if check_number(eps, "eps", low=0.0) < reached * (1 - 1e-9):
+    if not np.isfinite(check_number(eps, "eps", low=0.0)):
+        raise ValueError(f"eps must be finite, got {eps}: every rule has a gap of at most that.")
+    if eps < reached * (1 - 1e-9):
         raise ValueError(
             f"eps={eps:g} is below the gap {reached:.4g} that the rule has in training; a rule that violates there has "
             "no certificate. Leave eps out to get the smallest."
         )
     return eps
+
+
+def _check_claims(
+    method: str, moments: Moments, family: InterventionFamily | None, baseline: Any, plug_in: bool
+) -> None:
+    """Raise if what the method needs is not declared, or what is declared is refuted; warn if it is doubtful."""
+    exact = moments.is_population
+    if method != "box":
+        need_exact(method, exact, plug_in)
+    if method == "beta_sites":
+        need_single_site(family, baseline)
+    if family is not None:
+        compare_family(moments, family, baseline, exact=exact)
+    suspect_target(moments)
 
 
 def _check_metric(method: str, metric: str) -> None:

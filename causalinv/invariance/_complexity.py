@@ -62,14 +62,14 @@ def vc_dimension(kind: str, n_sites: int, in_degree: int = 1) -> int:
 
     Examples
     --------
-    >>> vc_dimension("variance", 1), vc_dimension("variance", 3), vc_dimension("weights", 1, in_degree=2)
-    (3, 35, 15)
+    >>> vc_dimension("variance", 3), vc_dimension("shift", 3), vc_dimension("weights", 1, in_degree=2)
+    (35, 10, 15)
     """
     s, r = check_whole(n_sites, "n_sites", low=1), check_whole(in_degree, "in_degree", low=1)
     sizes = {
         "variance": (s, s + 1),
-        "shift": (s, 4),
-        "random_shift": (2 * s, s + 3),
+        "shift": (s, 2),
+        "random_shift": (2 * s, s + 2),
         "weights": (s * r, 4 * s),
         "weights+variance": (s * (r + 1), 4 * s),
     }
@@ -316,6 +316,7 @@ def plan_interventions(
     n_sites: int = 1,
     in_degree: int = 1,
     class_size: float | None = None,
+    n_coefficients: int | None = None,
 ) -> pd.DataFrame:
     """Table of the interventions that each method needs, and what it asks for in return.
 
@@ -326,7 +327,9 @@ def plan_interventions(
     kind, n_sites, in_degree
         The family, as in `vc_dimension`.
     class_size : float, optional
-        Rules among which one is chosen, for ``"union"``.
+        Rules among which one is chosen, for ``"union"``; sets, for ``"scenario"`` (default 1).
+    n_coefficients : int, optional
+        Coefficients of the rule, the intercept included, for ``"scenario"``.
 
     Returns
     -------
@@ -336,7 +339,7 @@ def plan_interventions(
     Examples
     --------
     >>> plan_interventions(0.05, n_sites=2)["interventions"].to_dict()
-    {'holdout': 59, 'beta_sites': 93, 'box': 93, 'vc': 4610}
+    {'holdout': 59, 'two_level': 62, 'beta_sites': 93, 'box': 93, 'vc': 4610}
     """
 
     def needed(method: Bound, sites: int | None = None, size: float | None = None, vc: int | None = None) -> int:
@@ -349,7 +352,9 @@ def plan_interventions(
             vc_dimension=vc,
         )
 
-    rows = {"holdout": (needed("holdout"), "fresh environments, none of which trained the rule")}
+    rows = {"holdout": (needed("holdout"), "fresh environments, none of which trained the rule; exact moments")}
+    what = "fresh environments and their rows, Gaussian; every one shown to keep to the tolerance"
+    rows["two_level"] = (needed("two_level"), what)
     if kind == "variance":
         what = "each environment moves one site; a baseline; exact moments"
         rows["beta_sites"] = (needed("beta_sites", n_sites), what)
@@ -357,6 +362,16 @@ def plan_interventions(
     if class_size is not None:
         what = f"{class_size:g} rules fixed before the environments were seen; exact moments"
         rows["union"] = (needed("union", size=class_size), what)
+    if n_coefficients is not None:
+        what = "any family; the minimax rule on one set, at the level that it reaches; exact moments"
+        most = required_interventions(
+            violation_upper,
+            confidence_level=confidence_level,
+            method="scenario",
+            n_coefficients=n_coefficients,
+            class_size=class_size,
+        )
+        rows["scenario"] = (most, what)
     dimension = vc_dimension(kind, n_sites, in_degree)
     rows["vc"] = (needed("vc", vc=dimension), "any rule, any dimension; exact moments")
     return pd.DataFrame.from_dict(rows, orient="index", columns=["interventions", "needs"]).rename_axis("method")

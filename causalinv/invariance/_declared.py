@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from causalinv._labels import shown
+from causalinv._typing import FloatArray
 from causalinv._warn import warn
 from causalinv.exceptions import FamilyWarning, TargetInterventionWarning
 from causalinv.invariance._neutral import site_directions
@@ -49,8 +51,7 @@ def refuse_other_sites(moments: Moments, family: InterventionFamily, baseline: A
     if family.kind != "variance" or not np.isinf(moments.count).all():
         return
     cov = moments.cov(("x", "y"))
-    unit = np.sqrt(np.diag(moments.pooled.cov(("x", "y"))[0]))
-    unit = np.where(unit > 0, unit, 1.0)
+    unit = _units(moments)
     first = moments.cells.tolist().index(baseline)
     values = np.linalg.eigvalsh((cov - cov[first]) / np.outer(unit, unit))
     noise = _MOVED * np.maximum(1.0, np.abs(values).max(axis=1))
@@ -67,19 +68,57 @@ def refuse_other_sites(moments: Moments, family: InterventionFamily, baseline: A
             )
 
 
-def compare_family(moments: Moments, family: InterventionFamily, *, exact: bool) -> None:
-    """Warn if environments move more directions than the declared family could."""
+def compare_family(moments: Moments, family: InterventionFamily, baseline: Any = None, *, exact: bool) -> None:
+    """Hold the declared family against the data: exact moments that refute it raise, estimated ones only warn."""
     if family.kind not in ("variance", "shift", "random_shift"):
         return
+    if exact:
+        _refuse_other_kinds(moments, family.kind, baseline)
     found = site_directions(moments).directions.shape[1]
     allowed = family.n_sites + (family.kind != "variance")
-    if found > allowed:
-        how = "exact" if exact else "up to sampling noise"
-        warn(
-            f"The environments differ in {found} directions ({how}), more than the {allowed} that a family of kind "
-            f"{family.kind!r} at {family.n_sites} sites can move: the declaration does not fit the data.",
-            FamilyWarning,
+    if found <= allowed:
+        return
+    text = (
+        f"The environments differ in {found} directions ({'exact' if exact else 'up to sampling noise'}), more than "
+        f"the {allowed} that a family of kind {family.kind!r} at {family.n_sites} sites can move: the declaration does "
+        "not fit the data."
+    )
+    if exact:
+        raise ValueError(text)
+    warn(text, FamilyWarning)
+
+
+def _refuse_other_kinds(moments: Moments, kind: str, baseline: Any) -> None:
+    """Raise if exact moments move what interventions of this kind leave alone."""
+    cov, unit = moments.cov(("x", "y")), _units(moments)
+    mean = moments.mean(("x", "y")) / unit
+    labels = moments.cells.tolist()
+    first = 0 if baseline is None else labels.index(baseline)
+    moved = np.abs(mean - mean[first]).max(axis=1)
+    if kind == "variance" and moved.max() > _MOVED * max(1.0, np.abs(mean).max()):
+        raise ValueError(
+            f"Environments {shown(labels[first])} and {shown(labels[int(np.argmax(moved))])} differ in means, and "
+            "interventions of kind 'variance' move none: declare kind='random_shift'."
         )
+    values = np.linalg.eigvalsh((cov - cov[first]) / np.outer(unit, unit))
+    noise = _MOVED * np.maximum(1.0, np.abs(values).max(axis=1))
+    if kind == "shift" and (np.abs(values).max(axis=1) > noise).any():
+        other = labels[int(np.argmax(np.abs(values).max(axis=1)))]
+        raise ValueError(
+            f"Environments {shown(labels[first])} and {shown(other)} differ in covariances, and interventions of kind "
+            "'shift' move only means: declare kind='random_shift'."
+        )
+    less = values[:, 0] < -noise
+    if kind == "random_shift" and baseline is not None and less.any():
+        raise ValueError(
+            f"Environment {shown(labels[int(np.argmax(less))])} has less variance in some direction than "
+            f"baseline={baseline!r}: the declared interventions only add variance, so that environment is no baseline."
+        )
+
+
+def _units(moments: Moments) -> FloatArray:
+    unit = np.sqrt(np.diag(moments.pooled.cov(("x", "y"))[0]))
+    return np.where(unit > 0, unit, 1.0)
 
 
 def suspect_target(moments: Moments) -> None:

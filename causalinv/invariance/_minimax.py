@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from causalinv._matrix import solve_range, symmetric_root
+from causalinv._matrix import solve_range, symmetric_root, whitener
 from causalinv._typing import FloatArray
 from causalinv.invariance._gaps import invariance_gaps, represent
 from causalinv.moments import Moments
 
 __all__ = ["minimax_rule"]
 
+_SLACK = 1e-7  # of the level, so that the tie-break has room for the solver's rounding
+
 
 def minimax_rule(moments: Moments, components: FloatArray, *, relative: bool = True) -> tuple[FloatArray, float]:
     r"""Minimise :math:`t` subject to :math:`\|u - u_e\|^2_{H_e} \le t\,(R_e^*)` over rules u = (intercept, w).
+
+    Where an environment makes features dependent, several rules may reach the level; the one of least norm, in
+    standardised units, is taken.
 
     Parameters
     ----------
@@ -63,6 +68,13 @@ def minimax_rule(moments: Moments, components: FloatArray, *, relative: bool = T
     problem.solve()
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) or u.value is None:
         raise RuntimeError(f"The minimax programme ended with status {problem.status}.")
+    if any(whitener(cov).shape[1] < k for cov in seen.cov("x")):
+        # Several rules may reach the level; the theorem needs one named beforehand: the one of least norm.
+        limit = float(problem.value) * (1 + _SLACK) + _SLACK
+        problem = cp.Problem(cp.Minimize(cp.sum_squares(u)), [norm <= limit for norm in norms])
+        problem.solve()
+        if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) or u.value is None:
+            raise RuntimeError(f"The minimax programme's tie-break ended with status {problem.status}.")
     coef = u.value[1:] / units * unit
     intercept = float(u.value[0] * unit + pooled.mean("y")[0, 0] - centre @ coef)
     metric = "relative_excess" if relative else "excess"

@@ -7,6 +7,8 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,23 @@ def _grid(values: Sequence[int], name: str) -> list[int]:
     if not grid:
         raise ValueError(f"{name} is empty; pass at least one number.")
     return grid
+
+
+def _agree(held: Mapping[str, str], mine: Mapping[str, str]) -> bool:
+    return all(held[d] == digest for d, digest in mine.items() if d in held)
+
+
+def _rounded(told: Any) -> Any:
+    """The same with eight digits of every number."""
+    return json.loads(json.dumps(told, default=str), parse_float=lambda text: f"{float(text):.8g}")
+
+
+def _described(learner: Any) -> str:
+    """Class and all parameters; functions by name, as their address changes from run to run."""
+    given = learner.get_params(deep=True) if hasattr(learner, "get_params") else {}
+    kind = type(learner)
+    parts = [f"{name}={getattr(value, '__qualname__', None) or repr(value)}" for name, value in sorted(given.items())]
+    return f"{kind.__module__}.{kind.__qualname__}({', '.join(parts)})"
 
 
 class PACExperiment:
@@ -155,7 +174,8 @@ class PACExperiment:
             Every k-th replication, from the i-th on: one call per machine of a batch cluster.
         out : path, optional
             Folder for ``shard-i-of-k.csv``. What is already there is not run again, so a run that was stopped resumes;
-            rows of another experiment there raise.
+            rows of another experiment there raise: other learners or parameters, functions that make other models or
+            families, another seed, or another version of this package.
         verbose : int, default 0
             Passed to joblib, which then reports progress on standard error.
 
@@ -256,23 +276,46 @@ class PACExperiment:
 
     def _check_folder(self, folder: Path) -> None:
         """Remember what the rows in a folder are of; raise if they are of another experiment."""
-        mine = {
-            "learners": {name: repr(learner) for name, learner in self.learners.items()},
+        mine: dict[str, Any] = {
+            "learners": {name: _described(learner) for name, learner in self.learners.items()},
             "n_per_env": self.n_per_env,
             "n_fresh": self.n_fresh,
             "metric": self.metric,
             "confidence_level": self.confidence_level,
             "seed": self._base,
+            "version": version("causalinv"),
         }
+        # Functions are known by what they make, for each d: their code may be the same and its closure another.
+        made = {d: self._made(d) for d in self.d}
+        for name, at in (("make_sem", 0), ("make_family", 1)):
+            mine[name] = {str(d): each[at] for d, each in made.items()}
         note = folder / "experiment.json"
-        if not note.exists():
-            note.write_text(json.dumps(mine, indent=1))
-        held = json.loads(note.read_text())
-        other = [key for key in mine if held.get(key) != mine[key]]
+        held = json.loads(note.read_text()) if note.exists() else {}
+        for name in ("make_sem", "make_family"):  # another grid of the same experiment is no other experiment
+            mine[name] = held.get(name, {}) | mine[name] if _agree(held.get(name, {}), mine[name]) else mine[name]
+        grown = ("make_sem", "make_family")
+        other = [key for key in mine if key not in grown and held and held.get(key) != mine[key]]
+        other += [key for key in grown if held and (key not in held or not _agree(held[key], mine[key]))]
         if other:
             raise ValueError(
                 f"{folder} holds rows of another experiment (other {', '.join(other)}); use another folder."
             )
+        note.write_text(json.dumps(mine, indent=1))
+
+    def _made(self, d: int) -> tuple[str, str]:
+        """Digests of three models and families that the functions make at this d."""
+        models, families = sha256(), sha256()
+        for seed in np.random.SeedSequence([*self._base, d]).spawn(3):
+            rngs = [np.random.default_rng(each) for each in seed.spawn(3)]
+            sem = self.make_sem(d, rngs[0])
+            models.update(json.dumps(_rounded(sem.to_dict())).encode())
+            family = self.make_family(sem, rngs[1])
+            drawn = family.environments(sem, 5, baseline=True, random_state=rngs[2])
+            moments = drawn.moments()
+            families.update(f"{family.kind} {family.sites} {family.per_env} {family.n_sites}".encode())
+            for array in (moments.mean(("x", "y")), moments.cov(("x", "y"))):
+                families.update((np.round(array, 8) + 0.0).tobytes())  # another processor may round otherwise
+        return models.hexdigest(), families.hexdigest()
 
     def _complete(self, done: pd.DataFrame, path: Path) -> pd.DataFrame:
         """Rows of finished replications; what was cut off while it was written is taken out of the file."""

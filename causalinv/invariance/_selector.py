@@ -489,12 +489,13 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the request is not licensed; the message names the missing condition.
+            If the request is not licensed, or exact moments refute the declared family; the message names the
+            condition.
 
         Warns
         -----
         FamilyWarning
-            If the environments move more directions than the declared family can.
+            If the environments, by estimated moments, move more directions than the declared family can.
         TargetInterventionWarning
             If no set has the same residuals everywhere.
         """

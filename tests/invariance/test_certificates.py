@@ -57,14 +57,48 @@ def test_required_interventions_at_five_and_one_percent():
 
 def test_dimensions_by_family():
     sizes = {
-        ("variance", 1): 3, ("variance", 2): 10, ("variance", 3): 35, ("shift", 2): 15, ("random_shift", 2): 126,
-        ("weights", 1): 5, ("weights+variance", 1): 15,
+        ("variance", 1): 3, ("variance", 2): 10, ("variance", 3): 35, ("shift", 2): 6, ("shift", 3): 10,
+        ("random_shift", 2): 70, ("weights", 1): 5, ("weights+variance", 1): 15,
     }  # fmt: skip
     for (kind, s), expected in sizes.items():
         assert vc_dimension(kind, s) == expected
     assert vc_dimension("weights", 3, in_degree=2) == 18564
     with pytest.raises(ValueError, match="no degree is known"):
         vc_dimension("do", 1)
+
+
+@pytest.mark.parametrize("kind", ["variance", "shift", "random_shift"])
+@pytest.mark.parametrize("relative", [False, True])
+def test_degree_of_the_violation_polynomial(kind, relative):
+    """Along a line of parameters h is a polynomial of the degree that the dimension counts, and of no smaller one."""
+    s = 2
+    sem = random_sem(6, expected_degree=3.0, random_state=1)
+    sites = sem.features[:s]
+    rng = np.random.default_rng(0)
+    w, a = rng.normal(size=len(sem.features)), 0.3
+    start, step = np.abs(rng.normal(size=2 * s)) + 0.5, np.abs(rng.normal(size=2 * s))
+    degree = {"variance": s + 1, "shift": 2, "random_shift": s + 2}[kind]
+    at, h = np.linspace(0.0, 2.0, degree + 4), []
+    for t in at:
+        means, variances = np.split(start + t * step, 2)
+        means, variances = (means if "shift" in kind else 0 * means), (0 * variances if kind == "shift" else variances)
+        change = [Shift(v, mean=m, std=np.sqrt(q)) for v, m, q in zip(sites, means, variances, strict=True)]
+        moments = sem.environments([change[0] + change[1]]).moments()
+        cov = np.block([[moments.cov(p, q)[0] for q in ("x", "y")] for p in ("x", "y")])
+        mean = np.r_[moments.mean("x")[0], moments.mean("y")[0]]
+        second = np.block([[np.ones((1, 1)), mean[None]], [mean[:, None], cov + np.outer(mean, mean)]])
+        residual = np.r_[-a, -w, 1.0]
+        full = np.vstack([np.eye(len(w) + 2)[:-1], residual])
+        risk = residual @ second @ residual
+        H, aug = np.linalg.det(second[:-1, :-1]), np.linalg.det(full @ second @ full.T)
+        h.append(risk * H - 1.1 * aug if relative else (risk - 0.1) * H - aug)
+    h = np.array(h) / np.abs(h).max()
+
+    def left(d):
+        return np.abs(np.polynomial.Polynomial.fit(at, h, d)(at) - h).max()
+
+    assert left(degree) < 1e-9
+    assert left(degree - 1) > 1e-6
 
 
 METHODS = {
@@ -138,9 +172,13 @@ def test_mistaken_numbers_are_named(call, match):
 
 
 def test_the_plan_lists_what_each_method_needs():
-    plan = plan_interventions(0.05, n_sites=3, class_size=1024)
-    assert plan["interventions"].to_dict() == {"holdout": 59, "beta_sites": 124, "box": 124, "union": 194, "vc": 15825}
-    assert list(plan_interventions(0.1, kind="shift").index) == ["holdout", "vc"]
+    plan = plan_interventions(0.05, n_sites=3, class_size=1024, n_coefficients=3)
+    expected = {"holdout": 59, "two_level": 62, "beta_sites": 124, "box": 124, "union": 194, "vc": 15825}
+    assert plan["interventions"].drop("scenario").to_dict() == expected
+    wanted = required_interventions(0.05, method="scenario", n_coefficients=3, class_size=1024)
+    assert plan.loc["scenario", "interventions"] == wanted
+    assert list(plan_interventions(0.1, kind="shift").index) == ["holdout", "two_level", "vc"]
+    assert plan_interventions(0.05, kind="shift", n_sites=3).loc["vc", "interventions"] == 4610
 
 
 # -- exceedance, by simulation with exact moments --------------------------------------------------------------------
@@ -358,9 +396,13 @@ def test_metrics_without_convexity_and_estimated_moments_are_refused(trained):
 
 
 def test_declarations_are_held_against_the_data(trained):
-    _, family, _, model = trained
-    with pytest.warns(FamilyWarning, match="differ in 2 directions .*more than the 1"):
+    _, family, environments, model = trained
+    with pytest.raises(ValueError, match="differ in 2 directions .exact.*more than the 1"):
         model.certify(method="beta_sites", family=single(family.sites[:1]), baseline=0)
+    X, y, e = environments[:6].sample(2000, random_state=0)
+    sampled = InvariantSubsetSelector(eps=10.0).fit(X, y, environments=e)
+    with pytest.warns(FamilyWarning, match="differ in 2 directions .up to sampling noise.*more than the 1"):
+        sampled.certify(method="beta_sites", family=single(family.sites[:1]), baseline=0, plug_in=True)
     sink = LinearSEM([[0, 0], [1.0, 0]], names=["x", "y"], target="y")
     with pytest.warns(match="changes? the equation of the target"):
         envs = sink.environments([None, ScaleNoise("y", 3.0), Shift("x", std=1.0)])
@@ -707,6 +749,62 @@ def test_exact_moments_refute_two_sites_at_once_and_a_false_baseline():
     with pytest.raises(ValueError, match="is no baseline"):
         model.certify(method="beta_sites", family=family, baseline=1)
     assert model.certify(method="beta_sites", family=family, baseline=0).n_interventions == 1
+
+
+def test_exact_moments_refute_other_kinds():
+    chain = textbook_sem("chain")
+
+    def fitted(*interventions):
+        return InvariantSubsetSelector(eps=50.0).fit_moments(chain.environments([None, *interventions]).moments())
+
+    def declared(kind):
+        return InterventionFamily(["x1"], kind=kind)
+
+    moved, spread = fitted(Shift("x1", mean=1.0)), fitted(Shift("x1", std=1.0))
+    both = fitted(Shift("x1", mean=1.0, std=1.0))
+    calm = fitted(ScaleNoise("x1", 0.5))
+    with pytest.raises(ValueError, match="differ in means, and interventions of kind 'variance' move none"):
+        moved.certify(method="vc", family=declared("variance"))
+    for model in (spread, both):
+        with pytest.raises(ValueError, match="differ in covariances, and interventions of kind 'shift'"):
+            model.certify(method="vc", family=declared("shift"))
+    with pytest.raises(ValueError, match="is no baseline"):
+        calm.certify(method="vc", family=declared("random_shift"), baseline=0)
+    for model, kind in ((moved, "shift"), (spread, "variance"), (both, "random_shift"), (moved, "random_shift")):
+        assert model.certify(method="vc", family=declared(kind), baseline=0).n_interventions == 1
+
+
+def test_a_tolerance_must_be_finite_in_training_too(trained):
+    _, family, _, model = trained
+    with pytest.raises(ValueError, match="eps must be finite"):
+        model.certify(method="beta_sites", family=family, baseline=0, eps=np.inf)
+
+
+def test_of_several_minimax_rules_the_one_of_least_norm_is_taken():
+    """Two environments, where x2 is constant, fix the slope on x1 and the level .25; a third, of noise 64 and slope 5
+    on x2, reaches that level for every slope on x2 from 1 to 9."""
+
+    def cov(slope, spread, slope_2, noise):
+        xx = np.diag([1.0, spread])
+        w = np.array([slope, slope_2 * (spread > 0)])
+        return np.block([[xx, (xx @ w)[:, None]], [(xx @ w)[None], np.array([[w @ xx @ w + noise]])]])
+
+    scatter = [cov(0.5, 0.0, 0.0, 1.0), cov(1.5, 0.0, 0.0, 1.0), cov(1.0, 1.0, 5.0, 64.0)]
+    rule, level = minimax_rule(Moments({"x": 2, "y": 1}, mean=np.zeros((3, 3)), scatter=scatter), np.eye(2))
+    assert level == pytest.approx(0.25, rel=1e-4)
+    np.testing.assert_allclose(rule, [0.0, 1.0, 1.0], atol=1e-2)
+
+
+@pytest.mark.parametrize(("pvalue", "warned"), [(0.0099, True), (0.0101, False)])
+def test_the_level_at_which_the_target_is_suspected(pvalue, warned, monkeypatch):
+    X, y, e = textbook_sem("chain").environments([None, None]).sample(50, random_state=0)
+    monkeypatch.setattr(
+        "causalinv.invariance._declared.residual_pvalues", lambda sets, counts: np.full(len(sets), pvalue)
+    )
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        suspect_target(Moments.from_rows(x=X, y=y, environments=e))
+    assert bool(found) == warned
 
 
 def test_box_speaks_of_the_environments_that_trained(trained):

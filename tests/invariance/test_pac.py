@@ -118,6 +118,37 @@ def test_shards_and_resumed_runs_join_to_the_same_frame(serial, tmp_path):
         PACExperiment.collect(tmp_path / "nothing")
 
 
+def test_a_folder_knows_the_experiment_by_what_it_makes(tmp_path, monkeypatch):
+    learners = {"marginal": Marginal()}
+
+    def made(d, rng):
+        return make_sem(d, rng)
+
+    def run(sem=make_sem, family=make_family, d=(5,), learners=learners):
+        experiment = PACExperiment(sem, family, learners, d=d, m=[4], n_reps=1, n_fresh=20, random_state=0)
+        return experiment.run(out=tmp_path)
+
+    first = run()
+    same(run(sem=made), first)  # another function that makes the same models
+    assert set(run(d=(5, 6))["d"]) == {5, 6}
+    same(run(d=(5,)), first)
+    others = {
+        "make_sem": {"sem": lambda d, rng: random_sem(d + 1, expected_degree=2.0, random_state=rng)},
+        "make_family": {
+            "family": lambda sem, rng: InterventionFamily(choose_sites(sem, 1, random_state=rng), per_env="single")
+        },
+        "learners": {"learners": {"marginal": Fails()}},
+    }
+    for name, changed in others.items():
+        with pytest.raises(ValueError, match=rf"rows of another experiment \(other {name}"):
+            run(**changed)
+    with pytest.raises(ValueError, match=r"other make_sem"):
+        run(d=(6,), **others["make_sem"])
+    monkeypatch.setattr("causalinv.invariance._pac.version", lambda name: "0.0.1")
+    with pytest.raises(ValueError, match=r"rows of another experiment \(other version"):
+        run()
+
+
 def test_a_generator_seeds_once():
     once = experiment(random_state=np.random.default_rng(3), d=[5], n_reps=2)
     same(once.run(), once.run())
