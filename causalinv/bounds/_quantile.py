@@ -11,8 +11,7 @@ from scipy.special import ndtri
 
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
-from causalinv._validation import check_number
-from causalinv.bounds._base import check_confidence
+from causalinv._validation import check_confidence_level, check_number
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._functions import density_ratio_of
 from causalinv.bounds._inference import ratio_of_means
@@ -136,7 +135,7 @@ class QuantileBounds(CrossFittedBounds):
             Standard errors are NaN: intervals of quantiles do not need them.
         """
         self._features(None)
-        level = check_confidence(confidence_level)
+        level = check_confidence_level(confidence_level)
         a, rows = self._arm(arm, "arm", -1), self._rows
         inside = rows.codes == a
         z = float(ndtri(0.5 + level / 2.0))
@@ -144,7 +143,7 @@ class QuantileBounds(CrossFittedBounds):
         for limit in self._limits[a]:
             values = np.where(inside, rows.phi, limit)
             end = _quantile(values, rows.weight, self.tau)
-            _, error = ratio_of_means((values <= end).astype(float), None, rows.weight, rows.groups)
+            _, error = ratio_of_means((values <= end).astype(float), None, rows.weight, self._clusters)
             found.append([end, *(_quantile(values, rows.weight, self.tau + s * z * error) for s in (-1, 1))])
         (lower, low, _), (upper, _, high) = found
         line = {
