@@ -28,9 +28,17 @@ def clustered(weight: FloatArray | None, groups: IntArray | None, n: int) -> Rob
 
 
 def ratio_of_means(
-    top: FloatArray, bottom: FloatArray | None, weight: FloatArray | None, clusters: RobustCovariance | None = None
+    top: FloatArray,
+    bottom: FloatArray | None,
+    weight: FloatArray | None,
+    clusters: RobustCovariance | None = None,
+    *,
+    centre: float | None = None,
 ) -> tuple[float, float]:
-    """Weighted mean of `top` over that of `bottom` (1 if None), and its standard error (CR2 with clusters)."""
+    """Weighted mean of `top` over that of `bottom` (1 if None), and its standard error (CR2 with clusters).
+
+    The error is about `centre` if a test supposes that the ratio is this.
+    """
     if not np.isfinite(top).all():
         return float(np.sum(top[~np.isfinite(top)])), np.nan
     w = np.ones(len(top)) if weight is None else weight
@@ -38,7 +46,7 @@ def ratio_of_means(
     total = float(w @ below)
     ratio = float(w @ top) / total
     # In units of the largest: squares of outcomes near 1e160 are no numbers.
-    residual = top - ratio * below
+    residual = top - (ratio if centre is None else centre) * below
     unit = float(np.abs(residual).max(initial=0.0)) or 1.0
     residual = residual / unit
     if clusters is not None:
