@@ -90,6 +90,11 @@ class RobustCovariance:
                 out[j] = trace**2 / square
         return out
 
+    def of_residual(self, residual: FloatArray) -> FloatArray:
+        """Covariance (k, k) of another outcome's coefficients on the same rows of positive weight; not for ``1``."""
+        score = self._sums(self._adjusted * residual[:, None])
+        return np.asarray(self.bread @ (score.T @ score) @ self.bread)
+
     def _sums(self, rows: FloatArray) -> FloatArray:
         """Sums over the rows of each cluster."""
         if self.n_clusters == len(rows):

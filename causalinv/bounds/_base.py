@@ -10,13 +10,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._clusters import RobustCovariance
 from causalinv._typing import FloatArray
-from causalinv._validation import check_confidence_level, check_features
+from causalinv._validation import check_features
 from causalinv._warn import warn
-from causalinv.bounds._inference import Target, combine, interval, ratio_of_means
+from causalinv.bounds._inference import Target, clustered, combine, interval, ratio_of_means
 from causalinv.bounds._rows import Functional, Rows
 from causalinv.bounds._scores import manski_scores
-from causalinv.exceptions import BoundsCrossingWarning
+from causalinv.exceptions import BoundsCrossingWarning, DegenerateInputWarning
 from causalinv.results import BoundsEstimate
 
 __all__ = ["ESTIMANDS", "BoundsBase", "Contrast", "Ends", "Policy"]
@@ -25,6 +26,7 @@ Policy: TypeAlias = Callable[[Any], Any]
 Ends: TypeAlias = tuple[FloatArray, FloatArray]
 Estimand: TypeAlias = Literal["mean", "ate", "att", "policy"]
 ESTIMANDS = ("mean", "ate", "att", "policy")
+_FEW = 10.0  # degrees of freedom below which users hear of them: t exceeds the normal quantile by an eighth
 
 
 class Contrast:
@@ -90,6 +92,8 @@ class BoundsBase(BaseEstimator):
     _limits: FloatArray
     _support_text: str
     _title: ClassVar[str]
+    _clusters: RobustCovariance | None  # of the rows, for errors of averages
+    _df: float  # degrees of freedom that the clusters leave to averages
     _inside_manski: ClassVar[bool | None] = None  # True: the assumption only narrows his set; False: only widens it
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -97,6 +101,8 @@ class BoundsBase(BaseEstimator):
 
     def _take(self, rows: Rows, limits: FloatArray, support_text: str) -> None:
         self._rows, self._limits, self._support_text = rows, limits, support_text
+        self._clusters = clustered(rows.weight, rows.groups, len(rows.codes))
+        self._df = np.inf if self._clusters is None else float(self._clusters.df()[0])
         self.arms_ = rows.arms
         self.outcome_support_ = limits
 
@@ -114,7 +120,7 @@ class BoundsBase(BaseEstimator):
     def _features(self, X: Any) -> FloatArray | None:
         """Features to evaluate at; None stays None: the rows of fit, out of fold."""
         check_is_fitted(self)
-        return None if X is None else check_features(self, X, reset=False)
+        return None if X is None else check_features(self, X, reset=False)[:, self._rows.varying]
 
     def _average(
         self,
@@ -130,7 +136,7 @@ class BoundsBase(BaseEstimator):
             raise ValueError(f"target must be 'parameter' or 'set', got {target!r}.")
         bottom = (rows.codes == contrast.arm).astype(float) if contrast.estimand == "att" else None
         found = np.array(
-            [[ratio_of_means(end, bottom, rows.weight, rows.groups) for end in scores(r)] for r in range(n_repeats)]
+            [[ratio_of_means(end, bottom, rows.weight, self._clusters) for end in scores(r)] for r in range(n_repeats)]
         )
         (lower, se_lower), (upper, se_upper) = (combine(found[:, i, 0], found[:, i, 1]) for i in range(2))
         if lower > upper:
@@ -139,11 +145,10 @@ class BoundsBase(BaseEstimator):
                 "that the data contradict. Nothing is swapped; the interval treats the width as zero.",
                 BoundsCrossingWarning,
             )
-        low, high = interval(
-            lower, upper, (se_lower, se_upper), confidence_level=confidence_level, target=target, n=len(rows.codes)
-        )
+        errors, n = (se_lower, se_upper), len(rows.codes)
+        low, high = interval(lower, upper, errors, confidence_level=confidence_level, target=target, n=n, df=self._df)
         plain = self._manski_terms(contrast)
-        manski = [ratio_of_means(end, bottom, rows.weight, rows.groups)[0] for end in plain]
+        manski = [ratio_of_means(end, bottom, rows.weight)[0] for end in plain]
         floor, ceiling = self._possible(contrast)
         if self._inside_manski:
             lower, upper = (float(np.clip(end, manski[0], manski[1])) for end in (lower, upper))
@@ -191,6 +196,13 @@ class BoundsBase(BaseEstimator):
         notes: tuple[str, ...] = (),
     ) -> BoundsEstimate:
         limits = self._limits
+        if self._df < _FEW:
+            few = (
+                f"The groups leave {self._df:.2g} degrees of freedom to averages, because they are few or of unequal "
+                "size: intervals are wide, from Student's t with these."
+            )
+            warn(few, DegenerateInputWarning)
+            notes = (*notes, few)
         if contrast.estimand == "ate" and np.isfinite(limits).all() and (limits == limits[0]).all():
             notes = (
                 *notes,
@@ -216,17 +228,9 @@ def functional_text(functional: Functional) -> str:
     return "Y" if isinstance(functional, str) else "phi(Y)"
 
 
-def check_confidence(confidence_level: float) -> float:
-    """A level strictly between 0 and 1."""
-    level = check_confidence_level(confidence_level)
-    if level == 1.0:
-        raise ValueError("confidence_level must be below 1, got 1.0.")
-    return level
-
-
 def policy_shares(policy: Policy, rows: Rows, names: Any) -> FloatArray:
     """Probabilities (n, n_arms) with which a policy chooses arms; (n,) is the chance of the last of two arms."""
-    given = rows.X if names is None else pd.DataFrame(rows.X, columns=names)
+    given = rows.given if names is None else pd.DataFrame(rows.given, columns=names)
     shares: FloatArray = np.asarray(policy(given), dtype=np.float64)
     n = len(rows.codes)
     if shares.shape == (n,) and rows.n_arms == 2:

@@ -12,9 +12,9 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
-from causalinv._validation import check_whole
+from causalinv._validation import check_confidence_level, check_whole
 from causalinv._warn import warn
-from causalinv.bounds._base import Contrast, Ends, Estimand, Policy, check_confidence, functional_text
+from causalinv.bounds._base import Contrast, Ends, Estimand, Policy, functional_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._divergences import Divergence, DivergenceLike, as_divergences
 from causalinv.bounds._functions import f_ball_end, kth_order
@@ -222,7 +222,7 @@ class FDivergenceBounds(CrossFittedBounds):
                 "estimand='att' use ManskiBounds or SensitivityBounds."
             )
         contrast = Contrast(self, estimand, arm, control, policy)
-        level = check_confidence(confidence_level)
+        level = check_confidence_level(confidence_level)
         lines = {
             each.name: self._average(
                 contrast, partial(self._terms, contrast, each), len(self._crossfits), level, target

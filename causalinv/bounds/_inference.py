@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from causalinv._clusters import RobustCovariance, robust_covariance
 from causalinv._typing import FloatArray, IntArray
 
-__all__ = ["combine", "critical_value", "interval", "ratio_of_means"]
+__all__ = ["clustered", "combine", "critical_value", "interval", "quantile_of", "ratio_of_means"]
 
 Target = Literal["parameter", "set"]
 
 
+def clustered(weight: FloatArray | None, groups: IntArray | None, n: int) -> RobustCovariance | None:
+    """What errors of weighted means need to know about clusters; None if rows are independent.
+
+    A mean is the coefficient of a constant; a ratio of means is that with an instrument, which is the same constant.
+    """
+    if groups is None:
+        return None
+    return robust_covariance(np.ones((n, 1)), np.zeros(n), weight=weight, clusters=groups)
+
+
 def ratio_of_means(
-    top: FloatArray, bottom: FloatArray | None, weight: FloatArray | None, groups: IntArray | None
+    top: FloatArray,
+    bottom: FloatArray | None,
+    weight: FloatArray | None,
+    clusters: RobustCovariance | None = None,
+    *,
+    centre: float | None = None,
 ) -> tuple[float, float]:
-    """Weighted mean of `top` over that of `bottom` (1 if None), and its standard error, clustered by `groups`."""
+    """Weighted mean of `top` over that of `bottom` (1 if None), and its standard error (CR2 with clusters).
+
+    The error is about `centre` if a test supposes that the ratio is this.
+    """
     if not np.isfinite(top).all():
         return float(np.sum(top[~np.isfinite(top)])), np.nan
     w = np.ones(len(top)) if weight is None else weight
     below = np.ones(len(top)) if bottom is None else bottom
     total = float(w @ below)
     ratio = float(w @ top) / total
-    influence = w * (top - ratio * below) / total
+    # In units of the largest: squares of outcomes near 1e160 are no numbers.
+    residual = top - (ratio if centre is None else centre) * below
+    unit = float(np.abs(residual).max(initial=0.0)) or 1.0
+    residual = residual / unit
+    if clusters is not None:
+        share = total / float(w.sum())
+        return ratio, unit * float(np.sqrt(clusters.of_residual(residual)[0, 0])) / share
+    influence = w * residual / total
     n = int(np.count_nonzero(w))
-    if groups is not None:
-        influence = np.asarray(np.bincount(groups, weights=influence), dtype=np.float64)
-        n = len(influence)
-    return ratio, float(np.sqrt(np.sum(influence**2) * n / (n - 1))) if n > 1 else np.nan
+    return ratio, unit * float(np.sqrt(np.sum(influence**2) * n / (n - 1))) if n > 1 else np.nan
+
+
+def quantile_of(probability: float, df: float) -> float:
+    """Quantile of Student's t; of the normal law for infinite `df`."""
+    return float(ndtri(probability) if np.isinf(df) else stdtrit(df, probability))
 
 
 def combine(ends: FloatArray, errors: FloatArray) -> tuple[float, float]:
@@ -41,29 +70,42 @@ def combine(ends: FloatArray, errors: FloatArray) -> tuple[float, float]:
     return middle, float(np.sqrt(np.median(errors**2 + (ends - middle) ** 2)))
 
 
-def critical_value(width: float, error: float, confidence_level: float) -> float:
+def critical_value(width: float, error: float, confidence_level: float, df: float = np.inf) -> float:
     """Imbens and Manski's c: a parameter between two ends is covered with `confidence_level`, whatever the width."""
     ratio = max(width, 0.0) / error if error > 0 else np.inf
-    low, high = ndtri(confidence_level), ndtri(0.5 + confidence_level / 2.0)
-    return float(brentq(lambda c: ndtr(c + ratio) - ndtr(-c) - confidence_level, low - 1e-9, high + 1e-9))
+    low, high = quantile_of(confidence_level, df), quantile_of(0.5 + confidence_level / 2.0, df)
+
+    def excess(c: float) -> float:
+        below = ndtr if np.isinf(df) else partial(stdtr, df)
+        return float(below(c + ratio) - below(-c) - confidence_level)
+
+    slack = 1e-9 * max(high, 1.0)
+    return float(brentq(excess, low - slack, high + slack))
 
 
 def interval(
-    lower: float, upper: float, errors: tuple[float, float], *, confidence_level: float, target: Target, n: int
+    lower: float,
+    upper: float,
+    errors: tuple[float, float],
+    *,
+    confidence_level: float,
+    target: Target,
+    n: int,
+    df: float = np.inf,
 ) -> tuple[float, float]:
     """Confidence interval for the parameter between the ends (Imbens-Manski), or for both ends.
 
-    A width below sqrt(log n) standard errors counts as none (Stoye), because it cannot be told from none.
+    A width below sqrt(log n) standard errors counts as none, because it cannot be told from none (Stoye); of a larger
+    one that much is taken off, so that the critical value nowhere jumps and wider ends have wider intervals.
     """
     known = [error for error in errors if np.isfinite(error)]
     if target == "set":
-        c = float(ndtri(0.5 + confidence_level / 2.0))
+        c = quantile_of(0.5 + confidence_level / 2.0, df)
     elif len(known) < 2 or not np.isfinite(upper - lower):
-        c = float(ndtri(confidence_level))
+        c = quantile_of(confidence_level, df)
     else:
-        width = upper - lower
-        width = 0.0 if width < max(known) * np.sqrt(np.log(max(n, 2))) else width
-        c = critical_value(width, max(known), confidence_level)
+        width = max(upper - lower - max(known) * np.sqrt(np.log(max(n, 2))), 0.0)
+        c = critical_value(width, max(known), confidence_level, df)
     low, high = (
         end if not np.isfinite(end) else end + s * c * se
         for end, s, se in zip((lower, upper), (-1, 1), errors, strict=True)

@@ -14,7 +14,8 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from causalinv._parallel import generator, seed_estimator
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
-from causalinv.bounds._base import BoundsBase, Contrast, Estimand, Policy, check_confidence, functional_text
+from causalinv._validation import check_confidence_level
+from causalinv.bounds._base import BoundsBase, Contrast, Estimand, Policy, functional_text
 from causalinv.bounds._crossfit import folds_of
 from causalinv.bounds._inference import Target
 from causalinv.bounds._rows import Functional, check_data, resolve_support
@@ -216,7 +217,7 @@ class ManskiBounds(BoundsBase):
         """
         self._features(None)
         contrast = Contrast(self, estimand, arm, control, policy)
-        level = check_confidence(confidence_level)
+        level = check_confidence_level(confidence_level)
         line = self._average(contrast, lambda r: self._manski_terms(contrast), 1, level, target)
         table = pd.DataFrame([line], index=["no assumption"])
         claim = f"none about confounding; {self._support_text}"

@@ -7,15 +7,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+from scipy.stats import binom
 
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
-from causalinv._validation import check_number
-from causalinv.bounds._base import check_confidence
+from causalinv._validation import check_confidence_level, check_number
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._functions import density_ratio_of
-from causalinv.bounds._inference import ratio_of_means
+from causalinv.bounds._inference import quantile_of, ratio_of_means
 from causalinv.bounds._laws import LawLike
 from causalinv.results import BoundsEstimate, PointwiseBounds
 
@@ -128,7 +127,9 @@ class QuantileBounds(CrossFittedBounds):
         arm : label, optional
             May be left out if the arms are 0 and 1: then 1.
         confidence_level : float, default 0.95
-            Of an interval that covers both ends, by Woodruff's inversion of the cdf.
+            Of an interval that covers both ends: all values at which no test rejects that the quantile is there. Exact
+            binomial tests if rows are independent and of one weight, so for discrete outcomes too; else score tests
+            with the variance at order `tau`.
 
         Returns
         -------
@@ -136,17 +137,12 @@ class QuantileBounds(CrossFittedBounds):
             Standard errors are NaN: intervals of quantiles do not need them.
         """
         self._features(None)
-        level = check_confidence(confidence_level)
+        level = check_confidence_level(confidence_level)
         a, rows = self._arm(arm, "arm", -1), self._rows
         inside = rows.codes == a
-        z = float(ndtri(0.5 + level / 2.0))
-        found = []
-        for limit in self._limits[a]:
-            values = np.where(inside, rows.phi, limit)
-            end = _quantile(values, rows.weight, self.tau)
-            _, error = ratio_of_means((values <= end).astype(float), None, rows.weight, rows.groups)
-            found.append([end, *(_quantile(values, rows.weight, self.tau + s * z * error) for s in (-1, 1))])
-        (lower, low, _), (upper, _, high) = found
+        values = [np.where(inside, rows.phi, limit) for limit in self._limits[a]]
+        lower, upper = (_quantile(each, rows.weight, self.tau) for each in values)
+        low, high = self._limit(values[0], level, lower, -1), self._limit(values[1], level, upper, 1)
         line = {
             "lower": lower,
             "upper": upper,
@@ -159,6 +155,28 @@ class QuantileBounds(CrossFittedBounds):
         text = f"{self.tau:g}-quantile of Y if all rows took arm {rows.arms.tolist()[a]!r}"
         claim = f"none about confounding; {self._support_text}"
         return BoundsEstimate(self._title, text, claim, table, level, len(rows.codes), target="set")
+
+    def _limit(self, values: FloatArray, level: float, end: float, sign: int) -> float:
+        """Confidence limit of the quantile of `values` below (-1) or above (1) its estimate, of one-sided error."""
+        rows, n, tail = self._rows, len(values), (1.0 - level) / 2.0
+        support = np.unique(values)
+        if rows.weight is None and self._clusters is None:
+            # A quantile below the k-th value needs that fewer than k of n rows lie at or below it.
+            k = int(binom.ppf(tail, n, self.tau)) if sign < 0 else int(binom.isf(tail, n, self.tau)) + 1
+            return float(np.sort(values)[k - 1]) if 0 < k <= n else self._farthest(support, sign)
+        c = quantile_of(0.5 + level / 2.0, self._df)
+        found = at = int(np.searchsorted(support, end))
+        while 0 <= at < len(support):
+            below = (values <= support[at]) if sign < 0 else (values < support[at])
+            share, error = ratio_of_means(below - self.tau, None, rows.weight, self._clusters, centre=0.0)
+            if -sign * share < -c * error:
+                return float(support[found])
+            found, at = at, at + sign
+        return self._farthest(support, sign)
+
+    def _farthest(self, support: FloatArray, sign: int) -> float:
+        limits = self._limits[:, 0 if sign < 0 else 1]
+        return float(min(limits.min(), support[0]) if sign < 0 else max(limits.max(), support[-1]))
 
     def predict_bounds(
         self, X: Given, *, arm: Hashable | None = None, odds_ratio: float | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import column_or_1d
 
 from causalinv._labels import encode
+from causalinv._matrix import constant_columns
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv._typing import Rows as Given
 from causalinv._validation import (
@@ -21,7 +22,7 @@ from causalinv._validation import (
 )
 from causalinv._warn import warn
 from causalinv.bounds._functions import check_support
-from causalinv.exceptions import ObservedSupportWarning, UnboundedOutcomeWarning
+from causalinv.exceptions import DegenerateInputWarning, ObservedSupportWarning, UnboundedOutcomeWarning
 
 __all__ = ["Functional", "Rows", "check_data", "resolve_support"]
 
@@ -37,6 +38,11 @@ class Rows:
     Attributes
     ----------
     X : ndarray of shape (n, d)
+        The columns that vary: all that learners, laws and folds see.
+    given : ndarray of shape (n, n_features_in_)
+        All columns, for policies.
+    varying : ndarray of bool, shape (n_features_in_,)
+        Which columns `X` holds.
     phi : ndarray of shape (n,)
         The functional of each row's outcome.
     codes : ndarray of int, shape (n,)
@@ -49,6 +55,8 @@ class Rows:
     """
 
     X: FloatArray
+    given: FloatArray
+    varying: BoolArray
     phi: FloatArray
     codes: IntArray
     arms: np.ndarray
@@ -108,14 +116,33 @@ def check_data(
             "per fold. Merge arms, or set a smaller cv=."
         )
     phi = apply_functional(estimator.functional, outcome[kept])
+    features = features[kept]
+    varying = _varying(features, getattr(estimator, "feature_names_in_", None))
     return Rows(
-        features[kept],
+        features[:, varying],
+        features,
+        varying,
         phi,
         codes,
         arms,
         None if weight is None else relative_weight(weight[kept]),
         None if clusters is None else clusters[1],
     )
+
+
+def _varying(features: FloatArray, names: np.ndarray | None) -> BoolArray:
+    """Columns that are not one number, with a warning that names the others; one column stays if none varies."""
+    constant = constant_columns(features)
+    if constant.any() and len(constant) > 1:  # a single constant column is how one says that there are no covariates
+        which = np.flatnonzero(constant).tolist() if names is None else names[constant].tolist()
+        warn(
+            f"X holds columns that are one number in every row of positive weight: {which}. They say nothing, and were "
+            "left out of all models.",
+            DegenerateInputWarning,
+        )
+    if constant.all():
+        constant[0] = False
+    return ~constant
 
 
 def relative_weight(weight: FloatArray) -> FloatArray | None:

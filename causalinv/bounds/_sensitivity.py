@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar, Self
@@ -14,8 +15,8 @@ from scipy.optimize import brentq
 
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._typing import Rows as Given
-from causalinv._validation import check_number
-from causalinv.bounds._base import Contrast, Ends, Estimand, Policy, check_confidence, functional_text
+from causalinv._validation import check_confidence_level, check_number
+from causalinv.bounds._base import Contrast, Ends, Estimand, Policy, functional_text
 from causalinv.bounds._crossfit import cross_fit
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._functions import density_ratio_of
@@ -204,7 +205,7 @@ class SensitivityBounds(CrossFittedBounds):
         """
         self._features(None)
         contrast = Contrast(self, estimand, arm, control, policy)
-        level = check_confidence(confidence_level)
+        level = check_confidence_level(confidence_level)
         labels, caps = _strengths(odds_ratio, density_ratio)
         lines = [
             self._average(contrast, partial(self._terms, contrast, cap), len(self._crossfits), level, target)
@@ -275,7 +276,7 @@ class SensitivityBounds(CrossFittedBounds):
         """
         self._features(None)
         contrast = Contrast(self, estimand, arm, control, policy)
-        level, value = check_confidence(confidence_level), check_number(null, "null")
+        level, value = check_confidence_level(confidence_level), check_number(null, "null")
 
         def line(strength: float) -> dict[str, float]:
             cap = density_ratio_of(strength, None)
@@ -324,15 +325,15 @@ class SensitivityBounds(CrossFittedBounds):
         """
         self._features(None)
         a, rows = self._arm(arm, "arm", -1), self._rows
-        names = list(getattr(self, "feature_names_in_", range(rows.X.shape[1])))
+        names = list(getattr(self, "feature_names_in_", range(rows.given.shape[1])))
         asked = names if columns is None else list(columns)
-        if rows.X.shape[1] < 2:
+        if rows.given.shape[1] < 2:
             raise ValueError("A benchmark leaves a covariate out; with one covariate nothing would be left.")
 
         def refitted(X: FloatArray, repeat: int) -> FloatArray:
             """Log odds out of fold, every fit with the same seeds, so that only the covariates differ."""
             again = cross_fit(
-                type(rows)(X, rows.phi, rows.codes, rows.arms, rows.weight, rows.groups),
+                replace(rows, X=X),
                 folds=self._crossfits[repeat].folds,
                 law=None,
                 propensity=self.propensity,
@@ -346,8 +347,9 @@ class SensitivityBounds(CrossFittedBounds):
         full, found = [refitted(rows.X, r) for r in repeats], {}
         for group in asked:
             left_out = [_position(c, names) for c in (group if isinstance(group, list | tuple) else [group])]
-            X = np.delete(rows.X, left_out, axis=1)
-            if not X.shape[1]:
+            kept = np.setdiff1d(np.arange(len(names)), left_out)
+            X = rows.given[:, kept[rows.varying[kept]]]
+            if not kept.size:
                 raise ValueError(f"columns={group!r} leaves no covariate.")
             factors = [np.exp(np.abs(full[r] - refitted(X, r))) for r in repeats]
             label = ", ".join(map(str, group)) if isinstance(group, list | tuple) else group

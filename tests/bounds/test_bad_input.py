@@ -23,6 +23,7 @@ from causalinv.bounds import (
     manski_bounds,
 )
 from causalinv.datasets import fetch_ihdp, make_confounded_treatment
+from causalinv.exceptions import DegenerateInputWarning
 
 RNG = np.random.default_rng(0)
 X, Y, A = RNG.normal(size=(60, 2)), RNG.random(60), np.arange(60) % 2
@@ -94,7 +95,7 @@ MISTAKES = [
     Mistake("m above one", lambda: ask(odds_ratio=None, density_ratio=(1.5, 2.0)), "m of density_ratio=.* must be a number >= 0 and <= 1, got 1.5"),
     Mistake("M below one", lambda: ask(odds_ratio=None, density_ratio=(0.5, 0.9)), "M of density_ratio=.* must be a number >= 1, got 0.9"),
     Mistake("one density ratio", lambda: ask(odds_ratio=None, density_ratio=2.0), r"density_ratio must be a pair \(m, M\), got 2.0"),
-    Mistake("confidence of one", lambda: ask(confidence_level=1.0), "confidence_level must be below 1"),
+    Mistake("confidence of one", lambda: ask(confidence_level=1.0), "confidence_level must be a number > 0 and < 1"),
     Mistake("unknown target", lambda: ask(target="both"), "target must be 'parameter' or 'set', got 'both'"),
     Mistake("null that is text", lambda: fit().breakdown("zero"), "null must be a real number", TypeError),
     Mistake("benchmark of the only covariate", lambda: fit(X=X[:, :1]).benchmark(), "with one covariate nothing would be left"),
@@ -181,7 +182,8 @@ def test_degenerate_but_legal():
     assert ball.lower < 0.3 < ball.upper
     at_the_limit = f_ball(y=np.ones(60)).average_bounds()
     assert 1.0 <= at_the_limit.upper < 1.002  # the floor of kappa widens by a thousandth
-    constant_feature = fit(X=np.c_[X, np.ones(60)], law="knn")
+    with pytest.warns(DegenerateInputWarning, match="left out of all models"):
+        constant_feature = fit(X=np.c_[X, np.ones(60)], law="knn")
     assert np.isfinite(constant_feature.average_bounds(odds_ratio=2.0).conf_int).all()
     single_row = constant.predict_bounds(X[:1], odds_ratio=2.0)
     assert single_row.upper.shape == (1,)

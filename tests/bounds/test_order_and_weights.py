@@ -173,7 +173,7 @@ def test_interval_leans_on_the_larger_error():
     width = 0.5
     short = critical_value(width, 1.0, 0.95)
     assert interval(0.0, width, (0.2, 0.5), confidence_level=0.95, target="parameter", n=2)[1] == pytest.approx(
-        width + 0.5 * critical_value(width, 0.5, 0.95)
+        width + 0.5 * critical_value(width - 0.5 * np.sqrt(np.log(2)), 0.5, 0.95)
     )
     assert short > critical_value(width, 0.2, 0.95) + 0.05
 

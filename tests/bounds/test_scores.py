@@ -6,6 +6,7 @@ import pytest
 from causalinv.bounds import _scores as scores
 from causalinv.bounds import cap_bounds, f_ball_bounds
 from causalinv.bounds._divergences import NAMES, as_divergence
+from causalinv.bounds._inference import clustered as _clusters
 from causalinv.bounds._inference import combine, critical_value, interval, ratio_of_means
 from causalinv.bounds._scores import ArmLaw, cap_att_terms, cap_scores, f_ball_scores, manski_scores
 
@@ -184,18 +185,18 @@ def test_mean_ratio_and_errors_against_a_regression_package():
     y, groups = rng.normal(size=60), np.repeat(np.arange(20), 3)
     y += rng.normal(size=20)[groups]
     fit = sm.OLS(y, np.ones(60))
-    mean, error = ratio_of_means(y, None, None, None)
+    mean, error = ratio_of_means(y, None, None)
     assert (mean, error) == (pytest.approx(y.mean()), pytest.approx(fit.fit().bse[0]))
     clustered = fit.fit(cov_type="cluster", cov_kwds={"groups": groups, "use_correction": False}).bse[0]
-    assert ratio_of_means(y, None, None, groups)[1] == pytest.approx(clustered * np.sqrt(20 / 19))
+    assert ratio_of_means(y, None, None, _clusters(None, groups, 60))[1] == pytest.approx(clustered * np.sqrt(20 / 19))
     # A ratio of means is a mean over a subpopulation when the denominator is its indicator.
     member = rng.random(60) < 0.5
-    ratio, error = ratio_of_means(y * member, member.astype(float), None, None)
+    ratio, error = ratio_of_means(y * member, member.astype(float), None)
     assert ratio == pytest.approx(y[member].mean())
     assert error == pytest.approx(y[member].std() / np.sqrt(member.sum()), rel=0.02)
-    weighted = ratio_of_means(y, None, np.repeat([1.0, 2.0], 30), None)[0]
+    weighted = ratio_of_means(y, None, np.repeat([1.0, 2.0], 30))[0]
     assert weighted == pytest.approx(np.r_[y, y[30:]].mean())
-    assert ratio_of_means(np.array([1.0, np.inf]), None, None, None)[0] == np.inf
+    assert ratio_of_means(np.array([1.0, np.inf]), None, None)[0] == np.inf
 
 
 def test_critical_values_and_intervals():
