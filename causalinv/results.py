@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ __all__ = [
     "BoundsEstimate",
     "ConditionalLaw",
     "Estimate",
+    "ExtrapolationDiagnostics",
     "InvarianceCertificate",
     "PointwiseBounds",
     "PopulationRegression",
@@ -470,3 +471,89 @@ def _linearity(exact: bool) -> str:
     if exact:
         return "Exact: the conditional mean is linear here, and its error does not depend on the values seen."
     return "Best linear approximation: the noise is not Gaussian, so the conditional mean may bend and the spread vary."
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExtrapolationDiagnostics(Printed):
+    """What can be checked; none of it can prove that the action was randomised or acts only through the state.
+
+    A check that the data do not allow (too few rows or actions, once some are held out) is NaN.
+
+    Attributes
+    ----------
+    linearity_pvalue : float
+        Is the mean of the representation linear in the action? On a third of the rows, the encoder refitted without
+        them. Small: the action moves the state nonlinearly, or the encoder is off.
+    residual_pvalue : float
+        Are representation residuals and action independent (distance correlation, 400 rows)? Small: the same.
+    precision_gap : float or None
+        Our encoder: relative distance of two estimates of its ``"ef"`` form that agree for Gaussian V; it grows as rows
+        become few.
+    noise_evidence : float or None
+        Our encoder: evidence that V is not Gaussian; above 1 a doubt.
+    n_noise_components : float
+        Gaussians (by BIC: 1 or 3) needed for the residuals; above 1 doubt Gaussian V.
+    singular_values : tuple of float
+        Of the representation's slope: standard deviations of V per standard deviation of the action.
+    effective_rank : float
+        Exponential of the entropy of their shares: how many directions the action really moves.
+    do_consistency : float
+        Root mean squared gap between `predict_do` and a smooth of y on the action over the tried actions, in standard
+        deviations of the smooth. Large: the action also acts past the state (nonlinearly; a linear direct effect does
+        no harm, as the action is linear in state and residual), or the response is off.
+    shell_error, shell_action_only : float
+        `Rep4ExRegressor.shell_score` at 1.4, and the same for a polynomial of the action alone.
+    conditional_score : float
+        Held-out score of the encoder, in nats; not above 0 if X does not follow the action.
+    """
+
+    linearity_pvalue: float
+    residual_pvalue: float
+    precision_gap: float | None
+    noise_evidence: float | None
+    n_noise_components: float
+    singular_values: tuple[float, ...]
+    effective_rank: float
+    do_consistency: float
+    shell_error: float
+    shell_action_only: float
+    conditional_score: float
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per check: its value and whether it is a reason to doubt."""
+        doubts = self._doubts()
+        names = [field.name for field in fields(self)]
+        values = [getattr(self, name) for name in names]
+        shown = [" ".join(f"{v:.3g}" for v in value) if isinstance(value, tuple) else value for value in values]
+        return pd.DataFrame({"value": shown, "doubt": [name in doubts for name in names]}, index=names)
+
+    def _doubts(self) -> dict[str, str]:
+        found = {}
+        if self.linearity_pvalue < 0.05:
+            found["linearity_pvalue"] = "the mean of the representation is not linear in the action"
+        if self.residual_pvalue < 0.05:
+            found["residual_pvalue"] = "residuals of the representation depend on the action"
+        if self.noise_evidence is not None and self.noise_evidence > 1:
+            found["noise_evidence"] = "V does not look Gaussian"
+        if self.conditional_score <= 0:
+            found["conditional_score"] = "the representation says nothing about the action on held-out rows"
+        if self.n_noise_components > 1:
+            found["n_noise_components"] = "the residuals do not look Gaussian"
+        if self.effective_rank < 0.7 * len(self.singular_values):
+            found["effective_rank"] = "the action hardly moves some components"
+        if self.do_consistency > 0.3:
+            found["do_consistency"] = "the model does not reproduce the mean outcome of tried actions"
+        if self.shell_error > 0.5 or self.shell_error > self.shell_action_only:
+            found["shell_error"] = "extrapolation inside the data is poor, or no better than a polynomial of the action"
+        return found
+
+    def summary(self) -> Summary:
+        """The checks on one screen, with what each doubt means."""
+        notes = tuple(f"{name}: {text}" for name, text in self._doubts().items())
+        return Summary(
+            "What can be checked of this extrapolation",
+            "each line a check of what predictions rest on",
+            "not checkable: the action was randomised and acts only through the state",
+            self.to_frame(),
+            notes or ("no check gives a reason to doubt; that is no proof",),
+        )

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from causalinv._frames import column_names
+from causalinv._matrix import constant_columns
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_finite, check_rows
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
-from causalinv.extrapolation._features import constant_columns
 
 __all__ = ["ROWS_PER_ACTION", "check_action", "check_actions", "transform_action"]
 
@@ -23,7 +23,7 @@ _RANK_TOL = 1e-10
 ActionTransform = Callable[[FloatArray], FloatArray] | None
 
 
-def check_action(action: Rows, n: int, owner: str, *, rows_per_action: int = ROWS_PER_ACTION) -> FloatArray:
+def check_action(action: Rows, n: int, owner: str) -> FloatArray:
     """Validate the action of n training rows: numbers of full rank, many enough; shape (n, k)."""
     if action is None:
         raise ValueError(
@@ -40,10 +40,10 @@ def check_action(action: Rows, n: int, owner: str, *, rows_per_action: int = ROW
     k = array.shape[1]
     if k == 0:
         raise ValueError(f"action has 0 columns, shape {array.shape}; pass at least one column that was varied.")
-    if n < rows_per_action * (k + 1):
+    if n < ROWS_PER_ACTION * (k + 1):
         raise ValueError(
-            f"Found {n} rows (n_samples={n}) while a minimum of {rows_per_action * (k + 1)} is required for an action "
-            f"of {k} column(s): {rows_per_action} for each and for the constant."
+            f"Found {n} rows (n_samples={n}) while a minimum of {ROWS_PER_ACTION * (k + 1)} is required for an action "
+            f"of {k} column(s): {ROWS_PER_ACTION} for each and for the constant."
         )
     names: tuple[Hashable, ...] = column_names(action) or tuple(range(k))
     spread = array.std(axis=0)

@@ -7,17 +7,20 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._frames import column_names
+from causalinv._matrix import constant_columns
 from causalinv._parallel import generator, streams
-from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._typing import BoolArray, FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_features, check_number, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
-from causalinv.extrapolation._action import ROWS_PER_ACTION, check_action, check_actions, transform_action
-from causalinv.extrapolation._features import RadialFeatures, constant_columns
+from causalinv.extrapolation._action import check_action, check_actions, transform_action
+from causalinv.extrapolation._dimension import NEGLIGIBLE, Directions
+from causalinv.extrapolation._features import RadialFeatures
 from causalinv.extrapolation._representation import METHODS, Learner, Representation
 from causalinv.extrapolation._scores import MAX_REFERENCES, LocationModel, linear_invariance_test
 from causalinv.results import TestResult
@@ -46,7 +49,6 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"action": True}
     __metadata_request__score: ClassVar[dict[str, bool]] = {"action": True}
 
-    _rows_per_action = ROWS_PER_ACTION
     action_transform: Callable[[FloatArray], FloatArray] | None
     random_state: RandomState
 
@@ -58,7 +60,7 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.__dict__.pop("_seen", None)  # set last: a fit that fails leaves no half of an older one
         check_alignment(X=X, action=action)
         rows = check_features(self, X, reset=True, min_samples=4)
-        acts = check_action(action, len(rows), type(self).__name__, rows_per_action=self._rows_per_action)
+        acts = check_action(action, len(rows), type(self).__name__)
         names = column_names(action)
         self.n_actions_in_ = acts.shape[1]
         self._action_names = None if names is None else np.array(names, dtype=object)
@@ -163,7 +165,8 @@ class LinearInvarianceEncoder(ActionEncoder):
     ----------
     n_components : int or "auto", default "auto"
         Coordinates of the state, at most as many as the action has; ``"auto"`` counts the directions of the action that
-        X follows (by a gap of the eigenvalues).
+        X follows: on held-out rows (every fourth) one is dropped only if the upper 95% confidence bound of what the
+        action does along it is below .15 standard deviations of V per standard deviation of the action.
     method : {"auto", "ef", "ef+npiv", "ef+location", "npiv", "npiv+location"}, default "auto"
         What comes first: ``"ef"``, a convex conditional likelihood of the action given X, exact maximum likelihood if V
         is Gaussian; or ``"npiv"``, linear invariance as nonparametric instrumental variables, for V of any analytic
@@ -197,8 +200,11 @@ class LinearInvarianceEncoder(ActionEncoder):
         given the action has covariance I, so W_ is the effect of a unit of action in standard deviations of V.
     intercept_ : ndarray of shape (d,)
     scales_ : ndarray of shape (k,)
-        Variance that the action explains, per candidate component, descending; the gap of those of the ``"ef"`` form
-        chooses `n_components_`.
+        Variance that the action explains, per candidate component, descending.
+    effects_ : DataFrame or None
+        With ``n_components="auto"`` and several actions, one row per direction, the strongest first: ``effect``
+        (standard deviations of V per standard deviation of the action, on held-out rows), ``lower`` and ``upper`` (95%
+        bounds, each on its own), ``decision`` (kept, undecided: kept too, dropped).
     candidate_scores_ : dict
         Held-out score per method; empty unless ``method="auto"``.
     noise_evidence_ : float
@@ -221,8 +227,8 @@ class LinearInvarianceEncoder(ActionEncoder):
     ExtrapolationWarning
         If V does not look Gaussian (`noise_evidence_`).
     IdentificationWarning
-        If on held-out rows X says nothing about the action (``method="auto"``); if ``"npiv"`` or ``"npiv+location"``
-        was asked for and X holds more than the representation.
+        If a component was kept that may be negligible (`effects_`); if X holds more than the representation
+        (`reduced_`); if on held-out rows X says nothing about the action (``method="auto"``).
     DegenerateInputWarning
         If the action takes few values, or X has many columns for its rows.
 
@@ -299,13 +305,19 @@ class LinearInvarianceEncoder(ActionEncoder):
         self._check_choices()
         if constant_columns(rows).all():
             raise ValueError("X does not vary: there is no representation to learn. Check what was passed as X.")
-        wanted = self._wanted(acts.shape[1])
+        asked = self._wanted(acts.shape[1])
         self._warn_about_width(*rows.shape)
+        self.effects_: pd.DataFrame | None = None
+        self._judged: tuple[FloatArray, FloatArray] | None = None
         self.candidate_scores_: dict[str, float] = {}
         self.method_: str = self.method
         gap: float | None = None
+        out = np.arange(len(rows)) % _HELD_OUT == _HELD_OUT - 1
+        if self.method == "auto" or asked is None:
+            held_out = self._learner(rows[~out], acts[~out], [self.bandwidths[len(self.bandwidths) // 2]])
+        wanted = self._choose_dimension(held_out, rows[out], acts[out]) if asked is None else asked
         if self.method == "auto":
-            self.candidate_scores_, self.method_, gap, wanted = self._compare(rows, acts, wanted)
+            self.candidate_scores_, self.method_, gap = self._compare(held_out, rows, acts, out, wanted)
         learner = self._learner(rows, acts, [*self.bandwidths] * self.n_repeats)
         representation = learner.learn(self.method_, wanted)
         self.reconstruction_ = self._reconstruction(learner, representation, rows)
@@ -321,6 +333,8 @@ class LinearInvarianceEncoder(ActionEncoder):
                     f"method={self.method!r} cannot tell it from what the action moves. Use method='ef+location'.",
                     IdentificationWarning,
                 )
+        if self.reduced_ and not self.method_.startswith("npiv"):
+            self._warn_reduced(representation.n_components, acts.shape[1])
         evidence = representation.noise_evidence
         if evidence is None:
             evidence = learner.learn(_DEFAULT, representation.n_components).noise_evidence
@@ -346,6 +360,32 @@ class LinearInvarianceEncoder(ActionEncoder):
             )
         return self
 
+    def _warn_reduced(self, d: int, k: int) -> None:
+        """Say what the rest of X may be: it is another thing with components left out than without."""
+        shown = (
+            f"X holds more than the representation of {d} component(s), which shows {self.reconstruction_:.0%} of it"
+        )
+        if d == k:
+            warn(
+                f"{shown}: X is noisy, or its state has directions that the action does not move. The mean under "
+                "do(A = a) is then identified if V is Gaussian; what is conditional on X is not.",
+                IdentificationWarning,
+            )
+            return
+        if self.effects_ is None:
+            left = f"{k - d} direction(s) of the action were left out by n_components={d}"
+        else:
+            upper = self.effects_["upper"].to_numpy()[d]
+            left = (
+                f"{k - d} direction(s) of the action were dropped, as a standard deviation of the action moves them by "
+                f"at most {upper:.2f} standard deviations of V (95% bound)"
+            )
+        warn(
+            f"{shown}; {left}. If the outcome depends strongly on one of them, predictions at untried actions miss "
+            f"that: compare with n_components={k}.",
+            IdentificationWarning,
+        )
+
     def _reconstruction(self, learner: Learner, representation: Representation, rows: FloatArray) -> float:
         rng = generator(self.random_state, "reconstruction")
         return _reconstruction(learner.units(rows), representation(rows), rng)
@@ -370,13 +410,28 @@ class LinearInvarianceEncoder(ActionEncoder):
             ridge=self.ridge,
         )
 
+    def _choose_dimension(self, learner: Learner, rows: FloatArray, acts: FloatArray) -> int:
+        """Directions that the action moves, on rows that were held out; says what could not be decided."""
+        # Kept, for resamples to choose again: with all directions, also those that are dropped here.
+        self._judged = learner.learn("ef", acts.shape[1])(rows), acts
+        found = Directions.measure(*self._judged)
+        self.effects_ = found.to_frame()
+        if found.undecided:
+            weakest = found.n_kept - 1
+            warn(
+                f"{found.undecided} of {found.n_kept} components may be nothing but noise: by {found.n} held-out rows, "
+                "one standard deviation of the action moves the weakest by "
+                f"{found.lower[weakest]:.2f} to {found.upper[weakest]:.2f} standard deviations of V, where less than "
+                f"{NEGLIGIBLE:g} is called negligible. It was kept. See effects_; more rows or wider actions decide, "
+                "or set n_components.",
+                IdentificationWarning,
+            )
+        return found.n_kept
+
     def _compare(
-        self, rows: FloatArray, acts: FloatArray, wanted: int | None
-    ) -> tuple[dict[str, float], str, float | None, int]:
-        """Held-out score of every method (one kernel), the method to use, the precision gap, the components."""
-        out = np.arange(len(rows)) % _HELD_OUT == _HELD_OUT - 1
-        learner = self._learner(rows[~out], acts[~out], [self.bandwidths[len(self.bandwidths) // 2]])
-        wanted = learner.dimension if wanted is None else wanted
+        self, learner: Learner, rows: FloatArray, acts: FloatArray, out: BoolArray, wanted: int
+    ) -> tuple[dict[str, float], str, float | None]:
+        """Held-out score of every method (one kernel), the method to use, the precision gap."""
         scores: dict[str, FloatArray] = {}
         gap: float | None = None
         rng = generator(self.random_state, "encoder references")
@@ -399,12 +454,17 @@ class LinearInvarianceEncoder(ActionEncoder):
                 "nothing.",
                 IdentificationWarning,
             )
-        return {method: float(values.mean()) for method, values in scores.items()}, best, gap, wanted
+        return {method: float(values.mean()) for method, values in scores.items()}, best, gap
 
     def _resampled(
         self, rows: FloatArray, acts: FloatArray, rng: np.random.Generator
     ) -> Callable[[FloatArray], FloatArray]:
-        """Representation learnt from a resample of the rows: one kernel, the choices of the fit to all kept."""
+        """Representation learnt from a resample of the rows: one kernel, the same method, the dimension anew."""
+        n_components = self.n_components_
+        if self._judged is not None:
+            phi, judged = self._judged
+            at = rng.integers(len(phi), size=len(phi))
+            n_components = Directions.measure(phi[at], judged[at]).n_kept
         n_noise = self.representation_.n_noise_components
         learner = Learner(
             rows,
@@ -417,7 +477,7 @@ class LinearInvarianceEncoder(ActionEncoder):
             units=self.representation_.stages[0],  # type: ignore[arg-type]
             mixture_sizes=() if n_noise == 1 else (n_noise,),
         )
-        return learner.learn(self.method_, self.n_components_, start=self.representation_.first_fit)
+        return learner.learn(self.method_, n_components, start=self.representation_.first_fit)
 
     def _check_choices(self) -> None:
         if self.method not in ("auto", *METHODS):
@@ -435,7 +495,7 @@ class LinearInvarianceEncoder(ActionEncoder):
         if isinstance(self.n_components, str):
             if self.n_components != "auto":
                 raise ValueError(f"n_components must be a whole number or 'auto', got {self.n_components!r}.")
-            return None
+            return 1 if k == 1 else None
         wanted = check_whole(self.n_components, "n_components", low=1)
         if wanted > k:
             raise ValueError(

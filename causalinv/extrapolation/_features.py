@@ -11,20 +11,20 @@ from numpy.polynomial import legendre
 from scipy.linalg import eigh
 from scipy.spatial.distance import cdist, pdist
 
-from causalinv._typing import BoolArray, FloatArray
+from causalinv._matrix import constant_columns, lstsq
+from causalinv._typing import FloatArray
 
 __all__ = [
     "Affine",
     "RadialFeatures",
+    "action_regression",
     "choose_landmarks",
-    "constant_columns",
     "moment_features",
     "standardizer",
     "whitening",
 ]
 
 _EIGEN_CUT = 1e-7
-_CONSTANT = 1e-13  # range of a column relative to its size that is rounding
 _MAX_PAIRS = 500  # landmarks among which the median distance is taken
 
 
@@ -62,12 +62,6 @@ def _spread(rows: FloatArray) -> FloatArray:
     """Standard deviation per column; 1 where the column is constant, up to rounding."""
     scale = rows.std(axis=0)
     return np.where(constant_columns(rows), 1.0, scale)
-
-
-def constant_columns(rows: FloatArray) -> BoolArray:
-    """Which columns do not vary, up to rounding; shape (d,)."""
-    constant: BoolArray = np.ptp(rows, axis=0) <= _CONSTANT * np.abs(rows).max(axis=0)
-    return constant
 
 
 def choose_landmarks(rows: FloatArray, n_landmarks: int, rng: np.random.Generator) -> FloatArray:
@@ -193,3 +187,10 @@ def moment_features(action: FloatArray, degree: int, *, max_columns: int | None 
     values, vectors = eigh(columns.T @ columns / n)
     keep = values > 1e-10 * values[-1]
     return columns @ (vectors[:, keep] / np.sqrt(values[keep]))
+
+
+def action_regression(phi: FloatArray, action: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Least squares of phi (n, d) on the action (n, k): W (d, k) and b (d,)."""
+    centre = action.mean(axis=0)
+    slope = lstsq(action - centre, phi - phi.mean(axis=0)).T
+    return slope, phi.mean(axis=0) - slope @ centre

@@ -20,8 +20,7 @@ from scipy.linalg import eigh
 from scipy.special import logsumexp
 
 from causalinv._typing import FloatArray
-from causalinv.extrapolation._features import RadialFeatures, whitening
-from causalinv.extrapolation._response import action_regression
+from causalinv.extrapolation._features import RadialFeatures, action_regression, whitening
 from causalinv.extrapolation._scores import residual_mixture
 
 __all__ = ["MIXTURE_SIZES", "LocationFit", "LocationObjective", "NoiseLaw", "fit_location"]

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-import sklearn
 from joblib import Parallel, delayed
 from scipy.special import ndtri
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from causalinv._frames import column_names
+from causalinv._matrix import matrix_rank, without_small
 from causalinv._parallel import generator, one_thread, streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
     check_confidence_level,
     check_features,
-    check_finite,
     check_number,
     check_sample_weight,
     check_target,
     check_whole,
 )
 from causalinv._warn import warn
-from causalinv.exceptions import CausalInvWarning, DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
-from causalinv.extrapolation._action import ROWS_PER_ACTION, check_action, check_actions, transform_action
-from causalinv.extrapolation._diagnostics import ExtrapolationDiagnostics, action_only, diagnose, shell, steps_of
+from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
+from causalinv.extrapolation._action import check_action, check_actions, transform_action
+from causalinv.extrapolation._action_only import action_only
+from causalinv.extrapolation._diagnostics import diagnose, shell
 from causalinv.extrapolation._encoder import LinearInvarianceEncoder
-from causalinv.extrapolation._response import ControlFunction, action_regression, fit_control_function
+from causalinv.extrapolation._features import action_regression
+from causalinv.extrapolation._fitted import Recipe, Tried
+from causalinv.extrapolation._steps import steps_of
 from causalinv.extrapolation._support import hull_mask, overlap, status, stretch
-from causalinv.results import Estimate
+from causalinv.results import Estimate, ExtrapolationDiagnostics
 
 __all__ = ["Rep4ExRegressor"]
 
@@ -48,9 +47,8 @@ ASSUMPTION = (
 _RESPONSES = ("auto", "smooth", "quadratic")
 _CURVE_COLUMNS = ("estimate", "lower", "upper", "status", "overlap", "action_only")
 _ON_UNSUPPORTED = ("warn", "nan", "ignore")
+_NO_EFFECT = 1e-8  # standard deviations of the representation per one of the action that are rounding
 _OUTSIDE = 0.01  # share of rows further out than the training rows from which `predict` warns
-
-Encode = Callable[[FloatArray], FloatArray]
 
 
 class Rep4ExRegressor(RegressorMixin, BaseEstimator):
@@ -139,8 +137,6 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     __metadata_request__predict: ClassVar[dict[str, bool]] = {"action": True}
     __metadata_request__score: ClassVar[dict[str, bool]] = {"action": True}
 
-    _rows_per_action = ROWS_PER_ACTION
-
     def __init__(
         self,
         encoder: Any = None,
@@ -188,7 +184,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(f"y must be a single outcome, got shape {outcome.shape}; fit one model for each.")
         outcome = column_or_1d(outcome, warn=True)
         self._check_choices()
-        acts = check_action(action, len(rows), "Rep4ExRegressor", rows_per_action=self._rows_per_action)
+        acts = check_action(action, len(rows), "Rep4ExRegressor")
         names = column_names(action)
         self.n_actions_in_ = acts.shape[1]
         self.action_names_ = None if names is None else np.array(names, dtype=object)
@@ -196,18 +192,21 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             warn("y is constant, so every prediction is that constant.", DegenerateInputWarning)
 
         # Copies: support, bands and checks come back to them, when the caller's arrays may have changed.
-        self._tried, self._rows, self._y = acts.copy(), rows.copy(), outcome.copy()
+        given = transform_action(self.action_transform, acts)
+        feature_names = getattr(self, "feature_names_in_", None)
+        self._tried = tried = Tried(rows.copy(), outcome.copy(), acts.copy(), given, feature_names)
+        self._recipe = Recipe(self.encoder, self.response, float(self.calibration), self.random_state)
         self.action_middle_ = (acts.max(axis=0) + acts.min(axis=0)) / 2
-        self._acts = transform_action(self.action_transform, acts)
-        self.encoder_ = self._fitted_encoder(rows, self._acts)
+        self.encoder_ = self._recipe.fit_encoder(tried)
         self.reduced_ = any(bool(getattr(step, "reduced_", False)) for step in steps_of(self.encoder_))
-        phi = self._encode(self.encoder_, rows)
-        self.control_ = self._respond(phi, self._acts, outcome, generator(self.random_state, "response"))
-        self.W_, self.intercept_ = action_regression(phi, self._acts)
+        phi = self._recipe.encode(self.encoder_, tried)
+        self.control_ = self._recipe.respond(phi, tried, generator(self.random_state, "response"))
+        self.W_, self.intercept_ = action_regression(phi, given)
         self.n_components_ = int(phi.shape[1])
         self.ridge_, self.bandwidths_ = self.control_.ridge, self.control_.bandwidths
-        rank = np.linalg.matrix_rank(self.control_.W * self._acts.std(axis=0), tol=1e-8)
-        if rank < np.linalg.matrix_rank(self.control_.whiten.matrix, tol=1e-10):
+        state = self.control_.whiten(phi)  # of covariance I, or 0 where phi is dependent
+        rank = matrix_rank(without_small(self.control_.W * given.std(axis=0), _NO_EFFECT))
+        if rank < matrix_rank(state.T @ state / len(state), tol=0.5):
             warn(
                 f"The action moves {rank} direction(s) of a representation of {self.n_components_}: how the outcome "
                 "responds to the others is not identified, nor are predictions that need it. Use fewer components.",
@@ -230,75 +229,6 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
                 "action_transform must be set on Rep4ExRegressor and not on its encoder, which is given the "
                 "transformed action: set on the encoder alone, predictions would use the raw one."
             )
-
-    def _fitted_encoder(self, rows: FloatArray, acts: FloatArray, *, like: Any = None) -> Any:
-        """A fresh encoder fitted to rows; `like` a fitted one, whose choice of method is kept."""
-        if isinstance(self.encoder, str):
-            return self.encoder
-        if self.encoder is None:
-            encoder: Any = LinearInvarianceEncoder(random_state=self._encoder_seed())
-        else:
-            encoder = clone(self.encoder, safe=False)
-        for fresh, known in zip(steps_of(encoder), steps_of(like), strict=False):
-            if isinstance(known, LinearInvarianceEncoder):
-                fresh.set_params(method=known.method_, n_components=known.n_components_)
-        framed = self._framed(rows)
-        if like is not None:  # a refit to part of the rows, whose doubts were told at the fit to all
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CausalInvWarning)
-                return self._fit_encoder(encoder, framed, acts)
-        return self._fit_encoder(encoder, framed, acts)
-
-    @staticmethod
-    def _fit_encoder(encoder: Any, framed: Any, acts: FloatArray) -> Any:
-        """Fit, with the action if the encoder takes it."""
-        if hasattr(encoder, "get_metadata_routing"):
-            with sklearn.config_context(enable_metadata_routing=True):
-                takes = get_routing_for_object(encoder).consumes("fit", ["action"])
-                encoder.fit(framed, **({"action": acts} if takes else {}))
-        elif "action" in inspect.signature(encoder.fit).parameters:
-            encoder.fit(framed, action=acts)
-        else:
-            encoder.fit(framed)
-        return encoder
-
-    def _encoder_seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer) and not isinstance(self.random_state, bool):
-            return int(self.random_state)
-        return int(generator(self.random_state, "encoder seed").integers(2**31 - 1))
-
-    def _framed(self, rows: FloatArray) -> Any:
-        names = getattr(self, "feature_names_in_", None)
-        return rows if names is None else pd.DataFrame(rows, columns=names)
-
-    def _encode(self, encoder: Any, rows: FloatArray) -> FloatArray:
-        if isinstance(encoder, str):
-            return rows
-        phi = np.asarray(encoder.transform(self._framed(rows)), dtype=np.float64)
-        if phi.ndim != 2 or len(phi) != len(rows):
-            raise ValueError(
-                f"encoder.transform must return an array of shape ({len(rows)}, d), got shape {phi.shape}."
-            )
-        check_finite(phi, "encoder.transform(X)")
-        return phi
-
-    def _respond(
-        self,
-        phi: FloatArray,
-        acts: FloatArray,
-        y: FloatArray,
-        rng: np.random.Generator,
-        like: ControlFunction | None = None,
-    ) -> ControlFunction:
-        return fit_control_function(
-            phi,
-            acts,
-            y,
-            calibration=float(self.calibration),
-            quadratic=self.response == "quadratic",
-            rng=rng,
-            like=like,
-        )
 
     # -- predicting ---------------------------------------------------------------------------------------------
 
@@ -379,7 +309,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             upper=estimate + half,
             status=support["status"],
             overlap=support["overlap"],
-            action_only=action_only(self._tried, self._y)(asked),
+            action_only=action_only(self._tried.actions, self._tried.y)(asked),
         )
         notes = [f"bands: {draws} resamples of rows, pointwise; they hold no bias of smoothing"]
         unsupported = int((support["status"] == "unsupported").sum())
@@ -389,13 +319,13 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
 
     @one_thread
     def _resample(self, given: FloatArray, rng: np.random.Generator) -> FloatArray:
-        at = rng.integers(len(self._y), size=len(self._y))
-        rows, acts = self._rows[at], self._acts[at]
+        n = len(self._tried.y)
+        drawn = self._tried.take(rng.integers(n, size=n))
         if isinstance(self.encoder_, LinearInvarianceEncoder):
-            phi = self.encoder_._resampled(rows, acts, rng)(rows)
+            phi = self.encoder_._resampled(drawn.rows, drawn.given, rng)(drawn.rows)
         else:
-            phi = self._encode(self._fitted_encoder(rows, acts, like=self.encoder_), rows)
-        return self._respond(phi, acts, self._y[at], rng, like=self.control_).mean_do(given)
+            phi = self._recipe.encode(self._recipe.fit_encoder(drawn, like=self.encoder_), drawn)
+        return self._recipe.respond(phi, drawn, rng, like=self.control_).mean_do(given)
 
     def predict(self, X: Rows, *, action: Rows = None) -> FloatArray:
         """Mean outcome of a unit that shows X under do(A = action): E[Y | X = x, do(A = a)], shape (n,).
@@ -440,7 +370,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
                 "X holds more than the representation: either the action moves fewer directions than the state has, or "
                 "X is noisy. Then E[Y | X, do(A)] is not identified; predict_do(actions) still is, if V is Gaussian."
             )
-        phi = self._encode(self.encoder_, rows)
+        phi = self._recipe.encode(self.encoder_, self._tried, rows)
         value, outside = self.control_.conditional(phi, transform_action(self.action_transform, acts))
         if outside.mean() > _OUTSIDE:
             warn(
@@ -497,13 +427,13 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     def _support(self, asked: FloatArray) -> pd.DataFrame:
         control = self.control_
         centres = transform_action(self.action_transform, asked) @ control.W.T + control.b
-        states = control.whiten(self._encode(self.encoder_, self._rows))
+        states = control.whiten(self._recipe.encode(self.encoder_, self._tried))
         share = overlap(states, centres, control.residuals)
-        inside = hull_mask(self._tried, asked)
+        inside = hull_mask(self._tried.actions, asked)
         return pd.DataFrame(
             {
                 "tried": inside,
-                "stretch": stretch(self._tried, asked),
+                "stretch": stretch(self._tried.actions, asked),
                 "overlap": share,
                 "status": status(inside, share),
             }
@@ -529,12 +459,13 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             If too few rows are left inside.
         """
         check_is_fitted(self)
-        return shell(self, check_number(factor, "factor", low=1.0, open_low=True)).error
+        size = check_number(factor, "factor", low=1.0, open_low=True)
+        return shell(self._recipe, self._tried, self.encoder_, size).error
 
     def diagnostics(self) -> ExtrapolationDiagnostics:
         """Everything that can be checked, in one object that prints; refits on parts of the rows, so it takes time."""
         check_is_fitted(self)
-        return diagnose(self)
+        return diagnose(self._recipe, self._tried, self.encoder_, self.control_)
 
     def _asked(self, actions: Rows) -> FloatArray:
         check_is_fitted(self)

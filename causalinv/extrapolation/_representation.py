@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh
@@ -15,12 +14,18 @@ from causalinv.extrapolation._exponential_family import (
     fit_exponential_family,
     matched_references,
 )
-from causalinv.extrapolation._features import Affine, RadialFeatures, moment_features, standardizer, whitening
+from causalinv.extrapolation._features import (
+    Affine,
+    RadialFeatures,
+    action_regression,
+    moment_features,
+    standardizer,
+    whitening,
+)
 from causalinv.extrapolation._instrumental import fit_instrumental
 from causalinv.extrapolation._location import MIXTURE_SIZES, LocationFit, fit_location
-from causalinv.extrapolation._response import action_regression
 
-__all__ = ["METHODS", "Learner", "Representation", "dimension", "noise_units"]
+__all__ = ["METHODS", "Learner", "Representation", "noise_units"]
 
 METHODS = ("ef", "ef+npiv", "ef+location", "npiv", "npiv+location")
 _LINEAR_RIDGE = 0.01
@@ -33,9 +38,6 @@ _LOCATION_LANDMARKS, _LOCATION_BANDWIDTH, _LOCATION_PENALTY, _LOCATION_PASSES = 
 _HOPELESS = 0.25  # evidence for a mixture in the first pass, below which the second does not try one
 _MOMENT_DEGREE = 5
 _ROWS_PER_MOMENT = 20
-# Ratio of consecutive eigenvalues that counts as a gap. They grow as the fourth power of the action's effect in units
-# of V: effects within a factor of 3 are kept; directions that X does not follow were below 1/200 in every simulation.
-_GAP = 100.0
 
 
 @dataclass(frozen=True)
@@ -147,13 +149,9 @@ class Learner:
         self._fits: dict[int, ExponentialFamilyFit] = {}
         self._firsts: dict[tuple[str, int], tuple[FloatArray, Representation]] = {}
 
-    def learn(
-        self, method: str, n_components: int | None, *, start: ExponentialFamilyFit | None = None
-    ) -> Representation:
-        """Fit by one of `METHODS`; `n_components` None takes `dimension`."""
+    def learn(self, method: str, n_components: int, *, start: ExponentialFamilyFit | None = None) -> Representation:
+        """Fit by one of `METHODS`."""
         name, _, correction = method.partition("+")
-        if n_components is None:
-            n_components = self.dimension
         if (name, n_components) not in self._firsts:
             made = self._exponential(n_components, start) if name == "ef" else self._instrumental(n_components)
             self._firsts[name, n_components] = made
@@ -169,16 +167,6 @@ class Learner:
             noise_evidence=fit.evidence,
             n_noise_components=len(fit.law.weights),
         )
-
-    @cached_property
-    def dimension(self) -> int:
-        """Number of directions that X follows: of the exponential-family fit of the first member of the bag.
-
-        Its eigenvalues fall by far more where X follows no further than those of the instrumental fit do.
-        """
-        if self.action.shape[1] == 1:
-            return 1
-        return dimension(self._explained(self.columns[0] @ self._fit_member(0).coef)[0])
 
     def _exponential(self, n_components: int, start: ExponentialFamilyFit | None) -> tuple[FloatArray, Representation]:
         """The average of the members' fits: each is found up to a constant, so they need no alignment."""
@@ -302,13 +290,3 @@ def noise_units(h: FloatArray, action: FloatArray, directions: FloatArray) -> tu
 def _mean(arrays: list[FloatArray]) -> FloatArray:
     mean: FloatArray = sum(arrays[1:], start=arrays[0]) / len(arrays)
     return mean
-
-
-def dimension(eigenvalues: FloatArray) -> int:
-    """Number of eigenvalues (descending) before the widest gap, or all of them if no gap is wide."""
-    values = np.maximum(eigenvalues, 1e-300)
-    if len(values) == 1:
-        return 1
-    ratios = values[:-1] / values[1:]
-    at = int(np.argmax(ratios))
-    return at + 1 if ratios[at] > _GAP else len(values)

@@ -12,11 +12,19 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import eigh, solve
 
+from causalinv._matrix import lstsq
 from causalinv._typing import FloatArray
 from causalinv.extrapolation._exponential_family import matched_references
-from causalinv.extrapolation._features import Affine, RadialFeatures, choose_landmarks, moment_features, whitening
+from causalinv.extrapolation._features import (
+    Affine,
+    RadialFeatures,
+    action_regression,
+    choose_landmarks,
+    moment_features,
+    whitening,
+)
 
-__all__ = ["ControlFunction", "action_regression", "fit_control_function"]
+__all__ = ["ControlFunction", "fit_control_function"]
 
 _N_LANDMARKS = 60
 _NU_BANDWIDTHS, _PSI_BANDWIDTHS = (0.5, 1.0, 2.0), (1.0, 2.0)
@@ -26,13 +34,6 @@ _REACH = 0.99  # share of the rows that lie inside of it
 _CALIBRATION_ROWS, _CALIBRATION_DRAWS = 600, 300
 _MAX_DRAWS = 2000
 _CHUNK = 20_000  # states evaluated at a time: they stay in the cache
-
-
-def action_regression(phi: FloatArray, action: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Least squares of phi (n, d) on the action (n, k): W (d, k) and b (d,)."""
-    centre = action.mean(axis=0)
-    slope = np.linalg.lstsq(action - centre, phi - phi.mean(axis=0), rcond=None)[0].T
-    return slope, phi.mean(axis=0) - slope @ centre
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def fit_control_function(
         # As regression coefficients, not as raw products: only a part of the rows is used, and there the moment
         # features are neither centred nor orthonormal.
         design = np.column_stack([np.ones(len(rows)), moments[rows]])
-        extra = np.linalg.lstsq(design, means, rcond=None)[0][1:]
+        extra = lstsq(design, means)[1:]
         extra = np.hstack([extra, np.zeros((len(extra), len(ridge_fit.weights) - p))]) / np.sqrt(ridge_fit.weights)
         wanted = moments.T @ (y - y.mean()) / n
         coef = ridge_fit.solve(ridge, calibration * extra.T @ extra, calibration * extra.T @ wanted)

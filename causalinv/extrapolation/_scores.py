@@ -12,11 +12,11 @@ from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from causalinv._matrix import constant_columns
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._validation import check_alignment, check_rows, check_whole
-from causalinv.extrapolation._features import constant_columns, standardizer, whitening
-from causalinv.extrapolation._response import action_regression
+from causalinv.extrapolation._features import action_regression, standardizer, whitening
 from causalinv.results import TestResult
 
 __all__ = [

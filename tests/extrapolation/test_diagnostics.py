@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from causalinv.extrapolation._diagnostics import ExtrapolationDiagnostics
 from causalinv.extrapolation._support import status
+from causalinv.results import ExtrapolationDiagnostics
 
 GOOD = {
     "linearity_pvalue": 0.4,

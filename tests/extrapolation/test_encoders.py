@@ -17,7 +17,7 @@ from causalinv.extrapolation._exponential_family import (
 )
 from causalinv.extrapolation._features import RadialFeatures, moment_features, standardizer, whitening
 from causalinv.extrapolation._instrumental import fit_instrumental
-from causalinv.extrapolation._representation import METHODS, dimension
+from causalinv.extrapolation._representation import METHODS
 from causalinv.metrics import affine_r2
 
 
@@ -178,24 +178,6 @@ def test_state_is_found_up_to_an_affine_map(method):
     residual = encoder.transform(data.X[:1500]) - data.action[:1500] @ encoder.W_.T - encoder.intercept_
     np.testing.assert_allclose(np.cov(residual.T, bias=True), np.eye(2), atol=1e-6)
     np.testing.assert_allclose(residual.mean(axis=0), 0, atol=1e-9)
-
-
-def test_dimension_by_the_gap_of_the_eigenvalues():
-    assert dimension(np.array([5.0])) == 1
-    assert dimension(np.array([5.0, 3.0, 1.0])) == 3
-    assert dimension(np.array([5.0, 3.0, 0.01])) == 2
-    assert dimension(np.array([5.0, 0.01, 0.009])) == 1
-    assert dimension(np.array([5.0, 0.1, 0.05])) == 3  # a weak effect is still an effect
-    found = [
-        LinearInvarianceEncoder(method="ef", n_repeats=1, bandwidths=(1.0,), random_state=0)
-        .fit(data.X, action=data.action)
-        .n_components_
-        for data in (
-            make_extrapolation_data(1500, n_latent=2, n_actions=3, n_features=6, mixing="smooth", random_state=seed)
-            for seed in range(10)
-        )
-    ]
-    assert found.count(2) >= 9
 
 
 def test_actions_that_move_part_of_the_state_are_flagged():
