@@ -402,7 +402,7 @@ def test_weak_signal_is_warned_about_in_sampled_mode_only():
     Z = data(200)[2]
     single = IVLikeRegression(0.1).fit(X[:, :1], y, instruments=Z).first_stage_f_
     peer = sm.OLS(X[:, 0], sm.add_constant(Z)).fit()
-    assert single[0] == pytest.approx(peer.fvalue * 200 / (200 - 4))
+    assert single[0] == pytest.approx(peer.fvalue)
     assert IVLikeRegression(0.1).fit(X, y, instruments=data(200)[2]).first_stage_f_.shape == (3,)
 
 
