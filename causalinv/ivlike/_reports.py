@@ -46,6 +46,7 @@ class Reports:
     least_squares_coef_: FloatArray
     alpha_: float
     path_: IVLikePath
+    n_instruments_effective_: int
     ridge: float
     augmentation: Any
     features: Any
@@ -62,13 +63,13 @@ class Reports:
 
     # -- intervals ----------------------------------------------------------------------------------------------
 
-    def covariance(self, alpha: float | None = None) -> FloatArray:
+    def covariance(self, *, at: float | None = None) -> FloatArray:
         """Covariance of the coefficients at the strength used, or at another, shape (d, d) or (p, d, d).
 
         Parameters
         ----------
-        alpha : float >= 0, optional
-            Strength; that of the fit if left out.
+        at : float >= 0, optional
+            Strength alpha; that of the fit if left out.
 
         Notes
         -----
@@ -77,15 +78,16 @@ class Reports:
         (``"cc"``), it is conditional on the choice; `bootstrap` is not. It is asymptotic: squares and products among
         `features` have heavy tails, and may need thousands of rows.
         """
-        cov = self._influence(alpha).covariance()
+        cov = self._influence(at).covariance()
         return np.asarray(cov[0] if self._single_output else cov)
 
     def confint(
         self,
         *,
         kind: Literal["pseudo_true", "identified"] = "pseudo_true",
-        alpha: float | None = None,
+        at: float | None = None,
         confidence_level: float = 0.95,
+        **misread: float,
     ) -> pd.DataFrame:
         """Confidence intervals of the coefficients; the head of the frame says what they cover.
 
@@ -95,9 +97,10 @@ class Reports:
             ``"pseudo_true"`` covers what the fit converges to at this alpha, confounding that remains included.
             ``"identified"`` covers the causal effect *if* the outcome ignores what was declared, and no hidden cause
             moves the coordinates that it reads; the numbers are the same, and it needs ``alpha=0`` (or a group, whose
-            average is that limit).
-        alpha : float >= 0, optional
-            Strength; that of the fit if left out.
+            average is that limit). With genuine instruments it covers the effect if they are independent of hidden
+            causes, act on y only through X, and are not weak.
+        at : float >= 0, optional
+            Strength alpha; that of the fit if left out.
         confidence_level : float, default 0.95
 
         Returns
@@ -108,20 +111,23 @@ class Reports:
         Raises
         ------
         ValueError
-            If ``kind="identified"`` with a strength that does not impose the invariance, or with `features` whose fit
-            still reacts to the augmentation in some row; if rows are augmented copies whose source rows (`groups`) are
-            not known; if the fit has no rows (`fit_moments`, or after pickling).
+            If ``kind="identified"`` with a strength that does not impose the invariance, with fewer instruments than
+            features, or with `features` whose fit still reacts to the augmentation in some row; if rows are augmented
+            copies whose source rows (`groups`) are not known; if the fit has no rows (`fit_moments`, or after
+            pickling).
         """
+        if misread:
+            raise TypeError(
+                f"confint has no argument {next(iter(misread))!r}. For 95% intervals say confidence_level=0.95; for "
+                "the strength of the fit say at=."
+            )
         check_is_fitted(self)
         level = check_confidence_level(confidence_level)
         if kind not in ("pseudo_true", "identified"):
             raise ValueError(f"kind must be 'pseudo_true' or 'identified', got {kind!r}.")
-        at = self.alpha_ if alpha is None else check_alpha(alpha)
-        if kind == "identified" and not self._imposes_invariance(at):
-            raise ValueError(
-                f"kind='identified' needs alpha=0, where the invariance is imposed; at alpha={at:g} the fit "
-                "does not converge to the causal effect even if all assumptions hold. Use 'pseudo_true' or alpha=0."
-            )
+        strength = self.alpha_ if at is None else check_alpha(at, "at")
+        if kind == "identified":
+            self._check_claims_cause(strength)
         if kind == "identified" and self.ridge > 0:
             raise ValueError(
                 f"kind='identified' needs a fit without ridge, which pulls coefficients to 0; got ridge={self.ridge:g}."
@@ -131,19 +137,27 @@ class Reports:
                 "kind='identified' needs features that are not linearly dependent: these leave several coefficients "
                 "with the same predictions, and the one of minimum norm is a convention. Drop columns."
             )
-        influence = self._influence(alpha)
+        influence = self._influence(at)
         error = np.sqrt(np.diagonal(influence.covariance(), axis1=1, axis2=2)).ravel()
         width = quantile(level, influence.df) * error
-        coef = self.coef_ if alpha is None else self.path_.coef(at).T
-        if kind == "identified" and not self._averages() and not self._evidence_known():
+        coef = self.coef_ if at is None else self.path_.coef(strength).T
+        if kind == "identified" and self.augmentation is not None and not self._averages() and not self._known():
             self._check_ignores(np.atleast_2d(coef).T)
         centre = coef.ravel()
         frame = pd.DataFrame({"lower": centre - width, "upper": centre + width}, index=coefficient_index(self))
-        if kind == "identified":
-            covers = "causal effect if the declared invariance holds and nothing hidden moves what y reads"
+        if kind == "identified" and self.augmentation is None:
+            covers = (
+                "causal effect if the instruments are independent of hidden causes, move y only through X, and are "
+                "not weak"
+            )
+        elif kind == "identified":
+            declared = "the declared invariance holds"
+            if not self.augmentation.outcome_invariant:
+                declared = "the outcome ignores the augmentation, which you did not declare,"
+            covers = f"causal effect if {declared} and nothing hidden moves what y reads"
         else:
-            covers = f"limit of the fit at alpha={at:g}, remaining confounding included"
-        if alpha is None and self._chosen_from_data():
+            covers = f"limit of the fit at alpha={strength:g}, remaining confounding included"
+        if at is None and self._chosen_from_data():
             covers += ", alpha taken as chosen"
         return frame.rename_axis(columns=f"{level:.0%}: {covers}")
 
@@ -341,7 +355,33 @@ class Reports:
     def _imposes_invariance(self, alpha: float) -> bool:
         return self.augmentation is not None and (alpha == 0 or self._averages())
 
-    def _evidence_known(self) -> bool:
+    def _check_claims_cause(self, at: float) -> None:
+        """Refuse to call causal what would not converge to the effect even if every assumption held."""
+        if self.augmentation is not None:
+            if not self._imposes_invariance(at):
+                raise ValueError(
+                    f"kind='identified' needs alpha=0, where the invariance is imposed; at alpha={at:g} the fit "
+                    "does not converge to the causal effect even if all assumptions hold. Use 'pseudo_true' or alpha=0."
+                )
+        elif self._mode == "copies":
+            raise ValueError(
+                "kind='identified' is not available for rows that are augmented copies: their originals are not "
+                "known, so nothing shows whether predictions ignore the augmentation. Use 'pseudo_true', or "
+                "augmentation= on the original rows."
+            )
+        elif at != 0:
+            raise ValueError(
+                f"kind='identified' needs alpha=0, two-stage least squares; at alpha={at:g} the fit is pulled towards "
+                "least squares and does not converge to the causal effect. Use 'pseudo_true' or alpha=0."
+            )
+        elif not self.path_.moved.all():
+            raise ValueError(
+                f"kind='identified' needs at least one instrument per feature, but {self.n_instruments_effective_} "
+                f"move {int(self.path_.moved.sum())} of {len(self.path_.moved)} directions of the features: the data "
+                "leave the effect open. Add instruments, or use 'pseudo_true'."
+            )
+
+    def _known(self) -> bool:
         return self._evidence is not None and self._evidence.known
 
     def _varying(self) -> np.ndarray:
@@ -369,7 +409,7 @@ class Reports:
     def _influence(self, at: float | None = None) -> Influence:
         """Influence of every row on the coefficients, at the strength of the fit or another."""
         evidence, reading = self._rows_again()
-        alpha = self.alpha_ if at is None else check_alpha(at)
+        alpha = self.alpha_ if at is None else check_alpha(at, "at")
         if np.isnan(alpha):
             raise ValueError(
                 "alpha='eb' mixes many strengths, for which there is no covariance formula here; use bootstrap()."

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from causalinv import IVLikeRegression
-from causalinv.exceptions import WeakSignalWarning
+from causalinv import FunctionAugmentation, IVLikeRegression, Translation
+from causalinv.exceptions import IdentificationWarning, WeakSignalWarning
 
 
 def market(n=400, *, strength=0.5, q=2, k=1, seed=0):
@@ -94,3 +94,50 @@ def test_weak_instruments_are_warned_about_where_they_identify():
     with pytest.warns(WeakSignalWarning):
         clustered = IVLikeRegression(0.0).fit(x[:, None], y, instruments=common, groups=groups)
     assert clustered.first_stage_f_[0] > 2 * clustered.effective_f_
+
+
+def test_two_stage_least_squares_has_an_interval_of_the_effect_with_its_own_words():
+    x, W, Z, y, _ = market()
+    model = IVLikeRegression(0.0).fit(np.c_[x, W], y, instruments=np.c_[Z, W])
+    frame = model.confint(kind="identified")
+    assert "if the instruments are independent of hidden causes" in frame.columns.name
+    np.testing.assert_array_equal(frame, model.confint())
+    with pytest.raises(ValueError, match="pulled towards least squares"):
+        model.confint(kind="identified", at=0.3)
+    with pytest.raises(ValueError, match="pulled towards least squares"):
+        IVLikeRegression(0.3).fit(np.c_[x, W], y, instruments=np.c_[Z, W]).confint(kind="identified")
+    with pytest.warns(IdentificationWarning):
+        open_ = IVLikeRegression(0.0).fit(np.c_[x, W], y, instruments=Z[:, :1])
+    with pytest.raises(ValueError, match="1 move 1 of 2 directions"):
+        open_.confint(kind="identified")
+    with pytest.raises(ValueError, match="without ridge"):
+        IVLikeRegression(0.0, ridge=0.1).fit(np.c_[x, W], y, instruments=np.c_[Z, W]).confint(kind="identified")
+
+
+def test_interval_of_the_effect_covers_it():
+    hits = []
+    for seed in range(300):
+        x, W, Z, y, _ = market(300, strength=1.5, seed=seed)
+        frame = IVLikeRegression(0.0).fit(np.c_[x, W], y, instruments=np.c_[Z, W]).confint(kind="identified")
+        hits.append(frame["lower"].iloc[0] <= 1.0 <= frame["upper"].iloc[0])
+    assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300) < np.mean(hits)
+
+
+def test_alpha_is_no_argument_of_intervals():
+    x, W, Z, y, _ = market()
+    model = IVLikeRegression(0.0).fit(np.c_[x, W], y, instruments=np.c_[Z, W])
+    with pytest.raises(TypeError, match=r"'alpha'.*confidence_level=0.95.*at="):
+        model.confint(alpha=0.05)
+    assert model.confint(at=0.5).to_numpy() == pytest.approx(
+        IVLikeRegression(0.5).fit(np.c_[x, W], y, instruments=np.c_[Z, W]).confint().to_numpy(), rel=1e-9
+    )
+
+
+def test_what_was_not_declared_is_not_called_declared():
+    X, y = np.c_[market()[0], market()[1]], market()[3]
+    step = Translation([[0.0, 1.0]])
+    model = IVLikeRegression(0.0, augmentation=step).fit(X, y)
+    assert "the declared invariance holds" in model.confint(kind="identified").columns.name
+    noise = FunctionAugmentation(lambda rows, rng: (rows + [0.0, 1.0] * (g := rng.normal(size=(len(rows), 1))), g))
+    model = IVLikeRegression(0.0, augmentation=noise, random_state=0).fit(X, y)
+    assert "which you did not declare" in model.confint(kind="identified").columns.name

@@ -70,7 +70,7 @@ def test_bootstrap_keeps_the_names_of_pairs_and_refuses_other_pairs():
 def test_intervals_at_alpha_zero_are_refused_where_the_path_refuses():
     X, y = curved(200)
     model = IVLikeRegression(0.1, augmentation=GaussianNoise()).fit(X, y)
-    for ask in (lambda: model.confint(alpha=0), lambda: model.covariance(0), lambda: model.alpha_path([0])):
+    for ask in (lambda: model.confint(at=0), lambda: model.covariance(at=0), lambda: model.alpha_path([0])):
         with pytest.raises(ValueError, match="alpha=0 leaves no invariant direction"):
             ask()
 
