@@ -7,11 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._frames import column_names
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_number, check_rows, check_whole
+from causalinv._warn import warn
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.ivlike._bootstrap import BootstrapResult, cluster_counts, replicate
 from causalinv.ivlike._checks import check_limit
 from causalinv.ivlike._evidence import Evidence, Reading
@@ -29,6 +32,7 @@ from causalinv.ivlike._inputs import limited
 from causalinv.ivlike._path import IVLikePath, check_alpha
 from causalinv.ivlike._selection import Strength
 from causalinv.ivlike._sensitivity import benchmark_r2, end_influence, half_width, robustness_value
+from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of
 from causalinv.ivlike._summary import coefficient_index, summarize
 from causalinv.linear_rule import least_squares
 from causalinv.results import Summary, TestResult
@@ -36,6 +40,7 @@ from causalinv.transformations import Translation
 
 __all__ = ["Reports"]
 
+_FEW = 5.0  # degrees of freedom of clusters: below, no correction is to be relied on
 _REACTS = 1e-6  # share of the range of y: a larger change of a prediction is no rounding
 
 
@@ -63,13 +68,17 @@ class Reports:
 
     # -- intervals ----------------------------------------------------------------------------------------------
 
-    def covariance(self, *, at: float | None = None) -> FloatArray:
+    def covariance(self, *, at: float | None = None, cov_type: CovType = "auto") -> FloatArray:
         """Covariance of the coefficients at the strength used, or at another, shape (d, d) or (p, d, d).
 
         Parameters
         ----------
         at : float >= 0, optional
             Strength alpha; that of the fit if left out.
+        cov_type : {"auto", "classical", "HC1", "HC2", "HC3"}, default "auto"
+            With `groups` HC1 to HC3 are their clustered forms. HC2 and HC3 come with the degrees of freedom of Bell and
+            McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
+            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere.
 
         Notes
         -----
@@ -78,7 +87,7 @@ class Reports:
         (``"cc"``), it is conditional on the choice; `bootstrap` is not. It is asymptotic: squares and products among
         `features` have heavy tails, and may need thousands of rows.
         """
-        cov = self._influence(at).covariance()
+        cov = self._errors(at, cov_type).cov
         return np.asarray(cov[0] if self._single_output else cov)
 
     def confint(
@@ -86,6 +95,7 @@ class Reports:
         *,
         kind: Literal["pseudo_true", "identified"] = "pseudo_true",
         at: float | None = None,
+        cov_type: CovType = "auto",
         confidence_level: float = 0.95,
         **misread: float,
     ) -> pd.DataFrame:
@@ -101,6 +111,10 @@ class Reports:
             causes, act on y only through X, and are not weak.
         at : float >= 0, optional
             Strength alpha; that of the fit if left out.
+        cov_type : {"auto", "classical", "HC1", "HC2", "HC3"}, default "auto"
+            With `groups` HC1 to HC3 are their clustered forms. HC2 and HC3 come with the degrees of freedom of Bell and
+            McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
+            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere.
         confidence_level : float, default 0.95
 
         Returns
@@ -137,9 +151,10 @@ class Reports:
                 "kind='identified' needs features that are not linearly dependent: these leave several coefficients "
                 "with the same predictions, and the one of minimum norm is a convention. Drop columns."
             )
-        influence = self._influence(at)
-        error = np.sqrt(np.diagonal(influence.covariance(), axis1=1, axis2=2)).ravel()
-        width = quantile(level, influence.df) * error
+        found = self._errors(at, cov_type)
+        self._warn_few_clusters(found)
+        error = np.sqrt(np.diagonal(found.cov, axis1=1, axis2=2)).ravel()
+        width = student.ppf(0.5 + level / 2, found.df.ravel()) * error
         coef = self.coef_ if at is None else self.path_.coef(strength).T
         if kind == "identified" and self.augmentation is not None and not self._averages() and not self._known():
             self._check_ignores(np.atleast_2d(coef).T)
@@ -345,10 +360,10 @@ class Reports:
         """Coefficients beside those of least squares, the rows that differ most first."""
         check_is_fitted(self)
         try:
-            influence = self._influence()
+            found = self._errors(None, "auto")
         except ValueError as reason:
             return summarize(self, None, str(reason))
-        return summarize(self, np.sqrt(np.diagonal(influence.covariance(), axis1=1, axis2=2)), "")
+        return summarize(self, np.sqrt(np.diagonal(found.cov, axis1=1, axis2=2)), "")
 
     # -- rows ---------------------------------------------------------------------------------------------------
 
@@ -425,6 +440,38 @@ class Reports:
                 "coefficients leave no degrees of freedom."
             )
         return influence
+
+    def _errors(self, at: float | None, cov_type: CovType) -> Errors:
+        """Covariance and degrees of freedom of the coefficients, at the strength of the fit or another."""
+        if cov_type not in COV_TYPES:
+            raise ValueError(f"cov_type must be one of {COV_TYPES}, got {cov_type!r}.")
+        influence = self._influence(at)
+        assert self._evidence is not None
+        alpha = self.alpha_ if at is None else at
+        coef = np.atleast_2d(self.coef_).T if at is None else self.path_.coef(alpha)
+        if self.ridge > 0:
+            cov_type = "HC1" if cov_type == "auto" else cov_type
+            if cov_type != "HC1":
+                raise ValueError(f"cov_type={cov_type!r} needs a fit without ridge, got ridge={self.ridge:g}.")
+        return errors_of(
+            self._evidence,
+            self._reading,
+            self.path_,
+            0.0 if self._averages() else alpha,
+            coef,
+            influence=influence,
+            cov_type=cov_type,
+        )
+
+    def _warn_few_clusters(self, found: Errors) -> None:
+        evidence = self._evidence
+        least = float(found.df.min(initial=np.inf))
+        if evidence is not None and evidence.groups is not None and least < _FEW:
+            warn(
+                f"Few or uneven clusters: {int(evidence.groups.max()) + 1} groups leave {least:.1f} degrees of freedom "
+                "for the least certain coefficient. Intervals are rough there; more groups of similar size would help.",
+                DegenerateInputWarning,
+            )
 
     def _rows_again(self) -> tuple[Evidence, Reading]:
         """Evidence of the fit, read once more and compared with what was fitted."""
