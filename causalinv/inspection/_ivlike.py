@@ -115,7 +115,7 @@ class IVLikePathDisplay:
         coefs = model.gamma_path(grid)
         bands = np.full((*coefs.shape, 2), np.nan)
         if "s.e." in table:
-            bands = np.stack([model.confint(alpha=1.0 / (g - 1.0), confidence_level=level) for g in grid])
+            bands = np.stack([model.confint(at=1.0 / (g - 1.0), confidence_level=level) for g in grid])
         frames = [
             pd.DataFrame(
                 {

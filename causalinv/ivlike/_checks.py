@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from causalinv._typing import FloatArray
 from causalinv._warn import warn
-from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, WeakSignalWarning
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.ivlike._path import IVLikePath
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
@@ -17,13 +16,10 @@ __all__ = [
     "check_leaves",
     "check_limit",
     "check_moves",
-    "first_stage_f",
     "warn_degenerate",
-    "warn_weak",
 ]
 
 _ILL_CONDITIONED = 1e10
-_WEAK_F = 10.0
 
 
 def check_instruments(moments: Moments, stage: FirstStage, name: str) -> None:
@@ -103,21 +99,3 @@ def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge
         warn(f"Features {which} are constant: their coefficients are 0.", DegenerateInputWarning)
     if not np.diagonal(moments.cov("y")[0]).all():
         warn("y is constant, so its coefficients are 0.", DegenerateInputWarning)
-
-
-def first_stage_f(path: IVLikePath, n: float) -> FloatArray:
-    """Effective F statistic of every coordinate of the path: n λ / (1 - λ) / q."""
-    share = np.clip(path.strength, 0.0, 1.0)
-    with np.errstate(divide="ignore"):
-        return np.asarray(n * share / (1.0 - share) / max(path.n_instruments_effective, 1))
-
-
-def warn_weak(f: FloatArray) -> None:
-    """Warn if no direction of sampled copies carries a signal above noise."""
-    if f.max(initial=0.0) < _WEAK_F:
-        warn(
-            f"The sampled augmentation carries hardly any signal (largest effective F {f.max(initial=0.0):.2g} < "
-            f"{_WEAK_F:g}): its first stage is mostly noise, which pulls the estimate towards least squares on the "
-            "augmented rows. Use integration='closed_form' or 'paired', or n_copies >= 20.",
-            WeakSignalWarning,
-        )

@@ -16,11 +16,10 @@ from causalinv.ivlike._checks import (
     check_leaves,
     check_limit,
     check_moves,
-    first_stage_f,
     warn_degenerate,
-    warn_weak,
 )
 from causalinv.ivlike._evidence import Evidence, Reading, expand
+from causalinv.ivlike._first_stage import Relevance, relevance, warn_weak_copies, warn_weak_instruments
 from causalinv.ivlike._inputs import evidence_of, find_mode, limited
 from causalinv.ivlike._path import IVLikePath, check_alphas
 from causalinv.ivlike._reports import Reports
@@ -96,8 +95,12 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         Share of variance that the instruments explain, per coordinate of the path; see `IVLikePath`.
     n_instruments_effective_ : int
         Rank of the instruments or augmentation parameters.
-    first_stage_f_ : ndarray of shape (rank,), only with instruments or sampled copies
-        Effective F per coordinate of the path; below 10 everywhere, sampled copies are mostly noise.
+    first_stage_f_ : ndarray of shape (r,), only with instruments or sampled copies
+        Partial F of every direction of the features that the instruments do not contain, the smallest first. The
+        smallest is the statistic of Cragg and Donald; with one endogenous feature it is the usual partial F. Below 10
+        instruments are weak; if the *largest* is, sampled copies are mostly noise.
+    effective_f_ : float, only with instruments, rows and one endogenous direction
+        Effective F of Montiel Olea and Pflueger: robust to unequal variances and to clusters (`groups`).
     features_ : transformer, only with `features`
         Fitted.
     constant_features_ : ndarray of bool, shape (d,)
@@ -112,7 +115,8 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
     IdentificationWarning
         If ``alpha=0`` with fewer effective instruments than features: of all solutions the least risky is taken.
     WeakSignalWarning
-        If sampled copies carry no signal.
+        If sampled copies carry no signal, or instruments are weak (a first-stage F below 10) and ``alpha`` is 0 or
+        close to it.
 
     Warnings
     --------
@@ -295,13 +299,13 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         if self.augmentation is not None:
             check_leaves(self.augmentation, path)
         warn_degenerate(path, moments, stage, ridge)
-        if sampled or self.augmentation is None:
-            self.first_stage_f_ = first_stage_f(path, float(reading.total.count.sum()))
-        elif hasattr(self, "first_stage_f_"):
-            del self.first_stage_f_
-        if sampled:
-            warn_weak(self.first_stage_f_)
+        found = relevance(evidence, reading, path) if sampled or self.augmentation is None else None
+        self._keep_relevance(found)
+        if sampled and found is not None:
+            warn_weak_copies(found)
         strength = self._select(evidence, reading, path)
+        if not sampled and found is not None and path.moved.all():
+            warn_weak_instruments(found, strength.alpha)
         if strength.alpha == 0:
             check_limit(limited(self.augmentation, self._mode), path)
 
@@ -328,6 +332,15 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         if "_evidence" in state:
             state["_evidence"] = None
         return state
+
+    def _keep_relevance(self, found: Relevance | None) -> None:
+        for name in ("first_stage_f_", "effective_f_"):
+            if hasattr(self, name):
+                delattr(self, name)
+        if found is not None:
+            self.first_stage_f_ = found.partial_f
+            if not np.isnan(found.effective_f):
+                self.effective_f_ = found.effective_f
 
     # -- choices ------------------------------------------------------------------------------------------------
 

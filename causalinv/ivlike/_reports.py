@@ -7,11 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._frames import column_names
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_number, check_rows, check_whole
+from causalinv._warn import warn
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.ivlike._bootstrap import BootstrapResult, cluster_counts, replicate
 from causalinv.ivlike._checks import check_limit
 from causalinv.ivlike._evidence import Evidence, Reading
@@ -29,6 +32,7 @@ from causalinv.ivlike._inputs import limited
 from causalinv.ivlike._path import IVLikePath, check_alpha
 from causalinv.ivlike._selection import Strength
 from causalinv.ivlike._sensitivity import benchmark_r2, end_influence, half_width, robustness_value
+from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of
 from causalinv.ivlike._summary import coefficient_index, summarize
 from causalinv.linear_rule import least_squares
 from causalinv.results import Summary, TestResult
@@ -36,6 +40,7 @@ from causalinv.transformations import Translation
 
 __all__ = ["Reports"]
 
+_FEW = 5.0  # degrees of freedom of clusters: below, no correction is to be relied on
 _REACTS = 1e-6  # share of the range of y: a larger change of a prediction is no rounding
 
 
@@ -46,6 +51,7 @@ class Reports:
     least_squares_coef_: FloatArray
     alpha_: float
     path_: IVLikePath
+    n_instruments_effective_: int
     ridge: float
     augmentation: Any
     features: Any
@@ -62,13 +68,17 @@ class Reports:
 
     # -- intervals ----------------------------------------------------------------------------------------------
 
-    def covariance(self, alpha: float | None = None) -> FloatArray:
+    def covariance(self, *, at: float | None = None, cov_type: CovType = "auto") -> FloatArray:
         """Covariance of the coefficients at the strength used, or at another, shape (d, d) or (p, d, d).
 
         Parameters
         ----------
-        alpha : float >= 0, optional
-            Strength; that of the fit if left out.
+        at : float >= 0, optional
+            Strength alpha; that of the fit if left out.
+        cov_type : {"auto", "classical", "HC1", "HC2", "HC3"}, default "auto"
+            With `groups` HC1 to HC3 are their clustered forms. HC2 and HC3 come with the degrees of freedom of Bell and
+            McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
+            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere.
 
         Notes
         -----
@@ -77,15 +87,17 @@ class Reports:
         (``"cc"``), it is conditional on the choice; `bootstrap` is not. It is asymptotic: squares and products among
         `features` have heavy tails, and may need thousands of rows.
         """
-        cov = self._influence(alpha).covariance()
+        cov = self._errors(at, cov_type).cov
         return np.asarray(cov[0] if self._single_output else cov)
 
     def confint(
         self,
         *,
         kind: Literal["pseudo_true", "identified"] = "pseudo_true",
-        alpha: float | None = None,
+        at: float | None = None,
+        cov_type: CovType = "auto",
         confidence_level: float = 0.95,
+        **misread: float,
     ) -> pd.DataFrame:
         """Confidence intervals of the coefficients; the head of the frame says what they cover.
 
@@ -95,9 +107,14 @@ class Reports:
             ``"pseudo_true"`` covers what the fit converges to at this alpha, confounding that remains included.
             ``"identified"`` covers the causal effect *if* the outcome ignores what was declared, and no hidden cause
             moves the coordinates that it reads; the numbers are the same, and it needs ``alpha=0`` (or a group, whose
-            average is that limit).
-        alpha : float >= 0, optional
-            Strength; that of the fit if left out.
+            average is that limit). With genuine instruments it covers the effect if they are independent of hidden
+            causes, act on y only through X, and are not weak.
+        at : float >= 0, optional
+            Strength alpha; that of the fit if left out.
+        cov_type : {"auto", "classical", "HC1", "HC2", "HC3"}, default "auto"
+            With `groups` HC1 to HC3 are their clustered forms. HC2 and HC3 come with the degrees of freedom of Bell and
+            McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
+            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere.
         confidence_level : float, default 0.95
 
         Returns
@@ -108,20 +125,23 @@ class Reports:
         Raises
         ------
         ValueError
-            If ``kind="identified"`` with a strength that does not impose the invariance, or with `features` whose fit
-            still reacts to the augmentation in some row; if rows are augmented copies whose source rows (`groups`) are
-            not known; if the fit has no rows (`fit_moments`, or after pickling).
+            If ``kind="identified"`` with a strength that does not impose the invariance, with fewer instruments than
+            features, or with `features` whose fit still reacts to the augmentation in some row; if rows are augmented
+            copies whose source rows (`groups`) are not known; if the fit has no rows (`fit_moments`, or after
+            pickling).
         """
+        if misread:
+            raise TypeError(
+                f"confint has no argument {next(iter(misread))!r}. For 95% intervals say confidence_level=0.95; for "
+                "the strength of the fit say at=."
+            )
         check_is_fitted(self)
         level = check_confidence_level(confidence_level)
         if kind not in ("pseudo_true", "identified"):
             raise ValueError(f"kind must be 'pseudo_true' or 'identified', got {kind!r}.")
-        at = self.alpha_ if alpha is None else check_alpha(alpha)
-        if kind == "identified" and not self._imposes_invariance(at):
-            raise ValueError(
-                f"kind='identified' needs alpha=0, where the invariance is imposed; at alpha={at:g} the fit "
-                "does not converge to the causal effect even if all assumptions hold. Use 'pseudo_true' or alpha=0."
-            )
+        strength = self.alpha_ if at is None else check_alpha(at, "at")
+        if kind == "identified":
+            self._check_claims_cause(strength)
         if kind == "identified" and self.ridge > 0:
             raise ValueError(
                 f"kind='identified' needs a fit without ridge, which pulls coefficients to 0; got ridge={self.ridge:g}."
@@ -131,19 +151,28 @@ class Reports:
                 "kind='identified' needs features that are not linearly dependent: these leave several coefficients "
                 "with the same predictions, and the one of minimum norm is a convention. Drop columns."
             )
-        influence = self._influence(alpha)
-        error = np.sqrt(np.diagonal(influence.covariance(), axis1=1, axis2=2)).ravel()
-        width = quantile(level, influence.df) * error
-        coef = self.coef_ if alpha is None else self.path_.coef(at).T
-        if kind == "identified" and not self._averages() and not self._evidence_known():
+        found = self._errors(at, cov_type)
+        self._warn_few_clusters(found)
+        error = np.sqrt(np.diagonal(found.cov, axis1=1, axis2=2)).ravel()
+        width = student.ppf(0.5 + level / 2, found.df.ravel()) * error
+        coef = self.coef_ if at is None else self.path_.coef(strength).T
+        if kind == "identified" and self.augmentation is not None and not self._averages() and not self._known():
             self._check_ignores(np.atleast_2d(coef).T)
         centre = coef.ravel()
         frame = pd.DataFrame({"lower": centre - width, "upper": centre + width}, index=coefficient_index(self))
-        if kind == "identified":
-            covers = "causal effect if the declared invariance holds and nothing hidden moves what y reads"
+        if kind == "identified" and self.augmentation is None:
+            covers = (
+                "causal effect if the instruments are independent of hidden causes, move y only through X, and are "
+                "not weak"
+            )
+        elif kind == "identified":
+            declared = "the declared invariance holds"
+            if not self.augmentation.outcome_invariant:
+                declared = "the outcome ignores the augmentation, which you did not declare,"
+            covers = f"causal effect if {declared} and nothing hidden moves what y reads"
         else:
-            covers = f"limit of the fit at alpha={at:g}, remaining confounding included"
-        if alpha is None and self._chosen_from_data():
+            covers = f"limit of the fit at alpha={strength:g}, remaining confounding included"
+        if at is None and self._chosen_from_data():
             covers += ", alpha taken as chosen"
         return frame.rename_axis(columns=f"{level:.0%}: {covers}")
 
@@ -331,17 +360,43 @@ class Reports:
         """Coefficients beside those of least squares, the rows that differ most first."""
         check_is_fitted(self)
         try:
-            influence = self._influence()
+            found = self._errors(None, "auto")
         except ValueError as reason:
             return summarize(self, None, str(reason))
-        return summarize(self, np.sqrt(np.diagonal(influence.covariance(), axis1=1, axis2=2)), "")
+        return summarize(self, np.sqrt(np.diagonal(found.cov, axis1=1, axis2=2)), "")
 
     # -- rows ---------------------------------------------------------------------------------------------------
 
     def _imposes_invariance(self, alpha: float) -> bool:
         return self.augmentation is not None and (alpha == 0 or self._averages())
 
-    def _evidence_known(self) -> bool:
+    def _check_claims_cause(self, at: float) -> None:
+        """Refuse to call causal what would not converge to the effect even if every assumption held."""
+        if self.augmentation is not None:
+            if not self._imposes_invariance(at):
+                raise ValueError(
+                    f"kind='identified' needs alpha=0, where the invariance is imposed; at alpha={at:g} the fit "
+                    "does not converge to the causal effect even if all assumptions hold. Use 'pseudo_true' or alpha=0."
+                )
+        elif self._mode == "copies":
+            raise ValueError(
+                "kind='identified' is not available for rows that are augmented copies: their originals are not "
+                "known, so nothing shows whether predictions ignore the augmentation. Use 'pseudo_true', or "
+                "augmentation= on the original rows."
+            )
+        elif at != 0:
+            raise ValueError(
+                f"kind='identified' needs alpha=0, two-stage least squares; at alpha={at:g} the fit is pulled towards "
+                "least squares and does not converge to the causal effect. Use 'pseudo_true' or alpha=0."
+            )
+        elif not self.path_.moved.all():
+            raise ValueError(
+                f"kind='identified' needs at least one instrument per feature, but {self.n_instruments_effective_} "
+                f"move {int(self.path_.moved.sum())} of {len(self.path_.moved)} directions of the features: the data "
+                "leave the effect open. Add instruments, or use 'pseudo_true'."
+            )
+
+    def _known(self) -> bool:
         return self._evidence is not None and self._evidence.known
 
     def _varying(self) -> np.ndarray:
@@ -369,7 +424,7 @@ class Reports:
     def _influence(self, at: float | None = None) -> Influence:
         """Influence of every row on the coefficients, at the strength of the fit or another."""
         evidence, reading = self._rows_again()
-        alpha = self.alpha_ if at is None else check_alpha(at)
+        alpha = self.alpha_ if at is None else check_alpha(at, "at")
         if np.isnan(alpha):
             raise ValueError(
                 "alpha='eb' mixes many strengths, for which there is no covariance formula here; use bootstrap()."
@@ -385,6 +440,38 @@ class Reports:
                 "coefficients leave no degrees of freedom."
             )
         return influence
+
+    def _errors(self, at: float | None, cov_type: CovType) -> Errors:
+        """Covariance and degrees of freedom of the coefficients, at the strength of the fit or another."""
+        if cov_type not in COV_TYPES:
+            raise ValueError(f"cov_type must be one of {COV_TYPES}, got {cov_type!r}.")
+        influence = self._influence(at)
+        assert self._evidence is not None
+        alpha = self.alpha_ if at is None else at
+        coef = np.atleast_2d(self.coef_).T if at is None else self.path_.coef(alpha)
+        if self.ridge > 0:
+            cov_type = "HC1" if cov_type == "auto" else cov_type
+            if cov_type != "HC1":
+                raise ValueError(f"cov_type={cov_type!r} needs a fit without ridge, got ridge={self.ridge:g}.")
+        return errors_of(
+            self._evidence,
+            self._reading,
+            self.path_,
+            0.0 if self._averages() else alpha,
+            coef,
+            influence=influence,
+            cov_type=cov_type,
+        )
+
+    def _warn_few_clusters(self, found: Errors) -> None:
+        evidence = self._evidence
+        least = float(found.df.min(initial=np.inf))
+        if evidence is not None and evidence.groups is not None and least < _FEW:
+            warn(
+                f"Few or uneven clusters: {int(evidence.groups.max()) + 1} groups leave {least:.1f} degrees of freedom "
+                "for the least certain coefficient. Intervals are rough there; more groups of similar size would help.",
+                DegenerateInputWarning,
+            )
 
     def _rows_again(self) -> tuple[Evidence, Reading]:
         """Evidence of the fit, read once more and compared with what was fitted."""

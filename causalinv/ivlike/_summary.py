@@ -87,11 +87,13 @@ def _notes(model: Any, errors: FloatArray | None, reason: str) -> tuple[str, ...
         )
         if model._averages():
             notes.append("averaged exactly over a group: every alpha gives these coefficients.")
-    if hasattr(model, "first_stage_f_"):
-        notes.append(
-            f"largest effective first-stage F of a direction: {model.first_stage_f_.max(initial=0.0):.3g} (weak below "
-            "10)."
-        )
+    if hasattr(model, "first_stage_f_") and len(model.first_stage_f_):
+        found = model.first_stage_f_
+        if model._mode in ("sampled", "copies"):
+            notes.append(f"largest first-stage F of a direction: {found[-1]:.3g} (mostly noise below 10).")
+        else:
+            robust = f", effective F {model.effective_f_:.3g}" if hasattr(model, "effective_f_") else ""
+            notes.append(f"first-stage F of the weakest direction: {found[0]:.3g}{robust} (weak below 10).")
     if model.constant_features_.any():
         notes.append(f"{int(model.constant_features_.sum())} features are constant.")
     return tuple(notes)

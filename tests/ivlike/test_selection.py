@@ -182,7 +182,7 @@ def test_black_box_cross_validation_pairs_inside_folds_and_takes_features():
     assert model.cv_results_["risk"].to_numpy() == pytest.approx(declared.cv_results_["risk"].to_numpy(), rel=0.03)
     assert np.isfinite(model.confint()).all(axis=None)
     assert "alpha taken as chosen" in model.confint().columns.name
-    assert "taken as chosen" not in model.confint(alpha=0.1).columns.name
+    assert "taken as chosen" not in model.confint(at=0.1).columns.name
     assert list(model.cv_results_) == ["alpha", "gamma", "risk", "std"]
     result = model.bootstrap(20, random_state=0)
     assert set(result.alphas) <= {0.05, 0.5}

@@ -1,0 +1,127 @@
+"""Corrected standard errors against statsmodels and linearmodels, their degrees of freedom by brute force, coverage."""
+
+import warnings
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy.stats import t
+
+from causalinv import IVLikeRegression, Translation
+from causalinv.exceptions import DegenerateInputWarning
+
+STILL = Translation([[0.0, 0.0, 1.0]])
+
+
+def rows(n=25, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal([5.0, 0.0, 1.0], size=(n, 3))
+    return X, X[:, 0] - X[:, 1] + rng.normal(size=n) * (0.3 + np.abs(X[:, 1]))
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("classical", "nonrobust"), ("HC1",) * 2, ("HC2",) * 2, ("HC3",) * 2])
+def test_restricted_least_squares_has_the_errors_of_statsmodels(ours, theirs):
+    X, y = rows()
+    model = IVLikeRegression(0.0, augmentation=STILL).fit(X, y)
+    peer = sm.OLS(y, sm.add_constant(X[:, :2])).fit(cov_type=theirs)
+    assert model.covariance(cov_type=ours)[:2, :2] == pytest.approx(peer.cov_params()[1:, 1:], rel=1e-9)
+    assert np.abs(model.covariance(cov_type=ours)[2]).max() < 1e-20
+
+
+@pytest.mark.parametrize("ours", ["classical", "HC1"])
+def test_two_stage_least_squares_has_the_errors_of_linearmodels(ours):
+    iv = pytest.importorskip("linearmodels.iv")
+    rng = np.random.default_rng(0)
+    Z, U = rng.normal(size=(200, 1)), rng.normal(size=200)
+    X = np.c_[Z[:, 0] + U, rng.normal(size=200)]
+    y = X @ [1.0, 2.0] + U
+    model = IVLikeRegression(0.0).fit(X, y, instruments=np.c_[Z, X[:, 1]])
+    kind = "unadjusted" if ours == "classical" else "robust"
+    peer = iv.IV2SLS(y, sm.add_constant(X[:, 1]), X[:, 0], Z).fit(cov_type=kind, debiased=True)
+    error = peer.std_errors.to_numpy()[[2, 1]]
+    assert np.sqrt(np.diag(model.covariance(cov_type=ours))) == pytest.approx(error, rel=1e-8)
+
+
+def test_least_squares_of_the_far_end_has_them_too():
+    X, y = rows()
+    model = IVLikeRegression(np.inf).fit(X, y, instruments=X[:, 0] ** 2)
+    peer = sm.OLS(y, sm.add_constant(X)).fit(cov_type="HC3")
+    assert model.covariance(cov_type="HC3") == pytest.approx(peer.cov_params()[1:, 1:], rel=1e-9)
+
+
+def brute_force(X, y, groups):
+    """CR2 covariance and degrees of freedom from n x n matrices, as Bell and McCaffrey write them."""
+    D = sm.add_constant(X)
+    M = np.linalg.inv(D.T @ D)
+    left = np.eye(len(D)) - D @ M @ D.T
+    residual, n = left @ y, len(D)
+    meat, forms = np.zeros((3, 3)), []
+    for g in np.unique(groups):
+        inside = groups == g
+        values, vectors = np.linalg.eigh(left[np.ix_(inside, inside)])
+        A = (vectors / np.sqrt(values)) @ vectors.T
+        score = D[inside].T @ A @ residual[inside]
+        meat += np.outer(score, score)
+        forms.append(left[:, inside] @ A @ D[inside] @ M)
+    out = []
+    for j in (1, 2):
+        G = np.stack([form[:, j] for form in forms], axis=1)
+        out.append(np.trace(G.T @ G) ** 2 / np.sum((G.T @ G) ** 2))
+    assert n == len(y)
+    return (M @ meat @ M)[1:, 1:], np.array(out)
+
+
+def test_few_clusters_get_cr2_and_the_degrees_of_freedom_of_bell_and_mccaffrey():
+    X, y = rows(60)
+    groups = np.repeat(np.arange(8), [20, 10, 8, 6, 5, 5, 3, 3])
+    cov, df = brute_force(X[:, :2], y, groups)
+    model = IVLikeRegression(0.0, augmentation=STILL).fit(X, y, groups=groups)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateInputWarning)
+        frame = model.confint().to_numpy()[:2]
+    assert model.covariance()[:2, :2] == pytest.approx(cov, rel=1e-8)
+    wide = t.ppf(0.975, df) * np.sqrt(np.diag(cov))
+    assert frame == pytest.approx(np.c_[model.coef_[:2] - wide, model.coef_[:2] + wide], rel=1e-8)
+
+
+def test_with_many_rows_the_default_is_the_influence_of_the_rows():
+    X, y = rows(400)
+    model = IVLikeRegression(0.0, augmentation=STILL).fit(X, y)
+    assert model.covariance() == pytest.approx(model.covariance(cov_type="HC1"), rel=1e-12)
+    few = IVLikeRegression(0.0, augmentation=STILL).fit(X[:25], y[:25])
+    assert few.covariance() == pytest.approx(few.covariance(cov_type="HC2"), rel=1e-12)
+
+
+def test_very_few_clusters_warn_and_other_fits_refuse_the_corrections():
+    X, y = rows(60)
+    with pytest.warns(DegenerateInputWarning, match="Few or uneven clusters: 4 groups"):
+        IVLikeRegression(0.0, augmentation=STILL).fit(X, y, groups=np.arange(60) % 4).confint()
+    middle = IVLikeRegression(0.5, augmentation=STILL).fit(X, y)
+    with pytest.raises(ValueError, match="Use cov_type='HC1'"):
+        middle.confint(cov_type="HC2")
+    with pytest.raises(ValueError, match="cov_type must be one of"):
+        middle.covariance(cov_type="HC9")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clustered", [False, True])
+def test_coverage_with_few_rows_or_uneven_clusters(clustered):
+    """300 replications: 2 s.e. of .025; without the correction .88 and .74."""
+    hits, R = [], 300
+    sizes = np.array([40, 24, 14, 9, 5, 3, 2, 1, 1, 1])
+    for seed in range(R):
+        rng = np.random.default_rng(seed)
+        n = int(sizes.sum()) if clustered else 20
+        X, e, given = rng.normal(size=(n, 3)), rng.normal(size=n), {}
+        if clustered:
+            groups = np.repeat(np.arange(len(sizes)), sizes)
+            X, e = X + rng.normal(size=(10, 3))[groups], e + rng.normal(size=10)[groups]
+            given["groups"] = groups
+        else:
+            e = e * (0.2 + X[:, 0] ** 2)
+        model = IVLikeRegression(0.0, augmentation=STILL).fit(X, X[:, 0] + e, **given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DegenerateInputWarning)
+            frame = model.confint().to_numpy()
+        hits.append(frame[0, 0] <= 1.0 <= frame[0, 1])
+    assert np.mean(hits) > (0.89 if clustered else 0.88)
