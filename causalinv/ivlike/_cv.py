@@ -132,6 +132,10 @@ class IVLikeRegressionCV(IVLikeRegression):
 def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray:
     """Fold of each row, -1 for rows that only train: by number (groups stay together, in random order) or splitter."""
     n = len(evidence.y)
+    if evidence.mode == "copies" and evidence.groups is None:
+        raise ValueError(
+            "Copies of a row must not be split between folds: pass groups= (the source row of each) to fit."
+        )
     if not isinstance(cv, int | np.integer) or isinstance(cv, bool):
         splits: Any = cv.split(evidence.X, evidence.y, evidence.groups) if hasattr(cv, "split") else cv
         if evidence.positions is not None and not hasattr(cv, "split"):
@@ -147,18 +151,29 @@ def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray
                 "cv needs rows of positive weight in at least two test sets, and there are fewer. Use fewer folds, or "
                 "more rows or groups."
             )
+        if evidence.mode == "copies":
+            _check_whole_sources(folds, evidence.groups)
         return folds
     n_folds = check_whole(cv, "cv", low=2)
-    if evidence.mode == "copies" and evidence.groups is None:
-        raise ValueError(
-            "Copies of a row must not be split between folds: pass groups= (the source row of each) to fit."
-        )
     codes = np.arange(n) if evidence.groups is None else evidence.groups
     units = int(codes.max()) + 1
     if units < n_folds:
         raise ValueError(f"cv={n_folds} folds need as many rows or groups, but there are {units}.")
     order = generator(random_state, "folds").permutation(units)
     return np.asarray(np.argsort(order)[codes] % n_folds)
+
+
+def _check_whole_sources(folds: np.ndarray, source: np.ndarray | None) -> None:
+    """Refuse folds that hold out one copy of a row and train on another."""
+    assert source is not None
+    first = np.full(int(source.max()) + 1, -2)
+    first[source[::-1]] = folds[::-1]
+    parted = int(np.unique(source[folds != first[source]]).size)
+    if parted:
+        raise ValueError(
+            f"cv parts the copies of {parted} source rows between folds, so a fold is judged by copies of what it was "
+            "trained on. Use a splitter that respects groups, such as GroupKFold, or a number of folds."
+        )
 
 
 def _held_out(

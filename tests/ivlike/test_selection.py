@@ -6,7 +6,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from sklearn.pipeline import make_pipeline
 
 from causalinv import FunctionAugmentation, GaussianNoise, InvariantProjection, IVLikeRegression, Translation
@@ -218,3 +218,20 @@ def test_scorer_is_the_score_of_the_regression_and_steers_a_grid_search_away_fro
         scoring=ShiftedR2Scorer(aug, shift_size=100.0),
     ).fit(world.X, world.y)
     assert search.best_params_["invariantprojection"] != "passthrough"
+
+
+def test_every_splitter_that_parts_copies_of_a_row_is_refused():
+    rng = np.random.default_rng(0)
+    source = np.repeat(np.arange(30), 2)
+    G = rng.normal(size=(60, 1))
+    X = rng.normal(size=(30, 2))[source] + G * [0.0, 1.0]
+    y = X[:, 0] + rng.normal(size=30)[source]
+    given = {"augmentation_parameters": G, "groups": source}
+    every_other = [(None, np.arange(k, 60, 2)) for k in (0, 1)]
+    with pytest.raises(ValueError, match="parts the copies of 30 source rows"):
+        IVLikeRegressionCV(cv=every_other).fit(X, y, **given)
+    with pytest.raises(ValueError, match="parts the copies of"):
+        IVLikeRegressionCV(cv=KFold(5, shuffle=True, random_state=0).split(X)).fit(X, y, **given)
+    with pytest.raises(ValueError, match="must not be split"):
+        IVLikeRegressionCV(cv=KFold(5)).fit(X, y, augmentation_parameters=G)
+    assert IVLikeRegressionCV(cv=GroupKFold(5)).fit(X, y, **given).alpha_ > 0
