@@ -34,11 +34,11 @@ def test_unequal_clusters_have_unbiased_errors_and_few_degrees_of_freedom():
     groups = np.r_[np.zeros(35, int), 1 + np.arange(15)]
     weight = np.r_[np.full(20, 2.0), np.full(30, 0.5)]
     clusters = clustered(weight, groups, 50)
-    square = np.array([ratio_of_means(y, None, weight, clusters)[1] ** 2 for y in r.normal(size=(6000, 50))])
+    square = np.array([ratio_of_means(y, None, weight, clusters)[1] ** 2 for y in r.normal(size=(3000, 50))])
     truth = np.sum((weight / weight.sum()) ** 2)
     df = 2 * square.mean() ** 2 / square.var()
-    assert square.mean() == pytest.approx(truth, abs=3 * square.std() / np.sqrt(6000))
-    assert clusters.df()[0] == pytest.approx(df, rel=0.12)
+    assert square.mean() == pytest.approx(truth, abs=3 * square.std() / np.sqrt(3000))
+    assert clusters.df()[0] == pytest.approx(df, rel=0.2)
     assert clusters.df()[0] < 3
 
 
@@ -81,9 +81,11 @@ def test_means_over_few_clusters_are_covered(sizes):
     groups = np.repeat(np.arange(len(sizes)), sizes)
     r = np.random.default_rng(5)
     shared = 0.7 if len(sizes) == 4 else 0.0
+    clusters = clustered(None, groups, len(groups))
+    c = critical_value(0.0, 1.0, 0.95, df=clusters.df()[0])
     hit = []
     for _ in range(800):
         y = r.normal(size=len(groups)) + shared * r.normal(size=len(sizes))[groups]
-        ratio, error = ratio_of_means(y, None, None, clustered(None, groups, len(y)))
-        hit.append(abs(ratio) <= error * critical_value(0.0, 1.0, 0.95, df=clustered(None, groups, len(y)).df()[0]))
+        ratio, error = ratio_of_means(y, None, None, clusters)
+        hit.append(abs(ratio) <= error * c)
     assert np.mean(hit) >= 0.95 - 2 * np.sqrt(0.95 * 0.05 / 800)
