@@ -169,6 +169,8 @@ def _greedy(
     d = moments.blocks["x"]
     room = d if max_size is None else min(max_size, d)
     empty = start(moments, left_out=left_out)
+    if room == 0:
+        return empty.finished()
     starts = [np.zeros(d, bool), screen(moments, room)]
     starts += [rng.permutation(np.arange(d) < rng.integers(0, room + 1)) for _ in range(_RESTARTS)]
     seen: list[SubsetStatistics] = []

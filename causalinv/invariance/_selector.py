@@ -284,6 +284,11 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         )
         self._note_search(found)
         subsets = found.subsets.take(found.subsets.sizes >= self.min_size)
+        if not len(subsets):
+            raise ValueError(
+                f"min_size={self.min_size} leaves no set: search={self.search!r} looked at sets of at most "
+                f"{int(found.subsets.sizes.max())} features. Lower min_size, or raise screen_size or max_size."
+            )
         best_first = np.lexsort((subsets.sizes, decision.cost(subsets)))
         warn_exact(exact_sets(subsets, moments), subsets, d)
         smallest, largest = int(np.argmin(moments.count)), int(subsets.sizes.max())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalinv.exceptions import DegenerateInputWarning
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.invariance import (
     InvariantCausalPrediction,
     InvariantRepresentation,
@@ -131,3 +131,19 @@ def test_a_representation_says_which_features_say_nothing():
         assert model.dependent_features_.tolist() == [False, False, False, True]
     assert model.components_.shape == (3, 4)
     np.testing.assert_allclose(model.predict(X), _design(X) @ np.linalg.lstsq(_design(X), y, rcond=None)[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("search", ["auto", "exhaustive", "greedy", "screened"])
+def test_every_search_knows_the_empty_set(search):
+    X, y, e = rows()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IdentificationWarning)  # it is not invariant here
+        model = InvariantSubsetSelector(search=search, max_size=0, random_state=0).fit(X, y, environments=e)
+    assert not model.support_.any()
+    assert model.n_evaluated_ == 1
+
+
+def test_a_screening_that_leaves_no_set_of_the_least_size_says_so():
+    X, y, e = rows()
+    with pytest.raises(ValueError, match="min_size=2 leaves no set"):
+        InvariantSubsetSelector(search="screened", screen_size=1, min_size=2).fit(X, y, environments=e)
