@@ -28,6 +28,7 @@ from causalinv.invariance._search import EXHAUSTIVE
 from causalinv.invariance._sets import as_tuples, unpack
 from causalinv.invariance._sweep import MASK_BITS, SubsetStatistics, sweep
 from causalinv.invariance._tests import chow_pvalues, residual_pvalues
+from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
 
 __all__ = ["InvariantCausalPrediction"]
@@ -297,6 +298,13 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.regressor_tags.poor_score = True  # it predicts by causes alone, and by none if it finds none
         return tags
+
+    @property
+    def rule_(self) -> LinearRule:
+        """The fitted rule on all features."""
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        return LinearRule(self.coef_, self.intercept_, names=None if names is None else tuple(names))
 
     def predict(self, X: Rows) -> FloatArray:
         """Predict by the estimated causes alone, shape (n,)."""

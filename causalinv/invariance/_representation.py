@@ -285,6 +285,13 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
         check_is_fitted(self)
         return check_features(self, X, reset=False) @ self.components_.T
 
+    @property
+    def rule_(self) -> LinearRule:
+        """The fitted rule on all features."""
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        return LinearRule(self.coef_, self.intercept_, self.components_, names=None if names is None else tuple(names))
+
     def predict(self, X: Rows) -> FloatArray:
         """Predict by the rule, shape (n,)."""
         check_is_fitted(self)

@@ -39,7 +39,7 @@ from causalinv.invariance._rule import rule_of
 from causalinv.invariance._search import SEARCHES, Found, Search, count_subsets, find
 from causalinv.invariance._sets import as_tuples, unpack
 from causalinv.invariance._sweep import SubsetStatistics
-from causalinv.linear_rule import least_squares
+from causalinv.linear_rule import LinearRule, least_squares
 from causalinv.moments import Moments
 from causalinv.results import InvarianceCertificate, Summary
 from causalinv.sem import EnvironmentSet, InterventionFamily
@@ -416,6 +416,13 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         """Mean squared error in each environment of least squares on all features, fitted to all others, (E,)."""
         check_is_fitted(self)
         return left_out_risks(self.moments_, np.ones(self.n_features_in_, bool))
+
+    @property
+    def rule_(self) -> LinearRule:
+        """The fitted rule on all features."""
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        return LinearRule(self.coef_, self.intercept_, names=None if names is None else tuple(names))
 
     def predict(self, X: Rows) -> FloatArray:
         """Predict by the pooled rule on the chosen set, shape (n,)."""

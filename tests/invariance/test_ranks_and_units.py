@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -147,3 +148,12 @@ def test_a_screening_that_leaves_no_set_of_the_least_size_says_so():
     X, y, e = rows()
     with pytest.raises(ValueError, match="min_size=2 leaves no set"):
         InvariantSubsetSelector(search="screened", screen_size=1, min_size=2).fit(X, y, environments=e)
+
+
+@pytest.mark.parametrize("kind", [InvariantCausalPrediction, InvariantSubsetSelector, InvariantRepresentation])
+def test_the_fitted_rule_is_a_rule_with_names(kind):
+    X, y, e = rows(n=300)
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = kind().fit(frame, y, environments=e)
+    np.testing.assert_allclose(model.rule_.predict(X), model.predict(frame), rtol=1e-12)
+    assert model.rule_.names == ("a", "b", "c")
