@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -29,6 +29,10 @@ from causalinv.results import BoundsEstimate, PointwiseBounds
 
 __all__ = ["SensitivityBounds"]
 
+#: Odds ratios to which intervals are rounded outward, so that those of separate questions nest.
+_LADDER = np.r_[
+    np.sort([*np.arange(10, 31) / 10, 1.25, 1.75, 2.25, 2.75]), np.arange(7, 13) / 2, np.geomspace(7.0, 1e3, 24)
+]
 _GRID = np.r_[np.linspace(1.0, 3.0, 21), np.geomspace(3.2, 100.0, 30)]
 
 
@@ -207,15 +211,28 @@ class SensitivityBounds(CrossFittedBounds):
         contrast = Contrast(self, estimand, arm, control, policy)
         level = check_confidence_level(confidence_level)
         labels, caps = _strengths(odds_ratio, density_ratio)
-        lines = [
-            self._average(contrast, partial(self._terms, contrast, cap), len(self._crossfits), level, target)
-            for cap in caps
-        ]
+        known: dict[tuple[float, float], dict[str, float]] = {}
+        changed = False
+
+        def line(cap: tuple[float, float]) -> dict[str, float]:
+            if cap not in known:
+                terms = partial(self._terms, contrast, cap)
+                known[cap] = self._average(contrast, terms, len(self._crossfits), level, target)
+            return known[cap]
+
+        lines = [line(cap) for cap in caps]
+        if density_ratio is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", BoundsCrossingWarning)  # of strengths that nobody asked about
+                nested = [_nested(each, M, line) for each, (_, M) in zip(lines, caps, strict=True)]
+            changed, lines = nested != lines, nested
         name = "odds_ratio" if density_ratio is None else "density_ratio"
         table = pd.DataFrame(lines, index=pd.Index(labels, name=name))
         notes = self._notes()
         if ((table["lower"] <= table["manski_lower"]) | (table["upper"] >= table["manski_upper"])).any():
             notes += ("where an end equals Manski's, the estimate lay at or beyond it: the assumption adds nothing.",)
+        if changed:
+            notes += ("an end or interval was moved outward to hold those of smaller odds ratios (steps of 0.1).",)
         claim = self._claim(labels, density_ratio)
         return self._result(contrast, table, assumption=claim, confidence_level=level, target=target, notes=notes)
 
@@ -395,6 +412,24 @@ class SensitivityBounds(CrossFittedBounds):
         lower, upper = np.clip(lower, low, high), np.clip(upper, low, high)
         text = f"mean of {functional_text(self.functional)} under arm {rows.arms.tolist()[a]!r} at each row"
         return PointwiseBounds(lower, upper, low, high, e, text, self._claim([odds_ratio], density_ratio))
+
+
+def _nested(
+    own: dict[str, float], odds_ratio: float, line: Callable[[tuple[float, float]], dict[str, float]]
+) -> dict[str, float]:
+    """Ends that hold those of all smaller strengths on a fixed ladder; the interval those of the next rung too.
+
+    What holds under less confounding holds under more, so that this is valid; and intervals of separate questions nest.
+    """
+    rungs = _LADDER[: int(np.searchsorted(_LADDER, odds_ratio * (1.0 - 1e-12))) + 1]
+    below = [line(density_ratio_of(float(rung), None)) for rung in rungs]
+    smaller = [each for each, rung in zip(below, rungs, strict=True) if rung <= odds_ratio]
+    out = dict(own)
+    out["lower"] = min(own["lower"], *(each["lower"] for each in smaller))
+    out["upper"] = max(own["upper"], *(each["upper"] for each in smaller))
+    out["ci_lower"] = min(out["lower"], own["ci_lower"], *(each["ci_lower"] for each in below))
+    out["ci_upper"] = max(out["upper"], own["ci_upper"], *(each["ci_upper"] for each in below))
+    return out
 
 
 def logit(e: FloatArray) -> FloatArray:

@@ -1,0 +1,27 @@
+"""More confounding allowed, or more confidence asked for: the interval holds the one before."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from causalinv.bounds import SensitivityBounds
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_intervals_nest_over_separate_questions(seed):
+    r = np.random.default_rng(seed)
+    x, t = r.normal(size=(150, 1)), r.integers(0, 2, 150)
+    y = x[:, 0] + r.standard_t(3, size=150)
+    model = SensitivityBounds(law="kernel", cv=2, random_state=0).fit(x, y, treatment=t)
+    asked = (1.0, 1.03, 1.04, 1.1, 1.27, 1.271, 1.3, 2.0, 2.17)
+    for found in (
+        [model.average_bounds("ate", odds_ratio=odds).conf_int for odds in asked],
+        [model.average_bounds("ate", odds_ratio=1.3, confidence_level=c).conf_int for c in (0.5, 0.8, 0.95, 0.999)],
+    ):
+        assert all(b[0] <= s[0] and s[1] <= b[1] for s, b in pairwise(found))
+    together = model.average_bounds("ate", odds_ratio=asked)
+    alone = [model.average_bounds("ate", odds_ratio=odds).conf_int for odds in asked]
+    np.testing.assert_allclose(together.conf_int, alone)
+    assert all(np.diff(together.lower) <= 0)
+    assert all(np.diff(together.upper) >= 0)
