@@ -20,6 +20,9 @@ from causalinv.extrapolation import (
 )
 from causalinv.metrics import affine_r2
 
+# Of few rows the number of directions is undecided, which is said (test_dimension.py) and not the matter here.
+pytestmark = pytest.mark.filterwarnings("ignore::causalinv.exceptions.IdentificationWarning")
+
 DATA = make_extrapolation_data(80, random_state=0)
 X, Y, A = DATA.X, DATA.y, DATA.action
 NAN = A.copy()

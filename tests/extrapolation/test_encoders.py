@@ -20,6 +20,9 @@ from causalinv.extrapolation._instrumental import fit_instrumental
 from causalinv.extrapolation._representation import METHODS
 from causalinv.metrics import affine_r2
 
+# Of few rows the number of directions is undecided, which is said (test_dimension.py) and not the matter here.
+pytestmark = pytest.mark.filterwarnings("ignore::causalinv.exceptions.IdentificationWarning")
+
 
 def linear_gaussian(n=5000, d=2, seed=3):
     """Linear X: eta and Q are known exactly. Actions in the units in which the encoder works."""
