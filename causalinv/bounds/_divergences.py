@@ -167,7 +167,8 @@ class Power(Divergence):
         a, w = self.order, w / self.multiple
         if a == 1:
             return -self.multiple * np.log(w)
-        return self.multiple * (1.0 - (a * w) ** ((a - 1.0) / a)) / (a - 1.0)
+        with np.errstate(invalid="ignore"):  # outside its domain, where the caller looks at no value
+            return self.multiple * (1.0 - (a * w) ** ((a - 1.0) / a)) / (a - 1.0)
 
 
 class JensenShannon(Divergence):

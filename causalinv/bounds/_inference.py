@@ -67,7 +67,9 @@ def combine(ends: FloatArray, errors: FloatArray) -> tuple[float, float]:
     if not np.isfinite(ends).all():
         return float(ends[0]), np.nan
     middle = float(np.median(ends))
-    return middle, float(np.sqrt(np.median(errors**2 + (ends - middle) ** 2)))
+    spread = np.hypot(errors, ends - middle)
+    unit = float(spread.max()) or 1.0  # squares of the ends may be no floats
+    return middle, unit * float(np.sqrt(np.median((spread / unit) ** 2))) if np.isfinite(unit) else unit
 
 
 def critical_value(width: float, error: float, confidence_level: float, df: float = np.inf) -> float:

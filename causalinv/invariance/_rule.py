@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._matrix import lstsq
 from causalinv._typing import FloatArray
 from causalinv._validation import check_finite
 from causalinv.moments import Moments
@@ -86,7 +87,7 @@ def rule_of(fitted: Any, near: Moments | None = None) -> Rule:
     if components is not None and np.shape(components)[-1] == len(coef):
         if len(components) == 1:
             return Rule(coef[None], np.ones(1), intercept)
-        return Rule(np.asarray(components), np.linalg.lstsq(components.T, coef, rcond=None)[0], intercept)
+        return Rule(np.asarray(components), lstsq(components.T, coef), intercept)
     inside = np.asarray(getattr(fitted, "support_", coef != 0), dtype=bool) | (coef != 0)
     return Rule(np.eye(len(coef))[inside], coef[inside], intercept)
 

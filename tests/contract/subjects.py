@@ -159,6 +159,7 @@ SUBJECTS = [
             n_estimators=3,
             random_state=0,
         ),
+        weighted=False,
         linear=False,
         drawn=True,
     ),
