@@ -6,6 +6,7 @@ A message says which argument, what was found, what the rule is and what to do.
 from __future__ import annotations
 
 import numbers
+import re
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -171,6 +172,8 @@ def _naming(name: str) -> Iterator[None]:
                 f"Input {name} contains NaN: a missing value (NA) in a column of objects. Nothing is dropped or "
                 "imputed here: remove the rows or impute before fitting."
             ) from error
+        if name not in re.findall(r"\w+", str(error)):
+            raise TypeError(f"{name}: {error}") from error
         raise
     except ValueError as error:
         text = str(error)
@@ -178,6 +181,8 @@ def _naming(name: str) -> Iterator[None]:
             raise ValueError(f"{name} holds text ({text}); encode it as numbers first.") from error
         if text.startswith("Complex data not supported"):
             raise ValueError(f"Complex data not supported: {name} is complex; pass real numbers.") from error
+        if name not in re.findall(r"\w+", text):
+            raise ValueError(f"{name}: {text}") from error
         raise
 
 
