@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numbers
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ __all__ = [
     "check_features",
     "check_finite",
     "check_flag",
+    "check_list",
     "check_number",
     "check_numbers",
     "check_rows",
@@ -71,8 +72,8 @@ def check_alignment(**inputs: Rows) -> None:
 
 def _n_rows(rows: Rows) -> int | None:
     shape = getattr(rows, "shape", None)
-    if shape is not None:
-        return int(shape[0]) if len(shape) else None
+    if isinstance(shape, tuple):
+        return int(shape[0]) if shape else None
     return len(rows) if hasattr(rows, "__len__") else None
 
 
@@ -318,3 +319,11 @@ def check_numbers(values: Any, name: str) -> FloatArray:
     elif not np.isfinite(array):
         raise ValueError(f"{name} must be finite, got {float(array)!r}.")
     return array
+
+
+def check_list(values: Any, name: str, what: str) -> list[Any]:
+    """A list from any sequence but a text; `what` says what it should hold."""
+    wrong = isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable)
+    if wrong or getattr(values, "ndim", 1) != 1:
+        raise TypeError(f"{name} must be a sequence of {what}, got {values!r}.")
+    return list(values)

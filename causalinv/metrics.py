@@ -57,6 +57,8 @@ def causal_risk(coef: ArrayLike, truth: ArrayLike, cov: ArrayLike) -> float:
     >>> causal_risk([1.0, 1.0], [1.0, 0.0], [[1.0, 0.0], [0.0, 4.0]])
     4.0
     """
+    if cov is None:
+        raise ValueError("causal_risk needs cov, how x varies; for the norm of the coefficients pass the identity.")
     estimated, true, root = _aligned(coef, truth, cov)
     difference, unit = _scaled(_minus(estimated, true))
     risk = float(np.sum((difference @ root) ** 2)) * unit * unit
@@ -288,9 +290,9 @@ class LeaveOneEnvironmentOut(BaseCrossValidator):
 
 def _n_rows(X: Rows) -> int:
     shape = getattr(X, "shape", None)
-    if shape == () or (shape is None and not hasattr(X, "__len__")):
+    if shape == () or (not isinstance(shape, tuple) and not hasattr(X, "__len__")):
         raise TypeError(f"X must hold rows, got {X!r}.")
-    return int(shape[0]) if shape else len(X)
+    return int(shape[0]) if isinstance(shape, tuple) else len(X)
 
 
 def worst_environment_risk(y: ArrayLike, predicted: ArrayLike, *, environments: ArrayLike) -> float:

@@ -80,8 +80,8 @@ def make_confounded_linear(
     for name, size in (("n_features", n_features), ("n_confounders", n_confounders), ("n_targets", n_targets)):
         check_whole(size, name, low=1)
     d, c, p = n_features, n_confounders, n_targets
-    kappa = check_number(confounding, "confounding", finite=True)
-    std = check_number(noise, "noise", low=0.0, high=1e150)
+    kappa = check_number(confounding, "confounding", low=-1e100, high=1e100)
+    std = check_number(noise, "noise", low=0.0, high=1e100)
     model_rng, sample_rng = streams(random_state, 2, "confounded linear")
     mix = model_rng.standard_normal((c, d + p))
     f = model_rng.standard_normal((d, p))

@@ -113,6 +113,9 @@ class EnvironmentSet(Printed, Generic[M]):
                 f"interventions must be a sequence with one entry per environment, got a single one: {interventions!r}."
             )
         chosen = tuple(interventions)
+        odd = next((iv for iv in chosen if not (iv is None or isinstance(iv, Intervention))), None)
+        if odd is not None:
+            raise TypeError(f"interventions must hold Interventions such as Do(0, 1.0), or None; got {odd!r}.")
         self._fill(sem, len(chosen), labels, theta)
         self._interventions: tuple[Intervention | None, ...] | Callable[[], Sequence[Intervention | None]] = chosen
         self._tables = Tables.of(sem, chosen)

@@ -10,7 +10,7 @@ import numpy as np
 
 from causalinv._parallel import generator, streams
 from causalinv._typing import FloatArray, Node, RandomState
-from causalinv._validation import check_choice, check_flag, check_number, check_numbers, check_whole
+from causalinv._validation import check_choice, check_flag, check_list, check_number, check_numbers, check_whole
 from causalinv.sem._arguments import parameters as parameters_of
 from causalinv.sem._environments import EnvironmentSet
 from causalinv.sem._interventions import Compose, Do, Intervention, SetWeights, Shift
@@ -79,13 +79,11 @@ class InterventionFamily:
     ) -> None:
         check_choice(kind, "kind", KINDS)
         check_choice(per_env, "per_env", ("all", "single"))
-        if isinstance(sites, str) or not np.iterable(sites):
-            raise TypeError(f"sites must be a sequence of nodes, got {sites!r}.")
-        self.sites = tuple(sites)
+        self.sites = tuple(check_list(sites, "sites", "nodes"))
         if any(isinstance(v, bool) or not isinstance(v, str | int | np.integer) for v in self.sites):
             raise TypeError(f"sites are positions (int) or names (str), got {list(self.sites)}.")
         if not self.sites or len(set(self.sites)) < len(self.sites):
-            raise ValueError(f"sites must be different nodes, at least one; got {list(sites)}.")
+            raise ValueError(f"sites must be different nodes, at least one; got {list(self.sites)}.")
         if law is not None and not isinstance(law, Noise) and not hasattr(law, "rvs") and not callable(law):
             raise TypeError(f"law must be a Noise, something with rvs(size=, random_state=), or callable; got {law!r}.")
         self.kind = kind
@@ -109,6 +107,8 @@ class InterventionFamily:
 
     def positions(self, sem: Model) -> tuple[int, ...]:
         """Positions of the sites in a model, checked."""
+        if not isinstance(sem, Model):
+            raise TypeError(f"sem must be a LinearSEM, got {sem!r}.")
         found = tuple(sem.node(site) for site in self.sites)
         if len(set(found)) < len(found):
             raise ValueError(f"sites {list(self.sites)} name the same node twice.")
@@ -287,6 +287,8 @@ def choose_sites(
     ValueError
         If fewer than `n` nodes qualify, or `where` is unknown.
     """
+    if not isinstance(sem, Model):
+        raise TypeError(f"sem must be a LinearSEM, got {sem!r}.")
     if sem.target is None:
         raise ValueError("The model has no target; build it with LinearSEM(..., target=...).")
     pools: dict[str, Callable[[], Sequence[int]]] = {

@@ -283,6 +283,11 @@ def random_unfaithful_sem(
     check_whole(n_cancellations, "n_cancellations", low=1)
     check_whole(p, "p", low=3)
     check_flag(standardize, "standardize")
+    if n_cancellations > p - 2:
+        raise ValueError(
+            f"No graph of {p} nodes admits {n_cancellations} cancellations; raise p or expected_degree. Only nodes "
+            "with two causes can have one, which are p - 2 at most."
+        )
     degree = min(4.0, p - 1.0) if expected_degree is None else expected_degree
     for rng in streams(random_state, _MAX_TRIES, "model"):
         sem = LinearSEM(random_sem(p, expected_degree=degree, standardize=False, random_state=rng).B)
