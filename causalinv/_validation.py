@@ -6,7 +6,8 @@ A message says which argument, what was found, what the rule is and what to do.
 from __future__ import annotations
 
 import numbers
-from collections.abc import Hashable, Iterable, Iterator
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = [
     "check_features",
     "check_finite",
     "check_flag",
+    "check_list",
     "check_number",
     "check_numbers",
     "check_rows",
@@ -70,8 +72,8 @@ def check_alignment(**inputs: Rows) -> None:
 
 def _n_rows(rows: Rows) -> int | None:
     shape = getattr(rows, "shape", None)
-    if shape is not None:
-        return int(shape[0]) if len(shape) else None
+    if isinstance(shape, tuple):
+        return int(shape[0]) if shape else None
     return len(rows) if hasattr(rows, "__len__") else None
 
 
@@ -171,6 +173,8 @@ def _naming(name: str) -> Iterator[None]:
                 f"Input {name} contains NaN: a missing value (NA) in a column of objects. Nothing is dropped or "
                 "imputed here: remove the rows or impute before fitting."
             ) from error
+        if name not in re.findall(r"\w+", str(error)):
+            raise TypeError(f"{name}: {error}") from error
         raise
     except ValueError as error:
         text = str(error)
@@ -178,6 +182,8 @@ def _naming(name: str) -> Iterator[None]:
             raise ValueError(f"{name} holds text ({text}); encode it as numbers first.") from error
         if text.startswith("Complex data not supported"):
             raise ValueError(f"Complex data not supported: {name} is complex; pass real numbers.") from error
+        if name not in re.findall(r"\w+", text):
+            raise ValueError(f"{name}: {text}") from error
         raise
 
 
@@ -314,3 +320,11 @@ def check_numbers(values: Any, name: str) -> FloatArray:
     elif not np.isfinite(array):
         raise ValueError(f"{name} must be finite, got {float(array)!r}.")
     return array
+
+
+def check_list(values: Any, name: str, what: str) -> list[Any]:
+    """A list from any sequence but a text; `what` says what it should hold."""
+    wrong = isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable)
+    if wrong or getattr(values, "ndim", 1) != 1:
+        raise TypeError(f"{name} must be a sequence of {what}, got {values!r}.")
+    return list(values)

@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import BaseCrossValidator
 
 from causalinv._labels import encode
-from causalinv._matrix import lstsq
+from causalinv._matrix import constant_columns, covariance_root, lstsq
 from causalinv._typing import ArrayLike, FloatArray, Rows
-from causalinv._validation import check_alignment, check_finite
-from causalinv.moments import Moments
+from causalinv._validation import check_alignment, check_numbers, check_rows
+from causalinv._warn import warn
+from causalinv.exceptions import DegenerateInputWarning
+
+_ROUNDING = 1e-14  # of a norm
 
 __all__ = [
     "LeaveOneEnvironmentOut",
@@ -35,19 +39,32 @@ def causal_risk(coef: ArrayLike, truth: ArrayLike, cov: ArrayLike) -> float:
     coef, truth : array-like of shape (d,) or (p, d)
         Estimated and true coefficients.
     cov : array-like of shape (d, d)
-        Q, for example the covariance of the features.
+        Q, for example the covariance of the features; symmetric and positive semidefinite.
 
     Returns
     -------
     float
         Squared units of y; summed over outcomes.
 
+    Raises
+    ------
+    ValueError
+        If shapes disagree, an entry is not finite, `cov` is no covariance, or pandas inputs name the features
+        differently or in another order.
+
     Examples
     --------
     >>> causal_risk([1.0, 1.0], [1.0, 0.0], [[1.0, 0.0], [0.0, 4.0]])
     4.0
     """
-    return _squared_norm(_difference(coef, truth), cov)
+    if cov is None:
+        raise ValueError("causal_risk needs cov, how x varies; for the norm of the coefficients pass the identity.")
+    estimated, true, root = _aligned(coef, truth, cov)
+    difference, unit = _scaled(_minus(estimated, true))
+    risk = float(np.sum((difference @ root) ** 2)) * unit * unit
+    if not np.isfinite(risk):
+        raise ValueError("The risk of coef is too large for a floating-point number; choose other units.")
+    return risk
 
 
 def affine_r2(Z: ArrayLike, phi: ArrayLike) -> float:
@@ -63,8 +80,18 @@ def affine_r2(Z: ArrayLike, phi: ArrayLike) -> float:
     Returns
     -------
     float
-        1 if Z is an affine function of phi. A representation that predicts well where data are can have .98 and still
-        be far off in the tails, where extrapolation happens.
+        1 if Z is an affine function of phi, 0 if phi is constant. A representation that predicts well where data are
+        can have .98 and still be far off in the tails, where extrapolation happens.
+
+    Raises
+    ------
+    ValueError
+        If rows do not match, an entry is not finite, there is no column, or a coordinate of Z is constant.
+
+    Warns
+    -----
+    DegenerateInputWarning
+        If phi has as many columns as there are rows, less one: then it fits anything.
 
     Examples
     --------
@@ -72,19 +99,40 @@ def affine_r2(Z: ArrayLike, phi: ArrayLike) -> float:
     1.0
     """
     check_alignment(Z=Z, phi=phi)
-    state, found = (np.asarray(rows, dtype=np.float64) for rows in (Z, phi))
-    for name, values in (("Z", state), ("phi", found)):
-        if 0 in values.shape[1:]:
-            raise ValueError(f"{name} has 0 columns, shape {values.shape}; pass at least one.")
-    state, found = state.reshape(len(state), -1), found.reshape(len(found), -1)
-    for name, values in (("Z", state), ("phi", found)):
-        check_finite(values, name)
-    state, found = state - state.mean(axis=0), found - found.mean(axis=0)
-    total = np.sum(state**2, axis=0)
-    if not (total > 0).all():
-        raise ValueError(f"Z is constant in column {int(np.argmin(total))}, so its R² does not exist.")
-    left = state - found @ lstsq(found, state)
-    return float(np.mean(1 - np.sum(left**2, axis=0) / total))
+    state, found = _table(Z, "Z"), _table(phi, "phi")
+    if len(state) != len(found):
+        raise ValueError(f"Z and phi must have the same rows, got {len(state)} and {len(found)}.")
+    still = constant_columns(state)
+    if still.any():
+        raise ValueError(f"Z is constant in column {int(np.argmax(still))}, so its R² does not exist.")
+    moves = found[:, ~constant_columns(found)]
+    if moves.shape[1] >= len(state) - 1:
+        warn(
+            f"affine_r2 has {len(state)} rows for {moves.shape[1]} columns of phi that vary: any state fits them "
+            "exactly, so the result says nothing. Use more rows.",
+            DegenerateInputWarning,
+        )
+    # Standardised first, so that no unit over- or underflows.
+    state, moves = _standardised(state), _standardised(moves)
+    left = state - moves @ lstsq(moves, state) if moves.shape[1] else state
+    return float(np.mean(1.0 - np.sum(left**2, axis=0) / np.sum(state**2, axis=0)))
+
+
+def _table(rows: ArrayLike, name: str) -> FloatArray:
+    table = check_rows(rows, name, ensure_2d=False)
+    if table.ndim not in (1, 2) or not table.size:
+        raise ValueError(
+            f"{name} must have shape (n, k) with at least one row and one column, got shape {table.shape}."
+        )
+    return table.reshape(len(table), -1)
+
+
+def _standardised(rows: FloatArray) -> FloatArray:
+    if not rows.size:
+        return rows
+    scaled = rows / np.abs(rows).max(axis=0)
+    scaled = scaled - scaled.mean(axis=0)
+    return np.asarray(scaled / np.abs(scaled).max(axis=0))
 
 
 def ncer(coef: ArrayLike, truth: ArrayLike, *, cov: ArrayLike | None = None) -> float:
@@ -106,33 +154,78 @@ def ncer(coef: ArrayLike, truth: ArrayLike, *, cov: ArrayLike | None = None) -> 
     float
         From 0 to 1.
 
+    Raises
+    ------
+    ValueError
+        If the truth has norm 0, shapes disagree, an entry is not finite, `cov` is no covariance, or pandas inputs name
+        the features differently or in another order.
+
     Examples
     --------
     >>> ncer([0.0, 0.0], [3.0, 4.0])
     0.5
     """
-    difference = _difference(coef, truth)
-    error = _squared_norm(difference, cov)
-    size = _squared_norm(np.atleast_2d(np.asarray(truth, dtype=np.float64)), cov)
-    if not size > 0:
+    estimated, true, root = _aligned(coef, truth, cov)
+    (difference, unit), (direction, scale) = _scaled(_minus(estimated, true)), _scaled(true)
+    error = float(np.linalg.norm(difference @ root)) * unit
+    length = float(np.linalg.norm(direction @ root))
+    # A truth inside the null space of a covariance has a norm that is rounding.
+    if not length > _ROUNDING * float(np.linalg.norm(direction)) * float(np.linalg.norm(root)):
         raise ValueError("truth has norm 0, so an error relative to it does not exist; use causal_risk.")
-    return error / (error + size)
+    size = length * scale
+    ratio = min(error, size) / max(error, size)
+    share = ratio**2 / (1.0 + ratio**2)
+    return share if error <= size else 1.0 - share
 
 
-def _difference(coef: ArrayLike, truth: ArrayLike) -> FloatArray:
-    estimated, true = np.asarray(coef, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    if estimated.shape != true.shape or estimated.ndim not in (1, 2):
-        raise ValueError(f"coef and truth must have the same shape, got {estimated.shape} and {true.shape}.")
-    return np.atleast_2d(estimated - true)
+def _aligned(coef: ArrayLike, truth: ArrayLike, cov: ArrayLike | None) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Coefficients (p, d) twice and a root of the metric (d, k), in the same order of features."""
+    estimated, true = check_numbers(coef, "coef"), check_numbers(truth, "truth")
+    if estimated.shape != true.shape or estimated.ndim not in (1, 2) or not estimated.size:
+        raise ValueError(
+            f"coef and truth must have the same shape, got {estimated.shape} and {true.shape}; that is (d,) or (p, d)."
+        )
+    check_alignment(coef=coef, truth=truth)
+    named = {"coef": _features(coef), "truth": _features(truth)}
+    d = estimated.shape[-1]
+    metric = np.eye(d) if cov is None else check_numbers(cov, "cov")
+    if cov is not None:
+        if metric.shape != (d, d):
+            raise ValueError(f"cov must have shape {(d, d)} for these coefficients, got {metric.shape}.")
+        if isinstance(cov, pd.DataFrame):
+            named |= {"the rows of cov": cov.index, "the columns of cov": cov.columns}
+    labels = {name: found for name, found in named.items() if found is not None}
+    first = next(iter(labels), "")
+    for name, found in labels.items():
+        if not found.equals(labels[first]):
+            raise ValueError(
+                f"{name} and {first} name the features differently, {list(found)} and {list(labels[first])}. Reorder "
+                "one by the other's names, or pass arrays if they match by position."
+            )
+    # Positive semidefinite up to rounding, whatever the units: judged with unit diagonal.
+    size = np.sqrt(np.abs(np.diag(metric)))
+    size = np.where(size > 0, size, max(float(size.max()), 1.0))
+    root = size[:, None] * covariance_root(metric / size / size[:, None], "cov")
+    return np.atleast_2d(estimated), np.atleast_2d(true), root
 
 
-def _squared_norm(rows: FloatArray, cov: ArrayLike | None) -> float:
-    if cov is None:
-        return float(np.sum(rows**2))
-    metric = np.asarray(cov, dtype=np.float64)
-    if metric.shape != (rows.shape[1], rows.shape[1]):
-        raise ValueError(f"cov must have shape {(rows.shape[1],) * 2} for these coefficients, got {metric.shape}.")
-    return float(np.sum(rows @ metric * rows))
+def _features(rows: ArrayLike) -> pd.Index | None:
+    """Names of the features of coefficients, where a frame or a series gives them."""
+    if isinstance(rows, pd.DataFrame):
+        return rows.columns
+    return rows.index if isinstance(rows, pd.Series) and not isinstance(rows.index, pd.RangeIndex) else None
+
+
+def _minus(one: FloatArray, other: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore"):
+        return one - other
+
+
+def _scaled(rows: FloatArray) -> tuple[FloatArray, float]:
+    unit = float(np.abs(rows).max()) or 1.0
+    if not np.isfinite(unit):
+        raise ValueError("coef - truth is too large for a floating-point number; choose other units.")
+    return rows / unit, unit
 
 
 class LeaveOneEnvironmentOut(BaseCrossValidator):
@@ -175,7 +268,7 @@ class LeaveOneEnvironmentOut(BaseCrossValidator):
             If `environments` is missing, of another length, or has one label only.
         """
         check_alignment(X=X, groups=groups, environments=environments)
-        codes = self._codes(groups, environments)
+        codes = self._codes(groups, environments, _n_rows(X))
         for code in range(codes.max() + 1):
             yield np.flatnonzero(codes != code), np.flatnonzero(codes == code)
 
@@ -184,7 +277,7 @@ class LeaveOneEnvironmentOut(BaseCrossValidator):
         return int(self._codes(groups, environments).max() + 1)
 
     @staticmethod
-    def _codes(groups: Rows, environments: Rows) -> NDArray[np.intp]:
+    def _codes(groups: Rows, environments: Rows, n: int | None = None) -> NDArray[np.intp]:
         if (groups is None) == (environments is None):
             found = "neither" if groups is None else "both"
             raise ValueError(
@@ -192,7 +285,14 @@ class LeaveOneEnvironmentOut(BaseCrossValidator):
                 f"got {found}."
             )
         labels = environments if groups is None else groups
-        return encode(labels, "environments", least=2).codes
+        return np.asarray(encode(labels, "environments", n, least=2).codes, dtype=np.intp)
+
+
+def _n_rows(X: Rows) -> int:
+    shape = getattr(X, "shape", None)
+    if shape == () or (not isinstance(shape, tuple) and not hasattr(X, "__len__")):
+        raise TypeError(f"X must hold rows, got {X!r}.")
+    return int(shape[0]) if isinstance(shape, tuple) else len(X)
 
 
 def worst_environment_risk(y: ArrayLike, predicted: ArrayLike, *, environments: ArrayLike) -> float:
@@ -218,12 +318,18 @@ def worst_environment_risk(y: ArrayLike, predicted: ArrayLike, *, environments: 
     if environments is None:
         raise ValueError("worst_environment_risk needs environments=, the label of each row's environment.")
     check_alignment(y=y, predicted=predicted, environments=environments)
-    for name, values in (("y", y), ("predicted", predicted)):
-        check_finite(np.asarray(values, dtype=np.float64), name)
-    squared = (np.asarray(y, dtype=np.float64) - np.asarray(predicted, dtype=np.float64)) ** 2
-    if squared.ndim != 1:
-        raise ValueError(f"y and predicted must have shape (n,), got {np.shape(y)} and {np.shape(predicted)}.")
-    return float(Moments.from_rows(y=squared, environments=environments).mean("y").max())
+    outcome, guess = (
+        check_rows(values, name, ensure_2d=False) for name, values in (("y", y), ("predicted", predicted))
+    )
+    if outcome.ndim != 1 or guess.shape != outcome.shape:
+        raise ValueError(f"y and predicted must have shape (n,), got {outcome.shape} and {guess.shape}.")
+    labels = encode(environments, "environments", len(outcome))
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared = (outcome - guess) ** 2
+        risk = float((np.bincount(labels.codes, weights=squared) / labels.counts).max())
+    if not np.isfinite(risk):
+        raise ValueError("The squared error of predicted is too large for a floating-point number; choose other units.")
+    return risk
 
 
 with config_context(enable_metadata_routing=True):

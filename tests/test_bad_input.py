@@ -223,7 +223,7 @@ MISTAKES = [
     Mistake("mixing NaN", lambda: CHAIN.observe([[1.0, np.nan]]), "Input A contains NaN"),
     Mistake("measurement name taken", lambda: CHAIN.observe([[1.0, 1.0]], names=["a"]), "'a' stands for more than one node"),
     Mistake("family kind", lambda: InterventionFamily(["a"], kind="wild"), "kind must be one of .* got 'wild'"),
-    Mistake("family per_env", lambda: InterventionFamily(["a"], per_env="some"), "per_env must be 'all' or 'single', got 'some'"),
+    Mistake("family per_env", lambda: InterventionFamily(["a"], per_env="some"), "per_env must be one of .*'all', 'single'.*, got 'some'"),
     Mistake("family without sites", lambda: InterventionFamily([]), "sites must be different nodes, at least one"),
     Mistake("family site twice", lambda: InterventionFamily(["a", 0]).draw(CHAIN, 1), "name the same node twice"),
     Mistake("family on the target", lambda: InterventionFamily(["c"]).draw(CHAIN, 1), "sites holds the target 'c'"),
@@ -245,7 +245,7 @@ MISTAKES = [
     Mistake("edges without weights", lambda: LinearSEM.from_frame(pd.DataFrame({"parent": ["a"], "child": ["b"]})), r"missing: \['weight'\]"),
     Mistake("edge given twice", lambda: LinearSEM.from_frame(pd.DataFrame({"parent": ["a", "a"], "child": ["b", "b"], "weight": [1.0, 2.0]})), "'a' -> 'b' is given twice"),
     Mistake("edge to nowhere", lambda: LinearSEM.from_frame(pd.DataFrame({"parent": ["a"], "child": ["b"], "weight": [1.0]}), names=["a"]), "names 'b', which is not among the nodes"),
-    Mistake("scale of proteins", lambda: fetch_sachs(scale="cubic"), "scale must be 'log' or 'raw', got 'cubic'"),
+    Mistake("scale of proteins", lambda: fetch_sachs(scale="cubic"), "scale must be one of .*'log', 'raw'.*, got 'cubic'"),
     Mistake("one environment", lambda: make_invariance_environments(10, n_environments=1), "n_environments must be a whole number >= 2, got 1"),
     Mistake("graph kind", lambda: random_dag(3, kind="star"), "kind must be one of .* got 'star'"),
     Mistake("graph size", lambda: random_dag(0), "p must be a whole number >= 1, got 0"),
@@ -253,7 +253,7 @@ MISTAKES = [
     Mistake("weight range", lambda: random_sem(5, weights=(2.0, 1.0)), "low <= high"),
     # -- data
     Mistake("no features", lambda: make_confounded_linear(n_features=0), "n_features must be a whole number >= 1, got 0"),
-    Mistake("negative noise", lambda: make_confounded_linear(noise=-1.0), "noise must be a number >= 0, got -1"),
+    Mistake("negative noise", lambda: make_confounded_linear(noise=-1.0), "noise must be a number >= 0 .*, got -1"),
     Mistake("no exposure", lambda: load_confounded_digits(n_exposures=0), "n_exposures must be a whole number >= 1, got 0"),
     Mistake("negative light", lambda: load_confounded_digits(brightness=-1.0), "brightness must be a number >= 0"),
 ]  # fmt: skip

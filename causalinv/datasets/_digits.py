@@ -9,10 +9,11 @@ from sklearn.utils import Bunch
 
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState
-from causalinv._validation import check_number, check_whole
+from causalinv._validation import check_flag, check_number, check_whole
 
 __all__ = ["load_confounded_digits"]
 
+_LARGEST = 1e100  # of what is multiplied into the rows
 _DESCR = """\
 scikit-learn's 1797 handwritten digits (8 x 8 pixels, grey levels 0-16), each photographed several times. A hidden
 light C ~ N(0, 1) brightens every pixel of a photograph by the same amount and drives the outcome as well:
@@ -70,8 +71,9 @@ def load_confounded_digits(
     """
     n_exposures = check_whole(n_exposures, "n_exposures", low=1)
     for name, value in (("brightness", brightness), ("sensor_noise", sensor_noise), ("noise", noise)):
-        check_number(value, name, low=0.0)
-    check_number(confounding, "confounding")
+        check_number(value, name, low=0.0, high=_LARGEST)
+    check_number(confounding, "confounding", low=-_LARGEST, high=_LARGEST)
+    check_flag(as_frame, "as_frame")
     digits = load_digits().data
     groups = np.tile(np.arange(len(digits)), n_exposures)
     n = len(groups)

@@ -63,7 +63,14 @@ def make_invariance_environments(
     >>> data.X.shape, data.moments
     ((250, 10), Moments(x: 10, y: 1; 5 cells, n=inf))
     """
-    check_whole(n_environments, "n_environments", low=2)
+    for name, size, least in (
+        ("n_per_env", n_per_env, 0),
+        ("n_environments", n_environments, 2),
+        ("n_features", n_features, 1),
+        ("n_sites", n_sites, 1),
+    ):
+        check_whole(size, name, low=least)
+    InterventionFamily([0], kind=kind, per_env=per_env)  # raises for words that it does not know
     sem_rng, site_rng, family_rng, row_rng = streams(random_state, 4, "environments")
     sem = random_sem(n_features + 1, expected_degree=expected_degree, random_state=sem_rng)
     if kind.startswith("weights"):
@@ -72,6 +79,8 @@ def make_invariance_environments(
             raise ValueError(f"n_sites must be from 1 to {len(pool)}, the features that have parents; got {n_sites}.")
         sites = tuple(sorted(site_rng.choice(pool, n_sites, replace=False).tolist()))
     else:
+        if n_sites > n_features:
+            raise ValueError(f"n_sites must be at most n_features, {n_features}, got {n_sites}.")
         sites = choose_sites(sem, n_sites, random_state=site_rng)
     family = InterventionFamily(sites, kind=kind, per_env=per_env)
     environments = family.environments(sem, n_environments - 1, baseline=True, random_state=family_rng)

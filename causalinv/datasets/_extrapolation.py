@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 
 from causalinv._parallel import streams
 from causalinv._typing import ArrayLike, FloatArray, RandomState
-from causalinv._validation import check_number, check_whole
+from causalinv._validation import check_choice, check_number, check_numbers, check_whole
 
 __all__ = ["load_moving_digits", "make_extrapolation_data"]
 
@@ -30,6 +30,7 @@ _LAWS = {
 }
 _NOISES = (*_LAWS, "mixture")
 _NODES, _INSIDE = 4001, 101
+_LARGEST = 1e50  # of scales and strengths: squares of the state stay numbers
 _BLOCK = 500  # actions at a time
 
 
@@ -141,13 +142,12 @@ def make_extrapolation_data(
         ("noise", noise, _NOISES),
         ("outcome", outcome, _OUTCOMES),
     ):
-        if value not in allowed:
-            raise ValueError(f"{name} must be one of {allowed}, got {value!r}.")
-    size = check_number(support, "support", low=0.0, open_low=True)
-    scale = check_number(noise_scale, "noise_scale", low=0.0, open_low=True)
-    dirt = check_number(x_noise, "x_noise", low=0.0)
-    strength = check_number(confounding, "confounding")
-    curvature = check_number(action_curvature, "action_curvature")
+        check_choice(value, name, allowed)
+    size = check_number(support, "support", low=0.0, high=_LARGEST, open_low=True)
+    scale = check_number(noise_scale, "noise_scale", low=0.0, high=_LARGEST, open_low=True)
+    dirt = check_number(x_noise, "x_noise", low=0.0, high=_LARGEST)
+    strength = check_number(confounding, "confounding", low=-_LARGEST, high=_LARGEST)
+    curvature = check_number(action_curvature, "action_curvature", low=-_LARGEST, high=_LARGEST)
 
     model_rng, action_rng, noise_rng, x_rng, y_rng = streams(random_state, 5, "extrapolation")
     M = _loadings(d, k, model_rng)
@@ -164,18 +164,21 @@ def make_extrapolation_data(
     y = response(Z) + V @ direction + 0.3 * y_rng.standard_normal(n)
 
     def centre(actions: ArrayLike) -> FloatArray:
-        rows = np.asarray(actions, dtype=np.float64)
+        rows = check_numbers(actions, "actions")
         rows = rows[:, None] if rows.ndim == 1 and k == 1 else rows
         if rows.ndim != 2 or rows.shape[1] != k:
-            raise ValueError(f"actions must have shape (m, {k}), got {np.shape(actions)}.")
+            raise ValueError(f"actions must have shape (m, {k}), got {rows.shape}.")
         return (rows + curvature * rows**2) @ M.T
 
     def truth_do(actions: ArrayLike) -> FloatArray:
         return response.mean(centre(actions))
 
     def truth_conditional(Z: ArrayLike, actions: ArrayLike) -> FloatArray:
-        states = np.asarray(Z, dtype=np.float64).reshape(-1, d)
-        return response(states) + (states - centre(actions)) @ direction
+        states, at = check_numbers(Z, "Z"), centre(actions)
+        states = states[:, None] if states.ndim == 1 and d == 1 else np.atleast_2d(states)
+        if states.ndim != 2 or states.shape[1] != d or len(at) not in (1, len(states)):
+            raise ValueError(f"Z must have shape ({len(at)}, {d}), a row for each action, got {states.shape}.")
+        return response(states) + (states - at) @ direction
 
     return Bunch(X=X, y=y, action=A, Z=Z, V=V, M=M, truth_do=truth_do, truth_conditional=truth_conditional)
 
@@ -315,7 +318,7 @@ def load_moving_digits(
     n = check_whole(n_samples, "n_samples", low=0)
     if check_whole(digit, "digit", low=0) > 9:
         raise ValueError(f"digit must be one of 0 to 9, got {digit!r}.")
-    check_number(spread, "spread", low=0.0, open_low=True)
+    check_number(spread, "spread", low=0.0, high=_LARGEST, open_low=True)
     data = make_extrapolation_data(
         n, n_latent=2, noise_scale=spread, confounding=confounding, mixing="linear", random_state=random_state
     )

@@ -12,6 +12,8 @@ from urllib.error import URLError
 from urllib.parse import quote
 from urllib.request import urlopen
 
+from causalinv._validation import check_flag
+
 __all__ = ["find_files"]
 
 _TIMEOUT = 30.0  # seconds without an answer
@@ -50,6 +52,9 @@ def find_files(
     ValueError
         If a file's checksum is not the expected one.
     """
+    check_flag(download_if_missing, "download_if_missing")
+    if data_home is not None and not isinstance(data_home, str | os.PathLike):
+        raise TypeError(f"data_home must be a path, got {data_home!r}.")
     told = data_home if data_home is not None else os.environ.get("CAUSALINV_DATA") or None
     if told is not None:
         source = "data_home" if data_home is not None else "CAUSALINV_DATA"

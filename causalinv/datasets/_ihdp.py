@@ -51,10 +51,10 @@ def fetch_ihdp(
     FileNotFoundError, OSError, ValueError
         If the file is missing, cannot be downloaded, or has another checksum; or `draw` is unknown.
     """
-    if draw not in _CHECKSUMS:
+    if isinstance(draw, bool) or not isinstance(draw, int | np.integer) or draw not in _CHECKSUMS:
         raise ValueError(f"draw must be one of {tuple(_CHECKSUMS)}, got {draw!r}.")
     (path,) = find_files(
-        "ihdp", dict([_CHECKSUMS[draw]]), _BASE_URL, data_home=data_home, download_if_missing=download_if_missing
+        "ihdp", dict([_CHECKSUMS[int(draw)]]), _BASE_URL, data_home=data_home, download_if_missing=download_if_missing
     )
     table = pd.read_csv(path, header=None).to_numpy(dtype=np.float64)
     return Bunch(

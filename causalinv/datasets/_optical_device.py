@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 
 from causalinv._matrix import lstsq
 from causalinv._typing import FloatArray
+from causalinv._validation import check_flag
 from causalinv.datasets._fetch import find_files
 
 __all__ = ["fetch_optical_device"]
@@ -82,6 +83,7 @@ def fetch_optical_device(
     FileNotFoundError, OSError, ValueError
         If files are missing, cannot be downloaded, or have another checksum.
     """
+    check_flag(as_frame, "as_frame")
     paths = find_files(
         "optical_device", _CHECKSUMS, _BASE_URL, data_home=data_home, download_if_missing=download_if_missing
     )

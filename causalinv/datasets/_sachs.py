@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from causalinv._validation import check_choice
 from causalinv.datasets._fetch import find_files
 
 __all__ = ["fetch_sachs"]
@@ -76,8 +77,7 @@ def fetch_sachs(
     FileNotFoundError, OSError, ValueError
         If the file is missing, cannot be downloaded, or has another checksum; or `scale` is unknown.
     """
-    if scale not in ("log", "raw"):
-        raise ValueError(f"scale must be 'log' or 'raw', got {scale!r}.")
+    check_choice(scale, "scale", ("log", "raw"))
     (path,) = find_files("sachs", _CHECKSUMS, _BASE_URL, data_home=data_home, download_if_missing=download_if_missing)
     table = pd.read_csv(path, sep="\t")
     environments = table.pop("experiment").to_numpy()

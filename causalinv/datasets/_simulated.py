@@ -7,7 +7,7 @@ from sklearn.utils import Bunch
 
 from causalinv._parallel import streams
 from causalinv._typing import RandomState
-from causalinv._validation import check_number, check_whole
+from causalinv._validation import check_flag, check_number, check_whole
 from causalinv.moments import Moments
 from causalinv.sem import LinearSEM
 
@@ -75,10 +75,13 @@ def make_confounded_linear(
     >>> data.X.shape, data.directions.shape, data.moments
     ((100, 5), (4, 5), Moments(x: 5, y: 1; 1 cell, n=inf))
     """
+    n_samples = check_whole(n_samples, "n_samples", low=0)
+    check_flag(cyclic, "cyclic")
     for name, size in (("n_features", n_features), ("n_confounders", n_confounders), ("n_targets", n_targets)):
         check_whole(size, name, low=1)
     d, c, p = n_features, n_confounders, n_targets
-    kappa = check_number(confounding, "confounding")
+    kappa = check_number(confounding, "confounding", low=-1e100, high=1e100)
+    std = check_number(noise, "noise", low=0.0, high=1e100)
     model_rng, sample_rng = streams(random_state, 2, "confounded linear")
     mix = model_rng.standard_normal((c, d + p))
     f = model_rng.standard_normal((d, p))
@@ -99,7 +102,6 @@ def make_confounded_linear(
     B[np.ix_(at[2], at[0])] = kappa * mix[:, d:].T
     B[np.ix_(at[2], at[1])] = f.T
     B[np.ix_(at[1], at[2])] = kappa * feedback.T
-    std = check_number(noise, "noise", low=0.0)
     names = [f"{kind}{i}" for kind, k in (("c", c), ("x", d), ("y", p)) for i in range(k)]
     sem = LinearSEM(B, noise=np.r_[np.ones(c), np.full(d + p, std)], names=names)
 

@@ -10,11 +10,12 @@ from sklearn.utils import Bunch
 
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState
-from causalinv._validation import check_number, check_whole
+from causalinv._validation import check_choice, check_flag, check_number, check_whole
 
 __all__ = ["make_confounded_treatment"]
 
 _KINDS = ("beta", "adverse", "attained", "sine")
+_LARGEST = 1e12  # odds ratio: beyond it 1 - tau is rounding
 _CONCENTRATION = 4.0  # of the Beta laws
 
 
@@ -40,7 +41,7 @@ def make_confounded_treatment(
         Rows.
     kind : {"beta", "adverse", "attained", "sine"}, default "beta"
     odds_ratio : float, default 2.0
-        Λ >= 1 of ``"attained"``.
+        Λ of ``"attained"``, from 1 to 1e12.
     heavy_tails : bool, default False
         Whether the noise of ``"sine"`` is Student's with 3 degrees of freedom instead of normal.
     random_state : int, SeedSequence, Generator, RandomState or None
@@ -66,9 +67,9 @@ def make_confounded_treatment(
     ((500, 3), (500, 2), (0.0, 1.0))
     """
     n = check_whole(n_samples, "n_samples", low=1)
-    strength = check_number(odds_ratio, "odds_ratio", low=1.0)
-    if kind not in _KINDS:
-        raise ValueError(f"kind must be one of {_KINDS}, got {kind!r}.")
+    strength = check_number(odds_ratio, "odds_ratio", low=1.0, high=_LARGEST)
+    check_choice(kind, "kind", _KINDS)
+    check_flag(heavy_tails, "heavy_tails")
     x_rng, a_rng, y_rng = streams(random_state, 3, "confounded treatment")
     if kind == "sine":
         return _sine(n, heavy_tails, x_rng, a_rng, y_rng)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from causalinv._labels import shown
 from causalinv._typing import FloatArray, IntArray
-from causalinv._validation import check_numbers
+from causalinv._validation import check_list, check_numbers
 
 __all__ = ["environment_labels", "parameters", "selected", "sizes"]
 
@@ -21,13 +21,15 @@ def environment_labels(labels: Sequence[Any] | pd.Index | None, n: int) -> pd.In
         labels = list(labels)
     if labels is None or isinstance(labels, pd.Index):
         found = pd.RangeIndex(n, name="environments") if labels is None else labels.rename("environments")
-    elif isinstance(labels, str) or not np.iterable(labels):
-        raise TypeError(f"labels must be a sequence with one label per environment, got {labels!r}.")
     else:
-        given = list(labels)
-        found = pd.Index(given, name="environments", tupleize_cols=False)
+        given = check_list(labels, "labels", "labels, one per environment")
+        try:
+            found = pd.Index(given, name="environments", tupleize_cols=False)
+        except TypeError as error:
+            raise TypeError(f"labels must be hashable, got {labels!r}: {error}.") from error
     if len(found) != n or not found.is_unique:
-        raise ValueError(f"labels must be {n} different labels, one per environment, got {list(map(shown, found))}.")
+        shown_labels = ", ".join(map(shown, found))
+        raise ValueError(f"labels must be {n} different labels, one per environment, got {shown_labels}.")
     if found.hasnans:
         raise ValueError("labels has a missing label (NaN or None); every environment needs one.")
     return found
@@ -35,12 +37,15 @@ def environment_labels(labels: Sequence[Any] | pd.Index | None, n: int) -> pd.In
 
 def parameters(theta: Any) -> FloatArray:
     """Parameters as floats; NaN says that a site is left alone."""
-    found = np.asarray(theta)
+    try:
+        found = np.ma.filled(theta, np.inf) if np.ma.isMaskedArray(theta) else np.asarray(theta)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"theta must be a table of numbers: {error}.") from error
     if found.dtype.kind not in "fiu":
         check_numbers(theta, "theta")
     array: FloatArray = np.array(found, dtype=np.float64)
     if np.isinf(array).any():
-        raise ValueError("theta holds an infinite parameter.")
+        raise ValueError("theta holds an infinite or masked parameter.")
     return array
 
 

@@ -34,6 +34,17 @@ _BATCH_BYTES = 64 * 2**20  # of temporary arrays at a time
 _FULL_SHARE = 3 / 4  # of the rows of B: beyond it, solving in full is cheaper than updating (measured, p = 30 to 200)
 
 
+def _short(intervention: Intervention | None, model: Model) -> str:
+    """Kinds and nodes of an intervention, for a printed table."""
+    if intervention is None:
+        return "none"
+    parts = []
+    for term in intervention.terms():
+        parts.append(f"{type(term).__name__} {', '.join(model.names[model.node(site)] for site in term.sites)}")
+    text = "; ".join(parts)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
 def _pick(environments: EnvironmentSet[Any], at: np.ndarray) -> list[Intervention | None]:
     return [environments.interventions[i] for i in at]
 
@@ -102,6 +113,9 @@ class EnvironmentSet(Printed, Generic[M]):
                 f"interventions must be a sequence with one entry per environment, got a single one: {interventions!r}."
             )
         chosen = tuple(interventions)
+        odd = next((iv for iv in chosen if not (iv is None or isinstance(iv, Intervention))), None)
+        if odd is not None:
+            raise TypeError(f"interventions must hold Interventions such as Do(0, 1.0), or None; got {odd!r}.")
         self._fill(sem, len(chosen), labels, theta)
         self._interventions: tuple[Intervention | None, ...] | Callable[[], Sequence[Intervention | None]] = chosen
         self._tables = Tables.of(sem, chosen)
@@ -190,8 +204,7 @@ class EnvironmentSet(Printed, Generic[M]):
     def summary(self) -> Summary:
         """What each environment does to the model, and where it leaves the target."""
         table = self.to_frame().iloc[:, :3]
-        what = table["intervention"]
-        table["intervention"] = what.where(what.str.len() <= _LONGEST, what.str.slice(0, _LONGEST - 3) + "...")
+        table["intervention"] = [_short(iv, self.sem) for iv in self.interventions]
         changed = sum(1 for iv in self.interventions if iv is not None)
         return Summary(
             f"{len(self)} environments of a linear model with {self.sem.n_nodes} nodes",

@@ -10,7 +10,8 @@ import numpy as np
 
 from causalinv._parallel import generator, streams
 from causalinv._typing import FloatArray, Node, RandomState
-from causalinv._validation import check_whole
+from causalinv._validation import check_choice, check_flag, check_list, check_number, check_numbers, check_whole
+from causalinv.sem._arguments import parameters as parameters_of
 from causalinv.sem._environments import EnvironmentSet
 from causalinv.sem._interventions import Compose, Do, Intervention, SetWeights, Shift
 from causalinv.sem._model import Model
@@ -21,7 +22,7 @@ __all__ = ["InterventionFamily", "choose_sites"]
 M = TypeVar("M", bound=Model)
 
 Kind = Literal["variance", "shift", "random_shift", "weights", "weights+variance", "do"]
-_KINDS = ("variance", "shift", "random_shift", "weights", "weights+variance", "do")
+KINDS = ("variance", "shift", "random_shift", "weights", "weights+variance", "do")
 
 
 class InterventionFamily:
@@ -76,15 +77,15 @@ class InterventionFamily:
         law: Noise | Callable[..., Any] | Any = None,
         per_env: Literal["all", "single"] = "all",
     ) -> None:
-        if kind not in _KINDS:
-            raise ValueError(f"kind must be one of {_KINDS}, got {kind!r}.")
-        if per_env not in ("all", "single"):
-            raise ValueError(f"per_env must be 'all' or 'single', got {per_env!r}.")
-        if isinstance(sites, str) or not np.iterable(sites):
-            raise TypeError(f"sites must be a sequence of nodes, got {sites!r}.")
-        self.sites = tuple(sites)
+        check_choice(kind, "kind", KINDS)
+        check_choice(per_env, "per_env", ("all", "single"))
+        self.sites = tuple(check_list(sites, "sites", "nodes"))
+        if any(isinstance(v, bool) or not isinstance(v, str | int | np.integer) for v in self.sites):
+            raise TypeError(f"sites are positions (int) or names (str), got {list(self.sites)}.")
         if not self.sites or len(set(self.sites)) < len(self.sites):
-            raise ValueError(f"sites must be different nodes, at least one; got {list(sites)}.")
+            raise ValueError(f"sites must be different nodes, at least one; got {list(self.sites)}.")
+        if law is not None and not isinstance(law, Noise) and not hasattr(law, "rvs") and not callable(law):
+            raise TypeError(f"law must be a Noise, something with rvs(size=, random_state=), or callable; got {law!r}.")
         self.kind = kind
         self.law = law
         self.per_env = per_env
@@ -106,6 +107,8 @@ class InterventionFamily:
 
     def positions(self, sem: Model) -> tuple[int, ...]:
         """Positions of the sites in a model, checked."""
+        if not isinstance(sem, Model):
+            raise TypeError(f"sem must be a LinearSEM, got {sem!r}.")
         found = tuple(sem.node(site) for site in self.sites)
         if len(set(found)) < len(found):
             raise ValueError(f"sites {list(self.sites)} name the same node twice.")
@@ -172,17 +175,17 @@ class InterventionFamily:
         out = np.empty((n, q))
         for row, rng in zip(out, streams(random_state, n, "theta by row"), strict=True):
             values = self.law.rvs(size=q, random_state=rng) if hasattr(self.law, "rvs") else self.law(rng, q)
-            drawn = np.asarray(values, dtype=np.float64)
-            if drawn.shape != (q,) or not np.isfinite(drawn).all():
+            drawn = check_numbers(values, f"what law gives (it must give {q} finite numbers)")
+            if drawn.shape != (q,):
                 raise ValueError(f"law must give {q} finite numbers, got an array of shape {drawn.shape}.")
             row[:] = drawn
         return out
 
     def interventions(self, sem: Model, theta: FloatArray) -> list[Intervention | None]:
         """Interventions that parameters (n, q) stand for; None where nothing changes."""
-        values = np.atleast_2d(np.asarray(theta, dtype=np.float64))
+        values = np.atleast_2d(parameters_of(theta))
         parameters = self.parameters(sem)
-        if values.shape[1] != len(parameters):
+        if values.ndim != 2 or values.shape[1] != len(parameters):
             raise ValueError(f"theta must have {len(parameters)} columns for {self!r}, got {values.shape}.")
         variances = np.array([what == "variance" for _, what, _ in parameters])
         if (values[:, variances] < 0).any():
@@ -212,6 +215,7 @@ class InterventionFamily:
         EnvironmentSet
             With ``theta``.
         """
+        check_flag(baseline, "baseline")
         theta = self.draw(sem, n, random_state=random_state)
         if n == 0 and not baseline:
             raise ValueError("n is 0 and baseline is False, so there is no environment.")
@@ -283,6 +287,8 @@ def choose_sites(
     ValueError
         If fewer than `n` nodes qualify, or `where` is unknown.
     """
+    if not isinstance(sem, Model):
+        raise TypeError(f"sem must be a LinearSEM, got {sem!r}.")
     if sem.target is None:
         raise ValueError("The model has no target; build it with LinearSEM(..., target=...).")
     pools: dict[str, Callable[[], Sequence[int]]] = {
@@ -291,10 +297,10 @@ def choose_sites(
         "ancestors": lambda: sem.ancestors(sem.target),
         "descendants": lambda: sem.descendants(sem.target),
     }
-    if where not in pools:
-        raise ValueError(f"where must be one of {tuple(pools)}, got {where!r}.")
-    limit = np.inf if max_in_degree is None else max_in_degree
+    check_choice(where, "where", pools)
+    check_whole(n, "n", low=1)
+    limit = np.inf if max_in_degree is None else check_number(max_in_degree, "max_in_degree", low=0.0)
     pool = [v for v in pools[where]() if v != sem.target and len(sem.parents(v)) <= limit]
-    if not 1 <= n <= len(pool):
+    if n > len(pool):
         raise ValueError(f"n must be from 1 to {len(pool)}, the number of nodes that qualify; got {n}.")
     return tuple(sorted(generator(random_state, "sites").choice(pool, size=n, replace=False).tolist()))

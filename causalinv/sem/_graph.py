@@ -10,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 import numpy as np
 
 from causalinv._typing import FloatArray, Node
+from causalinv._validation import check_list
 from causalinv.exceptions import CyclicModelError
 
 __all__ = ["NamedGraph", "reachable", "varsortability"]
@@ -53,9 +54,7 @@ class NamedGraph:
 
     def nodes(self, nodes: Iterable[Node], name: str) -> tuple[int, ...]:
         """Positions of several nodes; `name` is the argument that they were given as."""
-        if isinstance(nodes, str) or not np.iterable(nodes):
-            raise TypeError(f"{name} must be a sequence of nodes, got {nodes!r}.")
-        return tuple(self.node(node) for node in nodes)
+        return tuple(self.node(node) for node in check_list(nodes, name, "nodes"))
 
     def parents(self, node: Node) -> tuple[int, ...]:
         """Nodes with a direct effect on `node`."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from causalinv._matrix import covariance_root
 from causalinv._typing import Node
-from causalinv._validation import check_number, check_numbers
+from causalinv._validation import check_list, check_number, check_numbers
 from causalinv._warn import warn
 from causalinv.exceptions import TargetInterventionWarning
 from causalinv.sem._draft import Draft
@@ -112,6 +112,7 @@ class Do(Intervention):
     value: float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "node", _node(self.node, "node of Do"))
         object.__setattr__(self, "value", check_number(self.value, "value of Do", finite=True))
 
     phase: ClassVar[int] = 0
@@ -143,6 +144,7 @@ class Shift(Intervention):
     std: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "node", _node(self.node, "node of Shift"))
         object.__setattr__(self, "mean", check_number(self.mean, "mean of Shift", finite=True))
         object.__setattr__(self, "std", check_std(self.std, "std of Shift"))
 
@@ -170,6 +172,7 @@ class ScaleNoise(Intervention):
     factor: float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "node", _node(self.node, "node of ScaleNoise"))
         object.__setattr__(self, "factor", check_number(self.factor, "factor of ScaleNoise", low=0.0, finite=True))
 
     phase: ClassVar[int] = 2
@@ -195,6 +198,7 @@ class SetNoise(Intervention):
     noise: Noise | float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "node", _node(self.node, "node of SetNoise"))
         object.__setattr__(self, "noise", as_noise(self.noise))
 
     phase: ClassVar[int] = 1
@@ -221,6 +225,7 @@ class SetWeights(Intervention):
     weights: Mapping[Hashable, float] | tuple[tuple[Hashable, float], ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "node", _node(self.node, "node of SetWeights"))
         if not isinstance(self.weights, Mapping | tuple):
             raise TypeError(f"weights of SetWeights must be a mapping parent -> weight, got {self.weights!r}.")
         try:
@@ -262,6 +267,7 @@ class ScaleWeights(Intervention):
     factor: float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "node", _node(self.node, "node of ScaleWeights"))
         object.__setattr__(self, "factor", check_number(self.factor, "factor of ScaleWeights", finite=True))
 
     phase: ClassVar[int] = 2
@@ -289,11 +295,10 @@ class ShiftTogether(Intervention):
     mean: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.nodes, str) or not np.iterable(self.nodes):
-            raise TypeError(f"nodes of ShiftTogether must be a sequence of nodes, got {self.nodes!r}.")
-        nodes = tuple(int(node) if isinstance(node, np.integer) else node for node in self.nodes)
-        if not all(isinstance(node, str | int) for node in nodes):
-            raise TypeError(f"nodes of ShiftTogether are positions (int) or names (str), got {nodes}.")
+        nodes = tuple(
+            _node(node, "each of nodes of ShiftTogether")
+            for node in check_list(self.nodes, "nodes of ShiftTogether", "nodes")
+        )
         k = len(nodes)
         if k == 0 or len(set(nodes)) < k:
             raise ValueError(f"nodes of ShiftTogether must be different nodes, at least one; got {nodes}.")
@@ -324,6 +329,15 @@ class ShiftTogether(Intervention):
         loading = np.zeros((draft.model.n_nodes, root.shape[1]))
         loading[positions] = root
         draft.together.append(loading)
+
+
+def _node(node: object, name: str) -> Node:
+    """A position or a name; whether there is such a node, only a model can say."""
+    if isinstance(node, np.integer):
+        return int(node)
+    if isinstance(node, bool) or not isinstance(node, str | int):
+        raise TypeError(f"{name} must be a position (int) or a name (str), got {node!r}.")
+    return node
 
 
 def drafted(model: M, intervention: Intervention | None) -> Draft[M]:

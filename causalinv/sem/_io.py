@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._typing import FloatArray
-from causalinv._validation import check_number, check_numbers
+from causalinv._validation import check_list, check_number, check_numbers
 from causalinv.sem._model import CommonCauses, Model
 from causalinv.sem._noise import noise_from_dict
 
@@ -74,7 +74,7 @@ def from_frame(kind: type[M], edges: pd.DataFrame, **kwargs: Any) -> M:
         raise ValueError(f"edges must have columns parent, child and weight; missing: {missing}.")
     ends = [*edges["parent"].tolist(), *edges["child"].tolist()]
     given = kwargs.pop("names", None)
-    seen = list(dict.fromkeys(ends)) if given is None else list(given)
+    seen = list(dict.fromkeys(ends)) if given is None else check_list(given, "names", "labels of nodes")
     names = [_label(name) for name in seen]
     kwargs = _by_label(kwargs, ends)
     half = len(edges)
@@ -94,6 +94,8 @@ def from_networkx(kind: type[M], graph: Any, *, weight: str = "weight", **kwargs
     """Nodes in the graph's order; every edge must carry the weight."""
     if not hasattr(graph, "is_directed"):
         raise TypeError(f"graph must be a networkx DiGraph, got {graph!r}.")
+    if not isinstance(weight, str):
+        raise TypeError(f"weight must be the name of an attribute of the edges, got {weight!r}.")
     if not graph.is_directed():
         raise ValueError("The graph is undirected, so no edge says which end is the cause; pass a DiGraph.")
     if "names" in kwargs:
@@ -111,7 +113,7 @@ def from_networkx(kind: type[M], graph: Any, *, weight: str = "weight", **kwargs
 def _label(node: Any) -> str:
     """Name of a labelled node; 1 and 1.0, which pandas turns into each other, are one label."""
     if pd.api.types.is_scalar(node) and pd.isna(node):
-        raise ValueError("An edge has a missing end (NaN or None); every edge needs a parent and a child.")
+        raise ValueError("A node has no name (NaN or None); every edge needs a parent and a child, names included.")
     return str(int(node)) if isinstance(node, float) and node.is_integer() else str(node)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.linalg import matrix_balance, solve_triangular
 
 from causalinv._typing import ArrayLike, FloatArray, Node
-from causalinv._validation import check_numbers
+from causalinv._validation import check_list, check_numbers
 from causalinv.sem._model import CommonCauses, Model
 from causalinv.sem._noise import Gaussian, Noise, as_noises
 
@@ -107,8 +107,8 @@ def observe(
     B = np.zeros((p + D, p + D))
     B[:p, :p] = model.B
     B[p:, list(model.features)] = mixing
-    labels = [f"obs{i}" for i in range(D)] if names is None else list(names)
-    if isinstance(names, str) or len(labels) != D:
+    labels = [f"obs{i}" for i in range(D)] if names is None else check_list(names, "names", f"{D} strings")
+    if len(labels) != D:
         raise ValueError(f"names must be {D} strings, one per measurement, got {names!r}.")
     return model.replace(
         B=B,

@@ -109,7 +109,7 @@ class LinearSEM(Model, Printed):
         if taken:
             raise TypeError(f"noise_cov is all of the noise, so {taken[0]} cannot be given beside it.")
         cov = check_numbers(noise_cov, "noise_cov")
-        shape = np.shape(B)
+        shape = B.shape if isinstance(B, pd.DataFrame) else check_numbers(B, "B").shape
         if cov.shape != shape:
             raise ValueError(f"noise_cov must have shape {shape}, that of B, got {cov.shape}.")
         return cls(B, noise=0.0, common=CommonCauses.of_cov(cov, "noise_cov"), **kwargs)

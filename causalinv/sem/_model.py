@@ -18,7 +18,7 @@ from scipy.linalg import matrix_balance, solve_triangular
 from causalinv._matrix import covariance_root, varying
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, BoolArray, FloatArray, Node, RandomState
-from causalinv._validation import check_flag, check_numbers, check_whole
+from causalinv._validation import check_flag, check_list, check_numbers, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.sem._graph import NamedGraph, varsortability
@@ -51,7 +51,8 @@ class CommonCauses:
     laws: tuple[Noise, ...] = ()
 
     def __post_init__(self) -> None:
-        loading, laws = check_numbers(self.loading, "loading of CommonCauses"), tuple(self.laws)
+        loading = check_numbers(self.loading, "loading of CommonCauses")
+        laws = tuple(check_list(self.laws, "laws of CommonCauses", "Noise objects"))
         if loading.ndim != 2 or loading.shape[1] != len(laws) or not all(isinstance(law, Noise) for law in laws):
             raise ValueError(
                 f"loading of CommonCauses must have one column for each of the {len(laws)} laws, which are Noise "
@@ -371,9 +372,7 @@ def _per_node(values: Any, name: str, p: int) -> FloatArray:
 def _check_names(names: Sequence[str] | None, p: int) -> tuple[str, ...]:
     if names is None:
         return tuple(f"z{i}" for i in range(p))
-    if isinstance(names, str) or not np.iterable(names):
-        raise TypeError(f"names must be {p} strings, one per node, got {names!r}.")
-    labels = tuple(names)
+    labels = tuple(check_list(names, "names", f"{p} strings, one per node"))
     if len(labels) != p or not all(isinstance(name, str) for name in labels):
         raise ValueError(f"names must be {p} strings, one per node, got {list(labels)}.")
     if len(set(labels)) != p:

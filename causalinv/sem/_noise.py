@@ -14,7 +14,7 @@ import numpy as np
 from causalinv._matrix import constant_columns
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState
-from causalinv._validation import check_number, check_numbers
+from causalinv._validation import check_number, check_numbers, check_whole
 
 __all__ = [
     "Empirical",
@@ -80,7 +80,7 @@ class Noise:
 
     def sample(self, size: int | tuple[int, ...], *, random_state: RandomState = None) -> FloatArray:
         """Draw independent values, shape `size`."""
-        shape = size if isinstance(size, tuple) else (size,)
+        shape = tuple(check_whole(k, "size", low=0) for k in (size if isinstance(size, tuple) else (size,)))
         return self.mean + self.std * self.standard(shape, generator(random_state, "noise"))
 
     def shape(self) -> Noise:
@@ -226,7 +226,7 @@ def as_noises(noise: ArrayLike | Noise | Sequence[Noise | float], n_nodes: int) 
     """One law per node from what users write: a number or array of standard deviations, or noise objects."""
     if isinstance(noise, Noise):
         return (noise,) * n_nodes
-    if isinstance(noise, str | dict) or not np.iterable(noise):
+    if isinstance(noise, str | bytes | dict) or not np.iterable(noise):
         return (as_noise(noise),) * n_nodes
     if np.ma.isMaskedArray(noise):
         noise = check_numbers(noise, "noise")

@@ -59,7 +59,7 @@ def condition(model: Model, given: Mapping[Any, float], nodes: Iterable[Node] | 
     """Mean and covariance of nodes given values of others."""
     if not isinstance(given, Mapping):
         raise TypeError(f"given must be a mapping of nodes to values, got {given!r}.")
-    seen = list(_different(model, given, "given"))
+    seen = list(_different(model, list(given), "given"))
     values = np.array([check_number(v, f"value of {k!r} in given", finite=True) for k, v in given.items()])
     asked = list(
         [i for i in range(model.n_nodes) if i not in seen] if nodes is None else _different(model, nodes, "nodes")

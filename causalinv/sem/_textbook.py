@@ -88,6 +88,6 @@ def textbook_sem(name: str) -> LinearSEM:
     >>> float(sem.cov()[0, 1] / sem.cov()[0, 0])
     0.8
     """
-    if name not in _MODELS:
+    if not isinstance(name, str) or name not in _MODELS:
         raise ValueError(f"There is no textbook model {name!r}; there are {', '.join(_MODELS)}.")
     return _MODELS[name]()

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from causalinv._parallel import streams, streams_at
-from causalinv._validation import check_choice, check_flag, check_number, check_numbers
+from causalinv._validation import check_choice, check_flag, check_list, check_number, check_numbers
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,11 @@ def test_streams_by_position_are_the_streams_of_the_whole():
     whole = streams(7, 12, "rows")
     for at, rng in zip([11, 0, 3], streams_at(7, [11, 0, 3], "rows"), strict=True):
         assert rng.integers(2**63) == whole[at].integers(2**63)
+
+
+def test_sequences_are_listed_and_nothing_else_is_one():
+    assert check_list((1, 2), "names", "labels") == [1, 2]
+    assert check_list(pd.Series(["a"]), "names", "labels") == ["a"]
+    for value in ("ab", b"ab", 3, None, pd.NA, np.array(3.0), {"a": 1}, np.ones((2, 2))):
+        with pytest.raises(TypeError, match="names must be a sequence of labels"):
+            check_list(value, "names", "labels")
