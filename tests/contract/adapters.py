@@ -197,13 +197,14 @@ class ActionByFirst:
     """The first feature is the action. The checks' ten rows are too few to fit to, so they come several times."""
 
     def fit(self, X, y=None):
-        if not hasattr(X, "shape") and hasattr(X, "__array__"):  # no array, so it has to be repeated by hand
-            X = type(X)(np.tile(np.asarray(X), (2, 1)))
-            y = type(y)(np.tile(np.asarray(y), 2))
-        shape = getattr(X, "shape", None)
+        foreign = not hasattr(X, "shape") and hasattr(X, "__array__")  # no array, but one can be made of it
+        shape = np.asarray(X).shape if foreign else getattr(X, "shape", None)
         n = shape[0] if shape else len(X) if isinstance(X, list) else 0
         if 4 <= n < _ROWS:
             again = np.arange(n * -(-_ROWS // n)) % n
+            if foreign:
+                X, y = type(X)(np.asarray(X)[again]), type(y)(np.asarray(y)[again])
+                return super().fit(X, y, action=_first_column(X))
             X = _safe_indexing(X, again)
             y = _safe_indexing(y, again) if y is not None and len(y) == n else y
         action = _first_column(X)

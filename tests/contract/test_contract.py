@@ -15,6 +15,11 @@ from sklearn.utils.fixes import parse_version
 
 from tests.contract.registry import CASES, rows
 
+# Of four features the action moves two directions, and the encoder says that X holds more; 60 rows leave it in doubt.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:X holds more than the representation", "ignore:1 of 2 components may be nothing but noise"
+)
+
 
 def cases(which=lambda case: True):
     """Run a test on the registered cases to which it applies."""
