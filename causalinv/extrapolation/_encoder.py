@@ -362,7 +362,8 @@ class LinearInvarianceEncoder(ActionEncoder):
 
     def _warn_reduced(self, d: int, k: int) -> None:
         """Say what the rest of X may be: it is another thing with components left out than without."""
-        shown = f"X holds more than the representation of {d} component(s), which shows {max(self.reconstruction_, 0.0):.0%} of it"
+        share = max(self.reconstruction_, 0.0)
+        shown = f"X holds more than the representation of {d} component(s), which shows {share:.0%} of it"
         if d == k:
             warn(
                 f"{shown}: X is noisy, or its state has directions that the action does not move. The mean under "
