@@ -27,7 +27,7 @@ class Draft(Generic[M]):
     ----------
     model : Model
         The model before.
-    title : str
+    cause : object
         What is being applied, for messages.
 
     Attributes
@@ -45,9 +45,9 @@ class Draft(Generic[M]):
         Loadings of added independent standard Gaussians.
     """
 
-    def __init__(self, model: M, title: str) -> None:
+    def __init__(self, model: M, cause: object) -> None:
         self.model = model
-        self.title = title
+        self.cause = cause
         self.rows: dict[int, FloatArray] = {}
         self.intercept: dict[int, float] = {}
         self.noise: dict[int, Noise] = {}
@@ -62,7 +62,7 @@ class Draft(Generic[M]):
         """Note that something is set; a second claim on it is a contradiction."""
         whole_equation = parent is not None and (what, node, None) in self._set
         if whole_equation or (what, node, parent) in self._set:
-            raise ValueError(f"Two parts of {self.title} set the {what} of node {self.model.names[node]!r}; keep one.")
+            raise ValueError(f"Two parts of {self.cause!r} set the {what} of node {self.model.names[node]!r}; keep one.")
         self._set.add((what, node, parent))
 
     def row(self, node: int) -> FloatArray:
@@ -109,7 +109,7 @@ class Draft(Generic[M]):
             return
         if not self.build().is_acyclic:
             raise CyclicModelError(
-                f"{self.title} closes a cycle in an acyclic model; build a cyclic model to allow it."
+                f"{self.cause!r} closes a cycle in an acyclic model; build a cyclic model to allow it."
             )
 
     def build(self) -> M:

@@ -344,7 +344,7 @@ def drafted(model: M, intervention: Intervention | None) -> Draft[M]:
     """What an intervention (None: nothing) changes in a model, validated."""
     if intervention is not None and not isinstance(intervention, Intervention):
         raise TypeError(f"intervention must be an Intervention such as Do(0, 1.0), got {intervention!r}.")
-    draft = Draft(model, repr(intervention))
+    draft = Draft(model, intervention)
     if intervention is not None:
         intervention.edit(draft)
     draft.check_acyclic()
