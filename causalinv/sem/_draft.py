@@ -62,7 +62,9 @@ class Draft(Generic[M]):
         """Note that something is set; a second claim on it is a contradiction."""
         whole_equation = parent is not None and (what, node, None) in self._set
         if whole_equation or (what, node, parent) in self._set:
-            raise ValueError(f"Two parts of {self.cause!r} set the {what} of node {self.model.names[node]!r}; keep one.")
+            raise ValueError(
+                f"Two parts of {self.cause!r} set the {what} of node {self.model.names[node]!r}; keep one."
+            )
         self._set.add((what, node, parent))
 
     def row(self, node: int) -> FloatArray:
