@@ -25,6 +25,7 @@ __all__ = [
     "orthonormal_range",
     "pseudo_inverse",
     "range_eigh",
+    "singular_values",
     "solve_range",
     "symmetric_root",
     "varying",
@@ -154,7 +155,11 @@ def dependent_columns(cov: FloatArray, *, tol: float = _DEPENDENT) -> BoolArray:
     return out
 
 
-def _singular(rows: FloatArray, *, full: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+def singular_values(rows: FloatArray, *, full: bool = False) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Left vectors, singular values and right vectors (in rows) of a matrix, which may be empty."""
+    if not rows.size:  # LAPACK of older scipy does not take empty matrices
+        n, k = rows.shape
+        return np.eye(n)[:, : n if full else 0], np.empty(0), np.eye(k)[: k if full else 0]
     left, size, right = svd(rows, full_matrices=full)
     return left, size, right
 
@@ -173,7 +178,7 @@ def orthonormal_range(rows: FloatArray, *, tol: float | None = None) -> tuple[Fl
     k = rows.shape[1]
     if not rows.size:
         return np.empty((0, k)), np.eye(k)
-    size, right = _singular(rows, full=True)[1:]
+    size, right = singular_values(rows, full=True)[1:]
     floor = max(rows.shape) * _EPS if tol is None else tol
     rank = int(np.sum(size > floor * size[0])) if size[0] > 0 else 0
     return right[:rank], right[rank:]
@@ -183,7 +188,7 @@ def factor_split(rows: FloatArray, *, tol: float | None = None) -> tuple[FloatAr
     """Singular values (r,) above the floor and right singular vectors (r, k) of a matrix, the longest first."""
     if not rows.size:
         return np.empty(0), np.empty((0, rows.shape[1]))
-    _, size, right = _singular(rows, full=False)
+    _, size, right = singular_values(rows, full=False)
     floor = max(rows.shape) * _EPS if tol is None else tol
     keep = size > floor * size[0] if size[0] > 0 else np.zeros(len(size), bool)
     return size[keep], right[keep]
@@ -205,7 +210,7 @@ def lstsq(design: FloatArray, target: FloatArray, *, tol: float = 1e-12) -> Floa
     scaled = design / top
     length = np.linalg.norm(scaled, axis=0)
     length = np.where(length > 0, length, 1.0)
-    left, size, right = _singular(scaled / length, full=False)
+    left, size, right = singular_values(scaled / length, full=False)
     keep = size > tol * size[0] if len(size) and size[0] > 0 else np.zeros(len(size), bool)
     inner = (left[:, keep].T @ target).T / size[keep]
     solution = inner @ right[keep] / length / top
@@ -216,12 +221,12 @@ def pseudo_inverse(matrix: FloatArray, *, tol: float = RANK_TOL) -> FloatArray:
     """Moore-Penrose inverse; singular values below `tol` times the largest count as 0."""
     if not matrix.size:
         return np.empty(matrix.shape[::-1])
-    left, size, right = _singular(matrix, full=False)
+    left, size, right = singular_values(matrix, full=False)
     keep = size > tol * size[0]
     return np.asarray((right[keep].T / size[keep]) @ left[:, keep].T)
 
 
 def without_small(matrix: FloatArray, least: float) -> FloatArray:
     """The matrix with its singular values up to `least` set to 0; `least` in the matrix's own units."""
-    left, size, right = _singular(matrix, full=False)
+    left, size, right = singular_values(matrix, full=False)
     return np.asarray((left * np.where(size > least, size, 0.0)) @ right)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalinv._frames import named_series
 from causalinv._matrix import solve_range
 from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_finite, check_rows
@@ -128,7 +127,3 @@ class LinearRule:
         own = np.einsum("i,eij,j->e", residual, spread, residual)
         bias = moments.mean("y")[:, 0] - moments.mean("x") @ self.coef - self.intercept
         return np.asarray(np.maximum(own, 0.0) + bias**2)
-
-    def to_series(self) -> object:
-        """Coefficients as a pandas series labelled by the features."""
-        return named_series(self.coef, self.names, "coef")

@@ -80,7 +80,7 @@ def residual_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArra
     n, total = counts, counts.sum()
     others = total - n
     # In units of the residuals: variances are squared below, and no unit of y may over- or underflow there.
-    unit = np.sqrt(subsets.pooled_risk.max(axis=1, keepdims=True))
+    unit = np.sqrt(np.maximum(subsets.pooled_risk.max(axis=1, keepdims=True), 0.0))
     unit = np.where(unit > 0, unit, 1.0)
     mean, second = subsets.shift / unit, subsets.pooled_risk / unit / unit
     # Means and second moments of all other environments together, about the same origin.

@@ -17,10 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import svd
 from scipy.stats import f, t
 
-from causalinv._matrix import lstsq, whitener
+from causalinv._matrix import lstsq, singular_values, whitener
 from causalinv._typing import FloatArray
 from causalinv.ivlike._evidence import Evidence, Reading
 from causalinv.ivlike._path import IVLikePath
@@ -195,7 +194,7 @@ def restricted_score(evidence: Evidence, reading: Reading, path: IVLikePath) -> 
     cov = reading.moments.cov("x")[0]
     own = x @ fixed
     residual = y - own @ (fixed.T @ reading.moments.cov("x", "y")[0])
-    moved, _, _ = svd(reading.stage.factor.T, full_matrices=False)
+    moved, _, _ = singular_values(reading.stage.factor.T)
     moved = moved[:, : int(path.moved.sum())]
     left = x @ moved - own @ (fixed.T @ cov @ moved)
     rows = left[:, :, None] * residual[:, None, :]

@@ -18,9 +18,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import svd
 
-from causalinv._matrix import RANK_TOL, column_lengths, orthonormal_range, range_eigh, whitener, without_small
+from causalinv._matrix import (
+    RANK_TOL,
+    column_lengths,
+    orthonormal_range,
+    range_eigh,
+    singular_values,
+    whitener,
+    without_small,
+)
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_number
 from causalinv.transformations import FirstStage
@@ -86,7 +93,7 @@ class IVLikePath:
         inner = varies.T @ varies + (pushes.T @ pushes if stage.added else 0.0)
         whiten = whitener(inner)
         # Singular values of the factor, not eigenvalues of its square: half the digits would be lost there.
-        _, size, rotation = svd(pushes @ whiten, full_matrices=False)
+        _, size, rotation = singular_values(pushes @ whiten)
         turn = whiten @ rotation.T
         basis = np.hstack([fixed, rest @ turn]) / scale[:, None]
         basis[(spread == 0) & (pushed == 0)] = 0.0  # a constant that nothing moves, not even by rounding

@@ -13,10 +13,12 @@ from causalinv._matrix import (
     orthonormal_range,
     pseudo_inverse,
     range_eigh,
+    singular_values,
     solve_range,
     symmetric_root,
     varying,
     whitener,
+    without_small,
 )
 
 
@@ -113,3 +115,13 @@ def test_covariance_root_refuses_what_is_no_covariance():
     for wrong, text in (([[1.0, 3.0], [3.0, 1.0]], "semidefinite"), ([[1.0, 0.5], [0.0, 1.0]], "symmetric")):
         with pytest.raises(ValueError, match=text):
             covariance_root(np.array(wrong), "cov")
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+def test_an_empty_matrix_has_an_empty_decomposition(shape):
+    left, size, right = singular_values(np.empty(shape))
+    assert (left.shape, size.shape, right.shape) == ((shape[0], 0), (0,), (0, shape[1]))
+    left, size, right = singular_values(np.empty(shape), full=True)
+    np.testing.assert_array_equal(left, np.eye(shape[0]))
+    np.testing.assert_array_equal(right, np.eye(shape[1]))
+    assert without_small(np.empty(shape), 1.0).shape == shape

@@ -22,7 +22,7 @@ def market(n=400, *, strength=0.5, q=2, k=1, seed=0):
 
 @pytest.mark.parametrize("q", [1, 3])
 def test_partial_f_leaves_included_regressors_out_and_is_that_of_linearmodels(q):
-    iv = pytest.importorskip("linearmodels.iv")
+    iv = pytest.importorskip("linearmodels.iv", reason="a peer, of the extra bench")
     x, W, Z, y, _ = market(q=q, k=2)
     model = IVLikeRegression(0.0).fit(np.c_[x, W], y, instruments=np.c_[Z, W])
     peer = iv.IV2SLS(y, sm.add_constant(W), x, Z).fit(cov_type="unadjusted", debiased=True)

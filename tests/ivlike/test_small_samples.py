@@ -30,7 +30,7 @@ def test_restricted_least_squares_has_the_errors_of_statsmodels(ours, theirs):
 
 @pytest.mark.parametrize("ours", ["classical", "HC1"])
 def test_two_stage_least_squares_has_the_errors_of_linearmodels(ours):
-    iv = pytest.importorskip("linearmodels.iv")
+    iv = pytest.importorskip("linearmodels.iv", reason="a peer, of the extra bench")
     rng = np.random.default_rng(0)
     Z, U = rng.normal(size=(200, 1)), rng.normal(size=200)
     X = np.c_[Z[:, 0] + U, rng.normal(size=200)]
