@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from causalinv._accumulate import cell_moments, clear_rounding, combine_means, encode_cells, pack, row_cells, unpack
+from causalinv._accumulate import Sums, cell_sums, combine_cells, encode_cells, pack, row_cells, unpack
 from causalinv._frames import column_names
 from causalinv._labels import Labels, encode, shown
 from causalinv._matrix import constant_columns
@@ -291,18 +291,89 @@ class Moments(Printed):
         cells, codes = row_cells(coded)
 
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what overflows is refused by name
-            parts = [
-                cell_moments(columns, weights, None if codes is None else np.flatnonzero(codes == code))
-                for code in range(len(cells))
-            ]
-        count, weight, mean, scatter, squares = (np.array(part) for part in zip(*parts, strict=True))
-        _check_overflow(mean, scatter, weight)
+            sums = cell_sums(columns, weights, codes, len(cells))
+        _check_overflow(sums.mean, sums.scatter, sums.weight)
         if len(cells) > 1:  # a column that is one number has one mean, not one per cell that differs by rounding
             still = np.concatenate([constant_columns(column) for column in columns])
-            mean[:, still] = mean[0, still]
-            scatter[:, still] = 0.0
-            scatter[:, :, still] = 0.0
-        return cls.trusted(spec, mean=mean, scatter=scatter, weight=weight, count=count, cells=cells, weight_sq=squares)
+            sums.mean[:, still] = sums.mean[0, still]
+            sums.scatter[:, still] = 0.0
+            sums.scatter[:, :, still] = 0.0
+        return cls.trusted(spec, **sums.arrays, cells=cells)
+
+    @classmethod
+    def scan(
+        cls,
+        source: Any,
+        *,
+        x: str | int | Sequence[str | int],
+        y: str | int | Sequence[str | int] | None = None,
+        g: str | int | Sequence[str | int] | None = None,
+        environments: str | int | None = None,
+        folds: str | int | None = None,
+        sample_weight: str | int | None = None,
+        connection: Any = None,
+        n_threads: int | None = None,
+        progress: bool = False,
+    ) -> Moments:
+        """Moments where the data live, in one pass: files, frames of other engines, databases.
+
+        Equal to `from_rows` on the same rows up to rounding (relative 1e-10). Memory is that of a few pieces of rows
+        and of the cells.
+
+        Parameters
+        ----------
+        source : path, Arrow data set, frame, Dask collection, DuckDB relation, or str with `connection`
+            A Parquet file or a folder of them (read by row group; folders named ``key=value`` give a column), an
+            Arrow data set or table, a pandas or polars frame (lazy too), a Dask frame or array, a DuckDB relation;
+            with `connection` the name of a table (``schema.table`` too) or a SELECT.
+        x, y, g : str or list of str
+            Columns of the blocks. Of a Dask array: positions.
+        environments, folds : str, optional
+            Columns of labels.
+        sample_weight : str, optional
+            Column of weights >= 0. A row of weight 0 counts as absent.
+        connection : DuckDB connection, SQLAlchemy connection or engine, optional
+            Where the table is. The database takes the sums, by two statements: one for the centre of each cell, one
+            for the sums about it. Tried on DuckDB, PostgreSQL and SQLite.
+        n_threads : int, optional
+            Threads that read and sum pieces; at most four of the machine's cores if left out. It changes no digit.
+            A Dask source is computed by the scheduler in force instead.
+        progress : bool, default False
+            Whether to write pieces read and time left to standard error.
+
+        Returns
+        -------
+        Moments
+
+        Raises
+        ------
+        ValueError
+            If a column is not there, or a value is missing, infinite or negative where it must not be: the message
+            names column, value and place (row group, partition, or row).
+        TypeError
+            If a source or connection is of no kind named above, or a variable is not numeric.
+        ImportError
+            If the library that reads a source is not installed; the message names the extra.
+
+        Notes
+        -----
+        What `Moments` hold is enough for coefficients, intervals that rest on equal variances, tests by moments and
+        certificates. Robust and cluster-robust standard errors need rows once more.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from causalinv import Moments
+        >>> rows = pd.DataFrame({"dose": [0.0, 2.0, 4.0], "pain": [1.0, 1.0, 4.0], "site": ["a", "a", "b"]})
+        >>> Moments.scan(rows, x="dose", y="pain", environments="site")
+        Moments(x: 1, y: 1; 2 cells, n=3)
+        """
+        from causalinv._scan import Columns, scan
+
+        columns = Columns.of({"x": x, "y": y, "g": g}, {"environments": environments, "folds": folds}, sample_weight)
+        cells, sums = scan(source, columns, connection=connection, n_threads=n_threads, progress=progress).finish()
+        _check_overflow(sums.mean, sums.scatter, sums.weight)
+        return cls.trusted(columns.spec, **sums.arrays, cells=cells)
 
     @classmethod
     def from_chunks(cls, chunks: Iterable[Moments | Mapping[str, Rows]]) -> Moments:
@@ -504,21 +575,13 @@ class Moments(Printed):
 
     def _combine(self, groups: np.ndarray, cells: pd.Index) -> Moments:
         """Combine the cells of each group: the scatter of the parts plus that of their means."""
-        arrays: dict[str, list[Any]] = {"mean": [], "scatter": [], "weight": [], "count": [], "weight_sq": []}
-        for k in range(len(cells)):
-            part = groups == k
-            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name
-                total, centre, between = combine_means(self.weight[part], self._mean[part])
-                scatter = self._scatter[part].sum(axis=0) + between
-            arrays["mean"].append(centre)
-            if np.isfinite(self.count[part]).all():
-                clear_rounding(scatter, centre, total)
-            arrays["scatter"].append(scatter)
-            arrays["weight"].append(total)
-            arrays["count"].append(self.count[part].sum())
-            arrays["weight_sq"].append(self.weight_sq[part].sum())
-        _check_overflow(*(np.array(arrays[name]) for name in ("mean", "scatter", "weight")))
-        return Moments.trusted(self._block_spec(), **{k: np.array(v) for k, v in arrays.items()}, cells=cells)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name
+            sums = combine_cells(self._sums(), groups, len(cells))
+        _check_overflow(sums.mean, sums.scatter, sums.weight)
+        return Moments.trusted(self._block_spec(), **sums.arrays, cells=cells)
+
+    def _sums(self) -> Sums:
+        return Sums(**self._arrays())
 
     def subtract(self, other: Moments) -> Moments:
         """Take rows that are in here out again: the inverse of `merge` on cells with the same label.
