@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalinv._labels import Labels, encode, shown
+from causalinv._labels import Labels, encode
 from causalinv._matrix import constant_columns, varying
 from causalinv._typing import FloatArray
 
@@ -20,9 +20,7 @@ __all__ = [
     "clear_rounding",
     "combine_cells",
     "encode_cells",
-    "pack",
     "row_cells",
-    "unpack",
 ]
 
 _ROWS_PER_PIECE = 4_096  # rows centred at a time: bounds the temporary memory and stays in cache
@@ -36,27 +34,6 @@ def encode_cells(labels: Sequence[Any]) -> pd.Index:
     array = np.empty(len(found), dtype=object)
     array[:] = found
     return pd.Index(array, tupleize_cols=False)
-
-
-def pack(label: Any) -> Any:
-    """A label as JSON that says its type."""
-    if isinstance(label, tuple):
-        return {"tuple": [pack(part) for part in label]}
-    if isinstance(label, pd.Timestamp | np.datetime64):
-        return {"date": str(label)}
-    plain = label.item() if isinstance(label, np.generic) else label
-    if isinstance(plain, bool | int | float | str):
-        return plain
-    raise TypeError(
-        f"The label {shown(label)} of type {type(label).__name__} cannot be written; use numbers, texts, dates, or "
-        "tuples of them."
-    )
-
-
-def unpack(label: Any) -> Any:
-    if isinstance(label, dict):
-        return tuple(unpack(part) for part in label["tuple"]) if "tuple" in label else pd.Timestamp(label["date"])
-    return label
 
 
 def row_cells(coded: dict[str, Labels]) -> tuple[pd.Index, np.ndarray | None]:
