@@ -12,7 +12,14 @@ from importlib import metadata
 from importlib.util import find_spec
 
 _CORE = ("numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "cvxpy")
-_EXTRAS = {"plot": "matplotlib", "graph": "networkx", "dask": "distributed", "torch": "torch"}
+_EXTRAS = {
+    "plot": "matplotlib",
+    "graph": "networkx",
+    "arrow": "pyarrow",
+    "sql": "duckdb",
+    "dask": "distributed",
+    "torch": "torch",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
