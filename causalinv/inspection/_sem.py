@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from causalinv._matrix import symmetric_root
 from causalinv._typing import ArrayLike, FloatArray, Node
 from causalinv.inspection._axes import axes
 from causalinv.sem import EnvironmentSet, LinearSEM
@@ -236,10 +237,10 @@ class EnvironmentsDisplay:
 
     def ellipse(self, environment: int, *, n_std: float = 2.0, n_points: int = 100) -> FloatArray:
         """Outline of one ellipse, `n_std` standard deviations wide, shape (n_points, 2)."""
-        values, vectors = np.linalg.eigh(self.covs[environment])
+        root = symmetric_root(self.covs[environment])  # one row where the two nodes are on a line
         angle = np.linspace(0, 2 * np.pi, n_points)
         circle = np.column_stack([np.cos(angle), np.sin(angle)])
-        return self.means[environment] + n_std * (circle * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+        return self.means[environment] + n_std * circle[:, : len(root)] @ root
 
     def plot(self, ax: Any = None, *, n_std: float = 2.0) -> Self:
         """Draw one ellipse per environment, the first one black; a legend for up to ten.

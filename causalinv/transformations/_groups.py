@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from causalinv._matrix import orthonormal_range
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv.moments import Moments
 from causalinv.transformations._base import Transformation, indicator
@@ -267,7 +268,7 @@ def group_stage(moments: Moments, perms: np.ndarray, signs: np.ndarray) -> First
         sign = np.where(single[:d] == lead, 1.0, -1.0)
         fixed = np.where(free[:, None] & (lead[:, None] == np.unique(lead[free])), sign[:, None], 0.0)
         fixed /= np.linalg.norm(fixed, axis=0)
-    moving = np.linalg.svd(fixed, full_matrices=True)[0][:, fixed.shape[1] :].T
+    moving = orthonormal_range(fixed.T)[1]
     return FirstStage(variance, averaged, moving, np.zeros((len(moving), cross.shape[1])), added=True)
 
 
