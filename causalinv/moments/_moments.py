@@ -11,21 +11,21 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from causalinv._accumulate import cell_moments, clear_rounding, combine_means, row_cells
+from causalinv._accumulate import cell_sums, row_cells
 from causalinv._frames import column_names
 from causalinv._labels import Labels, encode
 from causalinv._matrix import constant_columns
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_alignment, check_rows, check_sample_weight
-from causalinv.moments._cells import Cells, check_overflow, columns_of
+from causalinv.moments._algebra import CellAlgebra
+from causalinv.moments._cells import check_overflow
 from causalinv.moments._files import read, write
 
 __all__ = ["Moments"]
 
 
-class Moments(Cells):
+class Moments(CellAlgebra):
     r"""Count, weight, mean and centred scatter of named blocks of variables, per cell.
 
     In cell :math:`e` with weights :math:`w_i` the class holds :math:`W_e = \sum w_i`, the weighted mean
@@ -151,18 +151,89 @@ class Moments(Cells):
         cells, codes = row_cells(coded)
 
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what overflows is refused by name
-            parts = [
-                cell_moments(columns, weights, None if codes is None else np.flatnonzero(codes == code))
-                for code in range(len(cells))
-            ]
-        count, weight, mean, scatter, squares = (np.array(part) for part in zip(*parts, strict=True))
-        check_overflow(mean, scatter, weight)
+            sums = cell_sums(columns, weights, codes, len(cells))
+        check_overflow(sums.mean, sums.scatter, sums.weight)
         if len(cells) > 1:  # a column that is one number has one mean, not one per cell that differs by rounding
             still = np.concatenate([constant_columns(column) for column in columns])
-            mean[:, still] = mean[0, still]
-            scatter[:, still] = 0.0
-            scatter[:, :, still] = 0.0
-        return cls.trusted(spec, mean=mean, scatter=scatter, weight=weight, count=count, cells=cells, weight_sq=squares)
+            sums.mean[:, still] = sums.mean[0, still]
+            sums.scatter[:, still] = 0.0
+            sums.scatter[:, :, still] = 0.0
+        return cls.trusted(spec, **sums.arrays, cells=cells)
+
+    @classmethod
+    def scan(
+        cls,
+        source: Any,
+        *,
+        x: str | int | Sequence[str | int],
+        y: str | int | Sequence[str | int] | None = None,
+        g: str | int | Sequence[str | int] | None = None,
+        environments: str | int | None = None,
+        folds: str | int | None = None,
+        sample_weight: str | int | None = None,
+        connection: Any = None,
+        n_threads: int | None = None,
+        progress: bool = False,
+    ) -> Moments:
+        """Moments where the data live, in one pass: files, frames of other engines, databases.
+
+        Equal to `from_rows` on the same rows up to rounding (relative 1e-10). Memory is that of a few pieces of rows
+        and of the cells.
+
+        Parameters
+        ----------
+        source : path, Arrow data set, frame, Dask collection, DuckDB relation, or str with `connection`
+            A Parquet file or a folder of them (read by row group; folders named ``key=value`` give a column), an
+            Arrow data set or table, a pandas or polars frame (lazy too), a Dask frame or array, a DuckDB relation;
+            with `connection` the name of a table (``schema.table`` too) or a SELECT.
+        x, y, g : str or list of str
+            Columns of the blocks. Of a Dask array: positions.
+        environments, folds : str, optional
+            Columns of labels.
+        sample_weight : str, optional
+            Column of weights >= 0. A row of weight 0 counts as absent.
+        connection : DuckDB connection, SQLAlchemy connection or engine, optional
+            Where the table is. The database takes the sums, by two statements: one for the centre of each cell, one
+            for the sums about it. Tried on DuckDB, PostgreSQL and SQLite.
+        n_threads : int, optional
+            Threads that read and sum pieces; at most four of the machine's cores if left out. It changes no digit.
+            A Dask source is computed by the scheduler in force instead.
+        progress : bool, default False
+            Whether to write pieces read and time left to standard error.
+
+        Returns
+        -------
+        Moments
+
+        Raises
+        ------
+        ValueError
+            If a column is not there, or a value is missing, infinite or negative where it must not be: the message
+            names column, value and place (row group, partition, or row).
+        TypeError
+            If a source or connection is of no kind named above, or a variable is not numeric.
+        ImportError
+            If the library that reads a source is not installed; the message names the extra.
+
+        Notes
+        -----
+        What `Moments` hold is enough for coefficients, intervals that rest on equal variances, tests by moments and
+        certificates. Robust and cluster-robust standard errors need rows once more.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from causalinv import Moments
+        >>> rows = pd.DataFrame({"dose": [0.0, 2.0, 4.0], "pain": [1.0, 1.0, 4.0], "site": ["a", "a", "b"]})
+        >>> Moments.scan(rows, x="dose", y="pain", environments="site")
+        Moments(x: 1, y: 1; 2 cells, n=3)
+        """
+        from causalinv._scan import Columns, scan
+
+        columns = Columns.of({"x": x, "y": y, "g": g}, {"environments": environments, "folds": folds}, sample_weight)
+        cells, sums = scan(source, columns, connection=connection, n_threads=n_threads, progress=progress).finish()
+        check_overflow(sums.mean, sums.scatter, sums.weight)
+        return cls.trusted(columns.spec, **sums.arrays, cells=cells)
 
     @classmethod
     def from_chunks(cls, chunks: Iterable[Moments | Mapping[str, Rows]]) -> Moments:
@@ -194,14 +265,6 @@ class Moments(Cells):
             raise ValueError("from_chunks got no chunk; pass an iterable with at least one piece of data.")
         return total
 
-    @property
-    def pooled(self) -> Moments:
-        """All cells as one, computed once."""
-        if self._pooled is None:
-            object.__setattr__(self, "_pooled", self.pool())
-        assert self._pooled is not None
-        return self._pooled
-
     # -- files --------------------------------------------------------------------------------------------------
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -219,171 +282,3 @@ class Moments(Cells):
         """Read what `save` wrote."""
         blocks, cells, arrays = read(path)
         return cls(blocks, **arrays, cells=cells)
-
-    # -- algebra of cells ---------------------------------------------------------------------------------------
-
-    def merge(self, other: Moments) -> Moments:
-        """Union of the cells; cells with the same label are combined as if their rows had been seen together.
-
-        Raises
-        ------
-        ValueError
-            If blocks or the levels of the cells differ, or a sample would be combined with a population.
-        """
-        self._check_same_blocks(other)
-        if list(self.cells.names) != list(other.cells.names):
-            raise ValueError(
-                f"Cells of levels {list(self.cells.names)} and {list(other.cells.names)} cannot be merged; pool() both "
-                "first, or label both alike."
-            )
-        labels = self.cells.append(other.cells)
-        if labels.is_unique:
-            return self._stack(other, labels)
-        mine = self.cells.get_indexer(other.cells)
-        shared = mine >= 0
-        if (np.isinf(other.count[shared]) != np.isinf(self.count[mine[shared]])).any():
-            raise ValueError("A sample and a population cannot be combined in one cell; give them different labels.")
-        new = np.flatnonzero(mine < 0)
-        groups = np.concatenate([np.arange(len(self)), mine])
-        groups[len(self) + new] = len(self) + np.arange(len(new))
-        cells = self.cells.append(other.cells[new]) if len(new) else self.cells
-        return self._stack(other, pd.RangeIndex(len(labels)))._combine(groups, cells)
-
-    def _stack(self, other: Moments, cells: pd.Index) -> Moments:
-        mine, theirs = self._arrays(), other._arrays()
-        return Moments.trusted(
-            self._block_spec(), **{k: np.concatenate([mine[k], theirs[k]]) for k in mine}, cells=cells
-        )
-
-    def _combine(self, groups: np.ndarray, cells: pd.Index) -> Moments:
-        """Combine the cells of each group: the scatter of the parts plus that of their means."""
-        arrays: dict[str, list[Any]] = {"mean": [], "scatter": [], "weight": [], "count": [], "weight_sq": []}
-        for k in range(len(cells)):
-            part = groups == k
-            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name
-                total, centre, between = combine_means(self.weight[part], self._mean[part])
-                scatter = self._scatter[part].sum(axis=0) + between
-            arrays["mean"].append(centre)
-            if np.isfinite(self.count[part]).all():
-                clear_rounding(scatter, centre, total)
-            arrays["scatter"].append(scatter)
-            arrays["weight"].append(total)
-            arrays["count"].append(self.count[part].sum())
-            arrays["weight_sq"].append(self.weight_sq[part].sum())
-        check_overflow(*(np.array(arrays[name]) for name in ("mean", "scatter", "weight")))
-        return Moments.trusted(self._block_spec(), **{k: np.array(v) for k, v in arrays.items()}, cells=cells)
-
-    def subtract(self, other: Moments) -> Moments:
-        """Take rows that are in here out again: the inverse of `merge` on cells with the same label.
-
-        Two single-cell objects match whatever their labels. Rounding grows when nearly all weight is taken out;
-        prefer ``select`` and ``pool`` of the cells that stay where they are at hand.
-
-        Raises
-        ------
-        ValueError
-            If a cell of `other` is not here, would leave no weight, or cannot have been part of this one.
-        """
-        self._check_same_blocks(other)
-        mine = np.zeros(1, int) if len(self) == len(other) == 1 else self.cells.get_indexer(other.cells)
-        if (mine < 0).any():
-            raise ValueError(f"Cells {list(other.cells[mine < 0])} are not in {list(self.cells)}: nothing to subtract.")
-        count, weight = self.count.copy(), self.weight.copy()
-        mean, scatter, squares = self._mean.copy(), self._scatter.copy(), self.weight_sq.copy()
-        for j, i in enumerate(mine.tolist()):
-            left = weight[i] - other.weight[j]
-            if not left > 1e-12 * weight[i]:
-                raise ValueError(
-                    f"Subtracting weight {other.weight[j]:g} from weight {weight[i]:g} leaves nothing in cell "
-                    f"{self.cells[i]!r}; use select(cells=...) to leave a whole cell out."
-                )
-            rest = mean[i] + (mean[i] - other._mean[j]) * (other.weight[j] / left)
-            delta = other._mean[j] - rest
-            scatter[i] -= other._scatter[j] + np.outer(delta, delta) * (left * other.weight[j] / weight[i])
-            size = np.diag(self._scatter[i])
-            if (np.diag(scatter[i]) < -1e-9 * size).any():
-                raise ValueError(
-                    f"Subtracting from cell {self.cells[i]!r} leaves a negative variance: these rows were not in it."
-                )
-            mean[i], weight[i] = rest, left
-            squares[i] = max(squares[i] - other.weight_sq[j], 0.0)
-            count[i] = count[i] - other.count[j] if np.isfinite(other.count[j]) else count[i]
-        return Moments.trusted(
-            self._block_spec(),
-            mean=mean,
-            scatter=scatter,
-            weight=weight,
-            count=count,
-            cells=self.cells,
-            weight_sq=squares,
-        )
-
-    def select(
-        self,
-        *,
-        cells: Sequence[Any] | None = None,
-        environments: Sequence[Any] | None = None,
-        folds: Sequence[Any] | None = None,
-        **columns: Sequence[int] | np.ndarray | bool,
-    ) -> Moments:
-        """Keep some cells and some variables.
-
-        Parameters
-        ----------
-        cells, environments, folds : sequence of labels, optional
-            Cells to keep, by label or by one level of it.
-        **columns : sequence of int, or True
-            Blocks to keep, each whole (True), by positions, or by a boolean mask. Left out: every block whole.
-
-        Returns
-        -------
-        Moments
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> m = Moments.from_rows(x=np.eye(4), y=np.arange(4.0), environments=["a", "a", "b", "b"])
-        >>> m.select(environments=["b"], x=[0, 2], y=True)
-        Moments(x: 2, y: 1; 1 cell, n=2)
-        """
-        keep = np.ones(len(self), bool)
-        for level, wanted in (("cells", cells), ("environments", environments), ("folds", folds)):
-            if wanted is None:
-                continue
-            labels = self.cells if level == "cells" else self._level(level)
-            missing = [label for label in wanted if label not in labels]
-            if missing:
-                raise ValueError(f"No cell has {level} {missing}; there are {list(labels.unique())}.")
-            keep &= labels.isin(list(wanted))
-        if not keep.any():
-            raise ValueError("No cell is left after this selection.")
-        chosen = columns or dict.fromkeys(self.blocks, True)
-        spec: dict[str, int | Sequence[str]] = {}
-        positions = []
-        for block, part in chosen.items():
-            inside = columns_of(part, self._slice(block), block)
-            names = self.names[block]
-            spec[block] = len(inside) if names is None else [names[i] for i in inside]
-            positions.append(self._slice(block).start + inside)
-        at = np.concatenate(positions)
-        return Moments.trusted(
-            spec,
-            mean=self._mean[np.ix_(keep, at)],
-            scatter=self._scatter[np.ix_(keep, at, at)],
-            weight=self.weight[keep],
-            count=self.count[keep],
-            cells=self.cells[keep],
-            weight_sq=self.weight_sq[keep],
-        )
-
-    def pool(self, *, by: str | None = None) -> Moments:
-        """Merge all cells into one (labelled 0), or into one per label of the level `by`.
-
-        Rows count by their weight; populations count equally, as each has weight one.
-        """
-        if by is None:
-            if len(self) == 1 and self.cells.names == [None] and self.cells[0] == 0:
-                return self
-            return self._combine(np.zeros(len(self), int), pd.RangeIndex(1))
-        labels = encode(self._level(by), by)
-        return self._combine(labels.codes, labels.names.rename(by))
