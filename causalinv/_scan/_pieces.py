@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from causalinv._accumulate import Running, Sums, cell_sums, row_cells
-from causalinv._parallel import one_thread
 from causalinv._scan._spec import Columns, RowsOfPiece
 
 __all__ = ["Piece", "each_piece", "scan_pieces", "sum_piece"]
@@ -77,10 +77,10 @@ def each_piece(
     def work(piece: Piece) -> _Result:
         return function(columns.take(piece.read(), piece.where, first_row=piece.first_row))
 
-    work = one_thread(work)
     threads = n_threads or min(4, os.cpu_count() or 1)
     waiting: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="causalinv-scan") as pool:
+    # One thread of linear algebra each, set out here: limits that threads set and lift themselves would cross.
+    with threadpool_limits(limits=1), ThreadPoolExecutor(threads, thread_name_prefix="causalinv-scan") as pool:
         try:
             for piece in pieces:
                 waiting.append(pool.submit(work, piece))

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
-from causalinv._parallel import one_thread, seed_estimator
+from causalinv._parallel import run, seed_estimator
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv._warn import warn
 from causalinv.bounds._laws import Law, LawLike, Sample, compress, fit_law
@@ -126,14 +125,13 @@ def cross_fit(
     binned = [compress(rows.phi[rows.codes == a]) for a in range(rows.n_arms)]
     seeds = [[_seed(rng) for _ in range(rows.n_arms + 1)] for _ in range(cv)]
 
-    @one_thread
     def one(fold: int) -> tuple[FloatArray, list[FloatArray]]:
         train, test = folds != fold, folds == fold
         model = fit_propensity(propensity, rows.X[train], rows.codes[train], rows.take_weight(train), seeds[fold][-1])
         laws = [] if law is None else _fit_laws(rows, train, binned, law, seeds[fold])
         return model.predict_proba(rows.X[test]), [each.weights(rows.X[test]) for each in laws]
 
-    parts = Parallel(n_jobs=n_jobs)(delayed(one)(fold) for fold in range(cv))
+    parts = run(one, [(fold,) for fold in range(cv)], n_jobs=n_jobs)
     e = np.empty((len(folds), rows.n_arms))
     weights = [] if law is None else [np.empty((len(folds), len(atoms))) for atoms, _ in binned]
     for fold, (part, laws) in enumerate(parts):

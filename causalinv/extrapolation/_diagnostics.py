@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from causalinv._matrix import constant_columns
+from causalinv._matrix import constant_columns, singular_values
 from causalinv._parallel import generator
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.extrapolation._action import ROWS_PER_ACTION
@@ -95,7 +95,7 @@ def diagnose(recipe: Recipe, tried: Tried, encoder: Any, control: ControlFunctio
         score = conditional_score(phi, acts, train=~out, random_state=rng)
     # Slope of the representation, in standard deviations of its residual per standard deviation of the action.
     signal = whitening(control.residuals).matrix.T @ control.W * acts.std(axis=0)
-    sizes = np.linalg.svd(signal, compute_uv=False)
+    sizes = singular_values(signal)[1]
     shares = sizes / sizes.sum()
     entropy = -np.sum(shares * np.log(np.maximum(shares, 1e-300)))
     target = smooth(tried.actions, y)

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy.special import ndtri
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
@@ -15,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from causalinv._frames import column_names
 from causalinv._matrix import matrix_rank, without_small
-from causalinv._parallel import generator, one_thread, streams
+from causalinv._parallel import generator, run, streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
@@ -296,7 +295,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         given = transform_action(self.action_transform, asked)
         estimate = self.control_.mean_do(given)
         rngs = streams(self.random_state, draws, "bootstrap")
-        resampled = np.array(Parallel(n_jobs=n_jobs)(delayed(self._resample)(given, rng) for rng in rngs))
+        resampled = np.array(run(self._resample, [(given, rng) for rng in rngs], n_jobs=n_jobs))
         half = ndtri((1 + level) / 2) * resampled.std(axis=0, ddof=1)
         support = self._support(asked)
         names = [f"a{j}" for j in range(asked.shape[1])] if self.action_names_ is None else list(self.action_names_)
@@ -317,7 +316,6 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             notes.append(f"{unsupported} action(s) have no support: their numbers are continued trends, not estimates")
         return Estimate("E[Y | do(A = a)], units of y", ASSUMPTION, table, level, tuple(notes))
 
-    @one_thread
     def _resample(self, given: FloatArray, rng: np.random.Generator) -> FloatArray:
         n = len(self._tried.y)
         drawn = self._tried.take(rng.integers(n, size=n))

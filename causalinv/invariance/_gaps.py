@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from causalinv._matrix import RANK_TOL
+from causalinv._matrix import solve_ranges
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv.invariance._sets import unpack
 from causalinv.invariance._sweep import SubsetStatistics
@@ -138,25 +138,13 @@ def _gaps(seen: Moments, pooled: Moments, w: FloatArray, a: float, metric: str) 
     cross = seen.cov("x", "y")[:, :, 0] - seen.cov("x") @ w  # covariance of φ with the rule's residual
     if metric == "gradient":
         return np.sqrt(shift**2 + np.sum((cross + seen.mean("x") * shift[:, None]) ** 2, axis=1))
-    delta = _solve(seen.cov("x"), cross)
+    delta = solve_ranges(seen.cov("x"), cross)
     if metric == "coefficient":
         # Own less pooled prediction: delta'(x - mean_e) + shift, squared and averaged over all environments together.
         centre = shift + np.sum(delta * (pooled.mean("x") - seen.mean("x")), axis=1)
         return np.sqrt(np.einsum("ei,ij,ej->e", delta, pooled.cov("x")[0], delta) + centre**2)
     excess = np.maximum(np.sum(delta * cross, axis=1), 0.0) + shift**2
     return excess if metric == "excess" else relative(excess, np.maximum(risk - excess, 0.0), variance)
-
-
-def _solve(cov: FloatArray, cross: FloatArray) -> FloatArray:
-    """Solutions (E, k) of cov_e b = cross_e on the range of each, ranks judged after scaling to unit diagonal."""
-    scale = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0))
-    constant = scale == 0
-    scale = np.where(constant, 1.0, scale)
-    values, vectors = np.linalg.eigh(cov / (scale[:, :, None] * scale[:, None, :]))
-    keep = values > RANK_TOL * np.maximum(values.max(axis=1, initial=0.0), 0.0)[:, None]
-    inverse = np.where(keep, 1.0 / np.where(keep, values, 1.0), 0.0)
-    inner = inverse * np.einsum("eij,ei->ej", vectors, np.where(constant, 0.0, cross / scale))
-    return np.where(constant, 0.0, np.einsum("eij,ej->ei", vectors, inner) / scale)
 
 
 def _divergences(risk: FloatArray, shift: FloatArray, share: FloatArray, floor: float) -> FloatArray:

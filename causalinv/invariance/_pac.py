@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy.stats import binomtest
 from sklearn.base import clone
 
-from causalinv._parallel import one_thread, streams
+from causalinv._parallel import run, streams
 from causalinv._typing import FloatArray, RandomState
 from causalinv._validation import check_confidence_level, check_whole
 from causalinv.invariance._certificates import CONVEX
@@ -205,15 +204,15 @@ class PACExperiment:
         finished = set(zip(*(done[key] for key in ("d", "m", "rep")), strict=True)) if len(done) else set()
         seeds = self._seeds()
         work = [(task, seeds[task]) for task in mine if task not in finished]
-        results = Parallel(n_jobs=n_jobs, verbose=verbose, return_as="generator")(
-            delayed(self._replicate)(task, seed) for task, seed in work
-        )
         frames = [done] if len(done) else []
-        for rows in results:
+
+        def keep(rows: list[dict[str, Any]]) -> None:
             frame = pd.DataFrame(rows)
             if path is not None:  # row by row: a run that is stopped loses only what it was at
                 frame.to_csv(path, mode="a", header=not path.exists(), index=False)
             frames.append(frame)
+
+        run(self._replicate, work, n_jobs=n_jobs, verbose=verbose, each=keep)
         table = pd.concat(frames, ignore_index=True)
         return table.sort_values(_KEYS, ignore_index=True)
 
@@ -326,7 +325,6 @@ class PACExperiment:
             path.write_text("".join([head, *(lines[k] for k in np.flatnonzero(complete))]))
         return done
 
-    @one_thread
     def _replicate(self, task: tuple[int, int, int], seed: np.random.SeedSequence) -> list[dict[str, Any]]:
         d, m, rep = task
         sem_rng, family_rng, train_rng, fresh_rng, row_rng = (np.random.default_rng(s) for s in seed.spawn(5))

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from scipy.linalg import qr
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._matrix import column_basis
 from causalinv._parallel import seed_estimator, streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
@@ -229,6 +229,5 @@ def _projection(G: FloatArray) -> Callable[[FloatArray], FloatArray]:
     size = np.abs(centred).max(axis=0)
     if not size.any():
         raise ValueError("The parameters G are constant: a constant moves nothing.")
-    q, r, _ = qr(centred[:, size > 0] / size[size > 0], mode="economic", pivoting=True)
-    q = q[:, np.abs(np.diag(r)) > 1e-10 * np.abs(r[0, 0])]
+    q = column_basis(centred[:, size > 0] / size[size > 0], tol=1e-10)
     return lambda values: np.asarray(q @ (q.T @ values))

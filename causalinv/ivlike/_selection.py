@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import eigh
 
-from causalinv._matrix import RANK_TOL
+from causalinv._matrix import range_eigh
 from causalinv._typing import FloatArray
 from causalinv.ivlike._evidence import Reading
 from causalinv.ivlike._path import IVLikePath, check_alpha
@@ -81,9 +80,8 @@ def choose_by_norm(stage: FirstStage, path: IVLikePath) -> float:
 
 def _minus_log_likelihood(cov: FloatArray, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Eigenvalues kept, and minus the log marginal likelihood on the grid, the scale integrated out under 1/σ²."""
-    values, vectors = eigh(cov)
-    keep = values > RANK_TOL * max(values[-1], 0.0)
-    values, inside = values[keep], vectors[:, keep].T @ coef
+    values, vectors, _ = range_eigh(cov, rescale=False)
+    inside = vectors.T @ coef
     theta = _GRID / ((1.0 - _GRID) * np.mean(1.0 / values))
     scale = 1.0 + theta[:, None] / values
     fit = 0.5 * np.log(scale).sum(axis=1)

@@ -15,9 +15,8 @@ half width of the interval of :math:`c'w` is
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import null_space
 
-from causalinv._matrix import whitener
+from causalinv._matrix import orthonormal_range, whitener
 from causalinv._typing import FloatArray
 
 __all__ = ["benchmark_r2", "end_influence", "half_width", "robustness_value"]
@@ -51,7 +50,7 @@ def benchmark_r2(
 
     The others are the invariant coordinates in which it has no weight.
     """
-    others = fixed @ null_space(fixed[[feature]])
+    others = fixed @ orthonormal_range(fixed[[feature]])[1].T
     if not others.shape[1]:
         return 0.0
     half = others @ whitener(others.T @ cov @ others)

@@ -1,6 +1,8 @@
 """The tour: one module per chapter, each ``run(random_state, data) -> Chapter``; what ``python -m causalinv`` shows.
 
-A chapter is any module of this package whose name is ``chapter_`` and a number; adding one edits no other file.
+A chapter is any module of this package whose name is ``chapter_`` and a number; adding one edits no other file. Its
+``run`` seeds all that it simulates by `random_state`; `data` is the folder with the real data sets, or None, and a
+chapter that needs none does not look at it.
 """
 
 from __future__ import annotations

@@ -29,19 +29,7 @@ _NOISE_VARIANCE = 0.1  # of the pixels' overall variance, as the paper's authors
 
 
 def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
-    """Compare the methods on digits with an injected confounder, and on the optical device if it is at hand.
-
-    Parameters
-    ----------
-    random_state : int
-        Seed of the light and the noise.
-    data : path or None
-        Folder with the real data sets; see `causalinv.tour.run`.
-
-    Returns
-    -------
-    Chapter
-    """
+    """Compare the methods on digits with an injected confounder, and on the optical device if it is at hand."""
     digits = load_confounded_digits(random_state=random_state)
     coefs = _digit_coefs(digits)
     cov = np.cov(digits.X.T)

@@ -27,19 +27,7 @@ _WORLDS = {
 
 
 def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
-    """Photograph digits under a hidden light in four worlds, and ask of each what can be told from (X, y).
-
-    Parameters
-    ----------
-    random_state : int
-        Seed of the light and the noise.
-    data : path or None
-        Not used: this chapter's images are inside a dependency.
-
-    Returns
-    -------
-    Chapter
-    """
+    """Photograph digits under a hidden light in four worlds, and ask of each what can be told from (X, y)."""
     rows = {}
     for name, (confounding, reads_light) in _WORLDS.items():
         X, y, truth, groups = _world(confounding, reads_light, random_state)
