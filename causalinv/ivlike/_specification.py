@@ -26,7 +26,15 @@ from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._kclass import kclass
 from causalinv.results import TestResult
 
-__all__ = ["FirstStageF", "cragg_donald_f", "endogeneity", "first_stage_f", "kleibergen_paap_f", "overidentification"]
+__all__ = [
+    "FirstStageF",
+    "cragg_donald_f",
+    "effective_f",
+    "endogeneity",
+    "first_stage_f",
+    "kleibergen_paap_f",
+    "overidentification",
+]
 
 _ROWS = "rows are independent, and errors of equal variance"
 
@@ -158,6 +166,23 @@ def cragg_donald_f(equation: Equation) -> float:
         return np.nan if part.df_first < 1 else 0.0
     weakest = float(part.strength.min())
     return weakest / (1.0 - weakest) * part.df_first / part.z.shape[1]
+
+
+def effective_f(equation: Equation) -> float:
+    r"""Effective F of Montiel Olea and Pflueger (2013), by HC1 or CR1; NaN unless one direction is endogenous.
+
+    :math:`\hat\pi'\hat\pi` over the trace of its robust covariance, in orthonormal instruments. With one instrument it
+    is the robust F.
+    """
+    part = equation.reduced
+    if part.basis.shape[1] != 1 or part.df_first < 1:
+        return np.nan
+    x = part.coordinates[:, 0]
+    slope = part.z.T @ x
+    rows = part.sums(part.z * (x - part.z @ slope)[:, None])
+    m = len(rows)
+    variance = m / (m - 1) * (part.n - 1) / part.df_first * float(np.sum(rows**2))
+    return float(slope @ slope) / variance if variance > 0 else np.inf
 
 
 def kleibergen_paap_f(equation: Equation) -> float:

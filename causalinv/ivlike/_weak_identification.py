@@ -12,7 +12,9 @@ All are functions of the reduced equation (`_equation`). For one feature x, with
 * *LM* (Kleibergen, 2002) and *CLR* (Moreira, 2003), with one endogenous feature and equal variances: with :math:`Q_S`
   the Anderson-Rubin form and :math:`\lambda_0 \le \lambda_1` the eigenvalues of the 2 × 2 matrix of explained over left
   moments of (y, x), which do not depend on b, :math:`LM = Q_S - \lambda_0\lambda_1 / (\lambda_0 + \lambda_1 - Q_S)` and
-  :math:`LR = Q_S - \lambda_0`. So both sets are made of Anderson-Rubin sets at other levels (Mikusheva, 2010).
+  :math:`LR = Q_S - \lambda_0`. So both sets are made of Anderson-Rubin sets at other levels (Mikusheva, 2010). In place
+  of chi squared laws stand F laws with the degrees of freedom of the error covariance: with one instrument both are the
+  Anderson-Rubin test.
 """
 
 from __future__ import annotations
@@ -24,8 +26,7 @@ from scipy.integrate import quad
 from scipy.linalg import eig, eigh
 from scipy.optimize import brentq
 from scipy.special import beta as beta_function
-from scipy.special import gammaincc
-from scipy.stats import chi2
+from scipy.special import fdtrc
 from scipy.stats import f as fisher
 
 from causalinv._matrix import solve_range
@@ -33,7 +34,7 @@ from causalinv._typing import FloatArray
 from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._inference import hotelling
 
-__all__ = ["ar_pvalue", "ar_set", "clr_set", "lm_set", "robust_ar_pvalue", "robust_ar_set"]
+__all__ = ["ar_pvalue", "ar_set", "clr_pvalue", "clr_set", "lm_pvalue", "lm_set", "robust_ar_pvalue", "robust_ar_set"]
 
 _LINE = np.array([[-np.inf, np.inf]])
 _NONE = np.empty((0, 2))
@@ -70,7 +71,9 @@ def lm_set(equation: Equation, j: int, level: float) -> FloatArray:
     """Intervals (m, 2) that Kleibergen's test does not reject; one endogenous feature."""
     forms, df = _of_one(equation, j)
     low, high = _roots_of(forms) * df
-    critical = float(chi2.ppf(level, 1))
+    critical = float(fisher.ppf(level, 1, df))
+    if equation.reduced.z.shape[1] == 1:
+        return _at_most(forms, critical / df)
     # (Q - c)(S - Q) <= low high, for Q between low and high.
     total = low + high
     half, product = (total + critical) / 2, critical * total + low * high
@@ -80,6 +83,18 @@ def lm_set(equation: Equation, j: int, level: float) -> FloatArray:
     return _union(_at_most(forms, (half - gap) / df), _at_least(forms, (half + gap) / df))
 
 
+def lm_pvalue(equation: Equation, j: int, value: float) -> float:
+    """P-value of Kleibergen's test that coefficient j is `value`; one endogenous feature."""
+    low, high, form, _, df = _eigen_forms(equation, j, value)
+    return float(fisher.sf(max(form - low * high / (low + high - form), 0.0), 1, df))
+
+
+def clr_pvalue(equation: Equation, j: int, value: float) -> float:
+    """P-value of Moreira's test that coefficient j is `value`; one endogenous feature."""
+    low, high, form, k, df = _eigen_forms(equation, j, value)
+    return _clr_pvalue(form - low, low + high - form, k, df)
+
+
 def clr_set(equation: Equation, j: int, level: float) -> FloatArray:
     """Intervals (m, 2) that Moreira's conditional likelihood ratio test does not reject; one endogenous feature."""
     forms, df = _of_one(equation, j)
@@ -87,32 +102,41 @@ def clr_set(equation: Equation, j: int, level: float) -> FloatArray:
     k = equation.reduced.z.shape[1]
 
     def excess(q: float) -> float:  # decreasing in the Anderson-Rubin form q: the test accepts where it is >= 0
-        return _clr_pvalue(q - low, low + high - q, k) - (1.0 - level)
+        return _clr_pvalue(q - low, low + high - q, k, df) - (1.0 - level)
 
     if excess(high) >= 0:
         return _LINE
     return _at_most(forms, float(brentq(excess, low, high, xtol=1e-12 * high, rtol=1e-14)) / df)
 
 
-def _clr_pvalue(statistic: float, condition: float, k: int) -> float:
+def _clr_pvalue(statistic: float, condition: float, k: int, df: float) -> float:
     r"""P(LR > statistic) given Q_T = condition, with k instruments and one endogenous feature (Moreira, 2003).
 
-    :math:`E\, P(\chi^2_k > s / (1 - aB))` with :math:`a = t / (s + t)` and B of the Beta law with (k - 1)/2 and 1/2
-    (Hillier, 2009); B is the squared sine of an angle, whose density has no poles.
+    :math:`E\, P(kF > s / (1 - aB))` with F of the F law with k and `df` degrees of freedom, :math:`a = t / (s + t)` and
+    B of the Beta law with (k - 1)/2 and 1/2 (Hillier, 2009). B is the squared sine of an angle, whose density has no
+    poles.
     """
     if statistic <= 0:
         return 1.0
     if k == 1:
-        return float(chi2.sf(statistic, 1))
+        return float(fdtrc(1, df, statistic))
     share = condition / (statistic + condition)
 
     def density(angle: float) -> float:
         sine = float(np.sin(angle))
-        return float(gammaincc(k / 2, statistic / (1 - share * sine**2) / 2)) * sine ** (k - 2)
+        return float(fdtrc(k, df, statistic / (1 - share * sine**2) / k)) * sine ** (k - 2)
 
     whole = 0.5 * beta_function((k - 1) / 2, 0.5)
     found, _ = quad(density, 0.0, np.pi / 2, epsabs=1e-13, epsrel=1e-10, limit=200)
     return float(found / whole)
+
+
+def _eigen_forms(equation: Equation, j: int, value: float) -> tuple[float, float, float, int, int]:
+    """Both eigenvalues, the Anderson-Rubin form at a value, the number of instruments and degrees of freedom."""
+    forms, df = _of_one(equation, j)
+    low, high = (_roots_of(forms) * df).tolist()
+    at = np.array([1.0, -value])
+    return low, high, float(at @ forms[0] @ at) / float(at @ forms[1] @ at) * df, equation.reduced.z.shape[1], df
 
 
 def _of_one(equation: Equation, j: int) -> tuple[tuple[FloatArray, FloatArray], int]:

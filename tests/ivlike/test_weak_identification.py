@@ -7,9 +7,13 @@ from scipy.stats import f as fisher
 from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._sets import ConfidenceSet
 from causalinv.ivlike._weak_identification import (
+    _clr_pvalue,
+    _eigen_forms,
     ar_pvalue,
     ar_set,
+    clr_pvalue,
     clr_set,
+    lm_pvalue,
     lm_set,
     robust_ar_pvalue,
     robust_ar_set,
@@ -66,20 +70,35 @@ def test_anderson_rubin_set_of_one_feature_is_that_of_ivmodels_to_8_digits():
         )
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [(lm_set, "lagrange_multiplier_test"), (clr_set, "conditional_likelihood_ratio_test")],
-)
-def test_lm_and_clr_sets_are_those_of_ivmodels_tests_value_by_value(ours, theirs):
+def test_lm_and_clr_have_the_statistics_of_ivmodels_with_f_laws_for_chi_squared():
     peer = pytest.importorskip("ivmodels.tests", reason="a peer, of the extra bench")
     rng = np.random.default_rng(2)
     for seed in range(12):
-        y, X, Z, W, _ = weak(k=2 + seed % 3, strength=[0.0, 0.1, 0.3, 0.8][seed % 4], seed=seed)
-        intervals = ours(Equation.from_rows(y, X, Z, controls=W), 0, 0.95)
+        y, X, Z, W, _ = weak(k=1 + seed % 4, strength=[0.0, 0.1, 0.3, 0.8][seed % 4], seed=seed)
+        k, df = Z.shape[1], len(y) - Z.shape[1] - W.shape[1] - 1
+        equation = Equation.from_rows(y, X, Z, controls=W)
+        for b in 1.0 + 3.0 * rng.standard_cauchy(6):
+            statistic, _ = peer.lagrange_multiplier_test(Z, X, y, np.array([b]), C=W)
+            assert lm_pvalue(equation, 0, b) == pytest.approx(fisher.sf(statistic, 1, df), rel=1e-6, abs=1e-12)
+            statistic, p = peer.conditional_likelihood_ratio_test(Z, X, y, np.array([b]), C=W)
+            low, high, form, _, _ = _eigen_forms(equation, 0, b)
+            assert form - low == pytest.approx(statistic, rel=1e-6, abs=1e-8)
+            assert _clr_pvalue(form - low, low + high - form, k, 1e12) == pytest.approx(p, rel=1e-4, abs=1e-6)
+            assert clr_pvalue(equation, 0, b) == _clr_pvalue(form - low, low + high - form, k, df) >= p - 1e-6
+
+
+@pytest.mark.parametrize(("ours", "pvalue"), [(lm_set, lm_pvalue), (clr_set, clr_pvalue)])
+def test_lm_and_clr_sets_hold_the_values_that_their_tests_do_not_reject(ours, pvalue):
+    rng = np.random.default_rng(2)
+    for seed in range(12):
+        y, X, Z, W, _ = weak(k=1 + seed % 4, strength=[0.0, 0.1, 0.3, 0.8][seed % 4], seed=seed)
+        equation = Equation.from_rows(y, X, Z, controls=W)
+        intervals = ours(equation, 0, 0.9)
         ends = intervals[np.isfinite(intervals)]
-        for b in [*(1.0 + 3.0 * rng.standard_cauchy(6)), *(ends - 1e-3), *(ends + 1e-3)]:
-            p = getattr(peer, theirs)(Z, X, y, np.array([b]), C=W)[1]
-            assert (p >= 0.05) == inside(intervals, b)
+        for b in [*(1.0 + 3.0 * rng.standard_cauchy(6)), *(ends - 1e-5), *(ends + 1e-5)]:
+            assert (pvalue(equation, 0, float(b)) >= 0.1) == inside(intervals, b)
+        if Z.shape[1] == 1:
+            np.testing.assert_allclose(intervals, ar_set(equation, 0, 0.9), rtol=1e-9)
 
 
 @pytest.mark.parametrize("clustered", [False, True])
