@@ -10,8 +10,9 @@ No rule here reads causality off the data: where invariance is only approximate,
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,22 +20,24 @@ from scipy.linalg import eigh
 
 from causalinv._matrix import RANK_TOL
 from causalinv._typing import FloatArray
-from causalinv.ivlike._evidence import Reading
+from causalinv.ivlike._design import Design
 from causalinv.ivlike._path import IVLikePath, check_alpha
+from causalinv.ivlike._reading import Reading
 from causalinv.linear_rule import least_squares
 from causalinv.transformations import FirstStage, GaussianNoise
-from causalinv.transformations import Transformation as Augmentation
 
 __all__ = [
+    "Auto",
+    "EmpiricalBayes",
+    "Fixed",
+    "NormMatching",
     "Strength",
-    "check_rule",
+    "StrengthRule",
     "choose_by_norm",
     "confounding_posterior",
     "confounding_strength",
-    "select",
+    "strength_rule",
 ]
-
-_AUTO_ALPHA = 0.1  # an augmentation √11 ≈ 3.3 times its own size: a moderate dose when invariance is not claimed
 
 _GRID = np.arange(1, 200) / 200  # of the confounding strength
 _NORM_ALPHAS = np.logspace(-4, 0, 201)
@@ -120,53 +123,77 @@ class Strength:
         return np.asarray(sum(parts))
 
 
-def check_rule(alpha: Any) -> None:
-    """Validate what was asked for: a number >= 0, or the name of a rule."""
-    if not isinstance(alpha, str):
-        check_alpha(alpha)
-    elif alpha not in ("auto", "eb", "cc"):
-        raise ValueError(f"alpha must be a number >= 0 or 'auto', 'eb' or 'cc', got {alpha!r}.")
+class StrengthRule(ABC):
+    """How a strength is chosen. A new rule is one subclass."""
+
+    from_data: ClassVar[bool] = True
+
+    def prepare(self, design: Design) -> StrengthRule:
+        """The rule with what it needs to make once, so that it chooses alike in every bootstrap replication."""
+        return self
+
+    @abstractmethod
+    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+        """The strength, or the mixture, for what was read."""
 
 
-def select(alpha: Any, augmentation: Augmentation | None, reading: Reading, path: IVLikePath, *, mode: str) -> Strength:
-    """The strength that a number or the name of a rule stands for.
+@dataclass(frozen=True)
+class Fixed(StrengthRule):
+    """A number that the user chose."""
 
-    Parameters
-    ----------
-    alpha : float or str
-    augmentation : Augmentation or None
-    reading : Reading
-    path : IVLikePath
-    mode : str
-        How the rows are integrated; see `Evidence`.
-    """
-    check_rule(alpha)
-    if not isinstance(alpha, str):
-        return Strength.single(float(alpha))
-    if alpha == "auto":
-        return Strength.single(_AUTO_ALPHA if mode == "copies" else _auto_alpha(augmentation))
-    if reading.moments.blocks["y"] > 1:
-        raise ValueError(f"alpha={alpha!r} chooses by one outcome, but y has several; fit them one by one.")
-    if alpha == "cc":
+    alpha: float
+    from_data: ClassVar[bool] = False
+
+    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+        return Strength.single(self.alpha)
+
+
+class Auto(StrengthRule):
+    """What the knowledge stands for: 0 where invariance is claimed, a moderate dose where it is not."""
+
+    from_data: ClassVar[bool] = False
+
+    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+        return Strength.single(design.knowledge.default_alpha())
+
+
+class NormMatching(StrengthRule):
+    """``"cc"``: the norm that the estimated strength of confounding leaves."""
+
+    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+        _check_one_outcome(reading, "cc")
         return Strength.single(choose_by_norm(reading.stage, path))
-    if not isinstance(augmentation, GaussianNoise) or not reading.stage.added:
-        raise ValueError(
-            "alpha='eb' needs augmentation=GaussianNoise() in closed form: its prior treats all directions of the "
-            "features alike, so it can mix ridge penalties only."
-        )
-    moments = reading.moments
-    theta, probability = confounding_posterior(moments.cov("x")[0], least_squares(moments)[:, 0])[1:]
-    with np.errstate(divide="ignore"):
-        return Strength(1.0 / (theta / augmentation.scale**2 - 1.0), probability)
 
 
-def _auto_alpha(augmentation: Augmentation | None) -> float:
-    if augmentation is None:
-        raise ValueError(
-            "alpha='auto' has no default for genuine instruments: say alpha=0 for two-stage least squares, "
-            "or a positive number for anchor regression with gamma = (1 + alpha) / alpha."
-        )
-    claim = augmentation.outcome_invariant
-    if not isinstance(claim, bool | np.bool_):
-        raise TypeError(f"outcome_invariant must be True or False, your claim; got {claim!r}.")
-    return 0.0 if claim else _AUTO_ALPHA
+class EmpiricalBayes(StrengthRule):
+    """``"eb"``: the mixture over the posterior of the strength of confounding."""
+
+    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+        _check_one_outcome(reading, "eb")
+        augmentation = design.knowledge.augmentation
+        if not isinstance(augmentation, GaussianNoise) or not reading.stage.added:
+            raise ValueError(
+                "alpha='eb' needs augmentation=GaussianNoise() in closed form: its prior treats all directions of the "
+                "features alike, so it can mix ridge penalties only."
+            )
+        moments = reading.moments
+        theta, probability = confounding_posterior(moments.cov("x")[0], least_squares(moments)[:, 0])[1:]
+        with np.errstate(divide="ignore"):
+            return Strength(1.0 / (theta / augmentation.scale**2 - 1.0), probability)
+
+
+_RULES: dict[str, type[StrengthRule]] = {"auto": Auto, "eb": EmpiricalBayes, "cc": NormMatching}
+
+
+def strength_rule(alpha: Any) -> StrengthRule:
+    """The rule that was asked for: a number >= 0, or a name."""
+    if not isinstance(alpha, str):
+        return Fixed(check_alpha(alpha))
+    if alpha not in _RULES:
+        raise ValueError(f"alpha must be a number >= 0 or 'auto', 'eb' or 'cc', got {alpha!r}.")
+    return _RULES[alpha]()
+
+
+def _check_one_outcome(reading: Reading, name: str) -> None:
+    if reading.moments.blocks["y"] > 1:
+        raise ValueError(f"alpha={name!r} chooses by one outcome, but y has several; fit them one by one.")
