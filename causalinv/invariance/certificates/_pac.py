@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -18,12 +19,13 @@ from scipy.stats import binomtest
 from sklearn.base import clone
 
 from causalinv._parallel import run, streams
-from causalinv._typing import FloatArray, RandomState
+from causalinv._typing import RandomState
 from causalinv._validation import check_confidence_level, check_whole
-from causalinv.invariance._certificates import CONVEX
-from causalinv.invariance._complexity import vc_dimension, violation_bound
-from causalinv.invariance._gaps import METRICS, invariance_gaps
-from causalinv.invariance._rule import Rule, rule_of
+from causalinv.invariance.certificates._method import Numbers
+from causalinv.invariance.certificates._registry import METHODS
+from causalinv.invariance.certificates._tails import vc_dimension
+from causalinv.invariance.rules._gaps import METRICS, invariance_gaps
+from causalinv.invariance.rules._rule import Rule, rule_of
 from causalinv.moments import Moments
 from causalinv.sem import InterventionFamily, LinearSEM
 
@@ -357,7 +359,7 @@ class PACExperiment:
                     rule = rule_of(clone(self.learners[name]).fit_moments(train))
                 row["seconds"] = time.perf_counter() - start
                 # The tolerance is the rule's true gap in training, so that what is measured is its persistence.
-                eps = float(self._gaps(exact, rule).max())
+                eps = float(rule.gaps(exact, self.metric).max())
                 violation = self._violation(sem, family, rule, eps, np.random.default_rng(fresh))
                 given = [float(row[name]) for name in ("beta_sites", "vc")]  # type: ignore[arg-type]
                 promised = [each for each in given if not np.isnan(each)]
@@ -382,15 +384,12 @@ class PACExperiment:
         return above / self.n_fresh
 
     def _bounds(self, family: InterventionFamily, m: int, in_degree: int) -> dict[str, float]:
-        bounds, level = {"beta_sites": np.nan, "vc": np.nan}, self.confidence_level
-        if family.is_affine and family.per_env == "single" and self.metric in CONVEX:
-            bounds["beta_sites"] = violation_bound(
-                m, confidence_level=level, method="beta_sites", n_sites=family.n_sites
-            )
-        if family.kind != "do" and self.metric in CONVEX[:2]:
-            dimension = vc_dimension(family.kind, family.n_sites, max(in_degree, 1))
-            bounds["vc"] = violation_bound(m, confidence_level=level, method="vc", vc_dimension=dimension)
+        given = Numbers(n_sites=family.n_sites)
+        if METHODS["vc"].refuses(family.kind) is None:
+            given = replace(given, vc_dimension=vc_dimension(family.kind, family.n_sites, max(in_degree, 1)))
+        bounds = {}
+        for name in ("beta_sites", "vc"):
+            method = METHODS[name]
+            licensed = method.licensed(self.metric) and method.refuses(family.kind, family.per_env) is None
+            bounds[name] = method.bound(1.0 - self.confidence_level, m, given) if licensed else np.nan
         return bounds
-
-    def _gaps(self, moments: Moments, rule: Rule) -> FloatArray:
-        return invariance_gaps(moments, rule.components, rule.coef, rule.intercept, metric=self.metric)  # type: ignore[arg-type]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from causalinv._typing import BoolArray, FloatArray
-from causalinv.invariance._certified import certified
-from causalinv.invariance._environments import exact_sets, pooled_coef
-from causalinv.invariance._gaps import Metric, subset_gaps
-from causalinv.invariance._sets import unpack
-from causalinv.invariance._sweep import SubsetStatistics
-from causalinv.invariance._tests import chow_pvalues, residual_pvalues, robust_chow_pvalue
+from causalinv._validation import check_number, check_whole
+from causalinv.invariance.rules._gaps import METRICS, Metric
+from causalinv.invariance.subsets._excess_bound import certified
+from causalinv.invariance.subsets._fits import exact_sets, pooled_coef
+from causalinv.invariance.subsets._search import SEARCHES
+from causalinv.invariance.subsets._sets import unpack
+from causalinv.invariance.subsets._subset_gaps import subset_gaps
+from causalinv.invariance.subsets._sweep import SubsetStatistics
+from causalinv.invariance.subsets._tests import chow_pvalues, residual_pvalues, robust_chow_pvalue
 from causalinv.moments import Moments
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "Test",
     "Verdict",
     "averaged_coef",
+    "check_options",
     "robust_on",
     "standard_designs",
 ]
@@ -180,3 +184,32 @@ def averaged_coef(moments: Moments, subsets: SubsetStatistics) -> FloatArray:
     pooled = moments.pooled
     coefs = np.array([pooled_coef(pooled, inside) for inside in unpack(subsets.packed, moments.blocks["x"])])
     return weight @ coefs / weight.sum()
+
+
+def check_options(model: Any, moments: Moments, with_rows: bool) -> float:
+    """Validate the selector's parameters; returns the level."""
+    level = check_number(model.level, "level", low=0.0, high=1.0)
+    choices = {"metric": METRICS, "objective": OBJECTIVES, "test": TESTS, "search": SEARCHES}
+    for name, allowed in choices.items():
+        if getattr(model, name) not in allowed:
+            raise ValueError(f"{name} must be one of {allowed}, got {getattr(model, name)!r}.")
+    d = moments.blocks["x"]
+    check_whole(model.screen_size, "screen_size", low=1)
+    smallest = check_whole(model.min_size, "min_size", low=0)
+    largest = d if model.max_size is None else check_whole(model.max_size, "max_size", low=0)
+    if smallest > min(largest, d):
+        raise ValueError(f"min_size={smallest} leaves no set among {d} features and max_size={model.max_size}.")
+    sampled = np.isfinite(moments.count).all()
+    if model.eps is not None:
+        check_number(model.eps, "eps", low=0.0)
+        if sampled and model.metric != "relative_excess" and moments.is_unweighted:
+            raise ValueError(
+                f"metric={model.metric!r} has no confidence bound on samples, so eps cannot be certified. Use "
+                "metric='relative_excess', or fit_moments on a population."
+            )
+    elif model.test == "chow_hc" and sampled:
+        if not with_rows:
+            raise ValueError("test='chow_hc' needs the rows, for their fourth moments: use fit instead of fit_moments.")
+        if model.averaging:
+            raise ValueError("test='chow_hc' stops at the first accepted set, so there is nothing to average.")
+    return level

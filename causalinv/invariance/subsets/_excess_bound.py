@@ -27,7 +27,7 @@ from scipy.special import betainc, gammaln
 
 from causalinv._matrix import whitener
 from causalinv._typing import FloatArray
-from causalinv.invariance._sweep import SubsetStatistics
+from causalinv.invariance.subsets._sweep import SubsetStatistics
 from causalinv.moments import Moments
 
 __all__ = ["certified", "gap_upper_bound", "random_design_cdf", "ranks_lost"]

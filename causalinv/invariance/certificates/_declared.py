@@ -10,13 +10,13 @@ from causalinv._labels import shown
 from causalinv._typing import FloatArray
 from causalinv._warn import warn
 from causalinv.exceptions import FamilyWarning, TargetInterventionWarning
-from causalinv.invariance._neutral import site_directions
-from causalinv.invariance._sweep import SubsetStatistics, sweep
-from causalinv.invariance._tests import residual_pvalues
+from causalinv.invariance.rules._sites import site_directions
+from causalinv.invariance.subsets._sweep import SubsetStatistics, sweep
+from causalinv.invariance.subsets._tests import residual_pvalues
 from causalinv.moments import Moments
 from causalinv.sem import InterventionFamily
 
-__all__ = ["compare_family", "need_exact", "need_single_site", "refuse_other_sites", "suspect_target"]
+__all__ = ["compare_family", "need_exact", "refuse_other_sites", "suspect_target"]
 
 _SUSPICIOUS = 0.01  # level at which every set must fail before an intervention on the target is suspected
 _MOVED = 1e-7  # eigenvalue of a difference of exact covariances, in standardised units, that is no rounding
@@ -29,21 +29,6 @@ def need_exact(method: str, exact: bool, plug_in: bool) -> None:
             f"{method} is proved for exact moments; these are estimated from rows. Certify fresh environments with "
             "method='two_level', or say plug_in=True for a number that is labelled as not proved."
         )
-
-
-def need_single_site(family: InterventionFamily | None, baseline: Any) -> None:
-    missing = []
-    if family is None:
-        missing.append("family=, the declared kind of interventions and their sites")
-    else:
-        if not family.is_affine:
-            missing.append(f"a family whose moments are affine in its magnitudes (kind={family.kind!r} is not)")
-        if family.per_env != "single":
-            missing.append("one site per environment (per_env='single')")
-    if baseline is None:
-        missing.append("baseline=, the label of a training environment without intervention")
-    if missing:
-        raise ValueError("beta_sites is not licensed here; missing: " + "; ".join(missing) + ".")
 
 
 def refuse_other_sites(moments: Moments, family: InterventionFamily, baseline: Any) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from causalinv._matrix import solve_range, symmetric_root, whitener
 from causalinv._typing import FloatArray
-from causalinv.invariance._gaps import invariance_gaps, represent
+from causalinv.invariance.rules._gaps import invariance_gaps, represent
 from causalinv.moments import Moments
 
 __all__ = ["minimax_rule"]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from causalinv._typing import BoolArray
 
-__all__ = ["PackedSets", "as_tuples", "pack", "unpack"]
+__all__ = ["PackedSets", "as_tuples", "named_sets", "pack", "unpack"]
 
 #: Sets of d features, shape (n, ceil(d / 8)): feature j is in set i if bit j % 8 of ``[i, j // 8]`` is set.
 PackedSets = npt.NDArray[np.uint8]
@@ -31,3 +31,8 @@ def as_tuples(packed: PackedSets, d: int) -> list[tuple[int, ...]]:
     ends = [0, *np.cumsum(np.bincount(at, minlength=len(packed))).tolist()]
     flat = columns.tolist()
     return [tuple(flat[start:end]) for start, end in pairwise(ends)]
+
+
+def named_sets(sets: list[tuple[int, ...]], names: tuple[str, ...] | None) -> list[tuple[str, ...]]:
+    """Names of the features in each set; ``x0``, ``x1`` and so on where there are none."""
+    return [tuple(f"x{j}" if names is None else str(names[j]) for j in columns) for columns in sets]

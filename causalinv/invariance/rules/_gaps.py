@@ -17,12 +17,10 @@ import numpy as np
 
 from causalinv._matrix import solve_ranges
 from causalinv._typing import ArrayLike, FloatArray
-from causalinv.invariance._sets import unpack
-from causalinv.invariance._sweep import SubsetStatistics
 from causalinv.linear_rule import least_squares
 from causalinv.moments import Moments
 
-__all__ = ["METRICS", "Metric", "invariance_gaps", "relative", "represent", "rule_risks", "subset_gaps"]
+__all__ = ["METRICS", "Metric", "invariance_gaps", "relative", "represent", "rule_risks"]
 
 Metric = Literal["relative_excess", "excess", "coefficient", "gradient", "risk_range", "residual"]
 METRICS: tuple[str, ...] = get_args(Metric)
@@ -162,21 +160,3 @@ def relative(excess: FloatArray, own: FloatArray, variance: float) -> FloatArray
     floor = _ROUNDING * variance
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(own > floor, np.maximum(excess, 0.0) / own, np.where(excess > floor, np.inf, 0.0))
-
-
-def subset_gaps(moments: Moments, subsets: SubsetStatistics, metric: Metric) -> FloatArray:
-    """Gaps of the pooled rule on many subsets of the features, shape (n, E).
-
-    The excess and what follows from it are read off the sweep; ``"coefficient"`` and ``"gradient"`` need the
-    coefficients, so each subset costs a regression per environment.
-    """
-    variance = float(moments.pool().cov("y")[0, 0, 0])
-    if metric == "excess":
-        return np.maximum(subsets.excess, 0.0)
-    if metric == "relative_excess":
-        return relative(subsets.excess, subsets.own_risk, variance)
-    if metric == "risk_range":
-        return subsets.pooled_risk - subsets.pooled_risk.min(axis=1, keepdims=True)
-    d = moments.blocks["x"]
-    rows = [invariance_gaps(moments, np.eye(d)[inside], metric=metric) for inside in unpack(subsets.packed, d)]
-    return np.array(rows).reshape(len(subsets), len(moments))

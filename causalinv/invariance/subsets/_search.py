@@ -10,8 +10,8 @@ import numpy as np
 
 from causalinv._matrix import whitener
 from causalinv._typing import BoolArray, FloatArray
-from causalinv.invariance._sets import pack, unpack
-from causalinv.invariance._sweep import Batch, SubsetStatistics, start, sweep
+from causalinv.invariance.subsets._sets import pack, unpack
+from causalinv.invariance.subsets._sweep import Batch, SubsetStatistics, start, sweep
 from causalinv.moments import Moments
 
 __all__ = ["EXHAUSTIVE", "SEARCHES", "Found", "Search", "count_subsets", "find", "screen"]

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalinv._typing import FloatArray, IntArray
-from causalinv.invariance._sets import PackedSets, pack
+from causalinv.invariance.subsets._sets import PackedSets, pack
 from causalinv.moments import Moments
 
 __all__ = ["MASK_BITS", "MAX_FEATURES", "Batch", "SubsetStatistics", "start", "sweep"]

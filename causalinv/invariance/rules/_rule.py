@@ -12,6 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from causalinv._matrix import lstsq
 from causalinv._typing import FloatArray
 from causalinv._validation import check_finite
+from causalinv.invariance.rules._gaps import invariance_gaps
+from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
 
 __all__ = ["Rule", "rule_of"]
@@ -42,6 +44,10 @@ class Rule:
     def full(self) -> FloatArray:
         """Coefficients on all features, shape (d,)."""
         return self.coef @ self.components
+
+    def gaps(self, moments: Moments, metric: str) -> FloatArray:
+        """Its gap in each environment, shape (E,)."""
+        return invariance_gaps(moments, self.components, self.coef, self.intercept, metric=metric)  # type: ignore[arg-type]
 
     @property
     def size(self) -> int:
@@ -74,7 +80,9 @@ def rule_of(fitted: Any, near: Moments | None = None) -> Rule:
         return Rule(components, coef, float(intercept))
     if hasattr(fitted, "fit"):
         check_is_fitted(fitted)
-    if hasattr(fitted, "predict"):
+    if isinstance(getattr(fitted, "rule_", None), LinearRule):  # this package's own know their rule
+        coef, intercept = np.array(fitted.rule_.coef), fitted.rule_.intercept
+    elif hasattr(fitted, "predict"):
         coef, intercept = _probed(fitted, near)
     elif hasattr(fitted, "coef_"):
         coef, intercept = np.ravel(fitted.coef_), float(np.ravel(fitted.intercept_)[0])

@@ -10,7 +10,7 @@ from scipy.special import betaincc, fdtrc, stdtr
 
 from causalinv._matrix import column_lengths, factor_split
 from causalinv._typing import FloatArray
-from causalinv.invariance._sweep import SubsetStatistics
+from causalinv.invariance.subsets._sweep import SubsetStatistics
 
 __all__ = ["chow_pvalues", "residual_pvalues", "robust_chow_pvalue"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from causalinv._typing import FloatArray
-from causalinv.invariance._neutral import second_moments
+from causalinv.invariance.rules._sites import second_moments
 from causalinv.moments import Moments
 
 __all__ = ["in_moment_hull"]
