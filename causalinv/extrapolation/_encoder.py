@@ -76,8 +76,8 @@ class LinearInvarianceEncoder(ActionEncoder):
         Variance that the action explains, per candidate component, descending.
     effects_ : DataFrame or None
         With ``n_components="auto"`` and several actions, one row per direction, the strongest first: ``effect``
-        (standard deviations of V per standard deviation of the action, on rows it was not learnt from), ``lower`` and ``upper`` (95%
-        bounds, each on its own), ``decision`` (kept, undecided: kept too, dropped).
+        (standard deviations of V per standard deviation of the action, on rows it was not learnt from), ``lower`` and
+        ``upper`` (95% bounds, each on its own), ``decision`` (kept, undecided: kept too, dropped).
     candidate_scores_ : dict
         Held-out score per method; empty unless ``method="auto"``.
     noise_evidence_ : float
