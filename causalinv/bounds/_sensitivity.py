@@ -124,7 +124,7 @@ class SensitivityBounds(CrossFittedBounds, MeanBounds):
 
     # -- averages ----------------------------------------------------------------------------------------------
 
-    def average_bounds(  # type: ignore[override]  # the strength is part of the question
+    def average_bounds(  # the strength is part of the question
         self,
         estimand: Estimand = "ate",
         *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._typing import BoolArray, FloatArray, Rows
@@ -33,7 +34,7 @@ class LinearPrediction:
         return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
 
 
-class FeatureChoice:
+class FeatureChoice(TransformerMixin):
     """A transformer that keeps the features in ``support_``."""
 
     support_: BoolArray

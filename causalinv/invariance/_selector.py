@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._matrix import whitener
@@ -41,9 +41,7 @@ __all__ = ["InvariantSubsetSelector"]
 _ROWS = 1000  # accepted sets in the table
 
 
-class InvariantSubsetSelector(
-    LinearPrediction, FeatureChoice, CertifiesTraining, RegressorMixin, TransformerMixin, BaseEstimator
-):
+class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining, RegressorMixin, BaseEstimator):
     r"""Features whose linear regression is the same in every environment, and which predict best among such sets.
 
     Every subset of the features (up to 20; of a screened few beyond) is judged by a statistical test, or by an upper

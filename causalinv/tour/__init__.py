@@ -117,7 +117,15 @@ def run(*, random_state: int = 0, data: str | os.PathLike[str] | None = None, on
 
 
 def save(done: Mapping[int, Chapter], folder: str | os.PathLike[str]) -> None:
-    """Write chapters, by number, to a folder: each table as CSV, and one HTML page that needs no other file."""
+    """Write chapters to a folder: each table as CSV, and one HTML page that needs no other file.
+
+    Parameters
+    ----------
+    done : mapping of int to Chapter
+        Chapters by number.
+    folder : path
+        Made if it is not there.
+    """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     body = []

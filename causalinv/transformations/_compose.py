@@ -77,7 +77,7 @@ class _Generated(FiniteGroup):
         self.parts = parts
 
     def generators(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
-        pieces = [part.generators(n_features, feature_names) for part in self.parts]  # type: ignore[attr-defined]
+        pieces = [part.generators(n_features, feature_names) for part in self.parts]
         perms, signs = (np.vstack(each) for each in zip(*pieces, strict=True))
         return perms, signs
 

@@ -127,15 +127,28 @@ _NO_RANK = {
     "extrapolation/_location.py": {"eigh": "a Newton step on the absolute curvature, every direction kept"},
     "extrapolation/_representation.py": {"eigh": "rotations to principal axes; how many count is the caller's"},
     "extrapolation/_response.py": {"eigh": "ridges, which shrink every direction and cut none"},
-    "invariance/_declared.py": {"eigvalsh": "how much variance an environment adds, against sampling noise"},
-    "invariance/_neutral.py": {
+    "invariance/certificates/_declared.py": {
+        "eigvalsh": "how much variance an environment adds, against sampling noise"
+    },
+    "invariance/rules/_sites.py": {
         "eigh": "strengths of directions, against the edge of sampling noise",
         "eigvalsh": "the simulated law of that edge",
     },
-    "ivlike/_reports.py": {"svd": "directions of pairs, whose rank is known"},
+    "ivlike/_bootstrap.py": {"svd": "directions of pairs, whose rank is known"},
+    "ivlike/_kclass.py": {"eigh": "LIML's root; where residuals have no spread it is refused"},
+    "ivlike/_weak_identification.py": {
+        "eig": "roots of a polynomial, the ends of a set",
+        "eigh": "ends of quadratic sets; what fits exactly is refused, or the line",
+    },
     "moments/_cells.py": {"eigvalsh": "whether a scatter is a covariance at all"},
     "sem/_graph.py": {"eigvals": "the spectral radius of a feedback loop"},
     "sem/_random.py": {"eigvals": "the spectral radius of a feedback loop"},
+    "transformations/_axes.py": {"eigh": "principal axes of clouds; near ties are found by their gaps, none dropped"},
+    "transformations/_linear.py": {
+        "eigh": "the exponential of a symmetric map, and whitening of clouds of full rank",
+        "eigvalsh": "a density on the group, every eigenvalue in it",
+        "svd": "polar coordinates of regular maps",
+    },
 }
 _RANKS = {"svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "lstsq", "pinv", "pinvh", "matrix_rank", "null_space"}
 _RANKS |= {"orth", "pivoting"}
