@@ -201,7 +201,17 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     # -- how much to believe it -----------------------------------------------------------------------------------
 
-    def covariance(self, *, at: float | None = None, cov_type: CovType = "auto") -> FloatArray:
+    def covariance(
+        self,
+        *,
+        at: float | None = None,
+        cov_type: CovType = "auto",
+        source: Any = None,
+        groups: str | None = None,
+        sample_weight: str | None = None,
+        n_threads: int | None = None,
+        progress: bool = False,
+    ) -> FloatArray:
         """Covariance of the coefficients at the strength used, or at another, shape (d, d) or (p, d, d).
 
         Parameters
@@ -212,6 +222,23 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
             With `groups` HC1 to HC3 are their clustered forms. HC2 and HC3 come with the degrees of freedom of Bell and
             McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
             leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere.
+        source : path, Arrow data set, frame or DuckDB relation, optional
+            After `fit_moments`: the rows that the moments are of, as `Moments.scan` reads them (not Dask, no
+            connection), for a second pass; columns are taken by the names that the moments have. HC1, or clustered.
+        groups, sample_weight : str, optional
+            Columns of the source: clusters, and the weights that the moments were made with.
+        n_threads, progress : optional
+            As in `Moments.scan`.
+
+        Returns
+        -------
+        ndarray of shape (d, d) or (p, d, d)
+
+        Raises
+        ------
+        ValueError
+            If there are no rows and no `source`, or the rows of the source are not those of the moments (their number
+            or weight differs).
 
         Notes
         -----
@@ -220,7 +247,23 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         (``"cc"``), it is conditional on the choice; `bootstrap` is not. It is asymptotic: squares and products among
         `features` have heavy tails, and may need thousands of rows.
         """
-        return covariance(self._checked(), at, cov_type)
+        if source is None:
+            if groups is not None or sample_weight is not None:
+                raise ValueError("groups and sample_weight here are columns of source=; pass them to fit otherwise.")
+            return covariance(self._checked(), at, cov_type)
+        if cov_type not in {"auto", "HC1"}:
+            raise ValueError(f"A second pass gives cov_type='HC1', clustered with groups; got {cov_type!r}.")
+        from causalinv.ivlike._second_pass import scanned_covariance
+
+        return scanned_covariance(
+            self._checked(),
+            at,
+            source,
+            groups=groups,
+            sample_weight=sample_weight,
+            n_threads=n_threads,
+            progress=progress,
+        )
 
     def confint(
         self,

@@ -30,6 +30,7 @@ __all__ = [
     "Influence",
     "by_cluster",
     "coefficient_influence",
+    "coefficient_scores",
     "hotelling",
     "least_squares_influence",
     "moved_influence",
@@ -86,7 +87,16 @@ class Influence:
 def coefficient_influence(
     design: RowDesign, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray, *, ridge: float = 0.0
 ) -> Influence:
-    """Influence of every row on the coefficients (d, p) at one strength.
+    """Influence of every row on the coefficients (d, p) at one strength."""
+    return _finish(design, *coefficient_scores(design, reading, path, alpha, coef, ridge=ridge))
+
+
+def coefficient_scores(
+    design: RowDesign, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray, *, ridge: float = 0.0
+) -> tuple[FloatArray, int]:
+    """Scores (n, d, p) of rows, not yet weighted nor centred, and the degrees of freedom that the fit took.
+
+    The rows may be some of those that `reading` is of: what a score needs of the others is in the moments.
 
     At ``alpha=0`` with directions that nothing moves, the limit is taken: coordinates along them are fitted to the
     residual corrected for what the constraint holds back, the others solve the instruments' equations alone.
@@ -126,13 +136,13 @@ def coefficient_influence(
             else:
                 part = _solve(alpha * own + first, path.basis, alpha + path.strength)
         rows += each.share * part
-    return _finish(design, rows, path.basis.shape[1] + 1)
+    return rows, path.basis.shape[1] + 1
 
 
 def least_squares_influence(design: RowDesign, reading: Reading, coef: FloatArray) -> Influence:
     """Influence of every row on the least squares coefficients (d, p) of the rows themselves."""
     basis = whitener(reading.moments.cov("x")[0])
-    return _of_originals(design, reading, coef, basis=basis)
+    return _finish(design, *_of_originals(design, reading, coef, basis=basis))
 
 
 def moved_influence(
@@ -234,10 +244,10 @@ def _centred(design: RowDesign, reading: Reading) -> Iterator[_Centred]:
 
 def _of_originals(
     design: RowDesign, reading: Reading, coef: FloatArray, *, basis: FloatArray, divisor: FloatArray | float = 1.0
-) -> Influence:
+) -> tuple[FloatArray, int]:
     x = design.expand(design.X) - reading.moments.mean("x")[0]
     residual = design.y - reading.moments.mean("y")[0] - x @ coef
-    return _finish(design, _solve(x[:, :, None] * residual[:, None, :], basis, divisor), basis.shape[1] + 1)
+    return _solve(x[:, :, None] * residual[:, None, :], basis, divisor), basis.shape[1] + 1
 
 
 def _solve(scores: FloatArray, basis: FloatArray, divisor: FloatArray | float = 1.0) -> FloatArray:
