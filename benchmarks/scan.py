@@ -178,9 +178,7 @@ if __name__ == "__main__":
     record(
         "scan",
         {
-            "Parquet, one pass with an IVL path, a second for robust errors, beside bare reading by two threads": large(
-                n
-            ),
+            "Parquet: a pass with an IVL path, one for robust errors, beside bare reading, two threads each": large(n),
             "The same moments from every engine": engines(1_000_000),
             "Notes": f"Peak memory counts the interpreter and imports ({base:.0f} MB here before any row is read).",
         },
