@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import ExtraTreesRegressor
 
+from causalinv._frames import row_index
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_whole
@@ -311,7 +312,7 @@ class FDivergenceBounds(CrossFittedBounds):
             (np.clip(np.minimum(low, manski[0]), *limits), np.clip(np.maximum(high, manski[1]), *limits))
             for low, high in ends
         ]
-        found = [PointwiseBounds(low, high, *manski, e, text, self._claim()) for low, high in ends]
+        found = [PointwiseBounds(low, high, *manski, e, text, self._claim(), row_index(X)) for low, high in ends]
         if len(found) == 1:
             return found[0]
         return dict(zip(self.divergences_, found, strict=True))

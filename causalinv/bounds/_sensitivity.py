@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
+from causalinv._frames import row_index
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_number
@@ -411,7 +412,7 @@ class SensitivityBounds(CrossFittedBounds):
         low, high = self._manski(e, law.mean, a)
         lower, upper = np.clip(lower, low, high), np.clip(upper, low, high)
         text = f"mean of {functional_text(self.functional)} under arm {rows.arms.tolist()[a]!r} at each row"
-        return PointwiseBounds(lower, upper, low, high, e, text, self._claim([odds_ratio], density_ratio))
+        return PointwiseBounds(lower, upper, low, high, e, text, self._claim([odds_ratio], density_ratio), row_index(X))
 
 
 def _nested(

@@ -15,7 +15,7 @@ from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_number, check_rows, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
-from causalinv.ivlike._bootstrap import BootstrapResult, cluster_counts, replicate
+from causalinv.ivlike._bootstrap import cluster_counts, replicate
 from causalinv.ivlike._checks import check_limit
 from causalinv.ivlike._evidence import Evidence, Reading
 from causalinv.ivlike._inference import (
@@ -35,7 +35,7 @@ from causalinv.ivlike._sensitivity import benchmark_r2, end_influence, half_widt
 from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of
 from causalinv.ivlike._summary import coefficient_index, summarize
 from causalinv.linear_rule import least_squares
-from causalinv.results import Summary, TestResult
+from causalinv.results import BootstrapResult, Summary, TestResult
 from causalinv.transformations import Translation
 
 __all__ = ["Reports"]
