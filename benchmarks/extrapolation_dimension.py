@@ -15,6 +15,7 @@ from causalinv.exceptions import IdentificationWarning
 from causalinv.extrapolation import LinearInvarianceEncoder, Rep4ExRegressor
 
 N = 3000
+FIRST = 5000
 
 
 def world(strong, weak, rho, seed):
@@ -30,6 +31,8 @@ def world(strong, weak, rho, seed):
 
 CLIFF = {
     "effects 1.6 and .4": (1.6, 0.4, 0.0),
+    "effects 1.6 and .4, corr(V) .8": (1.6, 0.4, 0.8),
+    "effects 1.6 and .4, corr(V) .9": (1.6, 0.4, 0.9),
     "effects 1 and 1, corr(V) .8": (1.0, 1.0, 0.8),
     "effects 1 and 1, corr(V) .9": (1.0, 1.0, 0.9),
     "effects 1.6 and 1.2": (1.6, 1.2, 0.0),
@@ -55,7 +58,7 @@ def main(sets):
     asked = asked[np.abs(asked).max(axis=1) > 1]
     for name, (strong, weak, rho) in CLIFF.items():
         rows, start = [], time.process_time()
-        for seed in range(1000, 1000 + sets):
+        for seed in range(FIRST, FIRST + sets):
             X, y, action, truth = world(strong, weak, rho, seed)
             model, flagged = fit(LinearInvarianceEncoder(random_state=0), X, y, action)
             ratio = 1.0  # the two fits are then the same fit
@@ -74,7 +77,7 @@ def main(sets):
     for name, sizes in ABSENT.items():
         for n in (300, 1000, 3000):
             found = []
-            for seed in range(1000, 1000 + sets):
+            for seed in range(FIRST, FIRST + sets):
                 data = make_extrapolation_data(n, random_state=seed, **sizes)
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
@@ -92,4 +95,4 @@ def main(sets):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 40)

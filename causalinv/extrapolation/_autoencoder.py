@@ -14,7 +14,7 @@ from sklearn.base import clone
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_number, check_whole
-from causalinv.extrapolation._encoder import ActionEncoder
+from causalinv.extrapolation._action_encoder import ActionEncoder
 from causalinv.extrapolation._features import standardizer, whitening
 from causalinv.extrapolation._representation import noise_units
 

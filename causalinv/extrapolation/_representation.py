@@ -186,6 +186,11 @@ class Learner:
         """Fits of all members, computed once."""
         return [self._fit_member(member, start) for member in range(len(self.columns))]
 
+    def natural(self, rows: FloatArray) -> FloatArray:
+        """Natural parameters of the exponential family at other rows, (m, k): all directions, in the action's axes."""
+        fits = self.exponential_family()
+        return KernelMap(tuple(self.features), tuple(self.centres), tuple(fit.coef for fit in fits))(self.units(rows))
+
     def _fit_member(self, member: int, start: ExponentialFamilyFit | None = None) -> ExponentialFamilyFit:
         if member not in self._fits:
             penalty = self.features[member].penalty(_LINEAR_RIDGE)

@@ -12,7 +12,6 @@ from causalinv._typing import ArrayLike
 from causalinv._validation import check_confidence_level
 from causalinv.inspection._axes import Display
 from causalinv.ivlike import IVLikeRegression
-from causalinv.ivlike._summary import coefficient_index
 from causalinv.metrics import ncer
 
 __all__ = ["IVLikePathDisplay"]
@@ -104,8 +103,9 @@ class IVLikePathDisplay(Display):
         table = model.summary().to_frame()
         if isinstance(table.index, pd.MultiIndex):
             raise ValueError("IVLikePathDisplay shows one outcome; fit them one by one.")
-        names = list(coefficient_index(model))
-        order = list(table.index[:_SHOWN]) if features is None else [_name(each, names) for each in features]
+        names = list(table.index)
+        differs = table["difference"].abs().to_numpy().argsort(kind="stable")[::-1]
+        order = [names[j] for j in differs[:_SHOWN]] if features is None else [_name(each, names) for each in features]
         at = [names.index(name) for name in order]
         coefs = model.gamma_path(grid)
         bands = np.full((*coefs.shape, 2), np.nan)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from os import PathLike
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,9 @@ __all__ = ["read", "write"]
 _ARRAYS = ("mean", "scatter", "weight", "count", "weight_sq")
 
 
-def write(path: str | PathLike[str], blocks: Mapping[str, Any], cells: pd.Index, arrays: dict[str, FloatArray]) -> None:
+def write(
+    path: str | PathLike[str] | IO[bytes], blocks: Mapping[str, Any], cells: pd.Index, arrays: dict[str, FloatArray]
+) -> None:
     """One ``.npz``: the arrays, and as JSON the names of what they hold."""
     head = {
         "format": 1,
@@ -29,11 +32,11 @@ def write(path: str | PathLike[str], blocks: Mapping[str, Any], cells: pd.Index,
         "cells": [_pack(label) for label in cells],
     }
     text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
-    with open(path, "wb") as file:
+    with nullcontext(path) if hasattr(path, "write") else open(path, "wb") as file:
         np.savez(file, allow_pickle=False, head=text, **arrays)
 
 
-def read(path: str | PathLike[str]) -> tuple[dict[str, Any], pd.Index, dict[str, FloatArray]]:
+def read(path: str | PathLike[str] | IO[bytes]) -> tuple[dict[str, Any], pd.Index, dict[str, FloatArray]]:
     """Blocks, cells and arrays of what `write` wrote."""
     with np.load(path, allow_pickle=False) as stored:
         head = json.loads(stored["head"].tobytes().decode())

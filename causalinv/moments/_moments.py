@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -267,8 +267,8 @@ class Moments(CellAlgebra):
 
     # -- files --------------------------------------------------------------------------------------------------
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write to one ``.npz`` file without pickle, so that reading it runs no code.
+    def save(self, path: str | PathLike[str] | IO[bytes]) -> None:
+        """Write to one ``.npz`` file, by its path or opened, without pickle: reading it runs no code.
 
         Raises
         ------
@@ -278,7 +278,7 @@ class Moments(CellAlgebra):
         write(path, self._block_spec(), self.cells, self._arrays())
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> Moments:
+    def load(cls, path: str | PathLike[str] | IO[bytes]) -> Moments:
         """Read what `save` wrote."""
         blocks, cells, arrays = read(path)
         return cls(blocks, **arrays, cells=cells)

@@ -115,6 +115,11 @@ class BoundsEstimate(Printed):
         Whether the interval covers the estimand, wherever it lies between the ends, or both ends at once.
     notes : tuple of str
         What else a reader must know.
+    poor_overlap : bool
+        Whether more than 5% of the propensities lie outside [0.03, 0.97]: intervals then cover less than they say.
+    moved : tuple of bool
+        For each row whether an end or its interval was moved: cut at what is possible, or widened to hold smaller
+        strengths.
     """
 
     title: str
@@ -125,6 +130,8 @@ class BoundsEstimate(Printed):
     n: int
     target: str = "parameter"
     notes: tuple[str, ...] = ()
+    poor_overlap: bool = False
+    moved: tuple[bool, ...] = ()
 
     def _column(self, name: str) -> Any:
         values = self.table[name].to_numpy()
@@ -162,7 +169,9 @@ class BoundsEstimate(Printed):
 
     def summary(self) -> Summary:
         """The table with what it rests on, as text and HTML."""
-        what = "both ends at once" if self.target == "set" else "the estimand, wherever it lies between the ends"
+        what = {"set": "both ends at once", "band": "both ends in all rows at once"}.get(
+            self.target, "the estimand, wherever it lies between the ends"
+        )
         level = f"ci: {self.confidence_level:.0%} for {what}; n = {self.n}"
         return Summary(self.title, self.estimand, self.assumption, self.table, (level, *self.notes))
 

@@ -16,6 +16,7 @@ from causalinv._validation import check_alignment, check_finite, check_number, c
 from causalinv.moments import Moments
 from causalinv.transformations._base import Transformation, indicator
 from causalinv.transformations._first_stage import FirstStage
+from causalinv.transformations._frame import Frame
 
 __all__ = ["GaussianNoise", "Translation"]
 
@@ -181,6 +182,20 @@ class Translation(_Translation):
         directions = size[:keep, None] * basis[:keep]
         framed = directions if names is None else pd.DataFrame(directions, columns=list(names))
         return cls(framed, scale=scale, outcome_invariant=outcome_invariant)
+
+    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+        """One element: the row without what it has along the directions."""
+        basis = self._basis(X.shape[1], feature_names)
+        along = X @ basis.T
+        return Frame.single(X - along @ basis, {"along": along})
+
+    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+        """How far each row stands along an orthonormal basis of the directions."""
+        return X @ self._basis(X.shape[1], feature_names).T
+
+    def _basis(self, n_features: int, feature_names: Sequence[str] | None) -> FloatArray:
+        directions = self._directions(n_features, feature_names)
+        return orthonormal_range(directions / np.linalg.norm(directions, axis=1, keepdims=True), tol=1e-10)[0]
 
     def in_units_of(self, scaler: Any) -> Translation:
         """The same movement after a fitted affine transformer, such as a StandardScaler before the regression.

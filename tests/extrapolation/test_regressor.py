@@ -221,7 +221,7 @@ def test_encoders_of_all_kinds(data, routing):
             assert np.isfinite(model.predict_do(asked)).all()
             assert model.W_.shape == (2, 2)
             assert len(model.do_curve(asked, n_bootstrap=2).table) == 2
-            residual = model._recipe.encode(model.encoder_, model._tried) - data.action @ model.W_.T - model.intercept_
+            residual = model._fitted.state() - data.action @ model.W_.T - model.intercept_
             np.testing.assert_allclose(residual.mean(axis=0), 0, atol=1e-9)
 
 

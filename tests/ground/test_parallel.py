@@ -10,7 +10,7 @@ from joblib import parallel_config
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from causalinv import QuantileBounds, Rep4ExRegressor, _parallel
+from causalinv import Rep4ExRegressor, SensitivityBounds, _parallel
 from causalinv.invariance import InvariantSubsetSelector, PACExperiment
 from causalinv.sem import InterventionFamily, LinearSEM
 
@@ -128,7 +128,7 @@ class NoisyEncoder(LinearRegression):
 def test_cross_fitting_hands_over_what_learners_say():
     rng = np.random.default_rng(0)
     X, arm, y = rng.normal(size=(200, 2)), rng.integers(2, size=200), rng.uniform(size=200)
-    model = QuantileBounds(propensity=NoisyClassifier(), cv=3, n_jobs=2, random_state=0)
+    model = SensitivityBounds(propensity=NoisyClassifier(), cv=3, n_jobs=2, random_state=0)
     with pytest.warns(UserWarning, match="doubt") as caught:
         model.fit(X, y, treatment=arm)
     _only(caught, "a learner's doubt in the worker")
