@@ -273,7 +273,7 @@ class MeanBounds(BoundsBase):
             "df": self._df,
             "critical": critical,
         }
-        low, high = interval(lower, upper, errors, critical=critical, **how)
+        low, high = interval(lower, upper, errors, **how)
         own = lower, upper, low, high
         manski = self._manski_ends(contrast)
         floor, ceiling = self._possible(contrast)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from causalinv._frames import row_index
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_number
@@ -349,7 +350,7 @@ class SensitivityBounds(CrossFittedBounds, MeanBounds):
         lower, upper = np.clip(lower, low, high), np.clip(upper, low, high)
         text = f"mean of {functional_text(self.functional)} under arm {rows.arms.tolist()[a]!r} at each row"
         claim = self._claim({odds_ratio if density_ratio is None else str(density_ratio): cap})
-        return PointwiseBounds(lower, upper, low, high, e, text, claim)
+        return PointwiseBounds(lower, upper, low, high, e, text, claim, row_index(X))
 
 
 def _conditional_ends(e: FloatArray, law: Any, cap: Cap) -> Ends:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,56 +10,15 @@ import pandas as pd
 from causalinv._frames import column_names
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState, Rows
-from causalinv._validation import check_alignment, check_confidence_level, check_rows, check_whole
+from causalinv._validation import check_alignment, check_rows, check_whole
 from causalinv.ivlike._design import named
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._integrations import Moved
 from causalinv.ivlike._path import IVLikePath
+from causalinv.results import BootstrapResult
 from causalinv.transformations import Translation
 
-__all__ = ["BootstrapResult", "bootstrap"]
-
-
-@dataclass(frozen=True)
-class BootstrapResult:
-    """Replicates of the coefficients, and of the strength that was chosen each time.
-
-    Attributes
-    ----------
-    replicates : pandas.DataFrame of shape (n_replications, d)
-        Coefficients, one replication a row.
-    alphas : ndarray of shape (n_replications,)
-        Strengths chosen.
-    estimate : pandas.Series
-        Coefficients of the fit.
-    accounts_for : str
-        What was drawn anew in every replication.
-    """
-
-    replicates: pd.DataFrame
-    alphas: FloatArray
-    estimate: pd.Series
-    accounts_for: str
-
-    def __repr__(self) -> str:
-        n, d = self.replicates.shape
-        return f"BootstrapResult({n} replications of {d} coefficients; {self.accounts_for})"
-
-    def confint(self, *, confidence_level: float = 0.95) -> pd.DataFrame:
-        """Percentile intervals of the coefficients.
-
-        They cover what the procedure, choices included, estimates: not the causal effect, unless nothing that the
-        assumption leaves is confounded.
-        """
-        level = check_confidence_level(confidence_level)
-        tail = 50.0 * (1.0 - level)
-        ends = np.percentile(self.replicates.to_numpy(), [tail, 100.0 - tail], axis=0)
-        frame = pd.DataFrame(ends.T, index=self.estimate.index, columns=["lower", "upper"])
-        return frame.rename_axis(columns=f"{confidence_level:.0%} bootstrap, {self.accounts_for}")
-
-    def standard_errors(self) -> pd.Series:
-        """Standard deviation of each coefficient over the replications."""
-        return self.replicates.std()
+__all__ = ["bootstrap"]
 
 
 def cluster_counts(groups: np.ndarray | None, n: int, rng: np.random.Generator) -> FloatArray:

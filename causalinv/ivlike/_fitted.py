@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
 from causalinv._validation import check_features
-from causalinv.ivlike._bootstrap import BootstrapResult, bootstrap
+from causalinv.ivlike._bootstrap import bootstrap
 from causalinv.ivlike._design import expand
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._inputs import design_of
@@ -21,7 +21,7 @@ from causalinv.ivlike._path import IVLikePath, check_alphas
 from causalinv.ivlike._sensitivity import sensitivity
 from causalinv.ivlike._small_samples import CovType
 from causalinv.ivlike._summary import summary
-from causalinv.results import Summary, TestResult
+from causalinv.results import BootstrapResult, Summary, TestResult
 
 __all__ = ["FittedRegression"]
 

@@ -1,6 +1,7 @@
 """Result objects: frozen, printable, and honest about what their numbers rest on."""
 
 from causalinv._printing import Printed, Summary
+from causalinv.results._bootstrap import BootstrapResult
 from causalinv.results._certificate import InvarianceCertificate
 from causalinv.results._estimates import (
     BoundsEstimate,
@@ -13,6 +14,7 @@ from causalinv.results._estimates import (
 )
 
 __all__ = [
+    "BootstrapResult",
     "BoundsEstimate",
     "ConditionalLaw",
     "Estimate",

@@ -192,6 +192,8 @@ class PointwiseBounds(Printed):
         What lies between the ends.
     assumption : str
         Under which assumption, and who made it.
+    index : pandas.Index, optional
+        Labels of the rows that were asked about, where they had any.
     """
 
     lower: FloatArray
@@ -201,11 +203,12 @@ class PointwiseBounds(Printed):
     propensity: FloatArray
     estimand: str
     assumption: str
+    index: pd.Index | None = None
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per row of features."""
+        """One row per row of features, under its label."""
         names = ("lower", "upper", "manski_lower", "manski_upper", "propensity")
-        return pd.DataFrame({name: getattr(self, name) for name in names})
+        return pd.DataFrame({name: getattr(self, name) for name in names}, index=self.index)
 
     def summary(self) -> Summary:
         """The ends with what they rest on, as text and HTML."""
