@@ -38,7 +38,7 @@ class IVLikeRegressionCV(FittedRegression):
     ----------
     alphas : array-like of shape (m,), optional
         Strengths to try; 100 from 1e-4 to 1e4 if left out.
-    augmentation, integration, n_copies, features, ridge, random_state
+    augmentation, integration, penalty, n_copies, features, ridge, random_state
         As in `IVLikeRegression`.
     shift_size : float, default sqrt(11)
         k. **On the population the optimum is gamma = k², whatever the truth**: cross-validation finds out whether the
@@ -82,6 +82,7 @@ class IVLikeRegressionCV(FittedRegression):
         *,
         augmentation: Augmentation | None = None,
         integration: str = "auto",
+        penalty: str = "auto",
         n_copies: int = 10,
         features: Any = None,
         ridge: float = 0.0,
@@ -92,6 +93,7 @@ class IVLikeRegressionCV(FittedRegression):
         self.alphas = alphas
         self.augmentation = augmentation
         self.integration = integration
+        self.penalty = penalty
         self.n_copies = n_copies
         self.features = features
         self.ridge = ridge
