@@ -172,6 +172,11 @@ class RowDesign(Design):
         return max(float((np.abs((each.x - original) @ coef) / spread).max()) for each in self.copies())
 
     @property
+    def n_units(self) -> int:
+        """Rows, or clusters of them: what is drawn anew in a bootstrap."""
+        return len(self.y) if self.groups is None else int(self.groups.max()) + 1
+
+    @property
     def share(self) -> FloatArray:
         """Weights that sum to one, shape (n,)."""
         weight = np.ones(len(self.y)) if self.weight is None else self.weight
