@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import eigh
 
 from causalinv._matrix import RANK_TOL
 from causalinv._typing import FloatArray, IntArray
@@ -88,7 +87,7 @@ def choose_by_norm(stage: FirstStage, path: IVLikePath) -> float:
 
 def _minus_log_likelihood(cov: FloatArray, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Eigenvalues kept, and minus the log marginal likelihood on the grid, the scale integrated out under 1/σ²."""
-    values, vectors = eigh(cov)
+    values, vectors = np.linalg.eigh(cov)
     keep = values > RANK_TOL * max(values[-1], 0.0)
     values, inside = values[keep], vectors[:, keep].T @ coef
     theta = _GRID / ((1.0 - _GRID) * np.mean(1.0 / values))
@@ -137,6 +136,10 @@ class StrengthRule(ABC):
         """The rule with what it needs to make once, so that it chooses alike in every bootstrap replication."""
         return self
 
+    def known(self, design: Design) -> float | None:
+        """The strength, if it does not depend on the data."""
+        return None
+
     @abstractmethod
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         """The strength, or the mixture, for what was read; `cells` are the moments of its folds, if known already."""
@@ -149,6 +152,9 @@ class Fixed(StrengthRule):
     alpha: float
     from_data: ClassVar[bool] = False
 
+    def known(self, design: Design) -> float | None:
+        return self.alpha
+
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         return Strength.single(self.alpha)
 
@@ -157,6 +163,9 @@ class Auto(StrengthRule):
     """What the knowledge stands for: 0 where invariance is claimed, a moderate dose where it is not."""
 
     from_data: ClassVar[bool] = False
+
+    def known(self, design: Design) -> float | None:
+        return design.knowledge.default_alpha()
 
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         return Strength.single(design.knowledge.default_alpha())

@@ -352,7 +352,9 @@ def test_bootstrap_agrees_with_the_sandwich_and_reselects_alpha_and_directions()
     fixed = model.bootstrap(200, random_state=0)
     free = model.bootstrap(200, pairs=pairs, random_state=0)
     assert "directions estimated anew" in free.confint().columns.name
-    assert (free.standard_errors() / fixed.standard_errors()).max() > 1.3
+    assert (
+        free.standard_errors() / fixed.standard_errors()
+    ).max() > 1.15  # a ratio of two standard deviations of 200: s.e. .1
     for integration in ("paired", "sampled"):  # copies are those of the directions drawn anew, not the held ones
         drawn = IVLikeRegression(0.0, augmentation=learnt, integration=integration, n_copies=20, random_state=0)
         again = drawn.fit(X, y).bootstrap(50, pairs=pairs, random_state=0).replicates
