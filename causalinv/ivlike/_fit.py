@@ -9,7 +9,7 @@ import pandas as pd
 
 from causalinv._typing import FloatArray
 from causalinv._validation import check_number
-from causalinv.ivlike._checks import warn_degenerate
+from causalinv.ivlike._checks import warn_degenerate, warn_reacts
 from causalinv.ivlike._design import Design, MomentsOnly, RowDesign
 from causalinv.ivlike._first_stage import Relevance, relevance
 from causalinv.ivlike._integrations import Instruments
@@ -95,6 +95,15 @@ class Fit:
         """Refuse or warn about the limit alpha = 0."""
         self.design.knowledge.check_limit(self.path)
 
+    def check_anchored(self, name: str, error: type[Exception] = AttributeError) -> Fit:
+        """Refuse what only a penalty of anchor regression has; returns the fit itself."""
+        if self.reading.whole:
+            raise error(
+                f"{name} is not defined where the whole reaction to an augmentation is penalised (penalty='reaction'): "
+                "no anchor or K-class regression does that. Use alpha, or penalty='first_stage'."
+            )
+        return self
+
     def coef_at(self, at: float | None) -> tuple[float, FloatArray]:
         """Strength and coefficients (d, p) at the strength of the fit or another."""
         if at is None:
@@ -145,13 +154,15 @@ def fit_design(design: Design, rule: StrengthRule, *, ridge: float, single_outpu
         knowledge.warn_weak(found, path, strength.alpha)
     if strength.alpha == 0:
         knowledge.check_limit(path)
+    coef = strength.coef(path)
+    warn_reacts(design, reading, path, strength.alpha, coef)
     return Fit(
         design=design,
         reading=reading,
         path=path,
         rule=rule,
         strength=strength,
-        coef=strength.coef(path),
+        coef=coef,
         least_squares=least_squares(reading.moments),
         relevance=found,
         ridge=ridge,
