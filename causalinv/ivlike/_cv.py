@@ -106,6 +106,7 @@ class IVLikeRegressionCV(FittedRegression):
         *,
         instruments: Rows = None,
         augmentation_parameters: Rows = None,
+        controls: Rows = None,
         groups: Rows = None,
         sample_weight: Rows = None,
     ) -> Self:
@@ -113,7 +114,7 @@ class IVLikeRegressionCV(FittedRegression):
 
         Parameters
         ----------
-        X, y, instruments, augmentation_parameters, groups, sample_weight
+        X, y, instruments, augmentation_parameters, controls, groups, sample_weight
             As in `IVLikeRegression.fit`.
 
         Returns
@@ -131,6 +132,7 @@ class IVLikeRegressionCV(FittedRegression):
             y,
             instruments=instruments,
             augmentation_parameters=augmentation_parameters,
+            controls=controls,
             groups=groups,
             sample_weight=sample_weight,
         )
@@ -238,10 +240,11 @@ def _held_out(
     for held in (label for label in labels if label >= 0):
         rest = [label for label in labels if label != held]
         train = design.reading(moments.select(cells=rest), total.select(cells=rest))
-        test = design.reading(moments.select(cells=[held]), total.select(cells=[held]))
         path = IVLikePath.from_first_stage(train.stage, ridge=ridge)
-        coefs = np.stack([path.coef(alpha) for alpha in alphas])
-        risks.append([_risk(coef, train.moments, test, k) for coef in coefs])
+        coefs = np.stack([train.with_controls(path.coef(alpha)) for alpha in alphas])
+        seen = design.whole(moments.select(cells=rest), total.select(cells=rest)).moments
+        test = design.whole(moments.select(cells=[held]), total.select(cells=[held]))
+        risks.append([_risk(coef, seen, test, k) for coef in coefs])
         weights.append(test.moments.weight[0])
     return np.array(risks), np.array(weights)
 

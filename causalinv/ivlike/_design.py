@@ -17,7 +17,7 @@ from causalinv._frames import framed
 from causalinv._typing import FloatArray
 from causalinv.ivlike._knowledge import Knowledge
 from causalinv.ivlike._path import IVLikePath
-from causalinv.ivlike._reading import Copy, Reading
+from causalinv.ivlike._reading import ControlSlopes, Copy, Reading
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 
@@ -32,9 +32,12 @@ class Design(ABC):
     ----------
     knowledge : Knowledge
         What is known beside (X, y).
+    slopes : ControlSlopes or None
+        By what controls were partialled out of the rows, before their moments were taken.
     """
 
     knowledge: Knowledge
+    slopes: ControlSlopes | None = None
 
     @abstractmethod
     def read(self) -> Reading:
@@ -108,6 +111,10 @@ class RowDesign(Design):
         moments, total = moments.pool(), total.pool()
         return Reading(moments, self.stage(moments, total), total)
 
+    def whole(self, moments: Moments, total: Moments) -> Reading:
+        """A reading in which controls, if there are any, stand among the features and the instruments."""
+        return self.reading(moments, total)
+
     def held(self) -> Self:
         """The same design with its copies in memory, for work that needs them many times."""
         return self
@@ -153,6 +160,11 @@ class RowDesign(Design):
         original = self.expand(self.X)
         spread = np.maximum(np.ptp(self.y, axis=0), np.finfo(np.float64).tiny)
         return max(float((np.abs((each.x - original) @ coef) / spread).max()) for each in self.copies())
+
+    @property
+    def constants(self) -> FloatArray:
+        """What is partialled out of everything, the constant first, shape (n, k)."""
+        return np.ones((len(self.y), 1))
 
     @property
     def share(self) -> FloatArray:

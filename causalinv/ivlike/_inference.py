@@ -126,7 +126,7 @@ def coefficient_influence(
             else:
                 part = _solve(alpha * own + first, path.basis, alpha + path.strength)
         rows += each.share * part
-    return _finish(design, rows, path.basis.shape[1] + 1)
+    return _finish(design, rows, path.basis.shape[1] + reading.spent)
 
 
 def least_squares_influence(design: RowDesign, reading: Reading, coef: FloatArray) -> Influence:

@@ -23,6 +23,7 @@ from scipy.stats import f as fisher
 
 from causalinv._matrix import singular_values, solve_range, whitener
 from causalinv.ivlike._equation import Equation
+from causalinv.ivlike._first_stage import robust_f
 from causalinv.ivlike._kclass import kclass
 from causalinv.results import TestResult
 
@@ -177,12 +178,13 @@ def effective_f(equation: Equation) -> float:
     part = equation.reduced
     if part.basis.shape[1] != 1 or part.df_first < 1:
         return np.nan
-    x = part.coordinates[:, 0]
-    slope = part.z.T @ x
-    rows = part.sums(part.z * (x - part.z @ slope)[:, None])
-    m = len(rows)
-    variance = m / (m - 1) * (part.n - 1) / part.df_first * float(np.sum(rows**2))
-    return float(slope @ slope) / variance if variance > 0 else np.inf
+    return robust_f(
+        part.coordinates[:, 0],
+        np.sqrt(part.n) * part.z,
+        weight=np.ones(part.n),
+        groups=part.clusters,
+        left=part.df_first,
+    )
 
 
 def kleibergen_paap_f(equation: Equation) -> float:

@@ -127,6 +127,7 @@ class StrengthRule(ABC):
     """How a strength is chosen. A new rule is one subclass."""
 
     from_data: ClassVar[bool] = True
+    to_zero: ClassVar[bool] = False  # whether the strength goes to 0 as rows are added, so that the limit is that of 0
 
     def prepare(self, design: Design) -> StrengthRule:
         """The rule with what it needs to make once, so that it chooses alike in every bootstrap replication."""
@@ -190,7 +191,9 @@ def strength_rule(alpha: Any) -> StrengthRule:
     if not isinstance(alpha, str):
         return Fixed(check_alpha(alpha))
     if alpha not in _RULES:
-        raise ValueError(f"alpha must be a number >= 0 or 'auto', 'eb' or 'cc', got {alpha!r}.")
+        raise ValueError(
+            f"alpha must be a number >= 0 or 'auto', 'eb', 'cc', 'liml', 'fuller' or 'fuller(a)', got {alpha!r}."
+        )
     return _RULES[alpha]()
 
 

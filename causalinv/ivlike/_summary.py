@@ -8,6 +8,7 @@ import pandas as pd
 from causalinv._typing import FloatArray
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._intervals import errors_at
+from causalinv.ivlike._structural import head_of, method_name
 from causalinv.results import Summary
 
 __all__ = ["summary"]
@@ -24,9 +25,9 @@ def summary(fit: Fit) -> Summary:
     if np.isnan(fit.alpha):
         strength = f"alpha from the posterior (mean gamma={fit.strength.gamma:.3g})"
     else:
-        strength = f"alpha={fit.alpha:g} (gamma={fit.strength.gamma:g}, kappa={1.0 / (1.0 + fit.alpha):.3g})"
+        strength = f"alpha={fit.alpha:g} (gamma={fit.strength.gamma:g}, kappa={1.0 / (1.0 + fit.alpha):.5g})"
     return Summary(
-        title=f"IV-like regression, {strength}",
+        title="\n".join([f"{method_name(fit)}, {strength}", *head_of(fit)]),
         estimand="linear effect of the features on the outcome, up to confounding that the assumption leaves",
         assumption=fit.design.knowledge.assumption(fit.path.n_instruments_effective),
         table=table,
