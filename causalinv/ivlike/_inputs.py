@@ -74,7 +74,7 @@ def design_of(
         raise ValueError(f"Only {count} row has a positive weight, while a minimum of {min_rows} is required.")
     names = getattr(estimator, "feature_names_in_", None)
     instrument = None if given is None else check_rows(given, name)
-    regressors = None if controls is None else check_rows(controls, "controls")
+    regressors = None if controls is None else np.ascontiguousarray(check_rows(controls, "controls"))
     for each, what in ((instrument, name), (outcome, "y"), (regressors, "controls")):
         if each is not None and each.ndim == 2 and not each.shape[1]:
             raise ValueError(f"{what} has no column, shape {each.shape}; pass at least one.")
@@ -148,7 +148,7 @@ def check_controls(estimator: Any, controls: Rows, X: Rows) -> FloatArray | None
     if controls is None:
         raise ValueError(f"The model was fitted with {width} controls: pass controls= of the same rows, in that order.")
     check_alignment(X=X, controls=controls)
-    known = check_rows(controls, "controls")
+    known = np.ascontiguousarray(check_rows(controls, "controls"))
     slopes, names = estimator._fit.slopes, column_names(controls)
     if known.shape[1] != width or (names is not None and slopes.names is not None and names != slopes.names):
         told = slopes.names or f"{width} columns"
