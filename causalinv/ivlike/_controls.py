@@ -162,7 +162,7 @@ class Controlled(Instruments):
     def reading(self, moments: Moments, total: Moments) -> Reading:
         return Instruments.read_moments(*partial_out(moments.pool()))
 
-    def whole(self, moments: Moments, total: Moments) -> Reading:
+    def judged(self, moments: Moments, total: Moments) -> Reading:
         pooled = moments.pool()
         stacked = ("x", "c", "y", "g", "c")
         size = {name: pooled.blocks[name] for name in stacked}

@@ -38,7 +38,7 @@ class IVLikeRegressionCV(FittedRegression):
     ----------
     alphas : array-like of shape (m,), optional
         Strengths to try; 100 from 1e-4 to 1e4 if left out.
-    augmentation, integration, n_copies, features, ridge, random_state
+    augmentation, integration, penalty, n_copies, features, ridge, random_state
         As in `IVLikeRegression`.
     shift_size : float, default sqrt(11)
         k. **On the population the optimum is gamma = k², whatever the truth**: cross-validation finds out whether the
@@ -82,6 +82,7 @@ class IVLikeRegressionCV(FittedRegression):
         *,
         augmentation: Augmentation | None = None,
         integration: str = "auto",
+        penalty: str = "auto",
         n_copies: int = 10,
         features: Any = None,
         ridge: float = 0.0,
@@ -92,6 +93,7 @@ class IVLikeRegressionCV(FittedRegression):
         self.alphas = alphas
         self.augmentation = augmentation
         self.integration = integration
+        self.penalty = penalty
         self.n_copies = n_copies
         self.features = features
         self.ridge = ridge
@@ -242,8 +244,8 @@ def _held_out(
         train = design.reading(moments.select(cells=rest), total.select(cells=rest))
         path = IVLikePath.from_first_stage(train.stage, ridge=ridge)
         coefs = np.stack([train.with_controls(path.coef(alpha)) for alpha in alphas])
-        seen = design.whole(moments.select(cells=rest), total.select(cells=rest)).moments
-        test = design.whole(moments.select(cells=[held]), total.select(cells=[held]))
+        seen = design.judged(moments.select(cells=rest), total.select(cells=rest)).moments
+        test = design.judged(moments.select(cells=[held]), total.select(cells=[held]))
         risks.append([_risk(coef, seen, test, k) for coef in coefs])
         weights.append(test.moments.weight[0])
     return np.array(risks), np.array(weights)

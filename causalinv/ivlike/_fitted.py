@@ -38,8 +38,6 @@ class FittedRegression(InstrumentDoors, MultiOutputMixin, RegressorMixin, BaseEs
     least_squares_coef_: FloatArray
     intercept_: float | FloatArray
     alpha_: float
-    gamma_: float
-    kappa_: float
     path_: IVLikePath
     strength_: FloatArray
     n_instruments_effective_: int
@@ -65,8 +63,7 @@ class FittedRegression(InstrumentDoors, MultiOutputMixin, RegressorMixin, BaseEs
         self.coef_ = fit.given(fit.coef)
         self.least_squares_coef_ = fit.given(fit.least_squares)
         self.intercept_ = float(fit.intercept[0]) if fit.single_output else fit.intercept
-        self.alpha_, self.gamma_ = fit.strength.alpha, fit.strength.gamma
-        self.kappa_ = 1.0 / (1.0 + fit.strength.alpha)
+        self.alpha_ = fit.strength.alpha
         self.path_, self.strength_ = fit.path, fit.path.strength
         self.n_instruments_effective_ = fit.path.n_instruments_effective
         self.constant_features_ = np.diagonal(fit.reading.moments.cov("x")[0]) == 0
@@ -89,6 +86,16 @@ class FittedRegression(InstrumentDoors, MultiOutputMixin, RegressorMixin, BaseEs
         if "_fit" in state:
             state["_fit"] = state["_fit"].without_rows()
         return state
+
+    @property
+    def gamma_(self) -> float:
+        """What anchor regression calls the strength, (1 + alpha) / alpha."""
+        return self._checked().check_anchored("gamma_").strength.gamma
+
+    @property
+    def kappa_(self) -> float:
+        """What the K-class calls the strength, 1 / (1 + alpha)."""
+        return 1.0 / (1.0 + self._checked().check_anchored("kappa_").alpha)
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -134,6 +141,7 @@ class FittedRegression(InstrumentDoors, MultiOutputMixin, RegressorMixin, BaseEs
         is averaged exactly every gamma, 0 included, gives the invariant coefficients, not least squares.
         """
         fit = self._checked()
+        fit.check_anchored("gamma_path", ValueError)
         grid = check_alphas(gammas, "gammas")
         if (grid < 1).any() and not fit.reading.stage.added:
             raise ValueError(

@@ -23,12 +23,22 @@ from causalinv._validation import (
 )
 from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._design import RowDesign, named
-from causalinv.ivlike._integrations import ClosedForm, Copies, Instruments, Moved, Paired, Sampled
+from causalinv.ivlike._integrations import (
+    ClosedForm,
+    Copies,
+    Instruments,
+    Moved,
+    NodesReaction,
+    Paired,
+    PairedReaction,
+    Sampled,
+)
 from causalinv.ivlike._knowledge import Augmented, AugmentedRows, GenuineInstruments, Knowledge
 from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["check_controls", "design_of", "find_integration", "find_knowledge", "own_generator"]
 
+PENALTIES = ("auto", "reaction", "first_stage")
 _INTEGRATIONS: dict[str, type[Moved]] = {
     "closed_form": ClosedForm,
     "paired": Paired,
@@ -97,7 +107,7 @@ def design_of(
     n_copies = check_whole(estimator.n_copies, "n_copies", low=1)
     if isinstance(knowledge, Augmented):
         kind = find_integration(estimator, knowledge.augmentation)
-        if kind is not ClosedForm:
+        if issubclass(kind, Paired):
             given_rows |= {"n_copies": n_copies, "rng": own_generator(estimator.random_state, "augmentation")}
         design: RowDesign = kind(knowledge=knowledge, **given_rows)
     else:
@@ -185,11 +195,34 @@ def find_knowledge(estimator: Any, *, instruments: bool, where: str, copies: boo
         )
     if augmentation is not None:
         return Augmented(augmentation)
+    if check_choice(estimator.penalty, "penalty", PENALTIES) == "reaction":
+        raise ValueError(
+            "penalty='reaction' needs augmentation= and the rows before they are moved; here G is given with the rows."
+        )
     return AugmentedRows() if copies else GenuineInstruments()
 
 
 def find_integration(estimator: Any, augmentation: Augmentation) -> type[Moved]:
     """The class that integrates an augmentation as the estimator asks."""
-    if estimator.integration != "auto":
-        return _INTEGRATIONS[estimator.integration]
-    return ClosedForm if augmentation.closed_form and estimator.features is None else Paired
+    kind = estimator.integration
+    if kind == "auto":
+        kind = "closed_form" if augmentation.closed_form and estimator.features is None else "paired"
+    if not _whole_reaction(estimator.penalty, augmentation, kind):
+        return _INTEGRATIONS[kind]
+    if kind == "closed_form":
+        # On moments of a translation or a group both penalties are one.
+        return ClosedForm if estimator.features is None else NodesReaction
+    return PairedReaction
+
+
+def _whole_reaction(penalty: Any, augmentation: Augmentation, integration: str) -> bool:
+    check_choice(penalty, "penalty", PENALTIES)
+    if penalty == "reaction" and integration == "sampled":
+        raise ValueError(
+            "penalty='reaction' needs the originals of the copies, which integration='sampled' does not use. Say "
+            "integration='paired'."
+        )
+    if penalty != "auto":
+        return bool(penalty == "reaction")
+    black_box = not (augmentation.closed_form or augmentation.translates or augmentation.averages)
+    return bool(black_box and augmentation.outcome_invariant and integration != "sampled")

@@ -145,8 +145,11 @@ def _split(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArra
         # Directions that the analyst chose count however short they are; only their independence is in question.
         length = column_lengths(factor.T)
         factor = factor[length > 0] / length[length > 0, None]
-    moving, still = orthonormal_range(factor, tol=_DIRECTION_TOL if declared else _STRENGTH_TOL)
-    return still.T, moving.T
+    tol = _DIRECTION_TOL if declared else _STRENGTH_TOL
+    moving, still = orthonormal_range(factor, tol=tol)
+    basis = still.T.copy()
+    basis[np.linalg.norm(basis, axis=1) < tol] = 0.0  # fixed at 0, not at a rounding of it
+    return basis, moving.T
 
 
 def _condition(basis: FloatArray) -> float:

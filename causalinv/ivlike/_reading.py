@@ -10,7 +10,7 @@ from causalinv._typing import FloatArray
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 
-__all__ = ["ControlSlopes", "Copy", "Reading", "less_chance"]
+__all__ = ["Centred", "ControlSlopes", "Copy", "Reading", "less_chance"]
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,32 @@ class ControlSlopes:
 
 
 @dataclass(frozen=True)
+class Centred:
+    """One copy of the rows about the mean of all copies; instruments standardised.
+
+    x, g and z are those of `Copy`, w (n, p) is what G explains of the outcome.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    g: FloatArray
+    z: FloatArray
+    w: FloatArray
+    share: float
+
+
+@dataclass(frozen=True)
 class Reading:
     """What one pass over the rows gives: their moments, the first stage, and the moments of all copies.
 
+    With `whole` the explained part is the whole reaction E(δ'h)², not what G explains of it.
     `slopes` are those of the controls, if there are any: they are partialled out of everything else.
     """
 
     moments: Moments
     stage: FirstStage
     total: Moments
+    whole: bool = False
     slopes: ControlSlopes | None = None
 
     @property

@@ -52,6 +52,13 @@ class IVLikeRegression(FittedRegression):
         original or (``"sampled"``, for comparison) as if the originals were not known. ``"auto"`` takes the closed form
         where there is one. With `features` the closed form is a quadrature: of one or two directions, or of all
         elements of a group.
+    penalty : {"auto", "reaction", "first_stage"}, default "auto"
+        What is penalised of the reaction :math:`\delta'h = h'Gx - h'x` of a prediction. ``"first_stage"``, the paper's
+        penalty, takes what G explains of it; that depends on how G is written, and is nothing for a rotation of
+        features about their mean. ``"reaction"`` takes all of it, :math:`E(\delta'h)^2`, which is zero exactly if no
+        copy changes a prediction; it rests on an outcome that is linear in the features used. ``"auto"`` takes the
+        whole reaction of black boxes that are declared outcome-invariant, and the first stage otherwise. Of
+        translations, and of groups averaged in closed form, both are one.
     n_copies : int, default 10
         Copies of each row that ``"paired"`` and ``"sampled"`` draw.
     features : transformer, optional
@@ -76,7 +83,8 @@ class IVLikeRegression(FittedRegression):
         Coefficients of the controls; `controls_frame` has their standard errors.
     alpha_, gamma_, kappa_ : float
         The strength used, and what anchor regression and the K-class call it; with ``alpha="eb"`` the posterior mean of
-        gamma, and NaN otherwise, as no single strength is used.
+        gamma, and NaN otherwise, as no single strength is used. The last two are not defined (AttributeError) where the
+        whole reaction is penalised, which no anchor regression does.
     least_squares_coef_ : ndarray of the shape of `coef_`
         What least squares on the same rows says (on the copies, if that is what the rows are): look at it beside every
         coefficient.
@@ -168,6 +176,7 @@ class IVLikeRegression(FittedRegression):
         *,
         augmentation: Augmentation | None = None,
         integration: Literal["auto", "closed_form", "paired", "sampled"] = "auto",
+        penalty: Literal["auto", "reaction", "first_stage"] = "auto",
         n_copies: int = 10,
         features: Any = None,
         ridge: float = 0.0,
@@ -176,6 +185,7 @@ class IVLikeRegression(FittedRegression):
         self.alpha = alpha
         self.augmentation = augmentation
         self.integration = integration
+        self.penalty = penalty
         self.n_copies = n_copies
         self.features = features
         self.ridge = ridge

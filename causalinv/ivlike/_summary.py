@@ -7,6 +7,7 @@ import pandas as pd
 
 from causalinv._typing import FloatArray
 from causalinv.ivlike._fit import Fit
+from causalinv.ivlike._identification import fixed_by_declaration, named_coefficients
 from causalinv.ivlike._intervals import errors_at
 from causalinv.ivlike._structural import head_of, method_name
 from causalinv.results import Summary
@@ -24,6 +25,8 @@ def summary(fit: Fit) -> Summary:
     table["difference"] = table["IVL"] - table["least squares"]
     if np.isnan(fit.alpha):
         strength = f"alpha from the posterior (mean gamma={fit.strength.gamma:.3g})"
+    elif fit.reading.whole:
+        strength = f"alpha={fit.alpha:g}, the whole reaction penalised"
     else:
         strength = f"alpha={fit.alpha:g} (gamma={fit.strength.gamma:g}, kappa={1.0 / (1.0 + fit.alpha):.5g})"
     return Summary(
@@ -52,6 +55,9 @@ def _notes(fit: Fit, errors: FloatArray | None, reason: str) -> tuple[str, ...]:
         )
     elif reason:
         notes.append(reason)
+    fixed = fixed_by_declaration(fit, fit.alpha)
+    if fixed.any():
+        notes.append(f"fixed by the declaration, without error: {named_coefficients(fit, fixed)}.")
     if fit.design.knowledge.augmentation is not None:
         notes.append(
             "where the two columns differ, either confounding along ignored directions was removed, or a proxy of the "

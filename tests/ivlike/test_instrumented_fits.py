@@ -218,6 +218,8 @@ def test_liml_and_fuller_are_points_of_the_path_with_identified_intervals():
         IVLikeRegression("liml").fit(X, np.c_[y, y], instruments=Z)
     with pytest.raises(ValueError, match="needs at least one instrument per feature"):
         IVLikeRegression("fuller").fit(X.join(W), y, instruments=Z[["z0"]])
+    with pytest.raises(ValueError, match="without ridge, got ridge=0.1"):
+        IVLikeRegression("liml", ridge=0.1).fit(X, y, instruments=Z)
     with pytest.raises(ValueError, match="'liml', 'fuller' or"):
         IVLikeRegression("fuller(-1)").fit(X, y, instruments=Z)
 
