@@ -14,8 +14,9 @@ from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_rows, check_whole
 from causalinv.ivlike._design import named
 from causalinv.ivlike._fit import Fit
-from causalinv.ivlike._integrations import Moved
-from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._integrations import ClosedForm, Moved
+from causalinv.ivlike._path import IVLikePath, Split
+from causalinv.ivlike._resample import Resampler
 from causalinv.transformations import Translation
 
 __all__ = ["BootstrapResult", "bootstrap"]
@@ -63,31 +64,37 @@ class BootstrapResult:
         return self.replicates.std()
 
 
-def cluster_counts(groups: np.ndarray | None, n: int, rng: np.random.Generator) -> FloatArray:
-    """How often each row is drawn when rows, or whole clusters, are drawn with replacement."""
-    if groups is None:
-        return rng.multinomial(n, np.full(n, 1.0 / n)).astype(np.float64)
-    m = int(groups.max()) + 1
-    return rng.multinomial(m, np.full(m, 1.0 / m)).astype(np.float64)[groups]
+def unit_counts(n: int, rng: np.random.Generator) -> FloatArray:
+    """How often each of n rows, or clusters, is drawn when as many are drawn with replacement."""
+    return rng.multinomial(n, np.full(n, 1.0 / n)).astype(np.float64)
 
 
 def bootstrap(
     fit: Fit, n_replications: int, *, pairs: tuple[Rows, Rows] | None, random_state: RandomState
 ) -> BootstrapResult:
     """Replications of a whole fit on resampled rows, or clusters."""
-    design, _ = fit.read_again()
+    design, reading = fit.read_again()
     n_replications = check_whole(n_replications, "n_replications", low=2)
     drawn = None if pairs is None else _check_pairs(*pairs, design)
-    base = np.ones(len(design.y)) if design.weight is None else design.weight
-    design = design.held()
+    generators = streams(random_state, n_replications, "bootstrap")
+    counts = [unit_counts(design.n_units, rng) for rng in generators]
+    split = Split.of(reading.stage)
     coefs, alphas = [], []
-    for rng in streams(random_state, n_replications, "bootstrap"):
-        again = design.reweighted(base * cluster_counts(design.groups, len(base), rng))
-        if drawn is not None and isinstance(again, Moved):
-            again = again.with_augmentation(_redrawn(again.augmentation, *drawn, rng))
-        reading = again.read()
-        path = IVLikePath.from_first_stage(reading.stage, ridge=fit.ridge)
-        strength = fit.rule.choose(again, reading, path)
+    table = None
+    if drawn is None or isinstance(design, ClosedForm):
+        table = Resampler(design, reading, fit.rule.folds).readings(counts)
+    for rng, count in zip(generators, counts, strict=True):
+        again = design
+        if drawn is not None and isinstance(design, Moved):
+            again = design.with_augmentation(_redrawn(design.augmentation, *drawn, rng))
+        if table is None:  # other directions draw other copies
+            each = count if design.groups is None else count[design.groups]
+            moments, total = again.reweighted(design.share * each).collect(fit.rule.folds)
+        else:
+            moments, total = next(table)
+        found = again.reading(moments, total)
+        path = IVLikePath.resembling(found.stage, split, ridge=fit.ridge)
+        strength = fit.rule.choose(again, found, path, (moments, total))
         coefs.append(strength.coef(path).T.ravel())
         alphas.append(strength.alpha)
     unit = "rows" if design.groups is None else "clusters"

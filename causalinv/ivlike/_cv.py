@@ -19,7 +19,7 @@ from causalinv.ivlike._inputs import design_of
 from causalinv.ivlike._integrations import Copies
 from causalinv.ivlike._path import IVLikePath, check_alphas
 from causalinv.ivlike._reading import Reading
-from causalinv.ivlike._strength import Strength, StrengthRule
+from causalinv.ivlike._strength import Cells, Strength, StrengthRule
 from causalinv.moments import Moments
 from causalinv.transformations import Transformation as Augmentation
 
@@ -180,13 +180,15 @@ class CrossValidated(StrengthRule):
         assert isinstance(design, RowDesign)
         return replace(self, folds=_folds(design, self.cv, self.random_state))
 
-    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+    def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         assert isinstance(design, RowDesign)
         assert self.folds is not None
-        # In units of the outcome's spread, so that squares of risks neither over- nor underflow.
-        spread = float(np.sqrt(reading.moments.cov("y")[0].max(initial=0.0))) or 1.0
-        scaled = design.with_outcome(design.y / spread)
-        risks, weights = _held_out(scaled, self.folds, self.alphas, ridge=self.ridge, k=self.shift_size)
+        spread = 1.0
+        if cells is None:
+            # In units of the outcome's spread, so that squares of risks neither over- nor underflow.
+            spread = float(np.sqrt(reading.moments.cov("y")[0].max(initial=0.0))) or 1.0
+            cells = design.with_outcome(design.y / spread).collect(self.folds)
+        risks, weights = _held_out(design, cells, self.alphas, ridge=self.ridge, k=self.shift_size)
         mean = weights @ risks / weights.sum()
         with np.errstate(divide="ignore"):
             gammas = 1.0 + 1.0 / self.alphas
@@ -233,17 +235,17 @@ def _folds(design: RowDesign, cv: Any, random_state: RandomState) -> np.ndarray:
 
 
 def _held_out(
-    design: RowDesign, folds: np.ndarray, alphas: FloatArray, *, ridge: float, k: float
+    design: RowDesign, cells: Cells, alphas: FloatArray, *, ridge: float, k: float
 ) -> tuple[FloatArray, FloatArray]:
     """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds."""
-    moments, total = design.collect(folds)
+    moments, total = cells
     labels = moments.cells.tolist()
     risks, weights = [], []
     for held in (label for label in labels if label >= 0):
         rest = [label for label in labels if label != held]
         train = design.reading(moments.select(cells=rest), total.select(cells=rest))
         path = IVLikePath.from_first_stage(train.stage, ridge=ridge)
-        coefs = np.stack([train.with_controls(path.coef(alpha)) for alpha in alphas])
+        coefs = [train.with_controls(path.coef(alpha)) for alpha in alphas]
         seen = design.judged(moments.select(cells=rest), total.select(cells=rest)).moments
         test = design.judged(moments.select(cells=[held]), total.select(cells=[held]))
         risks.append([_risk(coef, seen, test, k) for coef in coefs])

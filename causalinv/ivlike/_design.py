@@ -184,6 +184,11 @@ class RowDesign(Design):
         return np.ones((len(self.y), 1))
 
     @property
+    def n_units(self) -> int:
+        """Rows, or clusters of them: what is drawn anew in a bootstrap."""
+        return len(self.y) if self.groups is None else int(self.groups.max()) + 1
+
+    @property
     def share(self) -> FloatArray:
         """Weights that sum to one, shape (n,)."""
         weight = np.ones(len(self.y)) if self.weight is None else self.weight

@@ -14,7 +14,7 @@ from causalinv.ivlike._kclass import fuller_kappa, liml_kappa
 from causalinv.ivlike._knowledge import GenuineInstruments
 from causalinv.ivlike._path import IVLikePath
 from causalinv.ivlike._reading import Reading
-from causalinv.ivlike._strength import Strength, StrengthRule, strength_rule
+from causalinv.ivlike._strength import Cells, Strength, StrengthRule, strength_rule
 
 __all__ = ["KClass", "rule_of"]
 
@@ -41,7 +41,7 @@ class KClass(StrengthRule):
         """As it is given for alpha."""
         return "liml" if self.a == 0 else "fuller" if self.a == 1 else f"fuller({self.a:g})"
 
-    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+    def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         if not isinstance(design.knowledge, GenuineInstruments):
             raise ValueError(f"alpha={self.name!r} needs genuine instruments; an augmentation has no such limit.")
         if reading.moments.blocks["y"] > 1:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import eigh, solve_triangular
 
 from causalinv._matrix import (
     RANK_TOL,
@@ -32,12 +33,29 @@ from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_number
 from causalinv.transformations import FirstStage
 
-__all__ = ["IVLikePath", "check_alpha", "check_alphas"]
+__all__ = ["IVLikePath", "Split", "check_alpha", "check_alphas"]
 
 _ROUNDING = 1e-12  # of the spread of a standardised feature
 _DIRECTION_TOL = 1e-10  # directions of unit length that differ by less are one direction
 _NOTHING = 1e-13  # of a coordinate's variance, what is left without the augmentation
+_WELL_CONDITIONED = 1e-4  # smallest spread of a combination of standardised features, for the fast way
 _STRENGTH_TOL = 1e-9  # of the largest singular value: what sampled instruments do not move, up to rounding
+
+
+@dataclass(frozen=True)
+class Split:
+    """Coefficients that the instruments do not move, and those that they do: bases (d, .) in units of `scale` (d,)."""
+
+    scale: FloatArray
+    still: FloatArray
+    moving: FloatArray
+
+    @classmethod
+    def of(cls, stage: FirstStage) -> Split:
+        """The split of a first stage."""
+        spread, pushed = np.sqrt(np.diag(stage.variance)), column_lengths(stage.factor)
+        scale = np.where(spread > 0, spread, np.where(pushed > 0, pushed, 1.0))
+        return cls(scale, *_split(stage.factor / scale, declared=stage.added))
 
 
 @dataclass(frozen=True)
@@ -108,6 +126,43 @@ class IVLikePath:
             condition=max(_condition(fixed), _condition(rest @ whiten)),
         )
 
+    @classmethod
+    def resembling(cls, stage: FirstStage, split: Split, *, ridge: float = 0.0) -> IVLikePath:
+        """The same as `from_first_stage` for moments like those of `split`, several times faster.
+
+        One generalised eigendecomposition where features are far from dependent and the instruments move the same
+        directions; otherwise the careful way.
+        """
+        d = len(stage.variance)
+        inside = 1.0 / split.scale
+        variance = (stage.variance + ridge * np.eye(d)) * inside[:, None] * inside
+        cross, factor = stage.cross * inside[:, None], stage.factor * inside
+        if np.abs(factor @ split.still).max(initial=0.0) > _STRENGTH_TOL * np.abs(factor).max(initial=0.0):
+            split = Split(split.scale, *_split(factor, declared=stage.added))
+        still, moving = split.still, split.moving
+        pushes = factor @ moving
+        try:
+            lower = np.linalg.cholesky(still.T @ variance @ still)
+            fixed = solve_triangular(lower, still.T, lower=True).T if still.shape[1] else still
+            rest = moving - fixed @ (fixed.T @ variance @ moving)
+            inner = rest.T @ variance @ rest + (pushes.T @ pushes if stage.added else 0.0)
+            strength, turn = eigh(pushes.T @ pushes, inner) if moving.shape[1] else (np.empty(0), moving.T @ moving)
+        except np.linalg.LinAlgError:
+            return cls.from_first_stage(stage, ridge=ridge)
+        near = min(np.diagonal(lower).min(initial=1.0), 1.0 / np.abs(turn).max(initial=1.0))
+        if near < _WELL_CONDITIONED or strength.min(initial=1.0) < _WELL_CONDITIONED * strength.max(initial=0.0):
+            return cls.from_first_stage(stage, ridge=ridge)
+        along = rest @ turn
+        return cls(
+            basis=np.hstack([fixed, along]) * inside[:, None],
+            strength=np.concatenate([np.zeros(fixed.shape[1]), strength]),
+            moved=np.arange(d) >= fixed.shape[1],
+            outcome=np.vstack([fixed.T @ cross, along.T @ cross]),
+            explained=np.vstack([np.zeros((fixed.shape[1], cross.shape[1])), (pushes @ turn).T @ stage.outcome]),
+            n_instruments_effective=len(factor),
+            condition=max(_condition(fixed), _condition(along)),
+        )
+
     def coef(self, alpha: float) -> FloatArray:
         """Coefficients at one strength, shape (d, p); α = 0 and α = ∞ are the limits, taken exactly."""
         strength = self.strength[:, None]
@@ -125,6 +180,12 @@ class IVLikePath:
             shrunk = np.divide(total, divisor, out=np.zeros_like(total), where=np.abs(divisor) > least)
             weights = np.where(self.moved[:, None], shrunk, self.outcome)
         return self.basis @ weights
+
+    def coefs(self, alphas: FloatArray) -> FloatArray:
+        """Coefficients (m, d, p) at strengths between 0 and infinity, all at once."""
+        grid = alphas[:, None, None]
+        shrunk = (grid * self.outcome + self.explained) / (grid + self.strength[:, None])
+        return np.asarray(self.basis @ np.where(self.moved[:, None], shrunk, self.outcome))
 
 
 def _root(cov: FloatArray, cross: FloatArray) -> tuple[FloatArray, FloatArray]:
