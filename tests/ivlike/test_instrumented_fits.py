@@ -252,6 +252,13 @@ def test_first_lines_of_the_summary():
         )
         assert f"Hansen J {model.overidentification_test().statistic:.4g}, df 2, p" in first[2]
         assert f"Wu-Hausman F {model.endogeneity_test().statistic:.4g}, p" in first[3]
+        table = model.summary().table
+        assert list(table.index) == ["x0", "w0", "w1"]
+        np.testing.assert_allclose(table["IVL"], np.r_[model.coef_, model.controls_coef_])
+        frame = model.controls_frame(cov_type="misspecified")
+        np.testing.assert_allclose(table["s.e."].iloc[1:], frame["s.e."])
+        all_in = np.column_stack([np.ones(300), X, W])
+        np.testing.assert_allclose(table["least squares"], np.linalg.lstsq(all_in, y, rcond=None)[0][1:])
         assert first[4] == f"Anderson-Rubin 95% of x0: {model.weak_instrument_set().short()}"
     anchor = str(IVLikeRegression(0.5).fit(X, y, instruments=Z).summary())
     assert "Hansen" not in anchor
