@@ -108,6 +108,7 @@ class IVLikeRegressionCV(FittedRegression):
         *,
         instruments: Rows = None,
         augmentation_parameters: Rows = None,
+        controls: Rows = None,
         groups: Rows = None,
         sample_weight: Rows = None,
     ) -> Self:
@@ -115,7 +116,7 @@ class IVLikeRegressionCV(FittedRegression):
 
         Parameters
         ----------
-        X, y, instruments, augmentation_parameters, groups, sample_weight
+        X, y, instruments, augmentation_parameters, controls, groups, sample_weight
             As in `IVLikeRegression.fit`.
 
         Returns
@@ -133,6 +134,7 @@ class IVLikeRegressionCV(FittedRegression):
             y,
             instruments=instruments,
             augmentation_parameters=augmentation_parameters,
+            controls=controls,
             groups=groups,
             sample_weight=sample_weight,
         )
@@ -242,14 +244,15 @@ def _held_out(
     for held in (label for label in labels if label >= 0):
         rest = [label for label in labels if label != held]
         train = design.reading(moments.select(cells=rest), total.select(cells=rest))
-        test = design.reading(moments.select(cells=[held]), total.select(cells=[held]))
         split = Split.of(train.stage) if split is None else split
         path = IVLikePath.resembling(train.stage, split, ridge=ridge)
-        coefs = path.coefs(alphas)
+        coefs = np.array([train.with_controls(coef) for coef in path.coefs(alphas)])
+        seen = design.judged(moments.select(cells=rest), total.select(cells=rest)).moments
+        test = design.judged(moments.select(cells=[held]), total.select(cells=[held]))
         if coefs.shape[2] == 1:  # strengths side by side, as if they were outcomes
-            risks.append(_risk(coefs[:, :, 0].T, train.moments, test, k))
+            risks.append(_risk(coefs[:, :, 0].T, seen, test, k))
         else:
-            risks.append(np.array([_risk(coef, train.moments, test, k).sum() for coef in coefs]))
+            risks.append(np.array([_risk(coef, seen, test, k).sum() for coef in coefs]))
         weights.append(test.moments.weight[0])
     return np.array(risks), np.array(weights)
 

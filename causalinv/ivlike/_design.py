@@ -18,7 +18,7 @@ from causalinv._matrix import whitener
 from causalinv._typing import FloatArray
 from causalinv.ivlike._knowledge import Knowledge
 from causalinv.ivlike._path import IVLikePath
-from causalinv.ivlike._reading import Centred, Copy, Reading
+from causalinv.ivlike._reading import Centred, ControlSlopes, Copy, Reading
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 
@@ -33,9 +33,12 @@ class Design(ABC):
     ----------
     knowledge : Knowledge
         What is known beside (X, y).
+    slopes : ControlSlopes or None
+        By what controls were partialled out of the rows, before their moments were taken.
     """
 
     knowledge: Knowledge
+    slopes: ControlSlopes | None = None
 
     @abstractmethod
     def read(self) -> Reading:
@@ -114,6 +117,10 @@ class RowDesign(Design):
         moments, total = moments.pool(), total.pool()
         return Reading(moments, self.stage(moments, total), total)
 
+    def judged(self, moments: Moments, total: Moments) -> Reading:
+        """A reading in which controls, if there are any, stand among the features and the instruments."""
+        return self.reading(moments, total)
+
     def centred(self, reading: Reading) -> Iterator[Centred]:
         """Every copy about the mean of all, instruments standardised."""
         total = reading.total
@@ -170,6 +177,11 @@ class RowDesign(Design):
         original = self.expand(self.X)
         spread = np.maximum(np.ptp(self.y, axis=0), np.finfo(np.float64).tiny)
         return max(float((np.abs((each.x - original) @ coef) / spread).max()) for each in self.copies())
+
+    @property
+    def constants(self) -> FloatArray:
+        """What is partialled out of everything, the constant first, shape (n, k)."""
+        return np.ones((len(self.y), 1))
 
     @property
     def n_units(self) -> int:

@@ -15,7 +15,7 @@ from causalinv.ivlike._first_stage import Relevance, relevance
 from causalinv.ivlike._integrations import Instruments
 from causalinv.ivlike._knowledge import Augmented
 from causalinv.ivlike._path import IVLikePath, check_alpha
-from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._reading import ControlSlopes, Reading
 from causalinv.ivlike._strength import Strength, StrengthRule
 from causalinv.linear_rule import least_squares
 
@@ -72,8 +72,15 @@ class Fit:
     @property
     def intercept(self) -> FloatArray:
         """Constants (p,)."""
-        moments = self.reading.moments
-        return np.asarray(moments.mean("y")[0] - moments.mean("x")[0] @ self.coef)
+        moments, slopes = self.reading.moments, self.slopes
+        at_mean = moments.mean("y")[0] - moments.mean("x")[0] @ self.coef
+        return np.asarray(at_mean if slopes is None else at_mean - slopes.mean @ slopes.coef(self.coef))
+
+    @property
+    def slopes(self) -> ControlSlopes | None:
+        """Regressions of outcome and features on the controls, if there are any."""
+        own = self.reading.slopes
+        return None if own is None else own.after(self.design.slopes)
 
     @property
     def names(self) -> list[str]:
@@ -135,12 +142,16 @@ class Fit:
 
     def without_rows(self) -> Fit:
         """The same record with nothing but moments, for pickling."""
-        return replace(self, design=MomentsOnly(knowledge=self.design.knowledge, reading=self.reading))
+        return replace(
+            self, design=MomentsOnly(knowledge=self.design.knowledge, slopes=self.design.slopes, reading=self.reading)
+        )
 
 
 def fit_design(design: Design, rule: StrengthRule, *, ridge: float, single_output: bool) -> Fit:
     """Read, decompose, choose: refuses what cannot be fitted and warns about what is degenerate."""
     ridge = check_number(ridge, "ridge", low=0.0, finite=True)
+    if rule.to_zero and ridge > 0:
+        raise ValueError(f"LIML and Fuller are defined without ridge, got ridge={ridge:g}. Give alpha as a number.")
     rule = rule.prepare(design)
     reading, knowledge = design.read(), design.knowledge
     knowledge.check_stage(reading.moments, reading.stage)

@@ -139,7 +139,7 @@ def coefficient_scores(
                 part = _solve(alpha * own + first, path.basis, alpha + path.strength)
         rows += each.share * part
     free = fixed.shape[1] if reading.whole and alpha == 0 else path.basis.shape[1]
-    return rows, free + 1
+    return rows, free + reading.spent
 
 
 def least_squares_influence(design: RowDesign, reading: Reading, coef: FloatArray) -> Influence:

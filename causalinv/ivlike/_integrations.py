@@ -14,7 +14,7 @@ from causalinv._typing import FloatArray
 from causalinv.ivlike._design import RowDesign, named
 from causalinv.ivlike._knowledge import Augmented
 from causalinv.ivlike._path import IVLikePath
-from causalinv.ivlike._reading import Centred, Copy, Reading
+from causalinv.ivlike._reading import Centred, ControlSlopes, Copy, Reading
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 from causalinv.transformations import Transformation as Augmentation
@@ -273,6 +273,11 @@ class Instruments(RowDesign):
 
     def stage(self, moments: Moments, total: Moments) -> FirstStage:
         return FirstStage.from_moments(moments)
+
+    @staticmethod
+    def read_moments(moments: Moments, slopes: ControlSlopes | None = None) -> Reading:
+        """A reading of moments with instruments in block ``g``, controls partialled out before."""
+        return Reading(moments, FirstStage.from_moments(moments), moments, slopes=slopes)
 
     def least_squares_form(
         self, reading: Reading, path: IVLikePath, alpha: float, *, exactly: bool

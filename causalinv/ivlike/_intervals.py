@@ -13,7 +13,10 @@ from causalinv.exceptions import DegenerateInputWarning
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._identification import check_identified
 from causalinv.ivlike._inference import Influence, coefficient_influence
+from causalinv.ivlike._kclass_rules import KClass
+from causalinv.ivlike._knowledge import GenuineInstruments
 from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of
+from causalinv.ivlike._structural import is_structural, kclass_rows, structural_errors
 
 __all__ = ["confint", "covariance", "errors_at", "influence_at"]
 
@@ -32,7 +35,7 @@ def confint(fit: Fit, *, kind: str, at: float | None, cov_type: CovType, confide
     check_choice(kind, "kind", ("pseudo_true", "identified"))
     strength, coef = fit.coef_at(at)
     if kind == "identified":
-        open_ = ~check_identified(fit, strength, coef)
+        open_ = ~check_identified(fit, 0.0 if at is None and fit.rule.to_zero else strength, coef)
     found = errors_at(fit, at, cov_type)
     _warn_few_clusters(fit, found)
     error = np.sqrt(np.diagonal(found.cov, axis1=1, axis2=2)).ravel()
@@ -59,6 +62,8 @@ def influence_at(fit: Fit, at: float | None = None) -> Influence:
         )
     if at is not None and alpha == 0:
         fit.check_limit()
+    if at is None and isinstance(fit.rule, KClass):
+        return kclass_rows(fit)
     influence = coefficient_influence(design, reading, fit.path, 0.0 if fit.averages else alpha, coef, ridge=fit.ridge)
     if influence.df < 1 or len(influence.rows) <= influence.rank:
         raise ValueError(
@@ -71,6 +76,10 @@ def influence_at(fit: Fit, at: float | None = None) -> Influence:
 def errors_at(fit: Fit, at: float | None, cov_type: CovType) -> Errors:
     """Covariance and degrees of freedom of the coefficients, at the strength of the fit or another."""
     check_choice(cov_type, "cov_type", COV_TYPES)
+    if cov_type == "misspecified" and not isinstance(fit.design.knowledge, GenuineInstruments):
+        raise ValueError("cov_type='misspecified' is for instruments that may disagree; here there are none.")
+    if cov_type in ("classical", "HC1") and is_structural(fit, at):
+        return structural_errors(fit, at, cov_type)
     influence = influence_at(fit, at)
     alpha, coef = fit.coef_at(at)
     if fit.ridge > 0:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._typing import FloatArray, IntArray
+from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._reading import Reading
 from causalinv.moments import Moments
@@ -88,7 +89,10 @@ class Resampler:
         blocks = {"y": design.y}
         if "g" in reading.moments.blocks:
             own["g"] = whole[0][0]["g"]
-        self._own = self._table(reading.moments, [(own, 1.0)], weight)
+        moments = reading.moments
+        if isinstance(design, Controlled):
+            own["c"], moments = design.controls, design.collect()[0].pool()
+        self._own = self._table(moments, [(own, 1.0)], weight)
         self._total = None
         if reading.total is not reading.moments:
             self._total = self._table(reading.total, [(each | blocks, share) for each, share in whole], weight)

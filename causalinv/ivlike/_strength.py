@@ -129,6 +129,7 @@ class StrengthRule(ABC):
     """How a strength is chosen. A new rule is one subclass."""
 
     from_data: ClassVar[bool] = True
+    to_zero: ClassVar[bool] = False  # whether the strength goes to 0 as rows are added, so that the limit is that of 0
     folds: IntArray | None = None
 
     def prepare(self, design: Design) -> StrengthRule:
@@ -203,7 +204,9 @@ def strength_rule(alpha: Any) -> StrengthRule:
     if not isinstance(alpha, str):
         return Fixed(check_alpha(alpha))
     if alpha not in _RULES:
-        raise ValueError(f"alpha must be a number >= 0 or 'auto', 'eb' or 'cc', got {alpha!r}.")
+        raise ValueError(
+            f"alpha must be a number >= 0 or 'auto', 'eb', 'cc', 'liml', 'fuller' or 'fuller(a)', got {alpha!r}."
+        )
     return _RULES[alpha]()
 
 
