@@ -124,7 +124,7 @@ class SensitivityBounds(CrossFittedBounds, MeanBounds):
 
     # -- averages ----------------------------------------------------------------------------------------------
 
-    def average_bounds(  # type: ignore[override]  # the strength is part of the question
+    def average_bounds(  # the strength is part of the question
         self,
         estimand: Estimand = "ate",
         *,
@@ -286,8 +286,8 @@ class SensitivityBounds(CrossFittedBounds, MeanBounds):
         DataFrame
             A row per covariate, medians over the repeats. ``q95`` and ``max`` over rows of the factor, >= 1, between
             the odds with and without it, both out of fold. ``noise``: the same ``q95`` for the covariate with its rows
-            shuffled, the largest of 5: what an irrelevant one can read. ``beyond_noise``: ``q95`` with that taken off, in
-            squares of logarithms. ``given_y``: 95% quantile, over the arm's rows, of the factor by which knowing the
+            shuffled, the largest of 5: what an irrelevant one can read. ``beyond_noise``: ``q95`` with that taken off,
+            in squares of logarithms. ``given_y``: 95% quantile, over the arm's rows, of the factor by which knowing the
             outcome would change the odds if the covariate were hidden and nothing else is: the scale of Λ itself.
 
         Notes
