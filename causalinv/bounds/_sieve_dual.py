@@ -83,7 +83,9 @@ class SieveDual:
 
     Kappa, and lambda times -B'(e), are additive in piecewise linear hats. That product is minus the slope of the end in
     e, hence of the order of the mean distance however rare the arm, while lambda itself falls as fast as B' grows: a
-    lambda that did not would put inverse squares of propensities into the score. The risk is the mean over the arm of lambda (B(e) - f(0)) + kappa + lambda G((kappa + d) / lambda), jointly convex;
+    lambda that did not would put inverse squares of propensities into the score.
+
+    The risk is the mean over the arm of lambda (B(e) - f(0)) + kappa + lambda G((kappa + d) / lambda), jointly convex;
     its minimum over all functions is the bound itself.
     """
 

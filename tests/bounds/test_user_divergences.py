@@ -47,8 +47,8 @@ def test_piecewise_linear_balls_are_linear_programmes(name):
         "dead zone": [(1, -1.3), (-1, 0.7), (0, 0)],
     }
     f = ODD[name]
-    for values, p, e, r in laws(6, 1):
-        p, k, top = p / p.sum(), len(values), values[-1] + r.choice([0.0, 0.2])
+    for values, weights, e, r in laws(6, 1):
+        p, k, top = weights / weights.sum(), len(values), values[-1] + r.choice([0.0, 0.2])
         radius = e * f(1 / e) + (1 - e) * f(0.0)
         # Unknown: q (k), mass on the limit, cost c (k): c >= slope p + intercept q for each line a t + b.
         rows, right = [], []
