@@ -38,7 +38,7 @@ def data(design, seed, n=1000):
     return x, signal + t + noise, t, t + noise
 
 
-def fits(design, seed, x, y, t, plain):
+def fits(design, seed, *, x, y, t, plain):
     """Name and fitted model of every way: today's default, the forest alone, and the same on true residuals."""
     ways = {"default": ({}, y), "forest": ({"law": "forest"}, y), "true residuals": ({"law": "forest"}, plain)}
     if design.startswith("interaction"):
@@ -52,7 +52,7 @@ def fits(design, seed, x, y, t, plain):
 def run(design, first, last, log):
     warnings.simplefilter("ignore")
     for seed in range(first, last):
-        for name, model in fits(design, seed, *data(design, seed)):
+        for name, model in fits(design, seed, **dict(zip(("x", "y", "t", "plain"), data(design, seed), strict=True))):
             b = model.average_bounds("ate", odds_ratio=ODDS)
             chosen = "/".join(map(str, model._crossfit(0).chosen))
             row = [design, seed, name, b.lower, b.upper, b.se_lower, b.se_upper, chosen]
