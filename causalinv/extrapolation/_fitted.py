@@ -167,7 +167,7 @@ class Fitted:
         n = len(self.tried.y)
         drawn = self.tried.take(rng.integers(n, size=n))
         if hasattr(self.encoder, "learn_again"):
-            phi: FloatArray = self.encoder.learn_again(drawn.rows, drawn.given, rng)(drawn.rows)
+            phi: FloatArray = self.encoder.learn_again(drawn.rows, drawn.given, rng)
         else:
             phi = self.recipe.encode(self.recipe.fit_encoder(drawn, like=self.encoder), drawn)
         return self.recipe.respond(phi, drawn, rng, like=self.control)

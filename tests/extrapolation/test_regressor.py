@@ -101,8 +101,10 @@ def test_do_curve_is_complete_and_does_not_depend_on_workers(model):
     assert list(one.table) == ["a0", "a1", "estimate", "lower", "upper", "status", "overlap", "action_only"]
     np.testing.assert_array_equal(one.table["estimate"], model.predict_do(asked))
     assert (one.table["lower"] < one.table["estimate"]).all()
-    wide = model.do_curve(asked, n_bootstrap=4, confidence_level=0.99).table
-    ratio = (wide["upper"] - wide["estimate"]) / (one.table["upper"] - one.table["estimate"])
+    narrow, wide = (
+        model.do_curve(asked, n_bootstrap=4, confidence_level=level, band="pointwise").table for level in (0.95, 0.99)
+    )
+    ratio = (wide["upper"] - wide["estimate"]) / (narrow["upper"] - narrow["estimate"])
     np.testing.assert_allclose(ratio, 2.5758293 / 1.9599640, rtol=1e-6)
     text = str(one)
     assert "E[Y | do(A = a)]" in text
@@ -123,7 +125,7 @@ def test_bootstrap_error_is_that_of_repeated_samples():
         fit.fit(world.Z[rows], world.y[rows], action=world.action[rows])
         estimates.append(fit.predict_do(asked))
         if seed < 3:
-            table = fit.do_curve(asked, n_bootstrap=50).table
+            table = fit.do_curve(asked, n_bootstrap=50, band="pointwise").table
             errors.append((table["upper"] - table["lower"]) / (2 * 1.95996))
     spread = np.std(estimates, axis=0, ddof=1)  # relative Monte-Carlo error .13; that of the errors .06
     np.testing.assert_allclose(np.mean(errors, axis=0) / spread, 1.0, atol=0.45)
