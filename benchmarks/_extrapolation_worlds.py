@@ -38,9 +38,22 @@ def draw_action(design, n, k, rng):
 
 
 def world(
-    n, seed, *, d=2, k=None, law="gaussian", design="uniform", breach=None, size=0.0, confounding=1.0, noise_scale=1.0
+    n,
+    seed,
+    *,
+    d=2,
+    k=None,
+    law="gaussian",
+    design="uniform",
+    breach=None,
+    size=0.0,
+    confounding=1.0,
+    noise_scale=1.0,
+    outcome="smooth",
+    draws=4000,
+    with_state=False,
 ):
-    """X, y, action and the true curve.
+    """X, y, action and the true curve (by `draws` draws of V), and the state if asked.
 
     breach: "curved" (Z = M (A + size A²) + V), "direct" (size A_1² added to y), "direct abs" (size |A_1|), "confounded"
     (size V P added to A), "confounded by squares" (size (V² - 1) P / √2 added to A).
@@ -69,15 +82,17 @@ def world(
         return size * np.abs(a[:, 0]) if breach == "direct abs" else 0.0
 
     def response(z):
+        if outcome == "step":
+            return (z > 0.5).sum(axis=-1) + 0.0
         return (np.tanh(1.5 * z) + 0.2 * z**2).sum(axis=-1)
 
     Z = moved(action) + V
     X = np.c_[Z + 0.1 * Z**3, np.tanh(Z @ coupling)]
     y = response(Z) + confounding * V.sum(axis=1) / np.sqrt(d) + direct(action) + 0.3 * rng.normal(size=n)
-    draws = noise_scale * draw_noise(law, 4000, d, np.random.default_rng(99))
-    draws -= draws.mean(axis=0)
+    noise = noise_scale * draw_noise(law, draws, d, np.random.default_rng(99))
+    noise -= noise.mean(axis=0)
 
     def truth(a):
-        return response(moved(a)[:, None, :] + draws).mean(axis=1) + direct(a)
+        return response(moved(a)[:, None, :] + noise).mean(axis=1) + direct(a)
 
-    return X, y, action, truth
+    return (X, y, action, truth, Z) if with_state else (X, y, action, truth)

@@ -1,6 +1,6 @@
 """How often the checks of a fit doubt, where the assumptions hold and where one of them is broken.
 
-python benchmarks/extrapolation_doubts.py rows.jsonl [valid | broken | hard] [data sets per cell] [first seed]
+python benchmarks/extrapolation_doubts.py rows.jsonl GROUP [data sets per cell] [first seed] [start of the name]
 python benchmarks/extrapolation_doubts.py --table rows.jsonl ...
 """
 
@@ -93,10 +93,10 @@ def table(paths):
         print(f"All {n}: {share:.3f}, Monte-Carlo standard error {np.sqrt(share * (1 - share) / n):.3f}.\n")
 
 
-def main(path, group, sets, first):
+def main(path, group, sets, first, prefix=""):
     with Path(path).open("a", encoding="utf-8") as out:
         for seed in range(first, first + sets):
-            for name in GROUPS[group]:
+            for name in (name for name in GROUPS[group] if name.startswith(prefix)):
                 out.write(json.dumps(study(group, name, seed)) + "\n")
                 out.flush()
 
@@ -105,4 +105,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--table":
         table(sys.argv[2:])
     else:
-        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])

@@ -198,7 +198,8 @@ class AutoencoderMMREncoder(ActionEncoder):
         d, target = self._goal(rows, acts)
         expected = _expected_effects(rows, acts, generator(self.random_state, "autoencoder reference"))
         best: tuple[float, Network, FloatArray] | None = None
-        for rng in streams(self.random_state, 1 + self.n_restarts, "autoencoder"):
+        again = streams(self.random_state, self.n_restarts, "autoencoder again")
+        for rng in (generator(self.random_state, "autoencoder"), *again):
             network, loss = self._train(torch, X_units, centred, d if target is None else target, rng)
             found = Directions.measure(network(X_units), acts).effects
             most = min(len(found), len(expected))

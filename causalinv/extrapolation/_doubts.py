@@ -81,7 +81,7 @@ def check_fit(fitted: Fitted) -> tuple[Check, ...]:
     """The three checks of a fit."""
     control, tried = fitted.control, fitted.tried
     acts, n = tried.given, len(tried.y)
-    state = control.whiten(fitted.state())
+    state = control.whiten(fitted.phi)
     residual = state - acts @ control.W.T - control.b
     noise = whitening(residual)(residual)
     bends = _beyond(moment_features(acts, _DEGREE, max_columns=n // _ROWS_PER_MOMENT), acts)

@@ -183,7 +183,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         self._fitted = fitted = Fitted.fit(recipe, tried)
         self.encoder_ = fitted.encoder
         self.reduced_ = any(bool(getattr(step, "reduced_", False)) for step in steps_of(self.encoder_))
-        phi = fitted.state()
+        phi = fitted.phi
         self.W_, self.intercept_ = action_regression(phi, tried.given)
         self.n_components_ = int(phi.shape[1])
         self.ridge_, self.bandwidths_ = fitted.control.ridge, fitted.control.bandwidths

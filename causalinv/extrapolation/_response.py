@@ -160,7 +160,9 @@ def reached_features(
 ) -> FloatArray:
     """Mean features at the centre of each row plus residuals of some other rows: (n, p), of `n_states` in all."""
     n = len(centre)
-    shuffles = [rng.permutation(n) for _ in range(-(-n_states // n))]
+    # Shifts of one shuffled row of residuals: of as many as there are rows, each row meets every residual once.
+    order = rng.permutation(n)
+    shuffles = [np.roll(order, shift) for shift in range(min(n, -(-n_states // n)))]
     step = max(1, _CHUNK // len(shuffles))
     drawn = np.stack([residual[order] for order in shuffles], axis=1)
     parts = [block.means(centre[at : at + step, None, :] + drawn[at : at + step]) for at in range(0, n, step)]

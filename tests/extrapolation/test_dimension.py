@@ -114,6 +114,7 @@ def test_resamples_choose_the_dimension_again():
     assert fixed.learn_again(data.X, data.action, np.random.default_rng(0)).shape[1] == 1
 
 
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.ExtrapolationWarning")
 def test_what_is_left_of_x_is_said():
     X, y, action = two_directions(1.6, 1.2, 0, n=1000)
     with pytest.warns(IdentificationWarning, match="1 direction.s. of the action were left out by n_components=1"):
