@@ -18,11 +18,17 @@ if TYPE_CHECKING:
     from causalinv.ivlike import InvariantProjection, IVLikeBoosting, IVLikeRegression, IVLikeRegressionCV
     from causalinv.moments import Moments
     from causalinv.sem import LinearSEM
+    from causalinv.symmetry import (
+        FrameAveragingClassifier,
+        FrameAveragingRegressor,
+    )
     from causalinv.transformations import FunctionAugmentation, GaussianNoise, Translation
 
 _HOME = {
     "AutoencoderMMREncoder": "causalinv.extrapolation",
     "FDivergenceBounds": "causalinv.bounds",
+    "FrameAveragingClassifier": "causalinv.symmetry",
+    "FrameAveragingRegressor": "causalinv.symmetry",
     "FunctionAugmentation": "causalinv.transformations",
     "GaussianNoise": "causalinv.transformations",
     "HierarchicalConformalRegressor": "causalinv.invariance",
@@ -55,6 +61,7 @@ _ROOMS = (
     "moments",
     "results",
     "sem",
+    "symmetry",
     "tour",
     "transformations",
 )
@@ -62,6 +69,8 @@ _ROOMS = (
 __all__ = [
     "AutoencoderMMREncoder",
     "FDivergenceBounds",
+    "FrameAveragingClassifier",
+    "FrameAveragingRegressor",
     "FunctionAugmentation",
     "GaussianNoise",
     "HierarchicalConformalRegressor",

@@ -11,6 +11,7 @@ if they do not reach it either, turning inside it moves nothing and any axes wil
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,7 +91,7 @@ def _signs(d: int, *, proper: bool) -> FloatArray:
 
 
 def _tied_axes(
-    vecs: FloatArray, blocks: list[IntArray], points: FloatArray, vectors: FloatArray, row: int
+    vecs: FloatArray, blocks: Sequence[IntArray], points: FloatArray, vectors: FloatArray, row: int
 ) -> FloatArray:
     """All orthogonal matrices of the frame of one cloud with ties."""
     parts = []

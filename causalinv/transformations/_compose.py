@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -73,11 +74,11 @@ class FunctionAugmentation(Transformation):
 class _Generated(FiniteGroup):
     """The group that several finite groups generate together."""
 
-    def __init__(self, parts: Sequence[Transformation]):
+    def __init__(self, parts: Sequence[Any]):
         self.parts = parts
 
     def generators(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
-        pieces = [part.generators(n_features, feature_names) for part in self.parts]  # type: ignore[attr-defined]
+        pieces = [part.generators(n_features, feature_names) for part in self.parts]
         perms, signs = (np.vstack(each) for each in zip(*pieces, strict=True))
         return perms, signs
 

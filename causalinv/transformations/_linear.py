@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from causalinv._typing import ArrayLike, FloatArray
+from causalinv._typing import ArrayLike, FloatArray, IntArray
 from causalinv._validation import check_choice, check_number, check_numbers, check_whole
 from causalinv.transformations._axes import resolved
 from causalinv.transformations._base import Transformation
@@ -200,7 +200,7 @@ class LinearGroup(Transformation):
     def _at(self, X: FloatArray, names: Sequence[str] | None) -> np.ndarray:
         d = check_whole(self.dim, "dim of LinearGroup", low=1)
         check_choice(self.kind, "kind of LinearGroup", ("GL+", "SL", "affine"))
-        columns = np.arange(X.shape[1])
+        columns: IntArray = np.arange(X.shape[1])
         if self.points is not None:
             columns = positions(self.points, X.shape[1], names, "points of LinearGroup")
         return blocks(columns, d, "points of LinearGroup")

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils import _safe_indexing
 
 from causalinv import (
@@ -23,6 +24,8 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
+from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor
+from causalinv.transformations import SignFlip
 
 
 @contextmanager
@@ -96,6 +99,18 @@ class ProjectionAlongFirst(InvariantProjection):
         d = shape[1] if len(shape) == 2 else 1
         with filled(self, augmentation=Translation(np.eye(1, d))):
             return super().fit(X, y)
+
+
+class FlippedRegressor(FrameAveragingRegressor):
+    """The outcome ignores the sign of the first feature."""
+
+    def __init__(self):
+        super().__init__(Ridge(), symmetry=SignFlip([0]))
+
+
+class FlippedClassifier(FrameAveragingClassifier):
+    def __init__(self):
+        super().__init__(LogisticRegression(), symmetry=SignFlip([0]))
 
 
 class SplitConformal(HierarchicalConformalRegressor):

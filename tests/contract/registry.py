@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import Ridge
 from sklearn.preprocessing import SplineTransformer
 
 import causalinv
@@ -31,6 +32,8 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
+from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor
+from causalinv.transformations import SignFlip
 from tests.contract import adapters
 
 
@@ -259,6 +262,17 @@ REGISTRY: dict[type, Entry] = {
             ),
         ),
     ),
+    FrameAveragingRegressor: Entry(
+        sklearn_checks=(adapters.FlippedRegressor(),),
+        cases=(
+            Case(
+                "frame-averaging",
+                lambda: FrameAveragingRegressor(Ridge(), symmetry=SignFlip([0])),
+                tuned=("estimator__alpha", [0.1, 10.0]),
+            ),
+        ),
+    ),
+    FrameAveragingClassifier: Entry(sklearn_checks=(adapters.FlippedClassifier(),), cases=()),
     ManskiBounds: Entry(
         sklearn_checks=(adapters.SplitManski(outcome_support=_WIDE, outcome=_SMALL, random_state=0),),
         cases=(_bounds_case(adapters.PredictingManski, outcome_support=_WIDE, outcome=_SMALL),),
