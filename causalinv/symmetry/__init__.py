@@ -1,8 +1,13 @@
 """Symmetry: impose it on any learner, ask the data for it, learn how strongly to believe it."""
 
 from causalinv.symmetry._frame_averaging import FrameAveragingClassifier, FrameAveragingRegressor
+from causalinv.symmetry._image_moments import ImageMoments, radial_polynomial
+from causalinv.symmetry._symmetry_test import symmetry_test
 
 __all__ = [
     "FrameAveragingClassifier",
     "FrameAveragingRegressor",
+    "ImageMoments",
+    "radial_polynomial",
+    "symmetry_test",
 ]

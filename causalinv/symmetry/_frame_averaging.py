@@ -324,7 +324,7 @@ class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
             values = np.take_along_axis(values, np.argsort(self._moves, axis=1)[frame.pose["element"]], axis=1)
         return frame.average(values)
 
-    @available_if(_has("predict_proba"))
+    @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Rows) -> FloatArray:
         """Probabilities of the classes, averaged over frames: shape (m, n_classes).
 
@@ -334,7 +334,7 @@ class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
         """
         return self._averaged(X, "predict_proba")
 
-    @available_if(_has("decision_function"))
+    @available_if(_has("decision_function"))  # type: ignore[untyped-decorator]
     def decision_function(self, X: Rows) -> FloatArray:
         """Decision values, averaged over frames: shape (m,) for two classes, else (m, n_classes).
 

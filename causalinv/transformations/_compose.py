@@ -128,9 +128,11 @@ class Compose(Transformation):
         return all(isinstance(part, FiniteGroup) for part in self._parts())
 
     @property
-    def compact(self) -> bool:  # type: ignore[override]
-        """Whether the group they generate has a uniform law: only of finite groups it is known how to draw from it."""
-        return self.averages
+    def compact(self) -> bool | None:  # type: ignore[override]
+        """Whether the group they generate has a uniform law: not if a part has none; unknown for mixtures."""
+        if self.averages:
+            return True
+        return False if any(part.compact is False for part in self._parts()) else None
 
     @property
     def closed_form(self) -> bool:  # type: ignore[override]

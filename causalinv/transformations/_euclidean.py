@@ -198,7 +198,7 @@ class EuclideanGroup(Transformation):
         scalars = positions(self.scalars, width, names, "scalars of EuclideanGroup")
         others = {*vectors.tolist(), *scalars.tolist()}
         if self.points is None:
-            points = np.array([j for j in range(width) if j not in others], dtype=np.intp)
+            points: IntArray = np.array([j for j in range(width) if j not in others], dtype=np.intp)
         else:
             points = positions(self.points, width, names, "points of EuclideanGroup")
         every = [*points.tolist(), *vectors.tolist(), *scalars.tolist()]

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Ridge
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import _safe_indexing
 
 from causalinv import (
@@ -24,7 +25,7 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
-from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor
+from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor, ImageMoments
 from causalinv.transformations import SignFlip
 
 
@@ -110,7 +111,20 @@ class FlippedRegressor(FrameAveragingRegressor):
 
 class FlippedClassifier(FrameAveragingClassifier):
     def __init__(self):
-        super().__init__(LogisticRegression(), symmetry=SignFlip([0]))
+        super().__init__(DecisionTreeClassifier(random_state=0), symmetry=SignFlip([0]))
+
+
+class RowMoments(ImageMoments):
+    """Every row is an image of one line."""
+
+    def __init__(self):
+        super().__init__((1, 1), degree=2, normalize=False)
+
+    def fit(self, X, y=None):
+        shape = X.shape if hasattr(X, "toarray") else np.asarray(X).shape
+        d = shape[1] if len(shape) == 2 else 1
+        with filled(self, shape=(1, d), radius=float(max(d, 1))):
+            return super().fit(X, y)
 
 
 class SplitConformal(HierarchicalConformalRegressor):

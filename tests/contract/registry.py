@@ -32,7 +32,7 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
-from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor
+from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor, ImageMoments
 from causalinv.transformations import SignFlip
 from tests.contract import adapters
 
@@ -273,6 +273,17 @@ REGISTRY: dict[type, Entry] = {
         ),
     ),
     FrameAveragingClassifier: Entry(sklearn_checks=(adapters.FlippedClassifier(),), cases=()),
+    ImageMoments: Entry(
+        sklearn_checks=(adapters.RowMoments(),),
+        cases=(
+            Case(
+                "image-moments",
+                lambda: ImageMoments((2, 2), radius=1.5, normalize=False),
+                outputs=("transform",),
+                needs_y=False,
+            ),
+        ),
+    ),
     ManskiBounds: Entry(
         sklearn_checks=(adapters.SplitManski(outcome_support=_WIDE, outcome=_SMALL, random_state=0),),
         cases=(_bounds_case(adapters.PredictingManski, outcome_support=_WIDE, outcome=_SMALL),),
