@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from causalinv.symmetry import (
         FrameAveragingClassifier,
         FrameAveragingRegressor,
+        SoftInvariantRegressor,
     )
     from causalinv.transformations import FunctionAugmentation, GaussianNoise, Translation
 
@@ -46,6 +47,7 @@ _HOME = {
     "QuantileBounds": "causalinv.bounds",
     "Rep4ExRegressor": "causalinv.extrapolation",
     "SensitivityBounds": "causalinv.bounds",
+    "SoftInvariantRegressor": "causalinv.symmetry",
     "Translation": "causalinv.transformations",
 }
 _ROOMS = (
@@ -88,6 +90,7 @@ __all__ = [
     "QuantileBounds",
     "Rep4ExRegressor",
     "SensitivityBounds",
+    "SoftInvariantRegressor",
     "Translation",
 ]
 

@@ -2,12 +2,14 @@
 
 from causalinv.symmetry._frame_averaging import FrameAveragingClassifier, FrameAveragingRegressor
 from causalinv.symmetry._image_moments import ImageMoments, radial_polynomial
+from causalinv.symmetry._soft_invariance import SoftInvariantRegressor
 from causalinv.symmetry._symmetry_test import symmetry_test
 
 __all__ = [
     "FrameAveragingClassifier",
     "FrameAveragingRegressor",
     "ImageMoments",
+    "SoftInvariantRegressor",
     "radial_polynomial",
     "symmetry_test",
 ]

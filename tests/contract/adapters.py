@@ -25,7 +25,7 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
-from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor, ImageMoments
+from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor, ImageMoments, SoftInvariantRegressor
 from causalinv.transformations import SignFlip
 
 
@@ -125,6 +125,11 @@ class RowMoments(ImageMoments):
         d = shape[1] if len(shape) == 2 else 1
         with filled(self, shape=(1, d), radius=float(max(d, 1))):
             return super().fit(X, y)
+
+
+class SoftFlips(SoftInvariantRegressor):
+    def __init__(self):
+        super().__init__({"first": SignFlip([0])})
 
 
 class SplitConformal(HierarchicalConformalRegressor):

@@ -32,7 +32,7 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
-from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor, ImageMoments
+from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor, ImageMoments, SoftInvariantRegressor
 from causalinv.transformations import SignFlip
 from tests.contract import adapters
 
@@ -281,6 +281,17 @@ REGISTRY: dict[type, Entry] = {
                 lambda: ImageMoments((2, 2), radius=1.5, normalize=False),
                 outputs=("transform",),
                 needs_y=False,
+            ),
+        ),
+    ),
+    SoftInvariantRegressor: Entry(
+        sklearn_checks=(adapters.SoftFlips(),),
+        cases=(
+            Case(
+                "soft-invariance",
+                lambda: SoftInvariantRegressor({"first": SignFlip([0])}, length_scale=3.0),
+                rtol=1e-4,  # the ascent stops at a tolerance of its own
+                tuned=("length_scale", [1.0, 4.0]),
             ),
         ),
     ),
