@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         FrameAveragingClassifier,
         FrameAveragingRegressor,
         SoftInvariantRegressor,
+        SymmetryScreen,
     )
     from causalinv.transformations import FunctionAugmentation, GaussianNoise, Translation
 
@@ -48,6 +49,7 @@ _HOME = {
     "Rep4ExRegressor": "causalinv.extrapolation",
     "SensitivityBounds": "causalinv.bounds",
     "SoftInvariantRegressor": "causalinv.symmetry",
+    "SymmetryScreen": "causalinv.symmetry",
     "Translation": "causalinv.transformations",
 }
 _ROOMS = (
@@ -91,6 +93,7 @@ __all__ = [
     "Rep4ExRegressor",
     "SensitivityBounds",
     "SoftInvariantRegressor",
+    "SymmetryScreen",
     "Translation",
 ]
 

@@ -9,17 +9,18 @@ component in the sample.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import cho_solve, cholesky
+from scipy.linalg import cho_solve, cholesky, eigh
 from scipy.optimize import minimize
+from scipy.stats import chi2
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._matrix import covariance_root
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
@@ -48,8 +49,7 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
     """Gaussian process regression that learns which of several symmetries the outcome keeps, and how far.
 
     Between imposing a symmetry and ignoring it: each set of candidates has a component that keeps exactly these, and
-    REML gives every component its variance. A component without a symmetry can also hold functions that have it, so
-    shares of what is broken lean upwards when rows are few.
+    REML gives every component its variance. Shares of what is broken lean upwards when rows are few.
 
     Parameters
     ----------
@@ -67,7 +67,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         Variance of each component, indexed by the symmetries that it keeps ("none" for none).
     noise_variance_ : float
     broken_share_ : pandas.Series
-        For each candidate, the share of the fitted function's variance in components that do not keep it.
+        For each candidate, the share of the fitted function's variance that does not keep it: what is left when
+        components are averaged over it.
     log_likelihood_ : float
         Restricted log-likelihood at the fit.
     dual_coef_ : ndarray of shape (n,)
@@ -153,7 +154,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         labels = [" and ".join(names) or "none" for names in self._sets]
         self.variances_ = pd.Series(variances, index=pd.Index(labels, name="keeps"), name="variance")
         self._solve(target)
-        self.broken_share_ = self._shares(self.dual_coef_, variances)
+        share = self._broken(self._pieces(self._kernels @ self.dual_coef_))
+        self.broken_share_ = pd.Series(share, index=pd.Index(list(candidates), name="symmetry"), name="broken_share")
         return self
 
     def _names(self) -> list[str] | None:
@@ -174,15 +176,54 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         self._factor = cholesky(total + self.noise_variance_ * np.eye(len(target)), lower=True)
         self.dual_coef_ = cho_solve((self._factor, True), residual)
 
-    def _shares(self, dual: FloatArray, variances: FloatArray) -> pd.Series:
-        names = pd.Index(list(self.symmetries), name="symmetry")
-        return pd.Series(self._broken(variances[:, None] * (self._kernels @ dual)), index=names, name="broken_share")
+    def _pieces(self, seen: np.ndarray) -> np.ndarray:
+        """What keeps exactly each set of symmetries, from anything linear in the kernels (k, ...).
+
+        A component that keeps S may by chance keep more. Averaging over another symmetry takes out what keeps that one
+        too, so kernels of the pieces are alternating sums over the sets that contain T; they add up to the whole.
+        """
+        scale = np.array([self._scale(k) for k in range(len(self._sets))])
+        raw = seen / np.where(scale > 0, scale, 1.0).reshape((-1,) + (1,) * (seen.ndim - 1))
+        sets = [set(names) for names in self._sets]
+        pieces = np.zeros_like(raw)
+        for t, kept in enumerate(sets):
+            weight = sum(v * c for v, c, part in zip(self.variances_, scale, sets, strict=True) if part <= kept)
+            for u, more in enumerate(sets):
+                if kept <= more:
+                    pieces[t] += weight * (-1.0) ** len(more - kept) * raw[u]
+        return pieces
 
     def _broken(self, parts: FloatArray) -> FloatArray:
-        """Share of the variance of a sum of components that those without each symmetry have."""
+        """Share of the variance of a sum of pieces that those without each symmetry have."""
         total = float(parts.sum(axis=0).var())
         broken = [parts[[name not in kept for kept in self._sets]].sum(axis=0).var() for name in self.symmetries]
         return np.array(broken) / total if total > 0 else np.zeros(len(broken))
+
+    def _posterior(self, repeats: int) -> Iterator[FloatArray]:
+        """Draws of all pieces given the outcome, at the fitted variances."""
+        rng = generator(self.random_state, "broken share")
+        n, kernels = len(self._rows), self._pieces(self._kernels)
+        roots = []
+        for each in kernels:
+            values, vectors = eigh(each)
+            # Averages over frames that are no whole groups are not projections, so a difference can be indefinite.
+            roots.append(vectors * np.sqrt(np.maximum(values, 0.0)))
+        for _ in range(repeats):
+            parts = np.stack([root @ rng.standard_normal(n) for root in roots])
+            noise = np.sqrt(self.noise_variance_) * rng.standard_normal(n)
+            dual = self.dual_coef_
+            if self.noise_variance_ > 0:
+                dual = dual - cho_solve((self._factor, True), parts.sum(axis=0) + noise - noise.mean())
+            yield parts + kernels @ dual
+
+    def _nothing_breaks(self, name: str) -> float:
+        """p-value of the likelihood-ratio test that all components keep a symmetry."""
+        kept = np.array([name in names for names in self._sets])
+        if self.noise_variance_ == 0:
+            return 1.0
+        y = self._factor @ (self._factor.T @ self.dual_coef_)  # the centred outcome
+        reduced = _reml(self._kernels[kept], y)[2]
+        return float(chi2.sf(max(2 * (self.log_likelihood_ - reduced), 0.0), int((~kept).sum())))
 
     def predict(self, X: Rows, return_std: bool = False) -> Any:
         """The fitted function, shape (m,), and if asked its posterior standard deviation (without the noise).
@@ -221,16 +262,17 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         explained = (cross * cho_solve((self._factor, True), cross.T).T).sum(axis=1)
         return mean, np.sqrt(np.maximum(own - explained + self.noise_variance_ / len(self._rows), 0.0))
 
-    def broken_share_interval(self, *, confidence_level: float = 0.95, n_bootstrap: int = 100) -> Estimate:
-        """Intervals of the broken shares by a parametric bootstrap: right only as far as the model is.
+    def broken_share_interval(self, *, confidence_level: float = 0.95, n_draws: int = 1000) -> Estimate:
+        """Intervals of the broken shares from the posterior of the components: right only as far as the model is.
 
-        Components and noise are drawn anew from the fitted variances and fitted again; the interval is the estimate
-        less quantiles of the errors that this makes, cut to [0, 1].
+        Components are drawn given the outcome and the fitted variances. Since a share cannot be below 0, the lower end
+        is 0 unless a likelihood-ratio test (chi squared, which is conservative here) rejects that nothing breaks the
+        symmetry; its p-value stands beside.
 
         Parameters
         ----------
         confidence_level : float, default 0.95
-        n_bootstrap : int, default 100
+        n_draws : int, default 1000
 
         Returns
         -------
@@ -238,38 +280,26 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         level = check_confidence_level(confidence_level)
-        repeats = check_whole(n_bootstrap, "n_bootstrap", low=20)
-        rng = generator(self.random_state, "broken share")
-        n, v = len(self._rows), self.variances_.to_numpy()
-        roots = [
-            np.sqrt(each) * covariance_root(kernel, "kernel") for each, kernel in zip(v, self._kernels, strict=True)
-        ]
-        start = np.r_[v, self.noise_variance_]
-        errors = np.zeros((repeats, len(self.broken_share_)))
-        for b in range(repeats if self.noise_variance_ > 0 else 0):
-            parts = np.stack([root @ rng.standard_normal(root.shape[1]) for root in roots])
-            y = parts.sum(axis=0) + np.sqrt(self.noise_variance_) * rng.standard_normal(n)
-            y -= y.mean()
-            found, noise, _ = _reml(self._kernels, y, start)
-            total = np.tensordot(found, self._kernels, axes=1) + noise * np.eye(n)
-            fitted = found[:, None] * (self._kernels @ np.linalg.solve(total, y))
-            errors[b] = self._broken(fitted) - self._broken(parts)
-        low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        repeats = check_whole(n_draws, "n_draws", low=100)
+        drawn = np.array([self._broken(parts) for parts in self._posterior(repeats)]).reshape(repeats, -1)
+        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        pvalues = np.array([self._nothing_breaks(name) for name in self.symmetries])
         share = self.broken_share_.to_numpy()
         table = pd.DataFrame(
             {
                 "estimate": share,
-                "lower": np.clip(share - high, 0.0, 1.0),
-                "upper": np.clip(share - low, 0.0, 1.0),
+                "lower": np.where(pvalues <= 1 - level, np.minimum(low, share), 0.0),
+                "upper": np.maximum(high, share),
+                "pvalue": pvalues,
             },
             index=self.broken_share_.index,
         )
         return Estimate(
-            estimand="share of the variance of the regression function in components that do not keep the symmetry",
+            estimand="share of the variance of the regression function that does not keep the symmetry",
             assumption="the model: Gaussian noise of one variance, smooth components (model-based)",
             table=table,
             confidence_level=level,
-            notes=("Shares lean upwards when rows are few: components without a symmetry also hold what has it.",),
+            notes=("Variances are taken as known; shares lean upwards when rows are few.",),
         )
 
 
@@ -277,7 +307,7 @@ def _centre(raw: FloatArray, column: FloatArray, grand: float) -> FloatArray:
     return raw - column - column[:, None] + grand
 
 
-def _reml(kernels: FloatArray, y: FloatArray, start: FloatArray | None = None) -> tuple[FloatArray, float, float]:
+def _reml(kernels: FloatArray, y: FloatArray) -> tuple[FloatArray, float, float]:
     """Variances of components and noise, and the restricted log-likelihood; y is centred."""
     n, k = len(y), len(kernels)
     spread = float(y @ y) / (n - 1)
@@ -286,11 +316,7 @@ def _reml(kernels: FloatArray, y: FloatArray, start: FloatArray | None = None) -
         return np.zeros(k), 0.0, np.inf
     scaled = y / np.sqrt(spread)
     bounds = [(np.log(_BOUND), np.log(1e4))] * (k + 1)
-    starts = (
-        [np.log(np.maximum(start / spread, _BOUND))]
-        if start is not None
-        else [np.full(k + 1, np.log(1 / (k + 1))), np.log(np.r_[np.full(k - 1, 0.02), 0.5, 0.5])]
-    )
+    starts = [np.full(k + 1, np.log(1 / (k + 1))), np.log(np.r_[np.full(k - 1, 0.02), 0.5, 0.5])]
     found = [
         minimize(_objective, start, args=(kernels, scaled), jac=True, method="L-BFGS-B", bounds=bounds)
         for start in starts

@@ -182,7 +182,8 @@ class _statistic:
 
     def __init__(self, residual: FloatArray, width: float, d: int, rng: np.random.Generator) -> None:
         self.residual, self.width = residual, width
-        self.waves = self.shift = None
+        self.waves: FloatArray | None = None
+        self.shift: FloatArray | float = 0.0
         if len(residual) > _DENSE:
             self.waves = rng.standard_normal((d, _FEATURES)) / width
             self.shift = rng.uniform(0, 2 * np.pi, _FEATURES)

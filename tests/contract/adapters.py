@@ -25,7 +25,13 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
-from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor, ImageMoments, SoftInvariantRegressor
+from causalinv.symmetry import (
+    FrameAveragingClassifier,
+    FrameAveragingRegressor,
+    ImageMoments,
+    SoftInvariantRegressor,
+    SymmetryScreen,
+)
 from causalinv.transformations import SignFlip
 
 
@@ -130,6 +136,13 @@ class RowMoments(ImageMoments):
 class SoftFlips(SoftInvariantRegressor):
     def __init__(self):
         super().__init__({"first": SignFlip([0])})
+
+
+class ScreenedFlips(SymmetryScreen):
+    """The seed is fixed, as checks compare two fits."""
+
+    def __init__(self):
+        super().__init__({"first": SignFlip([0])}, estimator=Ridge(), n_resamples=19, random_state=0)
 
 
 class SplitConformal(HierarchicalConformalRegressor):

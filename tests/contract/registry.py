@@ -32,7 +32,13 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
-from causalinv.symmetry import FrameAveragingClassifier, FrameAveragingRegressor, ImageMoments, SoftInvariantRegressor
+from causalinv.symmetry import (
+    FrameAveragingClassifier,
+    FrameAveragingRegressor,
+    ImageMoments,
+    SoftInvariantRegressor,
+    SymmetryScreen,
+)
 from causalinv.transformations import SignFlip
 from tests.contract import adapters
 
@@ -292,6 +298,17 @@ REGISTRY: dict[type, Entry] = {
                 lambda: SoftInvariantRegressor({"first": SignFlip([0])}, length_scale=3.0),
                 rtol=1e-4,  # the ascent stops at a tolerance of its own
                 tuned=("length_scale", [1.0, 4.0]),
+            ),
+        ),
+    ),
+    SymmetryScreen: Entry(
+        sklearn_checks=(adapters.ScreenedFlips(),),
+        cases=(
+            Case(
+                "symmetry-screen",
+                lambda: SymmetryScreen({"first": SignFlip([0])}, estimator=Ridge(), n_resamples=39, random_state=0),
+                random=True,
+                tuned=("level", [0.01, 0.2]),
             ),
         ),
     ),

@@ -83,10 +83,16 @@ def test_shares_find_what_is_broken():
     truth = X[:, 1].var() / (X[:, 0] ** 2 + X[:, 1]).var()
     assert abs(model.broken_share_["second"] - truth) < 0.08
     assert list(model.variances_.index) == ["none", "first", "second", "first and second"]
-    table = model.broken_share_interval(n_bootstrap=20).to_frame()
-    assert table.loc["second", "lower"] < table.loc["second", "estimate"] + 0.02  # coverage: benchmarks/symmetry.py
-    assert 0.01 < table.loc["second", "upper"] - table.loc["second", "lower"] < 0.3
-    assert table.loc["first", "lower"] <= 0.02
+    table = model.broken_share_interval(n_draws=200).to_frame()
+    assert table.loc["second", "lower"] < truth < table.loc["second", "upper"] < 0.6
+    pieces = model._pieces(model._kernels @ model.dual_coef_)
+    np.testing.assert_allclose(model.intercept_ + pieces.sum(axis=0), model.predict(X), atol=1e-9)
+    odd = (model.predict(X) - model.predict(X * [1, -1])) / 2  # what does not keep the second, by definition
+    whole = model.predict(X).var()
+    assert model.broken_share_["second"] == pytest.approx((odd - odd.mean()).var() / whole, abs=1e-9)
+    assert table.loc["first", "lower"] == 0.0 < table.loc["first", "upper"]
+    assert table["pvalue"]["second"] < 1e-6
+    assert table["pvalue"]["first"] > 0.05
 
 
 def test_components_keep_their_symmetries():
