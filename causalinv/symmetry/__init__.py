@@ -2,6 +2,7 @@
 
 from causalinv.symmetry._frame_averaging import FrameAveragingClassifier, FrameAveragingRegressor
 from causalinv.symmetry._image_moments import ImageMoments, radial_polynomial
+from causalinv.symmetry._invariant_coordinates import InvariantCoordinates
 from causalinv.symmetry._soft_invariance import SoftInvariantRegressor
 from causalinv.symmetry._symmetry_screen import SymmetryScreen
 from causalinv.symmetry._symmetry_test import symmetry_test
@@ -10,6 +11,7 @@ __all__ = [
     "FrameAveragingClassifier",
     "FrameAveragingRegressor",
     "ImageMoments",
+    "InvariantCoordinates",
     "SoftInvariantRegressor",
     "SymmetryScreen",
     "radial_polynomial",

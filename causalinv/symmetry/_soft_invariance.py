@@ -295,7 +295,7 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
             index=self.broken_share_.index,
         )
         return Estimate(
-            estimand="share of the variance of the regression function that does not keep the symmetry",
+            estimand="share of the regression function's variance, over the rows of this sample, that does not keep it",
             assumption="the model: Gaussian noise of one variance, smooth components (model-based)",
             table=table,
             confidence_level=level,

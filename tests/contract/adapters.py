@@ -29,6 +29,7 @@ from causalinv.symmetry import (
     FrameAveragingClassifier,
     FrameAveragingRegressor,
     ImageMoments,
+    InvariantCoordinates,
     SoftInvariantRegressor,
     SymmetryScreen,
 )
@@ -143,6 +144,11 @@ class ScreenedFlips(SymmetryScreen):
 
     def __init__(self):
         super().__init__({"first": SignFlip([0])}, estimator=Ridge(), n_resamples=19, random_state=0)
+
+
+class FlippedCoordinates(InvariantCoordinates):
+    def __init__(self):
+        super().__init__(SignFlip([0]))
 
 
 class SplitConformal(HierarchicalConformalRegressor):

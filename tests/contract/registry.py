@@ -36,10 +36,11 @@ from causalinv.symmetry import (
     FrameAveragingClassifier,
     FrameAveragingRegressor,
     ImageMoments,
+    InvariantCoordinates,
     SoftInvariantRegressor,
     SymmetryScreen,
 )
-from causalinv.transformations import SignFlip
+from causalinv.transformations import EuclideanGroup, SignFlip
 from tests.contract import adapters
 
 
@@ -309,6 +310,17 @@ REGISTRY: dict[type, Entry] = {
                 lambda: SymmetryScreen({"first": SignFlip([0])}, estimator=Ridge(), n_resamples=39, random_state=0),
                 random=True,
                 tuned=("level", [0.01, 0.2]),
+            ),
+        ),
+    ),
+    InvariantCoordinates: Entry(
+        sklearn_checks=(adapters.FlippedCoordinates(),),
+        cases=(
+            Case(
+                "invariant-coordinates",
+                lambda: InvariantCoordinates(EuclideanGroup(2)),
+                outputs=("transform",),
+                needs_y=False,
             ),
         ),
     ),
