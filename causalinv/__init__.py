@@ -34,11 +34,19 @@ if TYPE_CHECKING:
     from causalinv.ivlike import InvariantProjection, IVLikeBoosting, IVLikeRegression, IVLikeRegressionCV
     from causalinv.moments import Moments
     from causalinv.sem import LinearSEM
+    from causalinv.symmetry import (
+        FrameAveragingClassifier,
+        FrameAveragingRegressor,
+        SoftInvariantRegressor,
+        SymmetryScreen,
+    )
     from causalinv.transformations import FunctionAugmentation, GaussianNoise, Translation
 
 _HOME = {
     "AutoencoderMMREncoder": "causalinv.extrapolation",
     "FDivergenceBounds": "causalinv.bounds",
+    "FrameAveragingClassifier": "causalinv.symmetry",
+    "FrameAveragingRegressor": "causalinv.symmetry",
     "FunctionAugmentation": "causalinv.transformations",
     "GaussianNoise": "causalinv.transformations",
     "HierarchicalConformalRegressor": "causalinv.invariance",
@@ -56,6 +64,8 @@ _HOME = {
     "QuantileBounds": "causalinv.bounds",
     "Rep4ExRegressor": "causalinv.extrapolation",
     "SensitivityBounds": "causalinv.bounds",
+    "SoftInvariantRegressor": "causalinv.symmetry",
+    "SymmetryScreen": "causalinv.symmetry",
     "Translation": "causalinv.transformations",
 }
 _ROOMS = (
@@ -71,6 +81,7 @@ _ROOMS = (
     "moments",
     "results",
     "sem",
+    "symmetry",
     "tour",
     "transformations",
 )
@@ -78,6 +89,8 @@ _ROOMS = (
 __all__ = [
     "AutoencoderMMREncoder",
     "FDivergenceBounds",
+    "FrameAveragingClassifier",
+    "FrameAveragingRegressor",
     "FunctionAugmentation",
     "GaussianNoise",
     "HierarchicalConformalRegressor",
@@ -95,6 +108,8 @@ __all__ = [
     "QuantileBounds",
     "Rep4ExRegressor",
     "SensitivityBounds",
+    "SoftInvariantRegressor",
+    "SymmetryScreen",
     "Translation",
 ]
 

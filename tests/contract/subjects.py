@@ -18,6 +18,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from causalinv import (
     FDivergenceBounds,
+    FrameAveragingRegressor,
     FunctionAugmentation,
     InvariantCausalPrediction,
     InvariantProjection,
@@ -33,6 +34,7 @@ from causalinv import (
     SensitivityBounds,
     Translation,
 )
+from causalinv.transformations import SignFlip
 
 _REPORTED = (
     "coef_",
@@ -251,6 +253,11 @@ SUBJECTS = [
         linear=False,
         drawn=True,
         report=lambda m, data: {"do": m.predict_do(np.zeros((1, 2)), on_unsupported="ignore")},
+    ),
+    Subject(
+        "frame-averaging",
+        lambda d: FrameAveragingRegressor(DecisionTreeRegressor(max_depth=3, random_state=0), symmetry=SignFlip([0])),
+        linear=False,
     ),
     Subject(
         "manski",
