@@ -1,4 +1,4 @@
-"""How often an environment whose gap is 1.1 eps passes its test, by rows of three laws, and the rows that a pass needs."""
+"""How often an environment whose gap is 1.1 eps passes its test, by rows of three laws, and the rows a pass needs."""
 
 import numpy as np
 import pandas as pd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ class CdfBounds:
     def band(self, level: float, seed: int) -> float:
         """Critical value for all values at once, under the first cap."""
         every = self.grid()[:: max(1, len(self.grid()) // 60)]
-        terms = [(self.scores(cut, 0, 1)[0], None) for cut in every]
+        terms: list[Any] = [(self.scores(cut, 0, 1)[0], None) for cut in every]
         return band_critical_value(terms, self.rows, level, self.df, seed)
 
     def ends(self, tau: float, limits: FloatArray) -> tuple[float, float]:

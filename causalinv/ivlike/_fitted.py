@@ -258,7 +258,8 @@ class FittedRegression(InstrumentDoors, MultiOutputMixin, RegressorMixin, BaseEs
             HC1 elsewhere.
         source : path, Arrow data set, frame or DuckDB relation, optional
             After `fit_moments`: the rows that the moments are of, as `Moments.scan` reads them (not Dask, no
-            connection), for a second pass; columns are taken by the names that the moments have. HC1, or clustered.
+            connection), for a second pass; columns are taken by the names that the moments have. HC1 or its clustered
+            form; with instruments ``"misspecified"``.
         groups, sample_weight : str, optional
             Columns of the source: clusters, and the weights that the moments were made with.
         n_threads, progress : optional
@@ -285,8 +286,8 @@ class FittedRegression(InstrumentDoors, MultiOutputMixin, RegressorMixin, BaseEs
             if groups is not None or sample_weight is not None:
                 raise ValueError("groups and sample_weight here are columns of source=; pass them to fit otherwise.")
             return covariance(self._checked(), at, cov_type)
-        if cov_type not in {"auto", "HC1"}:
-            raise ValueError(f"A second pass gives cov_type='HC1', clustered with groups; got {cov_type!r}.")
+        if cov_type != "auto":
+            raise ValueError(f"A second pass has one kind of errors; leave cov_type out, got {cov_type!r}.")
         from causalinv.ivlike._second_pass import scanned_covariance
 
         return scanned_covariance(

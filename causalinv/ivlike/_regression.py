@@ -11,6 +11,7 @@ from causalinv.ivlike._controls import read_moments
 from causalinv.ivlike._design import MomentsOnly
 from causalinv.ivlike._fit import fit_design
 from causalinv.ivlike._fitted import FittedRegression
+from causalinv.ivlike._formula import from_formula
 from causalinv.ivlike._inputs import design_of, find_integration, find_knowledge
 from causalinv.ivlike._integrations import ClosedForm
 from causalinv.ivlike._kclass_rules import rule_of
@@ -248,6 +249,53 @@ class IVLikeRegression(FittedRegression):
         self._training_rows: Fingerprints | None = fingerprints(check_rows(X, "X"), check_rows(y, "y"))
         self._keep(fit_design(design, rule, ridge=self.ridge, single_output=single))
         return self
+
+    @classmethod
+    def from_formula(
+        cls, formula: str, data: Rows, *, groups: Rows = None, sample_weight: Rows = None, **params: Any
+    ) -> Self:
+        """Fit by a formula, ``"y ~ 1 + w + [x ~ z1 + z2]"``: controls w, features x, instruments z1 and z2.
+
+        Parameters
+        ----------
+        formula : str
+            Outcome, then controls and in brackets features and instruments; without brackets features alone (with
+            ``augmentation=``). Terms are those of formulaic: ``C(region)``, ``np.log(wage)``, ``a:b``. The constant is
+            always fitted.
+        data : DataFrame
+            pandas or polars.
+        groups, sample_weight : array-like of shape (n,), optional
+            As in `fit`.
+        **params
+            Parameters of the estimator. With instruments ``alpha`` is 0 if left out: two-stage least squares.
+
+        Returns
+        -------
+        IVLikeRegression
+            Fitted.
+
+        Raises
+        ------
+        ImportError
+            If formulaic is not installed (extra ``formula``).
+        ValueError
+            If the formula is of another form, or a value is missing.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from causalinv import IVLikeRegression
+        >>> rng = np.random.default_rng(0)
+        >>> data = pd.DataFrame(rng.normal(size=(2000, 3)), columns=["z", "w", "u"])
+        >>> data["x"] = data.z + data.w + data.u
+        >>> data["y"] = 2 * data.x - data.w + 3 * data.u
+        >>> IVLikeRegression.from_formula("y ~ 1 + w + [x ~ z]", data).coef_.round(1)
+        array([2.])
+        """
+        given = from_formula(formula, data)
+        if "instruments" in given:
+            params = {"alpha": 0} | params
+        return cls(**params).fit(**given, groups=groups, sample_weight=sample_weight)
 
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on moments: a population, or data that were read in chunks. Standard errors need rows.
