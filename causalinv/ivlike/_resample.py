@@ -131,10 +131,10 @@ class Resampler:
             inside = [self._fold == label for label in labels]
             present = (drawn > 0).astype(np.float64)
 
-            def sums(values: FloatArray, by: np.ndarray, masks: list[Any] = inside) -> FloatArray:
+            def sums(values: np.ndarray, by: FloatArray, masks: list[Any] = inside) -> FloatArray:
                 return np.stack([by[:, mask] @ values[mask] for mask in masks], axis=1)
 
-            weights, squares = sums(self._rows, present), sums(self._square, np.square(drawn).astype(np.float64))
+            weights, squares = sums(self._rows, present), sums(self._square, drawn**2)
             own = sums(self._own.products, drawn)
             total = None if self._total is None else sums(self._total.products, drawn)
             for r in range(len(drawn)):
