@@ -1,6 +1,22 @@
 """Causal inference and invariant prediction: estimators with a scikit-learn API.
 
-Importing the package is light: every name below is loaded when it is first used.
+=====================================================  ==========================================================
+question                                               begin with
+=====================================================  ==========================================================
+effect of X on y under a hidden cause                  `IVLikeRegression` (what y ignores, or instruments)
+a rule that predicts in environments not yet seen      `InvariantSubsetSelector`, `InvariantRepresentation`
+in how many of them it will fail                       `selector.certify`, `invariance.certify`
+an interval for a row of the next environment          `HierarchicalConformalRegressor`
+causes of y that no environment contradicts            `InvariantCausalPrediction`
+effect of a treatment that nobody randomised           `SensitivityBounds`, `ManskiBounds`, `FDivergenceBounds`
+quantiles of an outcome without limits                 `QuantileBounds`
+mean of y under actions never tried                    `Rep4ExRegressor`
+worlds with known truth, by the thousand               `sem.LinearSEM`, `sem.InterventionFamily`
+data in files, clusters, databases                     `Moments.scan`, then `fit_moments`
+a picture of a result                                  `inspection`
+=====================================================  ==========================================================
+
+``python -m causalinv`` is a tour. Importing the package is light: every name is loaded when it is first used.
 """
 
 from importlib import import_module
@@ -18,11 +34,19 @@ if TYPE_CHECKING:
     from causalinv.ivlike import InvariantProjection, IVLikeBoosting, IVLikeRegression, IVLikeRegressionCV
     from causalinv.moments import Moments
     from causalinv.sem import LinearSEM
+    from causalinv.symmetry import (
+        FrameAveragingClassifier,
+        FrameAveragingRegressor,
+        SoftInvariantRegressor,
+        SymmetryScreen,
+    )
     from causalinv.transformations import FunctionAugmentation, GaussianNoise, Translation
 
 _HOME = {
     "AutoencoderMMREncoder": "causalinv.extrapolation",
     "FDivergenceBounds": "causalinv.bounds",
+    "FrameAveragingClassifier": "causalinv.symmetry",
+    "FrameAveragingRegressor": "causalinv.symmetry",
     "FunctionAugmentation": "causalinv.transformations",
     "GaussianNoise": "causalinv.transformations",
     "HierarchicalConformalRegressor": "causalinv.invariance",
@@ -40,6 +64,8 @@ _HOME = {
     "QuantileBounds": "causalinv.bounds",
     "Rep4ExRegressor": "causalinv.extrapolation",
     "SensitivityBounds": "causalinv.bounds",
+    "SoftInvariantRegressor": "causalinv.symmetry",
+    "SymmetryScreen": "causalinv.symmetry",
     "Translation": "causalinv.transformations",
 }
 _ROOMS = (
@@ -55,6 +81,7 @@ _ROOMS = (
     "moments",
     "results",
     "sem",
+    "symmetry",
     "tour",
     "transformations",
 )
@@ -62,6 +89,8 @@ _ROOMS = (
 __all__ = [
     "AutoencoderMMREncoder",
     "FDivergenceBounds",
+    "FrameAveragingClassifier",
+    "FrameAveragingRegressor",
     "FunctionAugmentation",
     "GaussianNoise",
     "HierarchicalConformalRegressor",
@@ -79,6 +108,8 @@ __all__ = [
     "QuantileBounds",
     "Rep4ExRegressor",
     "SensitivityBounds",
+    "SoftInvariantRegressor",
+    "SymmetryScreen",
     "Translation",
 ]
 

@@ -8,6 +8,7 @@ __all__ = [
     "ExtrapolationWarning",
     "FamilyWarning",
     "IdentificationWarning",
+    "LeakageWarning",
     "ObservedSupportWarning",
     "OverlapWarning",
     "ScreeningWarning",
@@ -35,6 +36,10 @@ class ExtrapolationWarning(CausalInvWarning):
 
 class IdentificationWarning(CausalInvWarning):
     """The data do not identify the number asked for without the tie-break that was applied."""
+
+
+class LeakageWarning(CausalInvWarning):
+    """Copies of one row stand on both sides of a split inside a learner, so what it measures there is too good."""
 
 
 class ScreeningWarning(CausalInvWarning):

@@ -160,8 +160,8 @@ class MeanBounds(BoundsBase):
             If a lower end comes out above the upper one; nothing is swapped.
         """
         asked = {"estimand": estimand, "arm": arm, "control": control, "policy": policy}
-        how: dict[str, Any] = {"confidence_level": confidence_level, "target": target, "index": self._index}
-        return self._answer(asked, where, by, self._strengths(), **how)
+        level, index = confidence_level, self._index
+        return self._answer(asked, where, by, self._strengths(), confidence_level=level, target=target, index=index)
 
     # -- what an estimator says ------------------------------------------------------------------------------------
 
@@ -266,14 +266,8 @@ class MeanBounds(BoundsBase):
                 BoundsCrossingWarning,
             )
         errors, n = (se_lower, se_upper), len(rows.codes) if contrast.rows is None else int(contrast.rows.sum())
-        how: dict[str, Any] = {
-            "confidence_level": level,
-            "target": target,
-            "n": n,
-            "df": self._df,
-            "critical": critical,
-        }
-        low, high = interval(lower, upper, errors, **how)
+        how: dict[str, Any] = {"confidence_level": level, "target": target, "n": n, "df": self._df}
+        low, high = interval(lower, upper, errors, critical=critical, **how)
         own = lower, upper, low, high
         manski = self._manski_ends(contrast)
         floor, ceiling = self._possible(contrast)
@@ -388,8 +382,8 @@ class MeanBounds(BoundsBase):
             `SensitivityBounds` also at which odds ratio 0 is reached, and what observed covariates would amount to.
         """
         asked = {"estimand": estimand, "arm": arm, "control": control, "policy": None}
-        how: dict[str, Any] = {"confidence_level": 0.95, "target": "parameter", "index": self._index}
-        found = self._answer(asked, None, None, self._shown(), **how)
+        shown, index = self._shown(), self._index
+        found = self._answer(asked, None, None, shown, confidence_level=0.95, target="parameter", index=index)
         ends = ["lower", "upper", "se_lower", "se_upper", "ci_lower", "ci_upper"]
         manski = found.table[["manski_lower", "manski_upper"]].iloc[0]
         beside = f"Manski's ends, without it: [{manski.iloc[0]:.4g}, {manski.iloc[1]:.4g}]"

@@ -53,8 +53,8 @@ def candidates(outcome: Any, law: LawLike, phi: FloatArray) -> list[Candidate]:
         return [Candidate(None, "marginal" if isinstance(law, str) and law == "pooled" else law)]
     if few:
         return [Candidate(None, "forest")]
-    found = [Candidate(each, law) for each in ("linear", "spline") for law in ("pooled", "scaled", "forest")]
-    return [Candidate(None, "forest"), *found]
+    found = [Candidate(each, law) for each in ("linear", "spline") for law in ("pooled", "scaled")]
+    return [Candidate(None, "forest"), Candidate("linear", "forest"), *found]
 
 
 def check_outcome(outcome: Any) -> None:

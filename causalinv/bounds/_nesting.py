@@ -8,9 +8,10 @@ from itertools import pairwise
 import numpy as np
 from scipy.optimize import brentq
 
+from causalinv._typing import FloatArray
 from causalinv.bounds._functions import density_ratio_of
 
-__all__ = ["first_crossing", "nested"]
+__all__ = ["first_crossing", "nested", "rungs_to"]
 
 #: Odds ratios to which intervals are rounded outward, so that those of separate questions nest.
 _LADDER = np.r_[
@@ -26,7 +27,7 @@ def nested(own: Line, odds_ratio: float, line: Callable[[tuple[float, float]], L
 
     What holds under less confounding holds under more, so that this is valid; and intervals of separate questions nest.
     """
-    rungs = _LADDER[: int(np.searchsorted(_LADDER, odds_ratio * (1.0 - 1e-12))) + 1]
+    rungs = rungs_to(odds_ratio)
     below = [line(density_ratio_of(float(rung), None)) for rung in rungs]
     smaller = [each for each, rung in zip(below, rungs, strict=True) if rung <= odds_ratio]
     out = dict(own)
@@ -36,6 +37,11 @@ def nested(own: Line, odds_ratio: float, line: Callable[[tuple[float, float]], L
     out["ci_upper"] = max(out["upper"], own["ci_upper"], *(each["ci_upper"] for each in below))
     out["moved"] = own["moved"] or out != own
     return out
+
+
+def rungs_to(odds_ratio: float) -> FloatArray:
+    """Rungs of the ladder up to the first that is not smaller."""
+    return _LADDER[: int(np.searchsorted(_LADDER, odds_ratio * (1.0 - 1e-12))) + 1]
 
 
 def first_crossing(line: Callable[[float], Line], value: float, low: str, high: str) -> float:

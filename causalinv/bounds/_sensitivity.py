@@ -55,8 +55,8 @@ class SensitivityBounds(CrossFittedBounds, MeanBounds):
         a Gaussian kernel, of nearest neighbours; one law for all x; for residuals also one law times a scale that is
         linear in x; a forest of yours (anything with ``apply``); or a function
         ``(X_train, X_query) -> weights (m, n_train)``. "auto" takes in every arm the least continuous ranked
-        probability score out of fold, among "forest" and the locations "linear" and "spline" with pooled, scaled and
-        forest residuals (without locations if the outcome has at most 10 values); `summary` says which.
+        probability score out of fold, among "forest", "linear" with forest residuals, and "linear" and "spline" with
+        pooled and scaled residuals (only "forest" if the outcome has at most 10 values); `summary` says which.
     {folds}
 
     Attributes

@@ -14,6 +14,7 @@ __all__ = ["AtomsAt", "dual_regressors", "f_ball_scores"]
 _FLOOR = 1e-3  # of kappa, in mean distances: costs less than a thousandth and keeps the score square integrable
 _ROWS_PER_COEFFICIENT = 20
 _MANY = 10  # covariates from which the dual is a function of the propensity and the predicted mean
+_LEAST_SLOPE = 1e-3  # of the radius, which some divergences of users do not have near e = 1
 _CHUNK = 1 << 20
 
 #: Rows (k,), the atoms of their laws (K,) or (k, K), and weights (k, K).
@@ -45,32 +46,44 @@ def f_ball_scores(
     With dual functions lambda, kappa learnt on the other folds, :math:`Z = G((\kappa + d)/\lambda)` and
     :math:`m(x) = E[\lambda Z | A, x]`:
     :math:`U + \lambda(B(e) - f(0)) + \kappa + m + \lambda B'(e)(A - e) + \frac{A}{e}(\lambda Z - m)`. Any lambda > 0,
-    kappa >= 0 gives a valid bound, so errors of the dual widen; the term in B' makes errors of e second order.
+    kappa >= 0 gives a valid bound, so errors of the dual widen; the term in B' makes errors of e second order. Where
+    the radius is beyond all floats (large orders, rare arms) the score is Manski's, which is the limit.
     """
     d = limit - phi
-    lam, kappa = np.empty_like(e), np.empty_like(e)
+    with np.errstate(over="ignore"):
+        radius, fall = divergence.radius(e) - divergence.at_zero, -divergence.radius_slope(e)
+    known = np.isfinite(radius) & np.isfinite(fall)
+    lam, kappa = np.ones_like(e), np.zeros_like(e)
     for fold in np.unique(folds):
-        train, test = inside & (folds != fold), folds == fold
+        train, test = inside & (folds != fold) & known, (folds == fold) & known
+        if not train.any():
+            known &= folds != fold
+            continue
         weight = None if row_weight is None else row_weight[train]
         dual = SieveDual(X[train], d[train], e[train], divergence, weight)
-        lam[test], kappa[test] = dual(X[test])
-    regression = np.empty_like(e)
-    for held, atoms, weights in laws:
-        step = max(1, _CHUNK // weights.shape[1])
-        for start in range(0, len(held), step):
-            block = slice(start, start + step)
-            rows, at = held[block], atoms if atoms.ndim == 1 else atoms[block]
-            z = divergence.conjugate((kappa[rows, None] + (limit - at)) / lam[rows, None])
-            regression[rows] = lam[rows] * np.einsum("nk,nk->n", weights[block], z)
-    z = divergence.conjugate((kappa + d) / lam)
-    own = np.where(inside, (lam * z - regression) / e, 0.0)
-    slope = lam * divergence.radius_slope(e) * (inside - e)
-    out: FloatArray = limit + lam * (divergence.radius(e) - divergence.at_zero) + kappa + regression + slope + own
-    return out
+        lam[test], kappa[test] = dual(X[test], e[test])
+    out = np.where(inside, phi, limit)
+    regression = np.zeros_like(e)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for held, atoms, weights in laws:
+            step = max(1, _CHUNK // weights.shape[1])
+            for start in range(0, len(held), step):
+                block = slice(start, start + step)
+                rows, at = held[block], atoms if atoms.ndim == 1 else atoms[block]
+                z = divergence.conjugate((kappa[rows, None] + (limit - at)) / lam[rows, None])
+                regression[rows] = lam[rows] * np.einsum("nk,nk->n", weights[block], z)
+        z = divergence.conjugate((kappa + d) / lam)
+        own = np.where(inside, (lam * z - regression) / e, 0.0)
+        score = limit + lam * radius + kappa + regression - lam * fall * (inside - e) + own
+    return np.where(known & np.isfinite(score), score, out)
 
 
 class SieveDual:
-    """Dual functions lambda(x) > 0, kappa(x) >= 0, additive in piecewise linear hats, by convex minimisation.
+    """Dual functions lambda(x) > 0, kappa(x) >= 0, by convex minimisation.
+
+    Kappa, and lambda times -B'(e), are additive in piecewise linear hats. That product is minus the slope of the end in
+    e, hence of the order of the mean distance however rare the arm, while lambda itself falls as fast as B' grows: a
+    lambda that did not would put inverse squares of propensities into the score.
 
     The risk is the mean over the arm of lambda (B(e) - f(0)) + kappa + lambda G((kappa + d) / lambda), jointly convex;
     its minimum over all functions is the bound itself.
@@ -89,18 +102,19 @@ class SieveDual:
         self.used = [j for j, each in enumerate(knots) if len(each) > 1]
         self.knots = [knots[j] for j in self.used]
         basis, distance = self._basis(X), d / self.scale
-        constant = divergence.radius(e) - divergence.at_zero
-        start = solve(distance, share, np.atleast_1d(share @ e), divergence)
+        constant, self.divergence = divergence.radius(e) - divergence.at_zero, divergence
+        middle = np.atleast_1d(share @ e)
+        start, unit = solve(distance, share, middle, divergence), self._unit(e)
         usable = np.isfinite(start.lam[0]) and start.lam[0] > 0
-        lam0, kappa0 = (start.lam[0], max(start.kappa[0], _FLOOR)) if usable else (1.0, 1.0)
+        lam0, kappa0 = (start.lam[0] / self._unit(middle)[0], max(start.kappa[0], _FLOOR)) if usable else (1.0, 1.0)
         k = basis.shape[1]
 
         def risk(coef: FloatArray) -> tuple[float, FloatArray]:
-            lam, kappa = basis @ coef[:k], basis @ coef[k:]
+            lam, kappa = unit * (basis @ coef[:k]), basis @ coef[k:]
             w = (kappa + distance) / lam
             g, s = divergence.conjugate(w), divergence.tilt(w)
             value = share @ (lam * (constant + g) + kappa)
-            return float(value), np.r_[(share * (constant + g + w * s)) @ basis, (share * (1.0 - s)) @ basis]
+            return float(value), np.r_[(share * unit * (constant + g + w * s)) @ basis, (share * (1.0 - s)) @ basis]
 
         blocks = max(len(self.knots), 1)
         found = minimize(
@@ -122,7 +136,12 @@ class SieveDual:
         ]
         return np.concatenate(blocks, axis=1)
 
-    def __call__(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _unit(self, e: FloatArray) -> FloatArray:
+        """What lambda is a multiple of: one over the slope of the radius."""
+        with np.errstate(over="ignore"):
+            return 1.0 / np.maximum(-self.divergence.radius_slope(e), _LEAST_SLOPE)
+
+    def __call__(self, X: FloatArray, e: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Lambda and kappa at each row."""
         basis = self._basis(X)
-        return basis @ self.lam, basis @ self.kappa
+        return self._unit(e) * (basis @ self.lam), basis @ self.kappa

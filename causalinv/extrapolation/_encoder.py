@@ -76,7 +76,7 @@ class LinearInvarianceEncoder(ActionEncoder):
         Variance that the action explains, per candidate component, descending.
     effects_ : DataFrame or None
         With ``n_components="auto"`` and several actions, one row per direction, the strongest first: ``effect``
-        (standard deviations of V per standard deviation of the action, on rows it was not learnt from), ``lower`` and
+        (standard deviations of V per standard deviation of the action, by rows it was not learnt from), ``lower`` and
         ``upper`` (95% bounds, each on its own), ``decision`` (kept, undecided: kept too, dropped).
     candidate_scores_ : dict
         Held-out score per method; empty unless ``method="auto"``.
@@ -291,9 +291,7 @@ class LinearInvarianceEncoder(ActionEncoder):
             state[out] = learner.natural(rows[out])
         return state
 
-    def learn_again(
-        self, X: FloatArray, action: FloatArray, rng: np.random.Generator
-    ) -> Callable[[FloatArray], FloatArray]:
+    def learn_again(self, X: FloatArray, action: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Representation of a resample of the training rows, in little time; the fitted one stays.
 
         One kernel, the same method, a law of V of the same kind; the dimension is chosen anew if it was chosen.
@@ -307,8 +305,7 @@ class LinearInvarianceEncoder(ActionEncoder):
 
         Returns
         -------
-        callable
-            From rows (m, D) to their representation (m, d).
+        ndarray of shape (n, d)
         """
         return self._resampling.learn(X, action, rng)
 

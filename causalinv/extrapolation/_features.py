@@ -130,9 +130,10 @@ class RadialFeatures:
 
     def radial(self, rows: FloatArray) -> FloatArray:
         """Kernel part only, shape (n, r)."""
-        return self._kernel(rows) @ self.projection
+        return self.kernel(rows) @ self.projection
 
-    def _kernel(self, rows: FloatArray) -> FloatArray:
+    def kernel(self, rows: FloatArray) -> FloatArray:
+        """Gaussian kernel of rows (n, d) and landmarks, shape (n, m)."""
         # |x|² - 2 x'l + |l|² by one product: rows can be many (actions times draws) and columns few.
         half = (rows @ self.landmarks.T) / self.width**2
         half -= 0.5 * np.sum((self.landmarks / self.width) ** 2, axis=1)
@@ -142,7 +143,7 @@ class RadialFeatures:
     def derivatives(self, rows: FloatArray) -> FloatArray:
         """Derivatives of the features by each coordinate of the rows (n, d), shape (d, n, d + r)."""
         n, d = rows.shape
-        kernel = self._kernel(rows)
+        kernel = self.kernel(rows)
         found = np.zeros((d, n, d + self.projection.shape[1]))
         for j, out in enumerate(found):
             out[:, j] = 1.0

@@ -144,30 +144,28 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A recipe, the rows, and the encoder and response that came of them."""
+    """A recipe, the rows, and what came of them: encoder, representation phi (n, d) of the rows, and response."""
 
     recipe: Recipe
     tried: Tried
     encoder: Any
+    phi: FloatArray
     control: ControlFunction
 
     @classmethod
     def fit(cls, recipe: Recipe, tried: Tried) -> Self:
         """Learn the representation, then the response."""
         encoder = recipe.fit_encoder(tried)
+        phi = recipe.encode(encoder, tried)
         rng = generator(recipe.random_state, "response")
-        return cls(recipe, tried, encoder, recipe.respond(recipe.encode(encoder, tried), tried, rng))
-
-    def state(self) -> FloatArray:
-        """Representation of the rows, shape (n, d)."""
-        return self.recipe.encode(self.encoder, self.tried)
+        return cls(recipe, tried, encoder, phi, recipe.respond(phi, tried, rng))
 
     def again(self, rng: np.random.Generator) -> ControlFunction:
         """The response of a resample of the rows, its representation learnt again; what was chosen is kept."""
         n = len(self.tried.y)
         drawn = self.tried.take(rng.integers(n, size=n))
         if hasattr(self.encoder, "learn_again"):
-            phi: FloatArray = self.encoder.learn_again(drawn.rows, drawn.given, rng)(drawn.rows)
+            phi: FloatArray = self.encoder.learn_again(drawn.rows, drawn.given, rng)
         else:
             phi = self.recipe.encode(self.recipe.fit_encoder(drawn, like=self.encoder), drawn)
         return self.recipe.respond(phi, drawn, rng, like=self.control)
@@ -198,7 +196,7 @@ def check_tried(
 
 def warn_of_unmoved(fitted: Fitted) -> None:
     """Say where the representation has more directions than the action moves."""
-    control, phi = fitted.control, fitted.state()
+    control, phi = fitted.control, fitted.phi
     state = control.whiten(phi)  # of covariance I, or 0 where phi is dependent
     rank = matrix_rank(without_small(control.W * fitted.tried.given.std(axis=0), _NO_EFFECT))
     if rank < matrix_rank(state.T @ state / len(state), tol=0.5):

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
+    check_choice,
     check_confidence_level,
     check_features,
     check_number,
@@ -24,9 +25,9 @@ from causalinv._validation import (
 from causalinv._warn import warn
 from causalinv.exceptions import ExtrapolationWarning
 from causalinv.extrapolation._action import check_actions, transform_action
-from causalinv.extrapolation._action_only import action_only
-from causalinv.extrapolation._curve import band, check_names, resampled_curves
+from causalinv.extrapolation._curve import BANDS, Curve
 from causalinv.extrapolation._diagnostics import diagnose, shell
+from causalinv.extrapolation._doubts import check_fit, checks_table, warn_of_doubts
 from causalinv.extrapolation._features import action_regression
 from causalinv.extrapolation._fitted import Fitted, Recipe, check_tried, warn_of_unmoved
 from causalinv.extrapolation._steps import steps_of
@@ -35,10 +36,6 @@ from causalinv.results import Estimate, ExtrapolationDiagnostics
 
 __all__ = ["Rep4ExRegressor"]
 
-ASSUMPTION = (
-    "the action was randomised; it reaches the outcome only through the state; X shows the state (nearly) without "
-    "noise; the action moves the state linearly; the state's own variation is as wide as the stretch asked for"
-)
 _ON_UNSUPPORTED = ("warn", "nan", "ignore")
 _OUTSIDE = 0.01  # share of rows further out than the training rows from which `predict` warns
 
@@ -82,6 +79,13 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     n_components_ : int
     reduced_ : bool
         Whether X holds more than the representation (see `LinearInvarianceEncoder`); then `predict` refuses.
+    checks_ : DataFrame
+        What the fit can tell at once of its assumptions, one row per check: ``value`` (a sum of squared correlations
+        that the assumptions make 0, less what chance makes of it), ``threshold``, ``doubt``, ``sum_of`` (in words).
+        ``nonlinear_mean``: the state with squares and cubes of the action. ``unequal_noise``: the size of V with the
+        action and its squares (not where V looks non-Gaussian, which bends the representation). ``direct_effect``: what
+        state and V leave of the outcome with squares and cubes of the action. NaN where the action takes too few
+        values to tell.
     action_middle_ : ndarray of shape (k,)
         Middle of the tried actions.
     ridge_, bandwidths_ : float, tuple
@@ -92,7 +96,8 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     Warns
     -----
     ExtrapolationWarning
-        If V does not look Gaussian (default encoder), or actions without support are asked about.
+        If a check doubts an assumption (`checks_`), V does not look Gaussian (default encoder), or actions without
+        support are asked about.
     IdentificationWarning
         If the action moves fewer directions than the representation has.
     DegenerateInputWarning
@@ -100,9 +105,10 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
 
     Warnings
     --------
-    Nothing warns of a confounded action, or of an action that reaches the outcome past the state. `diagnostics` and
-    `shell_score` test what can be tested; with heavy-tailed or skew V (Laplace, t, Gumbel) the tails of the learnt
-    representation, from which extrapolation is made, are less certain, and now and then a polynomial in A is better.
+    No data can show that an action is confounded if action and V are jointly Gaussian, and predictions are then wrong
+    without a word; docs/mathematics/extrapolation.md derives what can be seen. With heavy-tailed or skew V (Laplace, t,
+    Gumbel) the tails of the learnt representation, from which extrapolation is made, are less certain, and now and then
+    a polynomial in A is better.
 
     Notes
     -----
@@ -177,11 +183,14 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         self._fitted = fitted = Fitted.fit(recipe, tried)
         self.encoder_ = fitted.encoder
         self.reduced_ = any(bool(getattr(step, "reduced_", False)) for step in steps_of(self.encoder_))
-        phi = fitted.state()
+        phi = fitted.phi
         self.W_, self.intercept_ = action_regression(phi, tried.given)
         self.n_components_ = int(phi.shape[1])
         self.ridge_, self.bandwidths_ = fitted.control.ridge, fitted.control.bandwidths
         warn_of_unmoved(fitted)
+        checks = check_fit(fitted)
+        self.checks_ = checks_table(checks)
+        warn_of_doubts(checks)
         return self
 
     # -- predicting ---------------------------------------------------------------------------------------------
@@ -215,6 +224,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         actions: Rows,
         *,
         confidence_level: float = 0.95,
+        band: Literal["simultaneous", "pointwise"] = "simultaneous",
         n_bootstrap: int = 200,
         n_jobs: int | None = None,
     ) -> Estimate:
@@ -224,9 +234,13 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         ----------
         actions : array-like of shape (m, k), or (m,) if k is 1
         confidence_level : float in (0, 1), default 0.95
-            Of the normal band at each action on its own.
+            Of the band.
+        band : {"simultaneous", "pointwise"}, default "simultaneous"
+            Whether the band holds the whole curve at these actions with this confidence (sup-t: as many standard errors
+            as the largest gap of a resample's curve takes up), or each action on its own (normal).
         n_bootstrap : int, default 200
-            Resamples of rows; each refits the encoder (for ours one kernel, method kept) and the response.
+            Resamples of rows; each refits the encoder (ours: one kernel, from where the fit ended, method kept, an
+            automatic dimension chosen anew) and the response.
         n_jobs : int, optional
             Workers of joblib; results do not depend on it.
 
@@ -242,28 +256,11 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         The bands hold sampling error. They do not hold the bias of smoothing, nor that of a wrong model.
         """
         level = check_confidence_level(confidence_level)
-        draws = check_whole(n_bootstrap, "n_bootstrap", low=2)
         asked = self._asked(actions)
-        names = [f"a{j}" for j in range(asked.shape[1])] if self.action_names_ is None else list(self.action_names_)
-        check_names(names)
         given = transform_action(self.action_transform, asked)
-        estimate = self._fitted.control.mean_do(given)
-        curves = resampled_curves(self._fitted, given, draws, n_jobs)
-        half = band(curves, level)
-        support = self._support(asked)
-        table = pd.DataFrame(asked, columns=names).assign(
-            estimate=estimate,
-            lower=estimate - half,
-            upper=estimate + half,
-            status=support["status"],
-            overlap=support["overlap"],
-            action_only=action_only(self._fitted.tried.actions, self._fitted.tried.y)(asked),
-        )
-        notes = [f"bands: {draws} resamples of rows, pointwise; they hold no bias of smoothing"]
-        beyond = int(unsupported(support).sum())
-        if beyond:
-            notes.append(f"{beyond} action(s) have no support: their numbers are continued trends, not estimates")
-        return Estimate("E[Y | do(A = a)], units of y", ASSUMPTION, table, level, tuple(notes))
+        names = [f"a{j}" for j in range(asked.shape[1])] if self.action_names_ is None else list(self.action_names_)
+        made = Curve(level, check_choice(band, "band", BANDS), check_whole(n_bootstrap, "n_bootstrap", low=2))
+        return made.estimate(self._fitted, names, asked, given, n_jobs)
 
     def predict(self, X: Rows, *, action: Rows = None) -> FloatArray:
         """Mean outcome of a unit that shows X under do(A = action): E[Y | X = x, do(A = a)], shape (n,).

@@ -47,12 +47,13 @@ class Resampling:
         at = rng.integers(len(self.unseen), size=len(self.unseen))
         return Directions.measure(self.unseen[at], self.action[at]).n_kept
 
-    def learn(self, rows: FloatArray, action: FloatArray, rng: np.random.Generator) -> Representation:
-        """Learn from resampled rows (n, D) and their actions (n, k)."""
+    def learn(self, rows: FloatArray, action: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Representation (n, d) of resampled rows (n, D), learnt from them and their actions (n, k)."""
         n_components = self.n_components(rng)
         units = self.fitted.stages[0]
         assert isinstance(units, Affine)
         n_noise = self.fitted.n_noise_components
+        same = n_components == self.fitted.n_components and self.method.endswith("+location")
         learner = Learner(
             rows,
             action,
@@ -64,4 +65,6 @@ class Resampling:
             units=units,
             mixture_sizes=() if n_noise == 1 else (n_noise,),
         )
-        return learner.learn(self.method, n_components, start=self.fitted.first_fit)
+        if same:
+            return learner.relearn(self.method, self.fitted)
+        return learner.learn(self.method, n_components, start=self.fitted.first_fit)(rows)

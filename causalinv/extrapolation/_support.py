@@ -74,7 +74,7 @@ def status(in_hull: BoolArray, share: FloatArray) -> list[str]:
 def support_table(fitted: Fitted, asked: FloatArray, given: FloatArray) -> pd.DataFrame:
     """One row per action (m, k), `given` the same after its transform, in the words of `Rep4ExRegressor.support`."""
     control, tried = fitted.control, fitted.tried.actions
-    share = overlap(control.whiten(fitted.state()), given @ control.W.T + control.b, control.residuals)
+    share = overlap(control.whiten(fitted.phi), given @ control.W.T + control.b, control.residuals)
     inside = hull_mask(tried, asked)
     return pd.DataFrame(
         {

@@ -5,13 +5,17 @@ from causalinv.inspection._extrapolation import DoCurveDisplay
 from causalinv.inspection._ivlike import IVLikePathDisplay
 from causalinv.inspection._pac import PACDisplay
 from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
+from causalinv.inspection._symmetry import FrameDisplay, ImageMomentsDisplay, SymmetryScreenDisplay
 
 __all__ = [
     "BoundsDisplay",
     "DAGDisplay",
     "DoCurveDisplay",
     "EnvironmentsDisplay",
+    "FrameDisplay",
     "IVLikePathDisplay",
+    "ImageMomentsDisplay",
     "PACDisplay",
     "SensitivityDisplay",
+    "SymmetryScreenDisplay",
 ]

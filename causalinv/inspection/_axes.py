@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
-__all__ = ["Display"]
+__all__ = ["Display", "axes"]
 
 
-def _axes(ax: Any, size: tuple[float, float]) -> Any:
+def axes(ax: Any = None, size: tuple[float, float] = (5.0, 4.0)) -> Any:
     """Return the axes given, or those of a new figure; a clear message if matplotlib is absent."""
     try:
         import matplotlib.pyplot as plt
@@ -50,7 +50,7 @@ class Display(ABC):
 
     def _open(self, ax: Any, *, size: tuple[float, float] | None = None) -> Any:
         """The axes given, or those of a new figure."""
-        self.ax_ = _axes(ax, self._size() if size is None else size)
+        self.ax_ = axes(ax, self._size() if size is None else size)
         self.figure_ = self.ax_.figure
         return self.ax_
 

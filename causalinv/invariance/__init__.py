@@ -12,6 +12,7 @@ from causalinv.invariance.certificates._bounds import (
 )
 from causalinv.invariance.certificates._certify import certify
 from causalinv.invariance.certificates._hull import in_moment_hull
+from causalinv.invariance.certificates._next_risk import NextRisk, next_environment_risk
 from causalinv.invariance.certificates._pac import PACExperiment
 from causalinv.invariance.certificates._registry import validity_table
 from causalinv.invariance.certificates._tails import vc_dimension
@@ -24,6 +25,7 @@ __all__ = [
     "InvariantCausalPrediction",
     "InvariantRepresentation",
     "InvariantSubsetSelector",
+    "NextRisk",
     "PACExperiment",
     "SubsetStatistics",
     "certify",
@@ -31,6 +33,7 @@ __all__ = [
     "expected_violation",
     "in_moment_hull",
     "invariance_gaps",
+    "next_environment_risk",
     "plan_interventions",
     "required_interventions",
     "residual_pvalues",

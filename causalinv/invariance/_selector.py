@@ -26,9 +26,13 @@ from causalinv.invariance.subsets._decision import (
     Test,
     averaged_coef,
     check_options,
+    check_test,
+    reads_rows,
+    warn_two_values,
 )
 from causalinv.invariance.subsets._excess_bound import gap_upper_bound
 from causalinv.invariance.subsets._fits import exact_sets, left_out_risks, pooled_coef, warn_exact
+from causalinv.invariance.subsets._row_tests import ResidualTest, RowTest
 from causalinv.invariance.subsets._search import Found, Search, count_subsets, find
 from causalinv.invariance.subsets._sets import as_tuples, named_sets, unpack
 from causalinv.invariance.subsets._subset_gaps import subset_gaps
@@ -74,11 +78,10 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
         Features that screening keeps.
     level : float, default 0.05
         Level of the test; with `eps`, the probability with which any certified gap may be wrong.
-    test : {"chow", "chow_hc", "residual"}, default "chow"
-        ``"chow"``: same intercept and coefficients, exact for Gaussian errors of one variance. ``"chow_hc"``: the same,
-        robust to errors of unequal variance; it needs the rows, and sets are tested in the order of the objective until
-        the first is accepted (best first). ``"residual"``: the residuals also have one variance, the test of Invariant
-        Causal Prediction.
+    test : {"chow", "chow_hc", "residual", "ks", "ranks", "logistic"} or callable, default "chow"
+        As in `InvariantCausalPrediction`. ``"chow"`` and ``"residual"`` judge all sets from moments. The others, and a
+        function of residuals and labels, read rows: sets are tested in the order of the objective until the first is
+        accepted. Take ``"chow_hc"`` where the errors' variance may depend on the features.
     averaging : bool, default False
         Average the coefficients of the accepted sets (the best 1000), weighted by exp(-BIC / 2), instead of taking one
         set's. What is said of the chosen set, as by `transform` and `left_out_risk_`, is not said of the average.
@@ -186,7 +189,7 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
         min_size: int = 0,
         screen_size: int = 16,
         level: float = 0.05,
-        test: Test = "chow",
+        test: Test | ResidualTest = "chow",
         averaging: bool = False,
         random_state: RandomState = None,
     ):
@@ -228,10 +231,12 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
             too many subsets to search, an option does not go with another, or an input is malformed.
         """
         given = check_rows_by_environment(self, X, y, environments, sample_weight)
+        check_test(self.test)
         rows = None
-        if self.test == "chow_hc" and self.eps is None:  # the only test that reads rows again
-            inside = [given.labels.rows(code) for code in range(len(given.labels))]
-            rows = [(given.features[at], given.outcome[at]) for at in inside]
+        if self.eps is None:
+            warn_two_values(self.test, given.outcome)
+        if reads_rows(self.test) and self.eps is None and given.moments.is_unweighted:
+            rows = RowTest(self.test, given.moments, given.features, given.outcome, given.labels)
         return self._fit(given.moments, rows)
 
     def fit_moments(self, moments: Moments) -> Self:
@@ -254,7 +259,7 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
         check_moments(self, moments)
         return self._fit(moments, None)
 
-    def _fit(self, moments: Moments, rows: list[tuple[FloatArray, FloatArray]] | None) -> Self:
+    def _fit(self, moments: Moments, rows: RowTest | None) -> Self:
         level, d = check_options(self, moments, rows is not None), moments.blocks["x"]
         # One bound for whatever is chosen: every set that could have been, in every environment.
         certified_level = level / (count_subsets(d, self.max_size) * len(moments))
@@ -296,10 +301,7 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
                 f"{moments.count[smallest] - 1:g} or more features {follows}",
                 DegenerateInputWarning,
             )
-        if rows is not None and self.eps is None and self.test == "chow_hc":
-            verdict = decision.judge_by_rows(subsets, best_first, rows)
-        else:
-            verdict = decision.judge(subsets)
+        verdict = decision.judge(subsets) if rows is None else decision.judge_by_rows(subsets, best_first, rows)
         self.accepted_ = bool(verdict.accepted.any())
         ranked = best_first[verdict.accepted[best_first]]
         chosen = int(ranked[0]) if self.accepted_ else int(np.lexsort((subsets.sizes, verdict.violation))[0])

@@ -6,6 +6,7 @@ from causalinv.ivlike._path import IVLikePath
 from causalinv.ivlike._projection import InvariantProjection
 from causalinv.ivlike._regression import IVLikeRegression
 from causalinv.ivlike._scorer import ShiftedR2Scorer
+from causalinv.ivlike._sets import ConfidenceSet
 from causalinv.results import BootstrapResult
 from causalinv.transformations import (
     Compose,
@@ -25,6 +26,7 @@ __all__ = [
     "Augmentation",
     "BootstrapResult",
     "Compose",
+    "ConfidenceSet",
     "CyclicShift",
     "FirstStage",
     "Flip",

@@ -80,6 +80,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
     feature_names_in_: np.ndarray
     features: ClassVar[None] = None
     integration: ClassVar[str] = "sampled"
+    penalty: ClassVar[str] = "first_stage"
 
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"instruments": True, "augmentation_parameters": True}
     __metadata_request__score: ClassVar[dict[str, bool]] = {"instruments": True, "augmentation_parameters": True}

@@ -13,39 +13,53 @@ from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_rows, check_whole
 from causalinv.ivlike._design import named
 from causalinv.ivlike._fit import Fit
-from causalinv.ivlike._integrations import Moved
-from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._integrations import ClosedForm, Moved
+from causalinv.ivlike._path import IVLikePath, Split
+from causalinv.ivlike._resample import Resampler
 from causalinv.results import BootstrapResult
 from causalinv.transformations import Translation
 
 __all__ = ["bootstrap"]
 
+_LONG = 1e-8  # squared length of a direction, of that of the longest
 
-def cluster_counts(groups: np.ndarray | None, n: int, rng: np.random.Generator) -> FloatArray:
-    """How often each row is drawn when rows, or whole clusters, are drawn with replacement."""
-    if groups is None:
-        return rng.multinomial(n, np.full(n, 1.0 / n)).astype(np.float64)
-    m = int(groups.max()) + 1
-    return rng.multinomial(m, np.full(m, 1.0 / m)).astype(np.float64)[groups]
+
+def unit_counts(n: int, rng: np.random.Generator) -> FloatArray:
+    """How often each of n rows, or clusters, is drawn when as many are drawn with replacement."""
+    return np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
 
 
 def bootstrap(
     fit: Fit, n_replications: int, *, pairs: tuple[Rows, Rows] | None, random_state: RandomState
 ) -> BootstrapResult:
     """Replications of a whole fit on resampled rows, or clusters."""
-    design, _ = fit.read_again()
+    design, reading = fit.read_again()
     n_replications = check_whole(n_replications, "n_replications", low=2)
     drawn = None if pairs is None else _check_pairs(*pairs, design)
-    base = np.ones(len(design.y)) if design.weight is None else design.weight
-    design = design.held()
-    coefs, alphas = [], []
-    for rng in streams(random_state, n_replications, "bootstrap"):
-        again = design.reweighted(base * cluster_counts(design.groups, len(base), rng))
-        if drawn is not None and isinstance(again, Moved):
-            again = again.with_augmentation(_redrawn(again.augmentation, *drawn, rng))
-        reading = again.read()
-        path = IVLikePath.from_first_stage(reading.stage, ridge=fit.ridge)
-        strength = fit.rule.choose(again, reading, path)
+    generators = streams(random_state, n_replications, "bootstrap")
+    counts = [unit_counts(design.n_units, rng) for rng in generators]
+    split = Split.of(reading.stage)
+    known = fit.rule.known(design)
+    coefs: list[FloatArray] = []
+    alphas = [] if known is None else [fit.alpha] * n_replications
+    table = None
+    if drawn is None or isinstance(design, ClosedForm):
+        table = Resampler(design, reading, fit.rule.folds).readings(counts)
+    for rng, count in zip(generators, counts, strict=True):
+        again = design
+        if drawn is not None and isinstance(design, Moved):
+            again = design.with_augmentation(_redrawn(design.augmentation, *drawn, rng))
+        if table is None:  # other directions draw other copies
+            each = count if design.groups is None else count[design.groups]
+            moments, total = again.reweighted(design.share * each).collect(fit.rule.folds)
+        else:
+            moments, total = next(table)
+        found = again.reading(moments, total)
+        if known is not None:
+            coefs.append(split.coef(found.stage, known, ridge=fit.ridge).T.ravel())
+            continue
+        path = IVLikePath.resembling(found.stage, split, ridge=fit.ridge)
+        strength = fit.rule.choose(again, found, path, (moments, total))
         coefs.append(strength.coef(path).T.ravel())
         alphas.append(strength.alpha)
     unit = "rows" if design.groups is None else "clusters"
@@ -61,12 +75,16 @@ def bootstrap(
 def _redrawn(augmentation: Any, first: Any, second: Any, rng: np.random.Generator) -> Translation:
     """Directions of pairs that are drawn anew."""
     which = rng.integers(len(first), size=len(first))
-    return Translation.from_pairs(
-        *(rows.iloc[which] if isinstance(rows, pd.DataFrame) else rows[which] for rows in (first, second)),
-        n_directions=len(augmentation.directions),
-        scale=augmentation.scale,
-        outcome_invariant=augmentation.outcome_invariant,
-    )
+    keep = len(augmentation.directions)
+    given: dict[str, Any] = {"scale": augmentation.scale, "outcome_invariant": augmentation.outcome_invariant}
+    if isinstance(first, np.ndarray):
+        # Principal directions from the Gram matrix, where they are long enough for it to show them.
+        moved = (second - first)[which] / np.sqrt(len(first))
+        values, vectors = np.linalg.eigh(moved.T @ moved)
+        if keep <= len(values) and values[-keep] > _LONG * values[-1]:
+            return Translation(np.sqrt(values[-keep:, None]) * vectors[:, -keep:].T, **given)
+    drawn = (rows.iloc[which] if isinstance(rows, pd.DataFrame) else rows[which] for rows in (first, second))
+    return Translation.from_pairs(*drawn, n_directions=keep, **given)
 
 
 def _check_pairs(X: Rows, X_other: Rows, design: Any) -> tuple[Any, Any]:

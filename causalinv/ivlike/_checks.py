@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from causalinv._typing import FloatArray
 from causalinv._warn import warn
-from causalinv.exceptions import DegenerateInputWarning
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
+from causalinv.ivlike._design import Design, RowDesign
 from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._reading import Reading
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 
-__all__ = ["warn_degenerate"]
+__all__ = ["REACTS", "warn_degenerate", "warn_reacts"]
 
 _ILL_CONDITIONED = 1e10
+_HARDLY = 1e-3  # share of a coordinate's variance that is moved: a constraint that may be an approximation only
+REACTS = 1e-6  # share of the range of y: a larger change of a prediction is no rounding
 
 
 def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge: float) -> None:
@@ -38,3 +43,25 @@ def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge
         warn(f"Features {which} are constant: their coefficients are 0.", DegenerateInputWarning)
     if not np.diagonal(moments.cov("y")[0]).all():
         warn("y is constant, so its coefficients are 0.", DegenerateInputWarning)
+
+
+def warn_reacts(design: Design, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray) -> None:
+    """At alpha=0: warn if predictions still react, or are held still where the augmentation hardly moves anything."""
+    if alpha != 0 or not isinstance(design, RowDesign) or not design.moves or design.first_stage_known:
+        return
+    change = design.largest_reaction(coef)
+    if change > REACTS:
+        warn(
+            f"alpha=0, but predictions still change under the augmentation, by up to {change:.2g} of the range of y: "
+            "only what G explains of the change is held at zero. Confounding along what is moved remains. Use "
+            "penalty='reaction', or a G that holds the functions of the parameters that matter.",
+            IdentificationWarning,
+        )
+    least = float(path.strength[path.moved].min(initial=1.0))
+    if reading.whole and least < _HARDLY:
+        warn(
+            f"alpha=0 holds predictions still also along a direction of which the augmentation moves only "
+            f"{least:.1g} of the variance. Right if the outcome is linear in the features used; where it is only "
+            "nearly so, coefficients shrink. Compare a small alpha > 0.",
+            IdentificationWarning,
+        )

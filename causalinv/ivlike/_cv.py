@@ -17,9 +17,9 @@ from causalinv.ivlike._fit import fit_design
 from causalinv.ivlike._fitted import FittedRegression
 from causalinv.ivlike._inputs import design_of
 from causalinv.ivlike._integrations import Copies
-from causalinv.ivlike._path import IVLikePath, check_alphas
+from causalinv.ivlike._path import IVLikePath, Split, check_alphas
 from causalinv.ivlike._reading import Reading
-from causalinv.ivlike._strength import Strength, StrengthRule
+from causalinv.ivlike._strength import Cells, Strength, StrengthRule
 from causalinv.moments import Moments
 from causalinv.transformations import Transformation as Augmentation
 
@@ -38,7 +38,7 @@ class IVLikeRegressionCV(FittedRegression):
     ----------
     alphas : array-like of shape (m,), optional
         Strengths to try; 100 from 1e-4 to 1e4 if left out.
-    augmentation, integration, n_copies, features, ridge, random_state
+    augmentation, integration, penalty, n_copies, features, ridge, random_state
         As in `IVLikeRegression`.
     shift_size : float, default sqrt(11)
         k. **On the population the optimum is gamma = k², whatever the truth**: cross-validation finds out whether the
@@ -82,6 +82,7 @@ class IVLikeRegressionCV(FittedRegression):
         *,
         augmentation: Augmentation | None = None,
         integration: str = "auto",
+        penalty: str = "auto",
         n_copies: int = 10,
         features: Any = None,
         ridge: float = 0.0,
@@ -92,6 +93,7 @@ class IVLikeRegressionCV(FittedRegression):
         self.alphas = alphas
         self.augmentation = augmentation
         self.integration = integration
+        self.penalty = penalty
         self.n_copies = n_copies
         self.features = features
         self.ridge = ridge
@@ -106,6 +108,7 @@ class IVLikeRegressionCV(FittedRegression):
         *,
         instruments: Rows = None,
         augmentation_parameters: Rows = None,
+        controls: Rows = None,
         groups: Rows = None,
         sample_weight: Rows = None,
     ) -> Self:
@@ -113,7 +116,7 @@ class IVLikeRegressionCV(FittedRegression):
 
         Parameters
         ----------
-        X, y, instruments, augmentation_parameters, groups, sample_weight
+        X, y, instruments, augmentation_parameters, controls, groups, sample_weight
             As in `IVLikeRegression.fit`.
 
         Returns
@@ -131,6 +134,7 @@ class IVLikeRegressionCV(FittedRegression):
             y,
             instruments=instruments,
             augmentation_parameters=augmentation_parameters,
+            controls=controls,
             groups=groups,
             sample_weight=sample_weight,
         )
@@ -176,13 +180,15 @@ class CrossValidated(StrengthRule):
         assert isinstance(design, RowDesign)
         return replace(self, folds=_folds(design, self.cv, self.random_state))
 
-    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+    def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         assert isinstance(design, RowDesign)
         assert self.folds is not None
-        # In units of the outcome's spread, so that squares of risks neither over- nor underflow.
-        spread = float(np.sqrt(reading.moments.cov("y")[0].max(initial=0.0))) or 1.0
-        scaled = design.with_outcome(design.y / spread)
-        risks, weights = _held_out(scaled, self.folds, self.alphas, ridge=self.ridge, k=self.shift_size)
+        spread = 1.0
+        if cells is None:
+            # In units of the outcome's spread, so that squares of risks neither over- nor underflow.
+            spread = float(np.sqrt(reading.moments.cov("y")[0].max(initial=0.0))) or 1.0
+            cells = design.with_outcome(design.y / spread).collect(self.folds)
+        risks, weights = _held_out(design, cells, self.alphas, ridge=self.ridge, k=self.shift_size)
         mean = weights @ risks / weights.sum()
         with np.errstate(divide="ignore"):
             gammas = 1.0 + 1.0 / self.alphas
@@ -229,27 +235,32 @@ def _folds(design: RowDesign, cv: Any, random_state: RandomState) -> np.ndarray:
 
 
 def _held_out(
-    design: RowDesign, folds: np.ndarray, alphas: FloatArray, *, ridge: float, k: float
+    design: RowDesign, cells: Cells, alphas: FloatArray, *, ridge: float, k: float
 ) -> tuple[FloatArray, FloatArray]:
     """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds."""
-    moments, total = design.collect(folds)
+    moments, total = cells
     labels = moments.cells.tolist()
-    risks, weights = [], []
+    risks, weights, split = [], [], None
     for held in (label for label in labels if label >= 0):
         rest = [label for label in labels if label != held]
         train = design.reading(moments.select(cells=rest), total.select(cells=rest))
-        test = design.reading(moments.select(cells=[held]), total.select(cells=[held]))
-        path = IVLikePath.from_first_stage(train.stage, ridge=ridge)
-        coefs = np.stack([path.coef(alpha) for alpha in alphas])
-        risks.append([_risk(coef, train.moments, test, k) for coef in coefs])
+        split = Split.of(train.stage) if split is None else split
+        path = IVLikePath.resembling(train.stage, split, ridge=ridge)
+        coefs = np.array([train.with_controls(coef) for coef in path.coefs(alphas)])
+        seen = design.judged(moments.select(cells=rest), total.select(cells=rest)).moments
+        test = design.judged(moments.select(cells=[held]), total.select(cells=[held]))
+        if coefs.shape[2] == 1:  # strengths side by side, as if they were outcomes
+            risks.append(_risk(coefs[:, :, 0].T, seen, test, k))
+        else:
+            risks.append(np.array([_risk(coef, seen, test, k).sum() for coef in coefs]))
         weights.append(test.moments.weight[0])
     return np.array(risks), np.array(weights)
 
 
-def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> float:
-    """Held-out risk, summed over outcomes: the intercept is that of the training rows."""
+def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> FloatArray:
+    """Held-out risk of every column of coefficients: the intercept is that of the training rows."""
     moments = test.moments
     variance, explained = test.risks(coef)
     intercept = train.mean("y")[0] - train.mean("x")[0] @ coef
     offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - intercept
-    return float((variance + offset**2 + (k**2 - 1.0) * explained).sum())
+    return np.asarray(variance + offset**2 + (k**2 - 1.0) * explained)

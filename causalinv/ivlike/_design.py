@@ -14,10 +14,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from causalinv._frames import framed
+from causalinv._matrix import whitener
 from causalinv._typing import FloatArray
 from causalinv.ivlike._knowledge import Knowledge
 from causalinv.ivlike._path import IVLikePath
-from causalinv.ivlike._reading import Copy, Reading
+from causalinv.ivlike._reading import Centred, ControlSlopes, Copy, Reading
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 
@@ -32,9 +33,12 @@ class Design(ABC):
     ----------
     knowledge : Knowledge
         What is known beside (X, y).
+    slopes : ControlSlopes or None
+        By what controls were partialled out of the rows, before their moments were taken.
     """
 
     knowledge: Knowledge
+    slopes: ControlSlopes | None = None
 
     @abstractmethod
     def read(self) -> Reading:
@@ -88,6 +92,11 @@ class RowDesign(Design):
         """Whether the first stage is known, not estimated."""
         return False
 
+    @property
+    def restricts(self) -> bool:
+        """Whether the fit at alpha=0 is least squares on the coordinates that nothing moves, in every row."""
+        return self.first_stage_known
+
     @abstractmethod
     def copies(self) -> Iterator[Copy]:
         """Every copy of the rows; the rows themselves where nothing is drawn."""
@@ -107,6 +116,21 @@ class RowDesign(Design):
         """What the path needs, from moments of some rows and of their copies; cells are pooled."""
         moments, total = moments.pool(), total.pool()
         return Reading(moments, self.stage(moments, total), total)
+
+    def judged(self, moments: Moments, total: Moments) -> Reading:
+        """A reading in which controls, if there are any, stand among the features and the instruments."""
+        return self.reading(moments, total)
+
+    def centred(self, reading: Reading) -> Iterator[Centred]:
+        """Every copy about the mean of all, instruments standardised."""
+        total = reading.total
+        half = whitener(total.cov("g")[0])
+        y = self.y - total.mean("y")[0]
+        paired = "z" in total.blocks
+        for each in self.copies():
+            x = each.x - total.mean("x")[0]
+            z, w = (each.z - total.mean("z")[0], np.zeros_like(y)) if paired else (x, y)
+            yield Centred(x, y, (each.g - total.mean("g")[0]) @ half, z, w, each.share)
 
     def held(self) -> Self:
         """The same design with its copies in memory, for work that needs them many times."""
@@ -153,6 +177,16 @@ class RowDesign(Design):
         original = self.expand(self.X)
         spread = np.maximum(np.ptp(self.y, axis=0), np.finfo(np.float64).tiny)
         return max(float((np.abs((each.x - original) @ coef) / spread).max()) for each in self.copies())
+
+    @property
+    def constants(self) -> FloatArray:
+        """What is partialled out of everything, the constant first, shape (n, k)."""
+        return np.ones((len(self.y), 1))
+
+    @property
+    def n_units(self) -> int:
+        """Rows, or clusters of them: what is drawn anew in a bootstrap."""
+        return len(self.y) if self.groups is None else int(self.groups.max()) + 1
 
     @property
     def share(self) -> FloatArray:

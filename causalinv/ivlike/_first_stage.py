@@ -24,7 +24,7 @@ from causalinv.exceptions import WeakSignalWarning
 from causalinv.ivlike._path import IVLikePath
 from causalinv.ivlike._reading import Reading
 
-__all__ = ["Relevance", "relevance", "warn_weak_copies", "warn_weak_instruments"]
+__all__ = ["Relevance", "relevance", "robust_f", "warn_weak_copies", "warn_weak_instruments"]
 
 _INCLUDED = 1e-9  # 1 - λ up to here: the instruments contain the direction, rounding apart
 _NEAR_ZERO = 1e-3  # strengths up to here are read as two-stage least squares
@@ -62,7 +62,6 @@ def relevance(
     g: FloatArray | None = None,
     weight: FloatArray | None = None,
     groups: np.ndarray | None = None,
-    n_controls: int = 0,
 ) -> Relevance:
     """Statistics of a fit to instruments, or to copies whose parameters are used like them.
 
@@ -75,19 +74,17 @@ def relevance(
         Rows of features and instruments, for the robust statistic.
     weight, groups : ndarray of shape (n,), optional
         Of the same rows.
-    n_controls : int
-        Regressors that were partialled out before.
     """
     q, n = len(reading.stage.factor), float(reading.total.count.sum())
     share = np.clip(path.strength, 0.0, 1.0)
     included = share >= 1.0 - _INCLUDED
-    left, excluded = max(n - q - n_controls - 1.0, 0.0), max(q - int(included.sum()), 1)
+    left, excluded = max(n - q - reading.spent, 0.0), max(q - int(included.sum()), 1)
     partial = np.sort(share[~included] / (1.0 - share[~included])) * left / excluded
     effective = np.nan
     if x is not None and g is not None and len(partial) == 1 and left > 0:
         stage, total = reading.stage, reading.total
         outside = orthonormal_range((stage.factor @ path.basis[:, included]).T, tol=1e-8)[1]
-        effective = _effective_f(
+        effective = robust_f(
             (x - total.mean("x")[0]) @ path.basis[:, ~included][:, 0],
             (g - total.mean("g")[0]) @ whitener(total.cov("g")[0]) @ outside.T,
             weight=np.ones(len(x)) if weight is None else weight,
@@ -97,8 +94,11 @@ def relevance(
     return Relevance(partial, effective)
 
 
-def _effective_f(x: FloatArray, z: FloatArray, *, weight: FloatArray, groups: np.ndarray | None, left: float) -> float:
-    """π'π over the trace of its robust covariance, from a feature (n,) and standardised instruments (n, q)."""
+def robust_f(x: FloatArray, z: FloatArray, *, weight: FloatArray, groups: np.ndarray | None, left: float) -> float:
+    """Effective F: π'π over the trace of its robust covariance.
+
+    Of a feature (n,) and standardised instruments (n, q), with `left` degrees of freedom of the first stage.
+    """
     share = weight / weight.sum()
     slope = (share * x) @ z
     rows = share[:, None] * z * (x - z @ slope)[:, None]
@@ -118,8 +118,8 @@ def warn_weak_instruments(found: Relevance, alpha: float) -> None:
         warn(
             f"Weak instruments: the first-stage F of the weakest direction is {found.weakest:.2g} (below "
             f"{WEAK_F:g}). The estimate is pulled towards least squares, and intervals from s.e. can miss far more "
-            "often than they say. Use instruments that move the features more, fewer of them, or a test that allows "
-            "for weak ones.",
+            "often than they say. Use instruments that move the features more, or fewer of them; weak_instrument_set() "
+            "holds its level however weak they are.",
             WeakSignalWarning,
         )
 

@@ -9,13 +9,13 @@ import pandas as pd
 
 from causalinv._typing import FloatArray
 from causalinv._validation import check_number
-from causalinv.ivlike._checks import warn_degenerate
+from causalinv.ivlike._checks import warn_degenerate, warn_reacts
 from causalinv.ivlike._design import Design, MomentsOnly, RowDesign
 from causalinv.ivlike._first_stage import Relevance, relevance
 from causalinv.ivlike._integrations import Instruments
 from causalinv.ivlike._knowledge import Augmented
 from causalinv.ivlike._path import IVLikePath, check_alpha
-from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._reading import ControlSlopes, Reading
 from causalinv.ivlike._strength import Strength, StrengthRule
 from causalinv.linear_rule import least_squares
 
@@ -72,8 +72,15 @@ class Fit:
     @property
     def intercept(self) -> FloatArray:
         """Constants (p,)."""
-        moments = self.reading.moments
-        return np.asarray(moments.mean("y")[0] - moments.mean("x")[0] @ self.coef)
+        moments, slopes = self.reading.moments, self.slopes
+        at_mean = moments.mean("y")[0] - moments.mean("x")[0] @ self.coef
+        return np.asarray(at_mean if slopes is None else at_mean - slopes.mean @ slopes.coef(self.coef))
+
+    @property
+    def slopes(self) -> ControlSlopes | None:
+        """Regressions of outcome and features on the controls, if there are any."""
+        own = self.reading.slopes
+        return None if own is None else own.after(self.design.slopes)
 
     @property
     def names(self) -> list[str]:
@@ -94,6 +101,15 @@ class Fit:
     def check_limit(self) -> None:
         """Refuse or warn about the limit alpha = 0."""
         self.design.knowledge.check_limit(self.path)
+
+    def check_anchored(self, name: str, error: type[Exception] = AttributeError) -> Fit:
+        """Refuse what only a penalty of anchor regression has; returns the fit itself."""
+        if self.reading.whole:
+            raise error(
+                f"{name} is not defined where the whole reaction to an augmentation is penalised (penalty='reaction'): "
+                "no anchor or K-class regression does that. Use alpha, or penalty='first_stage'."
+            )
+        return self
 
     def coef_at(self, at: float | None) -> tuple[float, FloatArray]:
         """Strength and coefficients (d, p) at the strength of the fit or another."""
@@ -126,12 +142,16 @@ class Fit:
 
     def without_rows(self) -> Fit:
         """The same record with nothing but moments, for pickling."""
-        return replace(self, design=MomentsOnly(knowledge=self.design.knowledge, reading=self.reading))
+        return replace(
+            self, design=MomentsOnly(knowledge=self.design.knowledge, slopes=self.design.slopes, reading=self.reading)
+        )
 
 
 def fit_design(design: Design, rule: StrengthRule, *, ridge: float, single_output: bool) -> Fit:
     """Read, decompose, choose: refuses what cannot be fitted and warns about what is degenerate."""
     ridge = check_number(ridge, "ridge", low=0.0, finite=True)
+    if rule.to_zero and ridge > 0:
+        raise ValueError(f"LIML and Fuller are defined without ridge, got ridge={ridge:g}. Give alpha as a number.")
     rule = rule.prepare(design)
     reading, knowledge = design.read(), design.knowledge
     knowledge.check_stage(reading.moments, reading.stage)
@@ -145,13 +165,15 @@ def fit_design(design: Design, rule: StrengthRule, *, ridge: float, single_outpu
         knowledge.warn_weak(found, path, strength.alpha)
     if strength.alpha == 0:
         knowledge.check_limit(path)
+    coef = strength.coef(path)
+    warn_reacts(design, reading, path, strength.alpha, coef)
     return Fit(
         design=design,
         reading=reading,
         path=path,
         rule=rule,
         strength=strength,
-        coef=strength.coef(path),
+        coef=coef,
         least_squares=least_squares(reading.moments),
         relevance=found,
         ridge=ridge,

@@ -14,7 +14,8 @@ from causalinv._validation import check_features
 from causalinv.ivlike._bootstrap import bootstrap
 from causalinv.ivlike._design import expand
 from causalinv.ivlike._fit import Fit
-from causalinv.ivlike._inputs import design_of
+from causalinv.ivlike._inputs import check_controls, design_of
+from causalinv.ivlike._instrument_doors import InstrumentDoors
 from causalinv.ivlike._intervals import confint, covariance
 from causalinv.ivlike._invariance_test import ols_invariance_test
 from causalinv.ivlike._path import IVLikePath, check_alphas
@@ -28,7 +29,7 @@ __all__ = ["FittedRegression"]
 _SCORED_GAMMA = 11.0  # shifts √11 times the augmentation's own size, for `score`
 
 
-class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class FittedRegression(InstrumentDoors, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base of the regressions of this room: doors to functions of the record of a fit."""
 
     n_features_in_: int
@@ -37,8 +38,6 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     least_squares_coef_: FloatArray
     intercept_: float | FloatArray
     alpha_: float
-    gamma_: float
-    kappa_: float
     path_: IVLikePath
     strength_: FloatArray
     n_instruments_effective_: int
@@ -48,9 +47,15 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     __metadata_request__fit: ClassVar[dict[str, bool]] = {
         "instruments": True,
         "augmentation_parameters": True,
+        "controls": True,
         "groups": True,
     }
-    __metadata_request__score: ClassVar[dict[str, bool]] = {"instruments": True, "augmentation_parameters": True}
+    __metadata_request__score: ClassVar[dict[str, bool]] = {
+        "instruments": True,
+        "augmentation_parameters": True,
+        "controls": True,
+    }
+    __metadata_request__predict: ClassVar[dict[str, bool]] = {"controls": True}
 
     def _keep(self, fit: Fit) -> None:
         """Show a fit under the names of scikit-learn."""
@@ -58,14 +63,15 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.coef_ = fit.given(fit.coef)
         self.least_squares_coef_ = fit.given(fit.least_squares)
         self.intercept_ = float(fit.intercept[0]) if fit.single_output else fit.intercept
-        self.alpha_, self.gamma_ = fit.strength.alpha, fit.strength.gamma
-        self.kappa_ = 1.0 / (1.0 + fit.strength.alpha)
+        self.alpha_ = fit.strength.alpha
         self.path_, self.strength_ = fit.path, fit.path.strength
         self.n_instruments_effective_ = fit.path.n_instruments_effective
         self.constant_features_ = np.diagonal(fit.reading.moments.cov("x")[0]) == 0
-        for name in ("first_stage_f_", "effective_f_"):
+        for name in ("first_stage_f_", "effective_f_", "controls_coef_"):
             if hasattr(self, name):
                 delattr(self, name)
+        if fit.slopes is not None:
+            self.controls_coef_ = fit.given(fit.slopes.coef(fit.coef))
         if fit.relevance is not None:
             self.first_stage_f_ = fit.relevance.partial_f
             if not np.isnan(fit.relevance.effective_f):
@@ -80,6 +86,16 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if "_fit" in state:
             state["_fit"] = state["_fit"].without_rows()
         return state
+
+    @property
+    def gamma_(self) -> float:
+        """What anchor regression calls the strength, (1 + alpha) / alpha."""
+        return self._checked().check_anchored("gamma_").strength.gamma
+
+    @property
+    def kappa_(self) -> float:
+        """What the K-class calls the strength, 1 / (1 + alpha)."""
+        return 1.0 / (1.0 + self._checked().check_anchored("kappa_").alpha)
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -125,6 +141,7 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         is averaged exactly every gamma, 0 included, gives the invariant coefficients, not least squares.
         """
         fit = self._checked()
+        fit.check_anchored("gamma_path", ValueError)
         grid = check_alphas(gammas, "gammas")
         if (grid < 1).any() and not fit.reading.stage.added:
             raise ValueError(
@@ -137,17 +154,24 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
             alphas = np.where(np.isinf(grid), 0.0, 1.0 / (grid - 1.0))
         return _coefs_at(fit, alphas)
 
-    def predict(self, X: Rows) -> FloatArray:
+    def predict(self, X: Rows, *, controls: Rows = None) -> FloatArray:
         """Predict the outcome's mean under interventions on X, shape (n,) or (n, p).
 
         Confounding moves the observed outcome away from it, so the fit to observed data is worse than that of
         least squares; that is meant.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        controls : array-like of shape (n, c), required if the model was fitted with controls
         """
         check_is_fitted(self)
         rows = check_features(self, X, reset=False)
+        known = check_controls(self, controls, X)
         if hasattr(self, "features_"):
             rows = expand(self.features_, rows, getattr(self, "feature_names_in_", None))
-        return rows @ self.coef_.T + self.intercept_
+        predicted = rows @ self.coef_.T + self.intercept_
+        return predicted if known is None else predicted + known @ self.controls_coef_.T
 
     def score(
         self,
@@ -156,6 +180,7 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         *,
         instruments: Rows = None,
         augmentation_parameters: Rows = None,
+        controls: Rows = None,
         sample_weight: Rows = None,
     ) -> float:
         r"""R² in the worst case over shifts √11 times the augmentation's (or instruments') own size.
@@ -171,6 +196,7 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         y : array-like of shape (n,) or (n, p)
         instruments : array-like of shape (n, q), required if the model was fitted with instruments
         augmentation_parameters : array-like of shape (n, q), required if the model was fitted with them
+        controls : array-like of shape (n, c), required if the model was fitted with controls
         sample_weight : array-like of shape (n,), optional
 
         Returns
@@ -186,12 +212,16 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
             y,
             instruments=instruments,
             augmentation_parameters=augmentation_parameters,
+            controls=controls,
             sample_weight=sample_weight,
             reset=False,
         )
+        known = check_controls(self, controls, X)
         reading = design.read()
         moments = reading.moments
         coef = np.atleast_2d(self.coef_).T
+        if known is not None:
+            coef = np.vstack([coef, np.atleast_2d(self.controls_coef_).T])
         total = np.diagonal(moments.cov("y")[0])
         offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - self.intercept_
         variance, explained = reading.risks(coef)
@@ -218,13 +248,18 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ----------
         at : float >= 0, optional
             Strength alpha; that of the fit if left out.
-        cov_type : {"auto", "classical", "HC1", "HC2", "HC3"}, default "auto"
-            With `groups` HC1 to HC3 are their clustered forms. HC2 and HC3 come with the degrees of freedom of Bell and
-            McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
-            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere.
+        cov_type : {"auto", "classical", "HC1", "HC2", "HC3", "misspecified"}, default "auto"
+            With `groups` HC1 to HC3 are their clustered forms. With instruments and ``alpha=0``, or LIML or Fuller,
+            ``"classical"`` and ``"HC1"`` are the textbook ones, those of Stata and linearmodels, and
+            ``"misspecified"`` allows for instruments that disagree (Hall and Inoue, 2003; Lee, 2018), which is also
+            what ``"auto"`` takes with more instruments than features; elsewhere HC1 does so by itself. HC2 and HC3
+            come with the degrees of freedom of Bell and McCaffrey, and need a fit that is least squares or two-stage
+            least squares. ``"auto"`` is HC2 there, if it leaves some coefficient fewer than 30 degrees of freedom, and
+            HC1 elsewhere.
         source : path, Arrow data set, frame or DuckDB relation, optional
             After `fit_moments`: the rows that the moments are of, as `Moments.scan` reads them (not Dask, no
-            connection), for a second pass; columns are taken by the names that the moments have. HC1, or clustered.
+            connection), for a second pass; columns are taken by the names that the moments have. HC1 or its clustered
+            form; with instruments ``"misspecified"``.
         groups, sample_weight : str, optional
             Columns of the source: clusters, and the weights that the moments were made with.
         n_threads, progress : optional
@@ -251,8 +286,8 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if groups is not None or sample_weight is not None:
                 raise ValueError("groups and sample_weight here are columns of source=; pass them to fit otherwise.")
             return covariance(self._checked(), at, cov_type)
-        if cov_type not in {"auto", "HC1"}:
-            raise ValueError(f"A second pass gives cov_type='HC1', clustered with groups; got {cov_type!r}.")
+        if cov_type != "auto":
+            raise ValueError(f"A second pass has one kind of errors; leave cov_type out, got {cov_type!r}.")
         from causalinv.ivlike._second_pass import scanned_covariance
 
         return scanned_covariance(
@@ -286,8 +321,8 @@ class FittedRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
             causes, act on y only through X, and are not weak.
         at : float >= 0, optional
             Strength alpha; that of the fit if left out.
-        cov_type : {"auto", "classical", "HC1", "HC2", "HC3"}, default "auto"
-            With `groups` HC1 to HC3 are their clustered forms. HC2 and HC3 come with the degrees of freedom of Bell and
+        cov_type : {"auto", "classical", "HC1", "HC2", "HC3", "misspecified"}, default "auto"
+            As in `covariance`. HC2 and HC3 come with the degrees of freedom of Bell and
             McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
             leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere.
         confidence_level : float, default 0.95

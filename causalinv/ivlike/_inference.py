@@ -13,7 +13,6 @@ not vanish as in two-stage least squares. Copies of a row are averaged: they are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,11 +118,14 @@ def coefficient_scores(
     # The multiplier of the constraint: what remains of its residual, per unit of alpha, in the limit.
     slack = lstsq(stage.factor.T, stage.variance @ coef + ridge * coef - stage.cross)
     rows: FloatArray = np.zeros((len(design.y), *coef.shape))
-    for each in _centred(design, reading):
+    for each in design.centred(reading):
         residual = each.y - each.x @ coef
         own = each.x[:, :, None] * residual[:, None, :]
         if np.isinf(alpha):
             part = _solve(own, path.basis)
+        elif reading.whole:  # no copy moves the fixed coordinates, so there is no constraint to hold them back
+            first = -each.z[:, :, None] * (each.z @ coef)[:, None, :]
+            part = _solve(own, fixed) + _solve(alpha * own + first, moved, alpha + path.strength[path.moved])
         else:
             # The first stage: what it explains of the rows' gap, and its own error.
             zhat = each.g @ stage.factor
@@ -136,7 +138,8 @@ def coefficient_scores(
             else:
                 part = _solve(alpha * own + first, path.basis, alpha + path.strength)
         rows += each.share * part
-    return rows, path.basis.shape[1] + 1
+    free = fixed.shape[1] if reading.whole and alpha == 0 else path.basis.shape[1]
+    return rows, free + reading.spent
 
 
 def least_squares_influence(design: RowDesign, reading: Reading, coef: FloatArray) -> Influence:
@@ -157,7 +160,7 @@ def moved_influence(
     through = np.einsum("qd,ndp->nqp", factor, own.rows)
     if not design.first_stage_known:
         rows: FloatArray = np.zeros((len(design.y), *shift.shape))
-        for each in _centred(design, reading):
+        for each in design.centred(reading):
             rows += each.share * each.g[:, :, None] * (each.z @ coef - each.g @ shift)[:, None, :]
         through = through + _finish(design, rows, own.rank).rows
     return shift, Influence(through, own.groups, own.rank)
@@ -217,29 +220,6 @@ def restricted_score(design: RowDesign, reading: Reading, path: IVLikePath) -> t
 def quantile(confidence_level: float, df: int) -> float:
     """Two-sided quantile of Student's t."""
     return float(t.ppf(0.5 + confidence_level / 2, df))
-
-
-@dataclass(frozen=True)
-class _Centred:
-    """One copy of the rows about the mean of all copies; instruments standardised."""
-
-    x: FloatArray
-    y: FloatArray
-    g: FloatArray
-    z: FloatArray
-    w: FloatArray
-    share: float
-
-
-def _centred(design: RowDesign, reading: Reading) -> Iterator[_Centred]:
-    total = reading.total
-    half = whitener(total.cov("g")[0])
-    y = design.y - total.mean("y")[0]
-    paired = "z" in total.blocks
-    for each in design.copies():
-        x = each.x - total.mean("x")[0]
-        z, w = (each.z - total.mean("z")[0], np.zeros_like(y)) if paired else (x, y)
-        yield _Centred(x, y, (each.g - total.mean("g")[0]) @ half, z, w, each.share)
 
 
 def _of_originals(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from causalinv._frames import column_names
 from causalinv._labels import encode
 from causalinv._parallel import generator, seed_estimator
-from causalinv._typing import RandomState, Rows
+from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
     check_choice,
@@ -20,13 +21,24 @@ from causalinv._validation import (
     check_whole,
     positive_rows,
 )
+from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._design import RowDesign, named
-from causalinv.ivlike._integrations import ClosedForm, Copies, Instruments, Moved, Paired, Sampled
+from causalinv.ivlike._integrations import (
+    ClosedForm,
+    Copies,
+    Instruments,
+    Moved,
+    NodesReaction,
+    Paired,
+    PairedReaction,
+    Sampled,
+)
 from causalinv.ivlike._knowledge import Augmented, AugmentedRows, GenuineInstruments, Knowledge
 from causalinv.transformations import Transformation as Augmentation
 
-__all__ = ["design_of", "find_integration", "find_knowledge", "own_generator"]
+__all__ = ["check_controls", "design_of", "find_integration", "find_knowledge", "own_generator"]
 
+PENALTIES = ("auto", "reaction", "first_stage")
 _INTEGRATIONS: dict[str, type[Moved]] = {
     "closed_form": ClosedForm,
     "paired": Paired,
@@ -41,6 +53,7 @@ def design_of(
     *,
     instruments: Rows = None,
     augmentation_parameters: Rows = None,
+    controls: Rows = None,
     groups: Rows = None,
     sample_weight: Rows = None,
     reset: bool = True,
@@ -55,7 +68,12 @@ def design_of(
         estimator, instruments=instruments is not None, copies=copies, where="instruments= in fit"
     )
     name, given = ("augmentation_parameters", augmentation_parameters) if copies else ("instruments", instruments)
-    check_alignment(X=X, y=y, **{name: given}, groups=groups, sample_weight=sample_weight)
+    if controls is not None and not isinstance(knowledge, GenuineInstruments):
+        raise ValueError(
+            "controls= goes with instruments=. With an augmentation put exogenous regressors among the features: what "
+            "it does not move is fitted by least squares."
+        )
+    check_alignment(X=X, y=y, **{name: given}, controls=controls, groups=groups, sample_weight=sample_weight)
     min_rows = 2 if reset else 1
     rows = check_features(estimator, X, reset=reset, min_samples=min_rows)
     n = rows.shape[0]
@@ -66,7 +84,8 @@ def design_of(
         raise ValueError(f"Only {count} row has a positive weight, while a minimum of {min_rows} is required.")
     names = getattr(estimator, "feature_names_in_", None)
     instrument = None if given is None else check_rows(given, name)
-    for each, what in ((instrument, name), (outcome, "y")):
+    regressors = None if controls is None else np.ascontiguousarray(check_rows(controls, "controls"))
+    for each, what in ((instrument, name), (outcome, "y"), (regressors, "controls")):
         if each is not None and each.ndim == 2 and not each.shape[1]:
             raise ValueError(f"{what} has no column, shape {each.shape}; pass at least one.")
     single = outcome.ndim == 1
@@ -75,6 +94,7 @@ def design_of(
     if inside is not None and weight is not None:  # a row of weight 0 is out of everything
         rows, outcome, weight = rows[inside], outcome[inside], weight[inside]
         instrument = None if instrument is None else instrument[inside]
+        regressors = None if regressors is None else regressors[inside]
         clusters = None if clusters is None else clusters.take(inside, "groups", least=2)
     given_rows: dict[str, Any] = {
         "X": rows,
@@ -87,7 +107,7 @@ def design_of(
     n_copies = check_whole(estimator.n_copies, "n_copies", low=1)
     if isinstance(knowledge, Augmented):
         kind = find_integration(estimator, knowledge.augmentation)
-        if kind is not ClosedForm:
+        if issubclass(kind, Paired):
             given_rows |= {"n_copies": n_copies, "rng": own_generator(estimator.random_state, "augmentation")}
         design: RowDesign = kind(knowledge=knowledge, **given_rows)
     else:
@@ -96,17 +116,54 @@ def design_of(
         design = observed(
             knowledge=knowledge, instruments=instrument, instrument_names=column_names(given), **given_rows
         )
+
     if not reset:
         fitted = getattr(estimator, "features_", None)
-        return (design if fitted is None else design.with_features(fitted)), single
+        return _stacked(design if fitted is None else design.with_features(fitted), regressors), single
     if estimator.features is None:
         if hasattr(estimator, "features_"):
             del estimator.features_
-        return design, single
+        return _controlled(design, regressors, controls), single
     learned = seed_estimator(estimator.features, own_generator(estimator.random_state, "features"))
     covered = design.with_features(learned).to_cover()
     estimator.features_ = learned.fit(named(covered, design.names))
-    return design.with_features(estimator.features_), single
+    return _controlled(design.with_features(estimator.features_), regressors, controls), single
+
+
+def _controlled(design: RowDesign, regressors: FloatArray | None, controls: Rows) -> RowDesign:
+    """The design with controls partialled out, if there are any."""
+    if regressors is None:
+        return design
+    assert isinstance(design, Instruments)
+    return Controlled.of(design, regressors, column_names(controls))
+
+
+def _stacked(design: RowDesign, regressors: FloatArray | None) -> RowDesign:
+    """Rows that are judged: nothing is fitted to them, so controls are features and instruments like others."""
+    if regressors is None:
+        return design
+    assert isinstance(design, Instruments)
+    x, z = (np.column_stack([rows, regressors]) for rows in (design.expand(design.X), design.instruments))
+    return replace(design, X=x, instruments=z, features=None, names=None, instrument_names=None)
+
+
+def check_controls(estimator: Any, controls: Rows, X: Rows) -> FloatArray | None:
+    """Controls (n, c) of rows X, like those of the fit; None if it had none."""
+    coef = getattr(estimator, "controls_coef_", None)
+    if coef is None:
+        if controls is not None:
+            raise ValueError("controls= was given, but the model was fitted without controls.")
+        return None
+    width = coef.shape[-1]
+    if controls is None:
+        raise ValueError(f"The model was fitted with {width} controls: pass controls= of the same rows, in that order.")
+    check_alignment(X=X, controls=controls)
+    known = np.ascontiguousarray(check_rows(controls, "controls"))
+    slopes, names = estimator._fit.slopes, column_names(controls)
+    if known.shape[1] != width or (names is not None and slopes.names is not None and names != slopes.names):
+        told = slopes.names or f"{width} columns"
+        raise ValueError(f"controls must be those of the fit, {told}; got {names or f'{known.shape[1]} columns'}.")
+    return known
 
 
 def own_generator(random_state: RandomState, purpose: str) -> np.random.Generator:
@@ -138,11 +195,34 @@ def find_knowledge(estimator: Any, *, instruments: bool, where: str, copies: boo
         )
     if augmentation is not None:
         return Augmented(augmentation)
+    if check_choice(estimator.penalty, "penalty", PENALTIES) == "reaction":
+        raise ValueError(
+            "penalty='reaction' needs augmentation= and the rows before they are moved; here G is given with the rows."
+        )
     return AugmentedRows() if copies else GenuineInstruments()
 
 
 def find_integration(estimator: Any, augmentation: Augmentation) -> type[Moved]:
     """The class that integrates an augmentation as the estimator asks."""
-    if estimator.integration != "auto":
-        return _INTEGRATIONS[estimator.integration]
-    return ClosedForm if augmentation.closed_form and estimator.features is None else Paired
+    kind = estimator.integration
+    if kind == "auto":
+        kind = "closed_form" if augmentation.closed_form and estimator.features is None else "paired"
+    if not _whole_reaction(estimator.penalty, augmentation, kind):
+        return _INTEGRATIONS[kind]
+    if kind == "closed_form":
+        # On moments of a translation or a group both penalties are one.
+        return ClosedForm if estimator.features is None else NodesReaction
+    return PairedReaction
+
+
+def _whole_reaction(penalty: Any, augmentation: Augmentation, integration: str) -> bool:
+    check_choice(penalty, "penalty", PENALTIES)
+    if penalty == "reaction" and integration == "sampled":
+        raise ValueError(
+            "penalty='reaction' needs the originals of the copies, which integration='sampled' does not use. Say "
+            "integration='paired'."
+        )
+    if penalty != "auto":
+        return bool(penalty == "reaction")
+    black_box = not (augmentation.closed_form or augmentation.translates or augmentation.averages)
+    return bool(black_box and augmentation.outcome_invariant and integration != "sampled")

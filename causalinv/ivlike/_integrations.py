@@ -9,17 +9,28 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from causalinv._matrix import whitener
+from causalinv._matrix import symmetric_root, whitener
 from causalinv._typing import FloatArray
 from causalinv.ivlike._design import RowDesign, named
 from causalinv.ivlike._knowledge import Augmented
 from causalinv.ivlike._path import IVLikePath
-from causalinv.ivlike._reading import Copy, Reading
+from causalinv.ivlike._reading import Centred, ControlSlopes, Copy, Reading
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 from causalinv.transformations import Transformation as Augmentation
 
-__all__ = ["ClosedForm", "Copies", "Instruments", "Moved", "Paired", "Sampled", "by_source"]
+__all__ = [
+    "ClosedForm",
+    "Copies",
+    "Instruments",
+    "Moved",
+    "NodesReaction",
+    "Paired",
+    "PairedReaction",
+    "Sampled",
+    "WholeReaction",
+    "by_source",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +108,7 @@ class Moved(RowDesign):
     def least_squares_form(
         self, reading: Reading, path: IVLikePath, alpha: float, *, exactly: bool
     ) -> tuple[FloatArray, FloatArray] | None:
-        if alpha != 0 or not self.first_stage_known:
+        if alpha != 0 or not self.restricts:
             return None
         fixed = path.basis[:, ~path.moved]
         return (self.expand(self.X) - reading.moments.mean("x")[0]) @ fixed, fixed
@@ -192,6 +203,51 @@ class Sampled(Paired):
         return FirstStage.from_moments(total)
 
 
+class WholeReaction(Moved):
+    r"""The whole reaction :math:`E(\delta'h)^2` is penalised, however the parameters are written.
+
+    Its null space is the invariance itself: a vector of coefficients has none exactly if no copy changes a prediction.
+    What G explains of the reaction depends on which functions of the parameters G holds, and is zero for a rotation of
+    features about their mean.
+    """
+
+    @property
+    def first_stage_known(self) -> bool:
+        return False
+
+    @property
+    def restricts(self) -> bool:
+        return True
+
+    def blocks(self, each: Copy) -> dict[str, Any]:
+        return {"x": each.x, "y": self.y, "z": each.z}
+
+    def reading(self, moments: Moments, total: Moments) -> Reading:
+        return replace(super().reading(moments, total), whole=True)
+
+    def stage(self, moments: Moments, total: Moments) -> FirstStage:
+        factor = symmetric_root(total.second_moment("z")[0])
+        none = np.zeros((len(factor), self.y.shape[1]))
+        return FirstStage(total.cov("x")[0], total.cov("x", "y")[0], factor, none, added=False)
+
+    def centred(self, reading: Reading) -> Iterator[Centred]:
+        total = reading.total
+        y = self.y - total.mean("y")[0]
+        none = np.empty((len(y), 0))
+        for each in self.copies():
+            yield Centred(each.x - total.mean("x")[0], y, none, each.z, np.zeros_like(y), each.share)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedReaction(WholeReaction, Paired):
+    """Copies that are drawn, each paired with its original; the whole reaction is penalised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodesReaction(WholeReaction, ClosedForm):
+    """All nodes of the augmentation's law over features; the whole reaction is penalised."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Instruments(RowDesign):
     """Rows with instruments.
@@ -217,6 +273,11 @@ class Instruments(RowDesign):
 
     def stage(self, moments: Moments, total: Moments) -> FirstStage:
         return FirstStage.from_moments(moments)
+
+    @staticmethod
+    def read_moments(moments: Moments, slopes: ControlSlopes | None = None) -> Reading:
+        """A reading of moments with instruments in block ``g``, controls partialled out before."""
+        return Reading(moments, FirstStage.from_moments(moments), moments, slopes=slopes)
 
     def least_squares_form(
         self, reading: Reading, path: IVLikePath, alpha: float, *, exactly: bool

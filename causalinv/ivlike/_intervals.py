@@ -11,13 +11,16 @@ from causalinv._validation import check_choice, check_confidence_level
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.ivlike._fit import Fit
+from causalinv.ivlike._identification import check_identified
 from causalinv.ivlike._inference import Influence, coefficient_influence
+from causalinv.ivlike._kclass_rules import KClass
+from causalinv.ivlike._knowledge import GenuineInstruments
 from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of
+from causalinv.ivlike._structural import is_structural, kclass_rows, structural_errors
 
 __all__ = ["confint", "covariance", "errors_at", "influence_at"]
 
 _FEW = 5.0  # degrees of freedom of clusters: below, no correction is to be relied on
-_REACTS = 1e-6  # share of the range of y: a larger change of a prediction is no rounding
 
 
 def covariance(fit: Fit, at: float | None, cov_type: CovType) -> FloatArray:
@@ -32,13 +35,13 @@ def confint(fit: Fit, *, kind: str, at: float | None, cov_type: CovType, confide
     check_choice(kind, "kind", ("pseudo_true", "identified"))
     strength, coef = fit.coef_at(at)
     if kind == "identified":
-        _check_identified(fit, strength)
+        open_ = ~check_identified(fit, 0.0 if at is None and fit.rule.to_zero else strength, coef)
     found = errors_at(fit, at, cov_type)
     _warn_few_clusters(fit, found)
     error = np.sqrt(np.diagonal(found.cov, axis1=1, axis2=2)).ravel()
     width = student.ppf(0.5 + level / 2, found.df.ravel()) * error
     if kind == "identified":
-        _check_ignores(fit, coef)
+        width[np.tile(open_, coef.shape[1])] = np.nan
         covers = f"causal effect if {fit.design.knowledge.causal_if()}"
     else:
         covers = f"limit of the fit at alpha={strength:g}, remaining confounding included"
@@ -59,6 +62,8 @@ def influence_at(fit: Fit, at: float | None = None) -> Influence:
         )
     if at is not None and alpha == 0:
         fit.check_limit()
+    if at is None and isinstance(fit.rule, KClass):
+        return kclass_rows(fit)
     influence = coefficient_influence(design, reading, fit.path, 0.0 if fit.averages else alpha, coef, ridge=fit.ridge)
     if influence.df < 1 or len(influence.rows) <= influence.rank:
         raise ValueError(
@@ -71,6 +76,10 @@ def influence_at(fit: Fit, at: float | None = None) -> Influence:
 def errors_at(fit: Fit, at: float | None, cov_type: CovType) -> Errors:
     """Covariance and degrees of freedom of the coefficients, at the strength of the fit or another."""
     check_choice(cov_type, "cov_type", COV_TYPES)
+    if cov_type == "misspecified" and not isinstance(fit.design.knowledge, GenuineInstruments):
+        raise ValueError("cov_type='misspecified' is for instruments that may disagree; here there are none.")
+    if cov_type in ("classical", "HC1") and is_structural(fit, at):
+        return structural_errors(fit, at, cov_type)
     influence = influence_at(fit, at)
     alpha, coef = fit.coef_at(at)
     if fit.ridge > 0:
@@ -86,37 +95,6 @@ def errors_at(fit: Fit, at: float | None, cov_type: CovType) -> Errors:
         influence=influence,
         cov_type=cov_type,
     )
-
-
-def _check_identified(fit: Fit, alpha: float) -> None:
-    """Refuse to call causal what would not converge to the effect even if every assumption held."""
-    fit.design.knowledge.check_claims_cause(alpha, fit.path, averages=fit.averages)
-    if fit.ridge > 0:
-        raise ValueError(
-            f"kind='identified' needs a fit without ridge, which pulls coefficients to 0; got ridge={fit.ridge:g}."
-        )
-    stage = fit.reading.stage
-    varying = (np.diagonal(stage.variance) > 0) | np.any(stage.factor, axis=0)
-    if fit.path.basis.shape[1] < int(varying.sum()):
-        raise ValueError(
-            "kind='identified' needs features that are not linearly dependent: these leave several coefficients "
-            "with the same predictions, and the one of minimum norm is a convention. Drop columns."
-        )
-
-
-def _check_ignores(fit: Fit, coef: FloatArray) -> None:
-    """Refuse coefficients (d, p) whose predictions an augmentation still changes in some row."""
-    design = fit.rows()
-    if not design.moves or design.first_stage_known:
-        return
-    change = design.largest_reaction(coef)
-    if change > _REACTS:
-        raise ValueError(
-            f"kind='identified' needs predictions that ignore the augmentation, but in this fit they change "
-            f"by up to {change:.2g} of the range of y: alpha=0 imposes here only that the change is "
-            "zero on average given G (paired and sampled copies: uncorrelated with G). Use kind='pseudo_true', or "
-            "features that split into those that the augmentation moves and those that it does not."
-        )
 
 
 def _warn_few_clusters(fit: Fit, found: Errors) -> None:

@@ -26,9 +26,11 @@ def ols_invariance_test(fit: Fit) -> TestResult:
     design, reading = fit.read_again()
     if not fit.single_output:
         raise ValueError("ols_invariance_test takes one outcome; fit them one by one.")
-    if design.first_stage_known and not fit.ridge:
+    hypothesis = "least squares predictions do not react to the augmentation"
+    if design.restricts and not fit.ridge:
         shift, influence = restricted_score(design, reading, fit.path)
     else:
+        hypothesis = "the mean reaction of least squares predictions, as far as it is linear in G, is zero"
         coef = least_squares(reading.moments)
         own = least_squares_influence(design, reading, coef)
         shift, influence = moved_influence(design, reading, coef, own)
@@ -49,7 +51,7 @@ def ols_invariance_test(fit: Fit) -> TestResult:
         statistic,
         pvalue,
         df,
-        hypothesis="least squares predictions do not react to the augmentation",
+        hypothesis=hypothesis,
         assumption="rows, or groups of them, are independent",
         note="A rejection means: confounding along the ignored directions, or an outcome that does not ignore "
         "them. The data cannot tell which.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from causalinv._typing import FloatArray
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 
-__all__ = ["Copy", "Reading", "less_chance"]
+__all__ = ["Centred", "ControlSlopes", "Copy", "Reading", "less_chance"]
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,77 @@ class Copy:
     share: float
 
 
+@dataclass(frozen=True, eq=False)
+class ControlSlopes:
+    """Regressions of outcome and features on the controls, which were partialled out of both.
+
+    Attributes
+    ----------
+    of_y : ndarray of shape (c, p)
+    of_x : ndarray of shape (c, d)
+        Coefficients of the controls.
+    mean : ndarray of shape (c,)
+        Of the controls.
+    rank : int
+        Of the controls, the constant not counted.
+    names : tuple of str or None
+        Of the controls.
+    """
+
+    of_y: FloatArray
+    of_x: FloatArray
+    mean: FloatArray
+    rank: int
+    names: tuple[str, ...] | None
+
+    def coef(self, coef: FloatArray) -> FloatArray:
+        """Coefficients (c, p) of the controls beside coefficients (d, p) of the features."""
+        return self.of_y - self.of_x @ coef
+
+    def after(self, earlier: ControlSlopes | None) -> ControlSlopes:
+        """Both regressions, if these are of what an earlier one on the same controls had left."""
+        if earlier is None:
+            return self
+        return replace(self, of_y=earlier.of_y + self.of_y, of_x=earlier.of_x + self.of_x)
+
+
+@dataclass(frozen=True)
+class Centred:
+    """One copy of the rows about the mean of all copies; instruments standardised.
+
+    x, g and z are those of `Copy`, w (n, p) is what G explains of the outcome.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    g: FloatArray
+    z: FloatArray
+    w: FloatArray
+    share: float
+
+
 @dataclass(frozen=True)
 class Reading:
-    """What one pass over the rows gives: their moments, the first stage, and the moments of all copies."""
+    """What one pass over the rows gives: their moments, the first stage, and the moments of all copies.
+
+    With `whole` the explained part is the whole reaction E(δ'h)², not what G explains of it.
+    `slopes` are those of the controls, if there are any: they are partialled out of everything else.
+    """
 
     moments: Moments
     stage: FirstStage
     total: Moments
+    whole: bool = False
+    slopes: ControlSlopes | None = None
+
+    @property
+    def spent(self) -> int:
+        """Rank of what was partialled out, the constant among it."""
+        return 1 if self.slopes is None else 1 + self.slopes.rank
+
+    def with_controls(self, coef: FloatArray) -> FloatArray:
+        """Coefficients (d, p) of the features, and below them those of the controls."""
+        return coef if self.slopes is None else np.vstack([coef, self.slopes.coef(coef)])
 
     @property
     def regressed(self) -> bool:
@@ -54,7 +118,9 @@ class Reading:
         risk = np.diagonal(self.moments.cov("y")[0]) + own
         if not self.regressed:
             return risk, explained
-        return risk, less_chance(explained, risk, q=len(self.stage.factor), n=float(self.total.count.sum()))
+        return risk, less_chance(
+            explained, risk, q=len(self.stage.factor), n=float(self.total.count.sum()) + 1 - self.spent
+        )
 
 
 def less_chance(explained: FloatArray, risk: FloatArray, *, q: int, n: float) -> FloatArray:

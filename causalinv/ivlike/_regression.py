@@ -7,15 +7,16 @@ from typing import Any, Literal, Self
 from causalinv._fingerprints import Fingerprints, fingerprints
 from causalinv._typing import RandomState, Rows
 from causalinv._validation import check_rows
+from causalinv.ivlike._controls import read_moments
 from causalinv.ivlike._design import MomentsOnly
 from causalinv.ivlike._fit import fit_design
 from causalinv.ivlike._fitted import FittedRegression
+from causalinv.ivlike._formula import from_formula
 from causalinv.ivlike._inputs import design_of, find_integration, find_knowledge
 from causalinv.ivlike._integrations import ClosedForm
+from causalinv.ivlike._kclass_rules import rule_of
 from causalinv.ivlike._reading import Reading
-from causalinv.ivlike._strength import strength_rule
 from causalinv.moments import Moments, take_features
-from causalinv.transformations import FirstStage
 from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["IVLikeRegression"]
@@ -35,13 +36,15 @@ class IVLikeRegression(FittedRegression):
 
     Parameters
     ----------
-    alpha : float, "auto", "eb" or "cc", default "auto"
+    alpha : float, "auto", "eb", "cc", "liml" or "fuller", default "auto"
         Strength, from 0 to infinity, or a rule. ``"auto"`` is 0 if the augmentation is declared outcome-invariant and
         0.1 (which protects against shifts √11 times the augmentation's size) if not. With genuine instruments there is
         no safe default and ``"auto"`` raises: say 0 for two-stage least squares. ``"cc"`` estimates the strength of
         confounding from the spectrum of the features and shrinks the norm by it; ``"eb"``, for `GaussianNoise` only,
         averages over the posterior of that strength (its ridge does not depend on ``scale``). Both rest on a prior
-        without preferred direction, in the units of the features, and on one vector of data: they are noisy.
+        without preferred direction, in the units of the features, and on one vector of data: they are noisy. With
+        genuine instruments ``"liml"`` is limited information maximum likelihood, and ``"fuller"`` or ``"fuller(4)"``
+        Fuller's estimator with constant 1 or 4: points of the same path, at or a little below 0.
     augmentation : Augmentation, optional
         What the outcome is claimed to ignore. Either this or ``instruments`` in `fit` must be given: there is no
         silent fall-back to least squares.
@@ -50,6 +53,13 @@ class IVLikeRegression(FittedRegression):
         original or (``"sampled"``, for comparison) as if the originals were not known. ``"auto"`` takes the closed form
         where there is one. With `features` the closed form is a quadrature: of one or two directions, or of all
         elements of a group.
+    penalty : {"auto", "reaction", "first_stage"}, default "auto"
+        What is penalised of the reaction :math:`\delta'h = h'Gx - h'x` of a prediction. ``"first_stage"``, the paper's
+        penalty, takes what G explains of it; that depends on how G is written, and is nothing for a rotation of
+        features about their mean. ``"reaction"`` takes all of it, :math:`E(\delta'h)^2`, which is zero exactly if no
+        copy changes a prediction; it rests on an outcome that is linear in the features used. ``"auto"`` takes the
+        whole reaction of black boxes that are declared outcome-invariant, and the first stage otherwise. Of
+        translations, and of groups averaged in closed form, both are one.
     n_copies : int, default 10
         Copies of each row that ``"paired"`` and ``"sampled"`` draw.
     features : transformer, optional
@@ -69,10 +79,13 @@ class IVLikeRegression(FittedRegression):
     coef_ : ndarray of shape (d,) or (p, d)
         Coefficients, units of y per unit of x.
     intercept_ : float or ndarray of shape (p,)
-        Constant; predictions are right on average at the mean of the *original* features.
+        Constant; predictions are right on average at the mean of the *original* features (and of the controls).
+    controls_coef_ : ndarray of shape (c,) or (p, c), only with controls
+        Coefficients of the controls; `controls_frame` has their standard errors.
     alpha_, gamma_, kappa_ : float
         The strength used, and what anchor regression and the K-class call it; with ``alpha="eb"`` the posterior mean of
-        gamma, and NaN otherwise, as no single strength is used.
+        gamma, and NaN otherwise, as no single strength is used. The last two are not defined (AttributeError) where the
+        whole reaction is penalised, which no anchor regression does.
     least_squares_coef_ : ndarray of the shape of `coef_`
         What least squares on the same rows says (on the copies, if that is what the rows are): look at it beside every
         coefficient.
@@ -160,10 +173,11 @@ class IVLikeRegression(FittedRegression):
 
     def __init__(
         self,
-        alpha: float | Literal["auto", "eb", "cc"] = "auto",
+        alpha: float | Literal["auto", "eb", "cc", "liml", "fuller"] | str = "auto",
         *,
         augmentation: Augmentation | None = None,
         integration: Literal["auto", "closed_form", "paired", "sampled"] = "auto",
+        penalty: Literal["auto", "reaction", "first_stage"] = "auto",
         n_copies: int = 10,
         features: Any = None,
         ridge: float = 0.0,
@@ -172,6 +186,7 @@ class IVLikeRegression(FittedRegression):
         self.alpha = alpha
         self.augmentation = augmentation
         self.integration = integration
+        self.penalty = penalty
         self.n_copies = n_copies
         self.features = features
         self.ridge = ridge
@@ -184,6 +199,7 @@ class IVLikeRegression(FittedRegression):
         *,
         instruments: Rows = None,
         augmentation_parameters: Rows = None,
+        controls: Rows = None,
         groups: Rows = None,
         sample_weight: Rows = None,
     ) -> Self:
@@ -200,6 +216,9 @@ class IVLikeRegression(FittedRegression):
         augmentation_parameters : array-like of shape (n,) or (n, q), optional
             The parameters G drawn for each row, if the rows are augmented copies already; then `augmentation` must be
             None, and `groups` should say which source row each is a copy of.
+        controls : array-like of shape (n,) or (n, c), optional
+            Exogenous regressors, with `instruments` only: they are partialled out of X, y and the instruments. Columns
+            that stand in both X and instruments are the same thing, and give the same numbers.
         groups : array-like of shape (n,), optional
             Cluster of each row, for standard errors and folds.
         sample_weight : array-like of shape (n,), optional
@@ -216,13 +235,14 @@ class IVLikeRegression(FittedRegression):
             constant, there are as many instruments as rows, ``alpha=0`` with an augmentation that moves every
             direction, or an input is malformed.
         """
-        rule = strength_rule(self.alpha)
+        rule = rule_of(self.alpha)
         design, single = design_of(
             self,
             X,
             y,
             instruments=instruments,
             augmentation_parameters=augmentation_parameters,
+            controls=controls,
             groups=groups,
             sample_weight=sample_weight,
         )
@@ -230,13 +250,60 @@ class IVLikeRegression(FittedRegression):
         self._keep(fit_design(design, rule, ridge=self.ridge, single_output=single))
         return self
 
+    @classmethod
+    def from_formula(
+        cls, formula: str, data: Rows, *, groups: Rows = None, sample_weight: Rows = None, **params: Any
+    ) -> Self:
+        """Fit by a formula, ``"y ~ 1 + w + [x ~ z1 + z2]"``: controls w, features x, instruments z1 and z2.
+
+        Parameters
+        ----------
+        formula : str
+            Outcome, then controls and in brackets features and instruments; without brackets features alone (with
+            ``augmentation=``). Terms are those of formulaic: ``C(region)``, ``np.log(wage)``, ``a:b``. The constant is
+            always fitted.
+        data : DataFrame
+            pandas or polars.
+        groups, sample_weight : array-like of shape (n,), optional
+            As in `fit`.
+        **params
+            Parameters of the estimator. With instruments ``alpha`` is 0 if left out: two-stage least squares.
+
+        Returns
+        -------
+        IVLikeRegression
+            Fitted.
+
+        Raises
+        ------
+        ImportError
+            If formulaic is not installed (extra ``formula``).
+        ValueError
+            If the formula is of another form, or a value is missing.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from causalinv import IVLikeRegression
+        >>> rng = np.random.default_rng(0)
+        >>> data = pd.DataFrame(rng.normal(size=(2000, 3)), columns=["z", "w", "u"])
+        >>> data["x"] = data.z + data.w + data.u
+        >>> data["y"] = 2 * data.x - data.w + 3 * data.u
+        >>> IVLikeRegression.from_formula("y ~ 1 + w + [x ~ z]", data).coef_.round(1)
+        array([2.])
+        """
+        given = from_formula(formula, data)
+        if "instruments" in given:
+            params = {"alpha": 0} | params
+        return cls(**params).fit(**given, groups=groups, sample_weight=sample_weight)
+
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on moments: a population, or data that were read in chunks. Standard errors need rows.
 
         Parameters
         ----------
         moments : Moments
-            Blocks ``x`` and ``y``, and ``g`` for genuine instruments. Cells are pooled.
+            Blocks ``x`` and ``y``, ``g`` for genuine instruments, and with these ``c`` for controls. Cells are pooled.
 
         Returns
         -------
@@ -248,22 +315,22 @@ class IVLikeRegression(FittedRegression):
             As in `fit`; also if the augmentation has no closed form, or with `features`, as rows are needed then.
         """
         pooled = moments.pool()
-        rule = strength_rule(self.alpha)
+        rule = rule_of(self.alpha)
         knowledge = find_knowledge(self, instruments="g" in pooled.blocks, where="a block 'g' in the moments")
         if self.features is not None:
             raise ValueError("features= needs rows, and moments have none: use fit(X, y).")
         augmentation = self.augmentation
         if augmentation is None:
-            stage = FirstStage.from_moments(pooled)
+            reading = read_moments(pooled)
         else:
             if find_integration(self, augmentation) is not ClosedForm:
                 raise ValueError(
                     f"integration={self.integration!r} draws copies of rows, and moments have none: use fit(X, y), or "
                     "an augmentation with a closed form."
                 )
-            stage = augmentation.first_stage(pooled)
+            reading = Reading(pooled, augmentation.first_stage(pooled), pooled)
         take_features(self, pooled)
         self._training_rows = None
-        design = MomentsOnly(knowledge=knowledge, reading=Reading(pooled, stage, pooled))
+        design = MomentsOnly(knowledge=knowledge, reading=reading)
         self._keep(fit_design(design, rule, ridge=self.ridge, single_output=pooled.mean("y").shape[1] == 1))
         return self

@@ -19,6 +19,7 @@ from causalinv.ivlike._design import MomentsOnly, RowDesign
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._inference import coefficient_scores
 from causalinv.ivlike._integrations import ClosedForm, Instruments
+from causalinv.ivlike._kclass_rules import KClass
 from causalinv.ivlike._knowledge import Augmented
 
 __all__ = ["scanned_covariance"]
@@ -49,7 +50,7 @@ def scanned_covariance(
     n_threads: int | None,
     progress: bool,
 ) -> FloatArray:
-    """Covariance HC1, clustered with `groups`, of a fit on moments: (d, d), or (p, d, d) of several outcomes."""
+    """Covariance of a fit on moments by the influence of every row, or cluster: (d, d), or (p, d, d) of p outcomes."""
     if not isinstance(fit.design, MomentsOnly):
         raise ValueError("source= is for fits on moments; this one has its rows: leave source out.")
     if is_dask(source):
@@ -57,6 +58,12 @@ def scanned_covariance(
             "A second pass over a Dask collection is not written; read the same rows from their files (Parquet), or "
             "as a pandas or polars frame."
         )
+    if fit.reading.slopes is not None:
+        raise ValueError(
+            "A second pass takes no controls; give exogenous regressors as columns of both x and g, with equal numbers."
+        )
+    if at is None and isinstance(fit.rule, KClass):
+        raise ValueError("A second pass is written for strengths that are numbers, not for LIML or Fuller.")
     moments = fit.reading.moments
     missing = [block for block in moments.blocks if moments.names[block] is None]
     if missing:

@@ -23,8 +23,8 @@ from causalinv.ivlike._reading import Reading
 
 __all__ = ["COV_TYPES", "CovType", "Errors", "errors_of"]
 
-CovType = Literal["auto", "classical", "HC1", "HC2", "HC3"]
-COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3")
+CovType = Literal["auto", "classical", "HC1", "HC2", "HC3", "misspecified"]
+COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3", "misspecified")
 
 _SMALL = 30.0  # degrees of freedom: with more, corrections change nothing that matters
 _MANY = 5000  # clusters (rows, if there are none): with more, degrees of freedom are not counted
@@ -55,7 +55,7 @@ def errors_of(
     """
     p = coef.shape[1]
     asymptotic = Errors(influence.covariance(), np.full((p, len(coef)), float(influence.df)))
-    if cov_type == "HC1" or (cov_type == "auto" and influence.n_clusters > _MANY):
+    if cov_type in ("HC1", "misspecified") or (cov_type == "auto" and influence.n_clusters > _MANY):
         return asymptotic
     form = design.least_squares_form(reading, path, alpha, exactly=cov_type == "auto")
     if form is None:
@@ -66,8 +66,9 @@ def errors_of(
             "directions, or with an instrument for every feature); this one is not. Use cov_type='HC1'."
         )
     shown, basis = form
-    regressors = np.column_stack([np.ones(len(shown)), shown])
-    contrasts = np.column_stack([np.zeros(len(basis)), basis])
+    constants = design.constants
+    regressors = np.column_stack([constants, shown])
+    contrasts = np.column_stack([np.zeros((len(basis), constants.shape[1])), basis])
     x = design.expand(design.X) - reading.moments.mean("x")[0]
     residual = design.y - reading.moments.mean("y")[0] - x @ coef
     if cov_type == "classical":

@@ -21,8 +21,10 @@ import numpy as np
 from scipy.stats import chi2
 from scipy.stats import f as fisher
 
-from causalinv._matrix import pseudo_inverse, singular_values, solve_range, whitener
+from causalinv._matrix import singular_values, solve_range, whitener
+from causalinv._typing import FloatArray
 from causalinv.ivlike._equation import Equation
+from causalinv.ivlike._first_stage import robust_f
 from causalinv.ivlike._kclass import kclass
 from causalinv.results import TestResult
 
@@ -121,7 +123,7 @@ def endogeneity(equation: Equation, *, robust: bool) -> TestResult:
         if n_units <= len(slope) + 1:
             raise ValueError(f"{n_units} independent rows or groups cannot test {len(slope)} directions at once.")
         cov = k / (k - 1) * (part.n - 1) / df * rows.T @ rows
-        statistic = float(slope @ pseudo_inverse(cov) @ slope) / len(slope)
+        statistic = _wald(slope, cov) / len(slope)
         df = df if part.clusters is None else n_units - 1
         assumption = _independence(part)
     else:
@@ -152,7 +154,7 @@ def first_stage_f(equation: Equation, j: int) -> FirstStageF:
         return FirstStageF(classical, np.nan, np.nan)
     m = len(rows)
     cov = m / (m - 1) * (part.n - 1) / df * rows.T @ rows
-    robust = float(slope @ pseudo_inverse(cov) @ slope) / k
+    robust = _wald(slope, cov) / k
     law = df if part.clusters is None else m - 1
     return FirstStageF(classical, robust, float(fisher.sf(robust, k, law)))
 
@@ -177,12 +179,13 @@ def effective_f(equation: Equation) -> float:
     part = equation.reduced
     if part.basis.shape[1] != 1 or part.df_first < 1:
         return np.nan
-    x = part.coordinates[:, 0]
-    slope = part.z.T @ x
-    rows = part.sums(part.z * (x - part.z @ slope)[:, None])
-    m = len(rows)
-    variance = m / (m - 1) * (part.n - 1) / part.df_first * float(np.sum(rows**2))
-    return float(slope @ slope) / variance if variance > 0 else np.inf
+    return robust_f(
+        part.coordinates[:, 0],
+        np.sqrt(part.n) * part.z,
+        weight=np.ones(part.n),
+        groups=part.clusters,
+        left=part.df_first,
+    )
 
 
 def kleibergen_paap_f(equation: Equation) -> float:
@@ -206,6 +209,11 @@ def kleibergen_paap_f(equation: Equation) -> float:
     units = len(rows)
     if units <= k - m + 1:
         return np.nan
-    wald = float(gap[:, 0] @ pseudo_inverse(rows.T @ rows) @ gap[:, 0])
+    wald = _wald(gap[:, 0], rows.T @ rows)
     scale = part.n if part.clusters is None else (part.n - 1) * units / (units - 1)
     return wald * part.df_first / (k * scale)
+
+
+def _wald(estimate: FloatArray, cov: FloatArray) -> float:
+    """Squared length of an estimate in its covariance."""
+    return float(np.sum((whitener(cov).T @ estimate) ** 2))

@@ -18,15 +18,17 @@ import numpy as np
 import pandas as pd
 
 from causalinv._matrix import range_eigh
-from causalinv._typing import FloatArray
+from causalinv._typing import FloatArray, IntArray
 from causalinv.ivlike._design import Design
 from causalinv.ivlike._path import IVLikePath, check_alpha
 from causalinv.ivlike._reading import Reading
 from causalinv.linear_rule import least_squares
+from causalinv.moments import Moments
 from causalinv.transformations import FirstStage, GaussianNoise
 
 __all__ = [
     "Auto",
+    "Cells",
     "EmpiricalBayes",
     "Fixed",
     "NormMatching",
@@ -37,6 +39,8 @@ __all__ = [
     "confounding_strength",
     "strength_rule",
 ]
+
+Cells = tuple[Moments, Moments]  # of rows and of all copies, one cell per fold
 
 _GRID = np.arange(1, 200) / 200  # of the confounding strength
 _NORM_ALPHAS = np.logspace(-4, 0, 201)
@@ -77,7 +81,7 @@ def choose_by_norm(stage: FirstStage, path: IVLikePath) -> float:
     augmented = stage.variance + (stage.factor.T @ stage.factor if stage.added else 0.0)
     reference = path.coef(np.inf)[:, 0]
     target = (1.0 - confounding_strength(augmented, reference)) * np.sum(reference**2)
-    norms = np.array([np.sum(path.coef(alpha)[:, 0] ** 2) for alpha in _NORM_ALPHAS])
+    norms = np.sum(path.coefs(_NORM_ALPHAS)[:, :, 0] ** 2, axis=1)
     return float(_NORM_ALPHAS[np.argmin(np.abs(norms - target))])
 
 
@@ -125,14 +129,20 @@ class StrengthRule(ABC):
     """How a strength is chosen. A new rule is one subclass."""
 
     from_data: ClassVar[bool] = True
+    to_zero: ClassVar[bool] = False  # whether the strength goes to 0 as rows are added, so that the limit is that of 0
+    folds: IntArray | None = None
 
     def prepare(self, design: Design) -> StrengthRule:
         """The rule with what it needs to make once, so that it chooses alike in every bootstrap replication."""
         return self
 
+    def known(self, design: Design) -> float | None:
+        """The strength, if it does not depend on the data."""
+        return None
+
     @abstractmethod
-    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
-        """The strength, or the mixture, for what was read."""
+    def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
+        """The strength, or the mixture, for what was read; `cells` are the moments of its folds, if known already."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,10 @@ class Fixed(StrengthRule):
     alpha: float
     from_data: ClassVar[bool] = False
 
-    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+    def known(self, design: Design) -> float | None:
+        return self.alpha
+
+    def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         return Strength.single(self.alpha)
 
 
@@ -151,14 +164,17 @@ class Auto(StrengthRule):
 
     from_data: ClassVar[bool] = False
 
-    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+    def known(self, design: Design) -> float | None:
+        return design.knowledge.default_alpha()
+
+    def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         return Strength.single(design.knowledge.default_alpha())
 
 
 class NormMatching(StrengthRule):
     """``"cc"``: the norm that the estimated strength of confounding leaves."""
 
-    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+    def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         _check_one_outcome(reading, "cc")
         return Strength.single(choose_by_norm(reading.stage, path))
 
@@ -166,7 +182,7 @@ class NormMatching(StrengthRule):
 class EmpiricalBayes(StrengthRule):
     """``"eb"``: the mixture over the posterior of the strength of confounding."""
 
-    def choose(self, design: Design, reading: Reading, path: IVLikePath) -> Strength:
+    def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         _check_one_outcome(reading, "eb")
         augmentation = design.knowledge.augmentation
         if not isinstance(augmentation, GaussianNoise) or not reading.stage.added:
@@ -188,7 +204,9 @@ def strength_rule(alpha: Any) -> StrengthRule:
     if not isinstance(alpha, str):
         return Fixed(check_alpha(alpha))
     if alpha not in _RULES:
-        raise ValueError(f"alpha must be a number >= 0 or 'auto', 'eb' or 'cc', got {alpha!r}.")
+        raise ValueError(
+            f"alpha must be a number >= 0 or 'auto', 'eb', 'cc', 'liml', 'fuller' or 'fuller(a)', got {alpha!r}."
+        )
     return _RULES[alpha]()
 
 

@@ -33,9 +33,11 @@ class Estimate(Printed):
     table : pandas.DataFrame
         One row per number: ``estimate``, ``lower``, ``upper``, and what is known beside them.
     confidence_level : float
-        Of the intervals, each on its own.
+        Of the intervals, each on its own unless `simultaneous`.
     notes : tuple of str
         What else a reader must know.
+    simultaneous : bool
+        Whether all intervals hold together with this confidence.
     """
 
     estimand: str
@@ -43,6 +45,7 @@ class Estimate(Printed):
     table: pd.DataFrame
     confidence_level: float = 0.95
     notes: tuple[str, ...] = ()
+    simultaneous: bool = False
 
     def to_frame(self) -> pd.DataFrame:
         """Return the whole table, a copy."""
@@ -50,7 +53,8 @@ class Estimate(Printed):
 
     def summary(self) -> Summary:
         """The table on one screen, with its notes."""
-        title = f"Estimates with pointwise {self.confidence_level:.0%} intervals"
+        kind = "simultaneous" if self.simultaneous else "pointwise"
+        title = f"Estimates with {kind} {self.confidence_level:.0%} intervals"
         return Summary(title, self.estimand, self.assumption, self.table, self.notes)
 
 

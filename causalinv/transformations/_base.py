@@ -47,7 +47,7 @@ class Transformation(BaseEstimator):
     closed_form: bool = False  # first_stage is defined
     translates: bool = False  # Gx = x + Γ'G with G ~ N(0, I): parameters() gives Γ
     averages: bool = False  # a finite group under its uniform law: invariant coefficients, the same at every alpha
-    compact: bool = False  # draw draws from a uniform (Haar) law
+    compact: bool | None = None  # whether there is a uniform (Haar) law, from which draw draws; None: not known
 
     def draw(
         self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None

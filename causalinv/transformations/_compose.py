@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ class FunctionAugmentation(Transformation):
 class _Generated(FiniteGroup):
     """The group that several finite groups generate together."""
 
-    def __init__(self, parts: Sequence[Transformation]):
+    def __init__(self, parts: Sequence[Any]):
         self.parts = parts
 
     def generators(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -127,9 +128,11 @@ class Compose(Transformation):
         return all(isinstance(part, FiniteGroup) for part in self._parts())
 
     @property
-    def compact(self) -> bool:  # type: ignore[override]
-        """Whether the group they generate has a uniform law: only of finite groups it is known how to draw from it."""
-        return self.averages
+    def compact(self) -> bool | None:  # type: ignore[override]
+        """Whether the group they generate has a uniform law: not if a part has none; unknown for mixtures."""
+        if self.averages:
+            return True
+        return False if any(part.compact is False for part in self._parts()) else None
 
     @property
     def closed_form(self) -> bool:  # type: ignore[override]

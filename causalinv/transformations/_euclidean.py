@@ -20,6 +20,8 @@ __all__ = ["EuclideanGroup"]
 
 _SAME = 1e-9  # of a cloud's size: coordinates that differ less are one number
 _LARGEST_DIM = 8
+_DIGITS = 11
+_OFF_NICE = 0.123  # so that a size of exactly 1 or 10 is not where the grid changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,16 +146,13 @@ class EuclideanGroup(Transformation):
         axes = principal_axes(points, vectors, proper=self.proper)
         k = axes.source
         size = np.sqrt(np.maximum((points**2).sum(axis=2).max(axis=1), (vectors**2).sum(axis=2).max(axis=1, initial=0)))
-        rounding = _SAME * size[k]
-        points, vectors = (_whole(each[k] @ axes.turns, rounding) for each in (points, vectors))
-        scalars, order = cloud.scalars[k], None
+        points, vectors = (_whole(each[k] @ axes.turns, size[k]) for each in (points, vectors))
+        scalars = cloud.scalars[k]
+        pose = {"turn": axes.turns, "centre": centre[k], "boost": boost[k]}
         if self.exchange:
-            order = _order(points, vectors, scalars, rounding)
+            pose["order"] = order = _order(points, vectors, scalars, _SAME * size[k])
             points, vectors, scalars = (_take(each, order) for each in (points, vectors, scalars))
         rows = _row(X[k], _Cloud(points, vectors, scalars, cloud.at))
-        pose = {"turn": axes.turns, "centre": centre[k], "boost": boost[k]}
-        if order is not None:
-            pose["order"] = order
         weights = 1.0 / np.bincount(k, minlength=n)[k]
         return Frame(rows, k, weights, pose, axes.gap, axes.tied)
 
@@ -246,9 +245,10 @@ class EuclideanGroup(Transformation):
         return order[starts]
 
 
-def _whole(values: FloatArray, rounding: FloatArray) -> FloatArray:
-    """Coordinates that are 0 up to rounding are 0, so that no learner splits on rounding."""
-    return np.where(np.abs(values) <= rounding[:, None, None], 0.0, values)
+def _whole(values: FloatArray, size: FloatArray) -> FloatArray:
+    """Coordinates to eleven digits of the cloud's size: equal ones are equal, so that no learner splits on rounding."""
+    step = 10.0 ** (np.floor(np.log10(np.where(size > 0, size, 1.0)) + _OFF_NICE) - _DIGITS)
+    return np.asarray(np.round(values / step[:, None, None]) * step[:, None, None]) + 0.0  # no -0
 
 
 def _order(points: FloatArray, vectors: FloatArray, scalars: FloatArray, rounding: FloatArray) -> IntArray:

@@ -137,6 +137,8 @@ class LinearGroup(Transformation):
     ((1, 8), (1, 6))
     """
 
+    compact = False
+
     def __init__(
         self,
         dim: int,

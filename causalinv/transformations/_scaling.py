@@ -38,6 +38,8 @@ class Scaling(Transformation):
     array([[0.6, 0.8]])
     """
 
+    compact = False
+
     def __init__(
         self,
         columns: Sequence[Any] | None = None,

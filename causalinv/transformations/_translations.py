@@ -28,6 +28,7 @@ class _Translation(Transformation):
 
     closed_form = True
     translates = True
+    compact = False
     scale: float
 
     def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:

@@ -145,9 +145,9 @@ def test_dual_functions_are_learnt_on_the_other_folds(monkeypatch):
             self.learnt_from = X[:, 0]
             super().__init__(X, *rest)
 
-        def __call__(self, X):
+        def __call__(self, X, e):
             seen.append((set(self.learnt_from), set(X[:, 0])))
-            return super().__call__(X)
+            return super().__call__(X, e)
 
     monkeypatch.setattr(scores, "SieveDual", Spy)
     rng, n = np.random.default_rng(0), 60

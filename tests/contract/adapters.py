@@ -8,6 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import _safe_indexing
 
 from causalinv import (
@@ -23,6 +25,15 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
+from causalinv.symmetry import (
+    FrameAveragingClassifier,
+    FrameAveragingRegressor,
+    ImageMoments,
+    InvariantCoordinates,
+    SoftInvariantRegressor,
+    SymmetryScreen,
+)
+from causalinv.transformations import SignFlip
 
 
 @contextmanager
@@ -96,6 +107,48 @@ class ProjectionAlongFirst(InvariantProjection):
         d = shape[1] if len(shape) == 2 else 1
         with filled(self, augmentation=Translation(np.eye(1, d))):
             return super().fit(X, y)
+
+
+class FlippedRegressor(FrameAveragingRegressor):
+    """The outcome ignores the sign of the first feature."""
+
+    def __init__(self):
+        super().__init__(Ridge(), symmetry=SignFlip([0]))
+
+
+class FlippedClassifier(FrameAveragingClassifier):
+    def __init__(self):
+        super().__init__(DecisionTreeClassifier(random_state=0), symmetry=SignFlip([0]))
+
+
+class RowMoments(ImageMoments):
+    """Every row is an image of one line."""
+
+    def __init__(self):
+        super().__init__((1, 1), degree=2, normalize=False)
+
+    def fit(self, X, y=None):
+        shape = X.shape if hasattr(X, "toarray") else np.asarray(X).shape
+        d = shape[1] if len(shape) == 2 else 1
+        with filled(self, shape=(1, d), radius=float(max(d, 1))):
+            return super().fit(X, y)
+
+
+class SoftFlips(SoftInvariantRegressor):
+    def __init__(self):
+        super().__init__({"first": SignFlip([0])})
+
+
+class ScreenedFlips(SymmetryScreen):
+    """The seed is fixed, as checks compare two fits."""
+
+    def __init__(self):
+        super().__init__({"first": SignFlip([0])}, estimator=Ridge(), n_resamples=19, random_state=0)
+
+
+class FlippedCoordinates(InvariantCoordinates):
+    def __init__(self):
+        super().__init__(SignFlip([0]))
 
 
 class SplitConformal(HierarchicalConformalRegressor):

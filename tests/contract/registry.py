@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import Ridge
 from sklearn.preprocessing import SplineTransformer
 
 import causalinv
@@ -31,6 +32,15 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
+from causalinv.symmetry import (
+    FrameAveragingClassifier,
+    FrameAveragingRegressor,
+    ImageMoments,
+    InvariantCoordinates,
+    SoftInvariantRegressor,
+    SymmetryScreen,
+)
+from causalinv.transformations import EuclideanGroup, SignFlip
 from tests.contract import adapters
 
 
@@ -48,6 +58,7 @@ def rows(n=120, d=4, seed=0):
         "X": X,
         "y": y,
         "instruments": Z,
+        "controls": np.random.default_rng(seed + 1000).normal(size=(n, 2)) + Z,
         "action": Z,
         "environments": np.array(["b", "a", "c"])[np.arange(n) % 3],
         "augmentation_parameters": Z,
@@ -121,6 +132,13 @@ REGISTRY: dict[type, Entry] = {
             ),
             Case("ivl-copies", lambda: IVLikeRegression(0.5), ("augmentation_parameters", "groups")),
             Case("ivl-instruments", lambda: IVLikeRegression(0.5), ("instruments",), affine_equivariant=True),
+            Case(
+                "ivl-controls",
+                lambda: IVLikeRegression(0.5),
+                ("instruments", "controls"),
+                output_metadata=("controls",),
+                affine_equivariant=True,
+            ),
         ),
     ),
     IVLikeBoosting: Entry(
@@ -254,6 +272,61 @@ REGISTRY: dict[type, Entry] = {
             Case(
                 "invariant-projection",
                 lambda: InvariantProjection(Translation(_OFFSET)),
+                outputs=("transform",),
+                needs_y=False,
+            ),
+        ),
+    ),
+    FrameAveragingRegressor: Entry(
+        sklearn_checks=(adapters.FlippedRegressor(),),
+        cases=(
+            Case(
+                "frame-averaging",
+                lambda: FrameAveragingRegressor(Ridge(), symmetry=SignFlip([0])),
+                tuned=("estimator__alpha", [0.1, 10.0]),
+            ),
+        ),
+    ),
+    FrameAveragingClassifier: Entry(sklearn_checks=(adapters.FlippedClassifier(),), cases=()),
+    ImageMoments: Entry(
+        sklearn_checks=(adapters.RowMoments(),),
+        cases=(
+            Case(
+                "image-moments",
+                lambda: ImageMoments((2, 2), radius=1.5, normalize=False),
+                outputs=("transform",),
+                needs_y=False,
+            ),
+        ),
+    ),
+    SoftInvariantRegressor: Entry(
+        sklearn_checks=(adapters.SoftFlips(),),
+        cases=(
+            Case(
+                "soft-invariance",
+                lambda: SoftInvariantRegressor({"first": SignFlip([0])}, length_scale=3.0),
+                rtol=1e-4,  # the ascent stops at a tolerance of its own
+                tuned=("length_scale", [1.0, 4.0]),
+            ),
+        ),
+    ),
+    SymmetryScreen: Entry(
+        sklearn_checks=(adapters.ScreenedFlips(),),
+        cases=(
+            Case(
+                "symmetry-screen",
+                lambda: SymmetryScreen({"first": SignFlip([0])}, estimator=Ridge(), n_resamples=39, random_state=0),
+                random=True,
+                tuned=("level", [0.01, 0.2]),
+            ),
+        ),
+    ),
+    InvariantCoordinates: Entry(
+        sklearn_checks=(adapters.FlippedCoordinates(),),
+        cases=(
+            Case(
+                "invariant-coordinates",
+                lambda: InvariantCoordinates(EuclideanGroup(2)),
                 outputs=("transform",),
                 needs_y=False,
             ),

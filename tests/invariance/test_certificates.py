@@ -223,7 +223,7 @@ def test_mistaken_numbers_are_named(call, match):
 
 def test_the_plan_lists_what_each_method_needs():
     plan = plan_interventions(0.05, n_sites=3, class_size=1024, n_coefficients=3)
-    expected = {"holdout": 59, "two_level": 62, "beta_sites": 124, "box": 124, "union": 194, "vc": 15825}
+    expected = {"holdout": 59, "two_level": 62, "bounded": 62, "beta_sites": 124, "box": 124, "union": 194, "vc": 15825}
     assert plan["interventions"].drop("scenario").dropna().to_dict() == expected
     assert set(plan.index) == set(validity_table().index)
     assert plan["interventions"].dropna().is_monotonic_increasing
@@ -231,7 +231,7 @@ def test_the_plan_lists_what_each_method_needs():
     wanted = required_interventions(0.05, method="scenario", n_coefficients=3, class_size=1024)
     assert plan.loc["scenario", "interventions"] == wanted
     shift = plan_interventions(0.1, kind="shift")
-    assert list(shift["interventions"].dropna().index) == ["holdout", "two_level", "vc"]
+    assert list(shift["interventions"].dropna().index) == ["holdout", "two_level", "bounded", "vc"]
     assert "not proved here; missing: a family whose moments are affine" in shift.loc["beta_sites", "needs"]
     assert shift.loc["union", "needs"].startswith("give class_size=")
     assert plan_interventions(0.05, kind="shift", n_sites=3).loc["vc", "interventions"] == 4610
@@ -495,7 +495,7 @@ def test_fresh_environments_exact(trained):
         certify(model, fresh, eps=1.0, method="union")
     with pytest.raises(ValueError, match="these are exact: use method='holdout'"):
         certify(model, fresh, eps=1.0, method="two_level")
-    with pytest.raises(ValueError, match="method must be 'holdout', 'union' or 'two_level'"):
+    with pytest.raises(ValueError, match="method must be 'holdout', 'union', 'two_level' or 'bounded'"):
         certify(model, fresh, eps=1.0, method="beta_sites")
     with pytest.raises(ValueError, match="The features of X are"):
         certify(model, fresh.select(x=[0, 1], y=True), eps=1.0, method="holdout")
@@ -693,7 +693,17 @@ def test_two_level_covers_the_true_violation():
 
 def test_the_validity_table_lists_every_method():
     table = validity_table()
-    assert set(table.index) == {"beta_sites", "box", "scenario", "vc", "hull", "holdout", "union", "two_level"}
+    assert set(table.index) == {
+        "beta_sites",
+        "box",
+        "scenario",
+        "vc",
+        "hull",
+        "holdout",
+        "union",
+        "two_level",
+        "bounded",
+    }
     assert table["conditions"].str.len().min() > 20
 
 

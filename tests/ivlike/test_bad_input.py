@@ -116,6 +116,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:alpha=0, but predictions still change")
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistake_raises_an_error_that_names_it(name):
     call, match = MISTAKES[name]

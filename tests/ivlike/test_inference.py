@@ -14,7 +14,7 @@ from sklearn.base import clone
 from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Translation
 from causalinv._matrix import whitener
 from causalinv.datasets import load_confounded_digits
-from causalinv.exceptions import DegenerateInputWarning, WeakSignalWarning
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, WeakSignalWarning
 from causalinv.ivlike import SignFlip
 from causalinv.ivlike._inference import least_squares_influence, moved_influence
 from causalinv.ivlike._inputs import own_generator
@@ -73,6 +73,7 @@ def test_just_identified_two_stage_least_squares_has_the_classical_robust_errors
     np.testing.assert_allclose(model.covariance(), expected, rtol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:alpha=0, but predictions still change")
 @pytest.mark.parametrize(
     ("alpha", "integration", "func", "n_copies", "ridge"),
     [
@@ -329,6 +330,7 @@ def test_sampling_error_of_sensitivity_ends_is_that_of_the_bootstrap():
     assert (wide["lower"] < plain["lower"]).all()
 
 
+@pytest.mark.filterwarnings("ignore:alpha=0, but predictions still change")
 def test_bootstrap_agrees_with_the_sandwich_and_reselects_alpha_and_directions():
     X, y, _ = data(300)
     for model in (
@@ -350,7 +352,9 @@ def test_bootstrap_agrees_with_the_sandwich_and_reselects_alpha_and_directions()
     fixed = model.bootstrap(200, random_state=0)
     free = model.bootstrap(200, pairs=pairs, random_state=0)
     assert "directions estimated anew" in free.confint().columns.name
-    assert (free.standard_errors() / fixed.standard_errors()).max() > 1.3
+    assert (
+        free.standard_errors() / fixed.standard_errors()
+    ).max() > 1.15  # a ratio of two standard deviations of 200: s.e. .1
     for integration in ("paired", "sampled"):  # copies are those of the directions drawn anew, not the held ones
         drawn = IVLikeRegression(0.0, augmentation=learnt, integration=integration, n_copies=20, random_state=0)
         again = drawn.fit(X, y).bootstrap(50, pairs=pairs, random_state=0).replicates
@@ -434,8 +438,11 @@ def test_identified_is_refused_where_the_fit_does_not_impose_the_invariance_or_i
         refused.confint(kind="identified")
     with pytest.warns(DegenerateInputWarning):
         twice = IVLikeRegression(0.0, augmentation=Translation(np.c_[STEP, 0.0])).fit(np.c_[X, X[:, 2]], y)
-    with pytest.raises(ValueError, match="linearly dependent"):
-        twice.confint(kind="identified")
+    with pytest.warns(DegenerateInputWarning, match="coefficients of x2, x3 are not identified"):
+        ends = twice.confint(kind="identified")
+    assert ends.isna().all(axis=1).tolist() == [False, False, True, True]
+    plain = IVLikeRegression(0.0, augmentation=Translation(STEP)).fit(X, y).confint(kind="identified")
+    np.testing.assert_allclose(ends.iloc[:2], plain.iloc[:2], rtol=1e-6)
 
     # A contrast that spreads or narrows at random is moved by a mean of 0 given G: nothing is imposed on it.
     def stretched(X, rng):
@@ -443,7 +450,8 @@ def test_identified_is_refused_where_the_fit_does_not_impose_the_invariance_or_i
         return X * np.hstack([g, g, np.ones((len(X), 1))]), g
 
     curved = FunctionAugmentation(stretched)
-    black_box = IVLikeRegression(0.0, augmentation=curved, random_state=0).fit(X, y)
+    with pytest.warns(IdentificationWarning, match="alpha=0, but predictions still change"):
+        black_box = IVLikeRegression(0.0, augmentation=curved, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="predictions that ignore the augmentation"):
         black_box.confint(kind="identified")
 

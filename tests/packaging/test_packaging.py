@@ -134,8 +134,12 @@ _NO_RANK = {
         "eigh": "strengths of directions, against the edge of sampling noise",
         "eigvalsh": "the simulated law of that edge",
     },
-    "ivlike/_bootstrap.py": {"svd": "directions of pairs, whose rank is known"},
+    "ivlike/_bootstrap.py": {
+        "eigh": "principal directions where all are long; else Translation.from_pairs",
+        "svd": "directions of pairs, whose rank is known",
+    },
     "ivlike/_kclass.py": {"eigh": "LIML's root; where residuals have no spread it is refused"},
+    "ivlike/_path.py": {"eigh": "strengths where all are well conditioned; else the whole decomposition"},
     "ivlike/_weak_identification.py": {
         "eig": "roots of a polynomial, the ends of a set",
         "eigh": "ends of quadratic sets; what fits exactly is refused, or the line",
@@ -143,6 +147,12 @@ _NO_RANK = {
     "moments/_cells.py": {"eigvalsh": "whether a scatter is a covariance at all"},
     "sem/_graph.py": {"eigvals": "the spectral radius of a feedback loop"},
     "sem/_random.py": {"eigvals": "the spectral radius of a feedback loop"},
+    "symmetry/_invariant_kernel.py": {
+        "eigh": "a kernel's components, every one with its ridge",
+        "svd": "the same from factors",
+    },
+    "symmetry/_soft_invariance.py": {"eigh": "square roots of variance components, kept whole"},
+    "symmetry/_symmetry_test.py": {"eigh": "features of a kernel at chosen points"},
     "transformations/_axes.py": {"eigh": "principal axes of clouds; near ties are found by their gaps, none dropped"},
     "transformations/_linear.py": {
         "eigh": "the exponential of a symmetric map, and whitening of clouds of full rank",

@@ -46,7 +46,8 @@ def test_equals_a_fit_with_rows(visits, folder, alpha, kind, *, weights, groups)
     whole = IVLikeRegression(alpha, augmentation=augmentation).fit(visits[["a", "b"]], visits["y"], **given)
     np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-10)
     found = model.covariance(source=folder, groups=groups, sample_weight=weights)
-    np.testing.assert_allclose(found, whole.covariance(cov_type="HC1"), rtol=1e-8)
+    kind = "HC1" if Z is None else "misspecified"
+    np.testing.assert_allclose(found, whole.covariance(cov_type=kind), rtol=1e-8)
 
 
 def test_at_another_strength_and_several_outcomes(visits, folder):
@@ -55,7 +56,7 @@ def test_at_another_strength_and_several_outcomes(visits, folder):
     model = IVLikeRegression(0.5).fit_moments(moments)
     whole = IVLikeRegression(0.5).fit(rows[["a", "b"]], rows[["y", "other"]], instruments=rows[["z0", "z1"]])
     np.testing.assert_allclose(
-        model.covariance(at=2.0, source=rows), whole.covariance(at=2.0, cov_type="HC1"), rtol=1e-8
+        model.covariance(at=2.0, source=rows), whole.covariance(at=2.0, cov_type="misspecified"), rtol=1e-8
     )
 
 
@@ -72,8 +73,15 @@ def test_what_cannot_be_asked(visits, folder):
     with pytest.raises(ValueError, match="blocks x of these moments have none"):
         IVLikeRegression(0.5).fit_moments(bare).covariance(source=visits)
     model = IVLikeRegression(0.5).fit_moments(Moments.scan(folder, x=["a", "b"], y="y", g="z0"))
-    with pytest.raises(ValueError, match="cov_type='HC1'"):
+    with pytest.raises(ValueError, match="leave cov_type out"):
         model.covariance(source=visits, cov_type="HC3")
+    controlled = Moments.from_rows(x=visits[["a"]], y=visits[["y"]], g=visits[["z0"]], c=visits[["b"]])
+    with pytest.raises(ValueError, match="takes no controls"):
+        IVLikeRegression(0.5).fit_moments(controlled).covariance(source=visits)
+    with pytest.raises(ValueError, match="not for LIML"):
+        IVLikeRegression("liml").fit_moments(
+            Moments.scan(folder, x=["a", "b"], y="y", g=["z0", "z1", "z2"])
+        ).covariance(source=visits)
     with pytest.raises(ValueError, match="columns of source="):
         model.covariance(groups="site")
     with pytest.raises(ValueError, match="not at hand"):

@@ -7,10 +7,11 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._labels import encode
 from causalinv._typing import FloatArray, Rows
-from causalinv._validation import check_confidence_level, check_number
+from causalinv._validation import check_confidence_level, check_number, check_rows
 from causalinv.invariance.certificates._declared import compare_family, suspect_target
-from causalinv.invariance.certificates._fresh import FreshRequest
+from causalinv.invariance.certificates._fresh import FreshRequest, GivenRows
 from causalinv.invariance.certificates._method import Claim, Method
 from causalinv.invariance.certificates._registry import FRESH, TRAINING, quoted
 from causalinv.invariance.certificates._same import check_names, refuse_training
@@ -32,9 +33,10 @@ def certify(
     eps: float,
     metric: str = "relative_excess",
     confidence_level: float = 0.95,
-    method: Literal["holdout", "union", "two_level"],
+    method: Literal["holdout", "union", "two_level", "bounded"],
     class_size: float | None = None,
     miss_rate: float = 0.05,
+    residual_bound: float | None = None,
     plug_in: bool = False,
 ) -> InvarianceCertificate:
     """Certify one rule by fresh environments, none of which had a part in choosing it.
@@ -54,14 +56,18 @@ def certify(
     metric : str, default "relative_excess"
         As in `invariance_gaps`.
     confidence_level : float, default 0.95
-    method : {"holdout", "union", "two_level"}
+    method : {"holdout", "union", "two_level", "bounded"}
         ``"holdout"``: count violations, by exact moments. ``"union"``: the same without violations, simultaneously for
         `class_size` rules. ``"two_level"``: each environment is tested by its rows, and counts as a violation unless
-        its gap is certified to be at most `eps`.
+        its gap is certified to be at most `eps`, for Gaussian rows. ``"bounded"``: the same for rows of any law whose
+        residuals are bounded; needs the rows.
     class_size : float, optional
         For ``"union"``.
     miss_rate : float, default 0.05
-        For ``"two_level"``, how often an environment that violates may pass its test.
+        For ``"two_level"`` and ``"bounded"``, how often an environment that violates may pass its test.
+    residual_bound : float, optional
+        For ``"bounded"``: in every environment neither the rule nor the environment's own best linear rule misses y by
+        more. Yours to know (an outcome from 0 to 1 has 1 for sensible rules); a row that refutes it raises.
     plug_in : bool, default False
         Take estimated moments for exact; the certificate then says that it is not proved.
 
@@ -77,7 +83,13 @@ def certify(
     """
     if not isinstance(X, Moments) and (environments is None or y is None):
         raise ValueError("certify needs y and environments=, the outcome and the label of each row's environment.")
-    moments = X if isinstance(X, Moments) else Moments.from_rows(x=X, y=y, environments=environments)
+    rows = None
+    if isinstance(X, Moments):
+        moments = X
+    else:
+        labels = encode(environments, "environments")
+        moments = Moments.from_rows(x=X, y=y, environments=labels)
+        rows = GivenRows(check_rows(X, "X"), np.ravel(check_rows(y, "y")), labels)
     check_names(getattr(fitted, "feature_names_in_", None), moments.names["x"], "X")
     rule = rule_of(fitted, moments)
     if moments.blocks["x"] != rule.components.shape[1]:
@@ -93,7 +105,7 @@ def certify(
         )
     chosen = FRESH[method]
     chosen.check_metric(metric)
-    claim = chosen.claim(FreshRequest(rule, moments, eps, metric, class_size, miss_rate, plug_in))
+    claim = chosen.claim(FreshRequest(rule, moments, eps, metric, class_size, miss_rate, plug_in, rows, residual_bound))
     return _certificate(chosen, claim, metric, confidence_level, plug_in and not moments.is_population)
 
 
@@ -214,6 +226,6 @@ def _certificate(
         coef=tuple(claim.rule.full.tolist()),
         intercept=claim.rule.intercept,
         plug_in=plugged,
-        details=numbers.told(used),
+        details=(*numbers.told(used), *claim.extra),
         failed=claim.failed,
     )

@@ -86,6 +86,8 @@ class Claim:
     assumptions : list of str
     failed : int
         Of the violations, those that are shown to be.
+    extra : tuple of (str, float)
+        Further numbers for the certificate's details.
     """
 
     rule: Rule
@@ -94,6 +96,7 @@ class Claim:
     numbers: Numbers = field(default_factory=Numbers)
     assumptions: list[str] = field(default_factory=list)
     failed: int = 0
+    extra: tuple[tuple[str, float], ...] = ()
 
 
 class Method(ABC):

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from causalinv._typing import BoolArray, FloatArray
 from causalinv._validation import check_number, check_whole
+from causalinv._warn import warn
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.invariance.rules._gaps import METRICS, Metric
 from causalinv.invariance.subsets._excess_bound import certified
 from causalinv.invariance.subsets._fits import exact_sets, pooled_coef
+from causalinv.invariance.subsets._row_tests import ROW_TESTS, ResidualTest, RowTest
 from causalinv.invariance.subsets._search import SEARCHES
 from causalinv.invariance.subsets._sets import unpack
 from causalinv.invariance.subsets._subset_gaps import subset_gaps
 from causalinv.invariance.subsets._sweep import SubsetStatistics
-from causalinv.invariance.subsets._tests import chow_pvalues, residual_pvalues, robust_chow_pvalue
+from causalinv.invariance.subsets._tests import chow_pvalues, residual_pvalues
 from causalinv.moments import Moments
 
 __all__ = [
@@ -29,14 +32,15 @@ __all__ = [
     "Verdict",
     "averaged_coef",
     "check_options",
-    "robust_on",
-    "standard_designs",
+    "check_test",
+    "reads_rows",
+    "warn_two_values",
 ]
 
 Objective = Literal["pooled_risk", "worst_risk", "left_out_risk"]
-Test = Literal["chow", "chow_hc", "residual"]
+Test = Literal["chow", "chow_hc", "residual", "ks", "ranks", "logistic"]
 OBJECTIVES = ("pooled_risk", "worst_risk", "left_out_risk")
-TESTS = ("chow", "chow_hc", "residual")
+TESTS: tuple[str, ...] = get_args(Test)
 _EXACT = 1e-9  # relative excess in a population that counts as none; resolution of a population's risk
 
 
@@ -79,7 +83,7 @@ class Decision:
     eps: float | None
     metric: Metric
     objective: Objective
-    test: Test
+    test: Test | ResidualTest
     level: float
     certified_level: float
     min_size: int
@@ -103,7 +107,7 @@ class Decision:
         """Accept or not, from moments alone (`until_accepted` is for the test that needs rows)."""
         counts = self.moments.count
         pvalue = np.full(len(subsets), np.nan)
-        if self.testable and self.test != "chow_hc":
+        if self.testable and not reads_rows(self.test):
             pvalue = (residual_pvalues if self.test == "residual" else chow_pvalues)(subsets, counts)
             pvalue = np.where(exact_sets(subsets, self.moments), 1.0, pvalue)
         violation = subset_gaps(self.moments, subsets, "relative_excess" if self.eps is None else self.metric)
@@ -116,22 +120,18 @@ class Decision:
             accepted = certified(subsets, self.moments, self.eps, self.certified_level)
         return Verdict(accepted & (subsets.sizes >= self.min_size), violation, pvalue)
 
-    def judge_by_rows(
-        self, subsets: SubsetStatistics, order: np.ndarray, rows: list[tuple[FloatArray, FloatArray]]
-    ) -> Verdict:
-        """Test sets with the robust test, in this order, until one is accepted; what comes after is not tested."""
+    def judge_by_rows(self, subsets: SubsetStatistics, order: np.ndarray, rows: RowTest) -> Verdict:
+        """Test sets by their rows, in this order, until one is accepted; what comes after is not tested."""
         pvalue = np.full(len(subsets), np.nan)
-        designs, outcomes = standard_designs(self.moments, rows), [outcome for _, outcome in rows]
+        accepted = np.zeros(len(subsets), bool)
         exact = exact_sets(subsets, self.moments)
         for k in order.tolist():
-            if exact[k]:
-                pvalue[k] = 1.0
-                break
             inside = unpack(subsets.packed[[k]], self.moments.blocks["x"])[0]
-            pvalue[k] = robust_on(designs, outcomes, inside)
-            if pvalue[k] > self.level:
+            pvalue[k] = 1.0 if exact[k] else rows.pvalue(inside)
+            accepted[k] = pvalue[k] > self.level
+            if accepted[k]:
                 break
-        return Verdict(pvalue > self.level, self.judge(subsets).violation, pvalue)
+        return Verdict(accepted, self.judge(subsets).violation, pvalue)
 
     def cost(self, subsets: SubsetStatistics) -> FloatArray:
         """The objective; in-sample risks as final prediction errors, a population's up to its resolution."""
@@ -156,19 +156,32 @@ class Decision:
         return np.column_stack([subsets.sizes < self.min_size, ~verdict.accepted, cost, subsets.sizes])
 
 
-def standard_designs(moments: Moments, rows: list[tuple[FloatArray, FloatArray]]) -> list[FloatArray]:
-    """A constant and the features about their pooled mean, in units of their spread, of each environment."""
-    pooled = moments.pooled
-    centre, unit = pooled.mean("x")[0], np.sqrt(np.diag(pooled.cov("x")[0]))
-    still = unit == 0
-    unit[still] = 1.0
-    return [np.column_stack([np.ones(len(X)), np.where(still, 0.0, (X - centre) / unit)]) for X, _ in rows]
+def reads_rows(test: str | ResidualTest) -> bool:
+    """Whether a test needs more than moments."""
+    return callable(test) or test in ROW_TESTS
 
 
-def robust_on(designs: list[FloatArray], outcomes: list[FloatArray], inside: BoolArray) -> float:
-    """The robust test of one set, from designs of all features."""
-    columns = np.r_[True, inside]
-    return robust_chow_pvalue([design[:, columns] for design in designs], outcomes)
+def check_test(test: str | ResidualTest) -> None:
+    """Raise unless the test is known, or a function."""
+    if not callable(test) and test not in TESTS:
+        raise ValueError(f"test must be one of {TESTS}, or a function of residuals and labels; got {test!r}.")
+
+
+def warn_two_values(test: str | ResidualTest, outcome: FloatArray) -> None:
+    """Say what linear tests ask of an outcome of two values."""
+    if test == "logistic" or np.any((outcome != outcome.min()) & (outcome != outcome.max())):
+        return
+    follows = (
+        ""
+        if test == "chow_hc"
+        else " Its error also has a variance that depends on the features, for which only 'chow_hc' is made."
+    )
+    warn(
+        "y has two values, and this test asks whether a linear regression of it is invariant. A logistic law that is "
+        f"the same everywhere has other linear coefficients where the features' law changes.{follows} "
+        "test='logistic' asks for the same logistic regression.",
+        DegenerateInputWarning,
+    )
 
 
 def averaged_coef(moments: Moments, subsets: SubsetStatistics) -> FloatArray:
@@ -189,7 +202,8 @@ def averaged_coef(moments: Moments, subsets: SubsetStatistics) -> FloatArray:
 def check_options(model: Any, moments: Moments, with_rows: bool) -> float:
     """Validate the selector's parameters; returns the level."""
     level = check_number(model.level, "level", low=0.0, high=1.0)
-    choices = {"metric": METRICS, "objective": OBJECTIVES, "test": TESTS, "search": SEARCHES}
+    check_test(model.test)
+    choices = {"metric": METRICS, "objective": OBJECTIVES, "search": SEARCHES}
     for name, allowed in choices.items():
         if getattr(model, name) not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, got {getattr(model, name)!r}.")
@@ -207,9 +221,9 @@ def check_options(model: Any, moments: Moments, with_rows: bool) -> float:
                 f"metric={model.metric!r} has no confidence bound on samples, so eps cannot be certified. Use "
                 "metric='relative_excess', or fit_moments on a population."
             )
-    elif model.test == "chow_hc" and sampled:
+    elif reads_rows(model.test) and sampled:
         if not with_rows:
-            raise ValueError("test='chow_hc' needs the rows, for their fourth moments: use fit instead of fit_moments.")
+            raise ValueError(f"test={model.test!r} needs the rows: use fit instead of fit_moments.")
         if model.averaging:
-            raise ValueError("test='chow_hc' stops at the first accepted set, so there is nothing to average.")
+            raise ValueError(f"test={model.test!r} stops at the first accepted set, so there is nothing to average.")
     return level

@@ -1,0 +1,287 @@
+r"""Which of several symmetries does the outcome have? Tests with Holm's correction, and how much of each is broken.
+
+The lower limit needs no good learner: for any f̂ fitted on other rows, with
+:math:`\delta = \hat f(X) - E[\hat f(X)|M]`, M the orbit, and any m̂(M), :math:`L = (Y - \hat m(M))\,\delta` has
+:math:`E L = E[(m - m_G)\,\delta]`, so by Cauchy and Schwarz
+:math:`E(m - m_G)^2 / \mathrm{Var}\,Y \ge (E L)_+^2 / (E\delta^2\, \mathrm{Var}\,Y)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from causalinv._parallel import generator, seed_estimator
+from causalinv._printing import Summary
+from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._validation import (
+    check_alignment,
+    check_choice,
+    check_confidence_level,
+    check_features,
+    check_target,
+    check_whole,
+)
+from causalinv.symmetry._frame_averaging import FrameAveragingRegressor
+from causalinv.symmetry._joined import check_candidates, joined
+from causalinv.symmetry._symmetry_test import TWO_READINGS, check_uniform, symmetry_test
+from causalinv.transformations import EuclideanGroup, Transformation
+
+__all__ = ["SymmetryScreen"]
+
+_COPIES = 16  # of each row, where the group cannot be listed
+_LEAST = 10
+
+
+class SymmetryScreen(RegressorMixin, BaseEstimator):
+    """Ask which of several symmetries the outcome has, and predict with those that were not rejected.
+
+    With probability at least 1 - level every true symmetry is in `compatible_` (Holm). Nothing says that false ones are
+    out: not being rejected is no proof. How much of the outcome's variance breaks a symmetry gets a lower limit; an
+    upper one is impossible without assuming that the learner is good.
+
+    Parameters
+    ----------
+    symmetries : dict of str to Transformation
+        Candidates by name, with frames and uniform laws.
+    poses : {"uniform"}, default "uniform"
+        **You declare** that poses are uniform given orbits, as in `symmetry_test`.
+    level : float, default 0.05
+        Of the tests together, and of each lower limit on its own.
+    estimator : regressor, optional
+        Learner of the limits and of predictions; extremely randomised trees if left out.
+    n_resamples : int, default 499
+        As in `symmetry_test`.
+    random_state : int, SeedSequence, Generator, RandomState or None
+        Seed of tests, of the split into halves, and of a learner that has none.
+
+    Attributes
+    ----------
+    table_ : pandas.DataFrame
+        One row per candidate: ``pvalue``, ``pvalue_holm``; on the held-out half ``broken_share`` (plug-in estimate of
+        the share of the outcome's variance that breaks it), ``broken_lower`` (its lower limit) and ``r2_gain`` (R² of
+        the learner as it is less R² of the averaged one).
+    compatible_ : list of str
+        Names that are not rejected.
+    joint_ : TestResult or None
+        Test of the group that they generate together; None if there are none or their frames do not go together.
+    contradictions_ : list of (str, str)
+        Pairs of a rejected group inside a larger one that was not rejected: the larger one cannot be true.
+    prediction_ : str
+        What `predict` does: whether the learner is averaged, and over what.
+    estimator_ : fitted regressor
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, only if X had names
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalinv.symmetry import SymmetryScreen
+    >>> from causalinv.transformations import SignFlip
+    >>> rng = np.random.default_rng(1)
+    >>> X = rng.normal(size=(150, 2))
+    >>> y = X[:, 0] ** 2 + X[:, 1] + rng.normal(size=150)
+    >>> screen = SymmetryScreen({"first": SignFlip([0]), "second": SignFlip([1])}, n_resamples=99, random_state=0)
+    >>> screen.fit(X, y).compatible_
+    ['first']
+    """
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    def __init__(
+        self,
+        symmetries: dict[str, Transformation],
+        *,
+        poses: str = "uniform",
+        level: float = 0.05,
+        estimator: Any = None,
+        n_resamples: int = 499,
+        random_state: RandomState = None,
+    ):
+        self.symmetries = symmetries
+        self.poses = poses
+        self.level = level
+        self.estimator = estimator
+        self.n_resamples = n_resamples
+        self.random_state = random_state
+
+    def fit(self, X: Rows, y: Rows) -> Self:
+        """Test every candidate, then what is left together.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            At least 10 rows.
+        y : array-like of shape (n,)
+
+        Returns
+        -------
+        self
+        """
+        rows = check_features(self, X, reset=True, min_samples=_LEAST)
+        check_alignment(X=X, y=y)
+        target = column_or_1d(check_target(y, len(rows)), warn=True)
+        level = check_confidence_level(self.level, "level")
+        check_choice(self.poses, "poses", ("uniform",))
+        check_whole(self.n_resamples, "n_resamples", low=19)
+        candidates = check_candidates(self.symmetries, least=1)
+        for each in candidates.values():
+            check_uniform(each)
+        rng = generator(self.random_state, "symmetry screen")
+        seed = int(rng.integers(2**31))
+        learner = ExtraTreesRegressor(100, min_samples_leaf=3) if self.estimator is None else self.estimator
+        learner = seed_estimator(learner, rng)
+        named = getattr(self, "feature_names_in_", None)
+        names = None if named is None else list(named)
+        framed: Any = rows if names is None else pd.DataFrame(rows, columns=names)
+
+        def ask(symmetry: Transformation) -> Any:
+            return symmetry_test(
+                framed, target, symmetry, poses=self.poses, n_resamples=self.n_resamples, random_state=seed
+            )
+
+        order = rng.permutation(len(rows))
+        halves = np.array_split(order, 2)
+        plain = seed_estimator(learner, rng).fit(rows[halves[0]], target[halves[0]])
+        found = {}
+        for name, symmetry in candidates.items():
+            averaged = FrameAveragingRegressor(learner, symmetry=symmetry)
+            averaged.fit(framed.iloc[halves[0]] if names else rows[halves[0]], target[halves[0]])
+            held = rows[halves[1]]
+            inside = averaged.predict(framed.iloc[halves[1]] if names else held)
+            delta = plain.predict(held) - _group_mean(plain, held, symmetry, names, rng)
+            share, lower = _broken((target[halves[1]] - inside) * delta, delta**2, target[halves[1]], level)
+            gain = r2_score(target[halves[1]], plain.predict(held)) - r2_score(target[halves[1]], inside)
+            found[name] = {
+                "pvalue": ask(symmetry).pvalue,
+                "broken_share": share,
+                "broken_lower": lower,
+                "r2_gain": gain,
+            }
+        table = pd.DataFrame(found).T.rename_axis("symmetry")
+        table.insert(1, "pvalue_holm", _holm(table["pvalue"].to_numpy()))
+        self.table_ = table
+        pvalues = dict(zip(table.index, table["pvalue_holm"].astype(float), strict=True))
+        self.compatible_ = [name for name in candidates if pvalues[name] > level]
+        rejected = [name for name in candidates if name not in self.compatible_]
+        self.contradictions_ = [
+            (small, large)
+            for small in rejected
+            for large in self.compatible_
+            if _inside(candidates[small], candidates[large], rows.shape[1], names)
+        ]
+        self._join([candidates[name] for name in self.compatible_], rows, names, ask)
+        good = self.joint_ is not None and self.joint_.pvalue > level and not self.contradictions_
+        self.prediction_ = "the learner as it is"
+        if good and self._joined is not None:
+            self.prediction_ = f"the learner averaged over {' and '.join(self.compatible_)}, not rejected (no proof)"
+            learner = FrameAveragingRegressor(learner, symmetry=self._joined)
+        self.estimator_ = learner.fit(framed if good else rows, target)
+        self._averaged = good
+        return self
+
+    def _join(self, parts: list[Transformation], rows: FloatArray, names: list[str] | None, ask: Any) -> None:
+        self._joined = joined(parts)
+        self.joint_ = None
+        if self._joined is None:
+            return
+        try:
+            self._joined.frame(rows[:_LEAST], names)
+        except ValueError:
+            return  # said by joint_ = None and by the summary
+        self.joint_ = ask(self._joined)
+
+    def predict(self, X: Rows) -> FloatArray:
+        """Predictions by what `prediction_` says, shape (m,).
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d)
+        """
+        check_is_fitted(self)
+        rows = check_features(self, X, reset=False)
+        named = getattr(self, "feature_names_in_", None)
+        given = pd.DataFrame(rows, columns=named) if self._averaged and named is not None else rows
+        return np.asarray(self.estimator_.predict(given))
+
+    def summary(self) -> Summary:
+        """The table with what it says and does not say, as text and HTML."""
+        check_is_fitted(self)
+        notes = [f"Not rejected at {self.level:g} (Holm): {', '.join(self.compatible_) or 'none'}. This is no proof."]
+        if self.joint_ is not None:
+            notes.append(f"These together: p = {self.joint_.pvalue:.3g}.")
+        elif self.compatible_:
+            notes.append("These together could not be tested: their frames do not go together.")
+        notes += [
+            f"{small} lies inside {large} and was rejected, so {large} is false too."
+            for small, large in self.contradictions_
+        ]
+        notes += [f"predict: {self.prediction_}.", TWO_READINGS]
+        notes.append("No upper limit of what is broken exists without assuming that the learner is good.")
+        return Summary(
+            "Symmetries of the outcome",
+            "broken_lower: at least this share of the outcome's variance breaks the symmetry, with confidence "
+            f"{1 - self.level:.0%} each",
+            "declared by you: poses are uniform given the orbit (poses='uniform')",
+            self.table_,
+            tuple(notes),
+        )
+
+
+def _group_mean(
+    plain: Any, rows: FloatArray, symmetry: Transformation, names: list[str] | None, rng: np.random.Generator
+) -> FloatArray:
+    """Mean prediction over the group: exact if it can be listed, else over drawn copies, which makes limits lower."""
+    if symmetry.averages:
+        frame = symmetry.frame(rows, names)
+        return frame.average(plain.predict(frame.rows))
+    drawn = [plain.predict(symmetry.draw(rows, rng, names)[0]) for _ in range(_COPIES)]
+    return np.asarray(np.mean(drawn, axis=0))
+
+
+def _broken(product: FloatArray, squared: FloatArray, y: FloatArray, level: float) -> tuple[float, float]:
+    """Plug-in and lower limit of the share of Var y that breaks a symmetry, on rows that no learner saw."""
+    spread = (y - y.mean()) ** 2
+    d, v = float(squared.mean()), float(spread.mean())
+    if d <= 1e-20 * v or v == 0:
+        return 0.0, 0.0
+    a = float(product.mean())
+    rho = a / np.sqrt(d * v)
+    influence = (product - a) / np.sqrt(d * v) - rho / 2 * ((squared - d) / d + (spread - v) / v)
+    lower = rho - norm.ppf(1 - level) * influence.std(ddof=1) / np.sqrt(len(y))
+    return max(rho, 0.0) ** 2, max(float(lower), 0.0) ** 2
+
+
+def _holm(pvalues: FloatArray) -> FloatArray:
+    """Holm's adjusted p-values."""
+    order = np.argsort(pvalues, kind="stable")
+    steps = np.maximum.accumulate(pvalues[order] * np.arange(len(pvalues), 0, -1))
+    out = np.empty(len(pvalues))
+    out[order] = np.minimum(steps, 1.0)
+    return out
+
+
+def _inside(small: Transformation, large: Transformation, d: int, names: list[str] | None) -> bool:
+    """Whether one group is known to lie inside another."""
+    if isinstance(small, EuclideanGroup) and isinstance(large, EuclideanGroup):
+        first, second = small.get_params(), large.get_params()
+        wider = first.pop("proper") or not second["proper"]
+        second.pop("proper")
+        return bool(wider and first == second)
+    try:
+        sets = [
+            set(map(tuple, np.hstack(each.elements(d, names)).tolist()))
+            for each in (small, large)  # perms and signs
+        ]
+    except ValueError:
+        return False
+    return sets[0] <= sets[1]

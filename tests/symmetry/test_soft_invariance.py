@@ -1,0 +1,127 @@
+"""Judges: scikit-learn's Gaussian process on one component, finite differences, functions of known shares."""
+
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+from scipy.stats import multivariate_normal
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Kernel
+
+from causalinv.exceptions import DegenerateInputWarning
+from causalinv.symmetry import SoftInvariantRegressor
+from causalinv.symmetry._soft_invariance import _objective
+from causalinv.transformations import EuclideanGroup, Rotate90, Scaling, SignFlip
+
+
+class Centred(Kernel):
+    """The model's own kernel, written out: a Gaussian, centred over the training rows, with trace n - 1."""
+
+    def __init__(self, rows, width, factor):
+        self.rows, self.width, self.factor = rows, width, factor
+
+    def base(self, A, B):
+        return np.exp(-((A[:, None] - B[None]) ** 2).sum(axis=2) / (2 * self.width**2))
+
+    def __call__(self, X, Y=None, eval_gradient=False):
+        Y = X if Y is None else Y
+        K = self.base(self.rows, self.rows)
+        scale = (len(K) - 1) / (np.trace(K) - K.mean() * len(K))
+        left, right = (self.base(each, self.rows).mean(axis=1) for each in (X, Y))
+        return self.factor * scale * (self.base(X, Y) - left[:, None] - right + K.mean())
+
+    def diag(self, X):
+        return np.diag(self(X))
+
+    def is_stationary(self):
+        return False
+
+
+def world(n=120, seed=0):
+    X = np.random.default_rng(seed).normal(size=(n, 2))
+    return X, X[:, 0] ** 2 + X[:, 1] + 0.1 * np.random.default_rng(seed + 1).normal(size=n)
+
+
+def test_one_component_is_a_gaussian_process():
+    X, y = world(60)
+    model = SoftInvariantRegressor({}).fit(X, y)
+    new = np.random.default_rng(9).normal(size=(20, 2))
+    kernel = Centred(X, model.length_scale_, model.variances_["none"])
+    peer = GaussianProcessRegressor(kernel, alpha=model.noise_variance_, optimizer=None).fit(X, y - y.mean())
+    mean, std = model.predict(new, return_std=True)
+    expected, spread = peer.predict(new, return_std=True)
+    np.testing.assert_allclose(mean, expected + y.mean(), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(std**2, spread**2 + model.noise_variance_ / 60, rtol=1e-8, atol=1e-8)
+
+
+def test_likelihood_and_gradient():
+    X, y = world(40)
+    model = SoftInvariantRegressor({"a": SignFlip([0]), "b": SignFlip([1])}).fit(X, y)
+    y = y - y.mean()
+    for logs in np.random.default_rng(0).normal(size=(3, 5)):
+        assert (
+            check_grad(
+                lambda t: _objective(t, model._kernels, y)[0], lambda t: _objective(t, model._kernels, y)[1], logs
+            )
+            < 1e-4
+        )
+    V = np.tensordot(model.variances_.to_numpy(), model._kernels, axes=1) + model.noise_variance_ * np.eye(40)
+    Q = np.linalg.qr(np.column_stack([np.ones(40), np.eye(40)[:, 1:]]))[0][:, 1:]  # contrasts
+    peer = multivariate_normal(np.zeros(39), Q.T @ V @ Q).logpdf(Q.T @ y)
+    assert model.log_likelihood_ == pytest.approx(peer, rel=1e-8)
+    gradient = _objective(
+        np.log(np.r_[model.variances_, model.noise_variance_] / y.var(ddof=1)), model._kernels, y / y.std(ddof=1)
+    )[1]
+    inner = np.r_[model.variances_, model.noise_variance_] / y.var(ddof=1) > 1e-6
+    assert np.abs(gradient[inner]).max() < 0.05
+
+
+def test_shares_find_what_is_broken():
+    """Var x² = 2, Var x = 1: a third breaks the second sign, nothing the first."""
+    X, y = world(200)
+    model = SoftInvariantRegressor({"first": SignFlip([0]), "second": SignFlip([1])}, random_state=0).fit(X, y)
+    assert model.broken_share_["first"] < 0.05
+    truth = X[:, 1].var() / (X[:, 0] ** 2 + X[:, 1]).var()
+    assert abs(model.broken_share_["second"] - truth) < 0.08
+    assert list(model.variances_.index) == ["none", "first", "second", "first and second"]
+    table = model.broken_share_interval(n_draws=200).to_frame()
+    assert table.loc["second", "lower"] < truth < table.loc["second", "upper"] < 0.6
+    pieces = model._pieces(model._kernels @ model.dual_coef_)
+    np.testing.assert_allclose(model.intercept_ + pieces.sum(axis=0), model.predict(X), atol=1e-9)
+    odd = (model.predict(X) - model.predict(X * [1, -1])) / 2  # what does not keep the second, by definition
+    whole = model.predict(X).var()
+    assert model.broken_share_["second"] == pytest.approx((odd - odd.mean()).var() / whole, abs=1e-9)
+    assert table.loc["first", "lower"] == 0.0 < table.loc["first", "upper"]
+    assert table["pvalue"]["second"] < 1e-6
+    assert table["pvalue"]["first"] > 0.05
+
+
+def test_components_keep_their_symmetries():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(60, 4))
+    y = np.linalg.norm(X[:, :2] - X[:, 2:], axis=1)
+    groups = {"turns": EuclideanGroup(2, translations=False), "scale": Scaling()}
+    model = SoftInvariantRegressor(groups).fit(X, y)
+    assert model.broken_share_["turns"] < model.broken_share_["scale"]
+    only = SoftInvariantRegressor({"turns": groups["turns"]}).fit(X, y)
+    only.variances_[:] = [0.0, 1.0]
+    moved = groups["turns"].draw(X, rng)[0]
+    np.testing.assert_allclose(only.predict(moved), only.predict(X), atol=1e-9)
+
+
+def test_degenerate_and_refused():
+    X, y = world(30)
+    with pytest.warns(DegenerateInputWarning, match="y is constant"):
+        model = SoftInvariantRegressor({"a": SignFlip([0])}).fit(X, np.full(30, 4.0))
+    np.testing.assert_array_equal(model.predict(X), 4.0)
+    trivial = SoftInvariantRegressor({"a": SignFlip([[0, 1]])}).fit(X * 0 + 1, y)  # nothing to tell rows apart
+    np.testing.assert_allclose(trivial.predict(X), y.mean())
+    with pytest.raises(ValueError, match="at most 5000"):
+        SoftInvariantRegressor({}).fit(np.ones((5001, 1)), np.arange(5001.0))
+    with pytest.raises(ValueError, match="at most 4 candidates, got 5"):
+        SoftInvariantRegressor({str(k): SignFlip([0]) for k in range(5)}).fit(X, y)
+    with pytest.raises(TypeError, match="dict from names to transformations"):
+        SoftInvariantRegressor([SignFlip([0])]).fit(X, y)
+    with pytest.raises(ValueError, match="do not go together"):
+        SoftInvariantRegressor({"a": EuclideanGroup(2), "b": Rotate90((2, 2))}).fit(
+            np.random.default_rng(0).normal(size=(30, 4)), y
+        )
