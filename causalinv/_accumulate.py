@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from causalinv._matrix import constant_columns, varying
 from causalinv._typing import FloatArray
 
 __all__ = [
+    "Group",
     "Running",
     "Sums",
     "cell_sums",
@@ -264,3 +265,29 @@ class Running:
         still = constant_columns(sums.mean) & (np.diagonal(sums.scatter, axis1=1, axis2=2) == 0.0).all(axis=0)
         sums.mean[:, still] = sums.mean[0, still]
         return cells, sums
+
+
+class Group(NamedTuple):
+    """Weight, mean (p,) and centred scatter (p, p) of some rows."""
+
+    weight: float
+    mean: FloatArray
+    scatter: FloatArray
+
+    def without(self, part: Group, name: Any) -> Group:
+        """The rows that are left when those of `part` are taken out; raises if they cannot have been in here.
+
+        Rounding grows when nearly all weight is taken out.
+        """
+        left = self.weight - part.weight
+        if not left > 1e-12 * self.weight:
+            raise ValueError(
+                f"Subtracting weight {part.weight:g} from weight {self.weight:g} leaves nothing in cell {name!r}; use "
+                "select(cells=...) to leave a whole cell out."
+            )
+        mean = self.mean + (self.mean - part.mean) * (part.weight / left)
+        delta = part.mean - mean
+        scatter = self.scatter - (part.scatter + np.outer(delta, delta) * (left * part.weight / self.weight))
+        if (np.diag(scatter) < -1e-9 * np.diag(self.scatter)).any():
+            raise ValueError(f"Subtracting from cell {name!r} leaves a negative variance: these rows were not in it.")
+        return Group(left, mean, scatter)

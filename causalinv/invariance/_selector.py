@@ -18,7 +18,7 @@ from causalinv.invariance._environments import check_moments, check_rows_by_envi
 from causalinv.invariance._linear import FeatureChoice, LinearPrediction, names_of, store_risks
 from causalinv.invariance._summaries import summarise_selector
 from causalinv.invariance.certificates._certify import CertifiesTraining
-from causalinv.invariance.rules._gaps import Metric, represent
+from causalinv.invariance.rules._gaps import Metric
 from causalinv.invariance.rules._rule import rule_of
 from causalinv.invariance.subsets._decision import (
     Decision,
@@ -315,8 +315,8 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
         self.pvalue_ = float(verdict.pvalue[chosen])
         self._store(moments, subsets, chosen, ranked, verdict.pvalue)
         if decision.testable and not self.averaging:
-            seen = represent(moments, np.eye(d)[self.support_])
-            k = np.array([whitener(cov).shape[1] + 1 for cov in seen.cov("x")])
+            inside = np.flatnonzero(self.support_)
+            k = np.array([whitener(cov).shape[1] + 1 for cov in moments.cov("x")[:, inside[:, None], inside]])
             own = subsets.own_risk[chosen]
             self.gap_upper_ = gap_upper_bound(own, self.left_out_risk_, moments.count, k, certified_level)
         else:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from causalinv._matrix import (
     RANK_TOL,
@@ -28,6 +29,7 @@ from causalinv._matrix import (
     whitener,
     without_small,
 )
+from causalinv._printing import Printed, Summary
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_number
 from causalinv.transformations import FirstStage
@@ -92,8 +94,8 @@ class Split:
         return np.asarray(back @ (root.T @ (root @ right))) / self.scale[:, None]
 
 
-@dataclass(frozen=True)
-class IVLikePath:
+@dataclass(frozen=True, eq=False, repr=False)
+class IVLikePath(Printed):
     """Solutions for all strengths; `from_first_stage` makes one, `coef` reads it.
 
     Attributes
@@ -196,6 +198,24 @@ class IVLikePath:
             explained=np.vstack([np.zeros((k, p)), (pushes @ turn).T @ stage.outcome]),
             n_instruments_effective=len(factor),
             condition=_condition(basis),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per direction: the share of its variance that instruments explain, and whether they move it."""
+        index = pd.RangeIndex(len(self.strength), name="direction")
+        return pd.DataFrame({"strength": self.strength, "moved": self.moved}, index=index)
+
+    def summary(self) -> Summary:
+        """How strongly each direction of the features is moved."""
+        return Summary(
+            f"Path of IV-like regression along {len(self.strength)} directions of {len(self.basis)} features",
+            "strength: the share of a direction's variance that instruments explain (0: they leave it alone)",
+            "none: this is algebra of the first stage",
+            self.to_frame(),
+            (
+                f"rank of the instruments {self.n_instruments_effective}; condition of the features "
+                f"{self.condition:.3g}, where 1 is uncorrelated.",
+            ),
         )
 
     def coef(self, alpha: float) -> FloatArray:

@@ -131,7 +131,7 @@ class Resampler:
             inside = [self._fold == label for label in labels]
             present = (drawn > 0).astype(np.float64)
 
-            def sums(values: np.ndarray, by: FloatArray, masks: list[Any] = inside) -> FloatArray:
+            def sums(values: np.ndarray, by: np.ndarray, masks: list[Any] = inside) -> FloatArray:
                 return np.stack([by[:, mask] @ values[mask] for mask in masks], axis=1)
 
             weights, squares = sums(self._rows, present), sums(self._square, drawn**2)

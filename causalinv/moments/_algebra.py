@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from causalinv._accumulate import Sums, combine_cells
+from causalinv._accumulate import Group, Sums, combine_cells
 from causalinv._labels import encode
 from causalinv.moments._cells import Cells, check_overflow, columns_of
 
@@ -84,21 +84,8 @@ class CellAlgebra(Cells):
         count, weight = self.count.copy(), self.weight.copy()
         mean, scatter, squares = self._mean.copy(), self._scatter.copy(), self.weight_sq.copy()
         for j, i in enumerate(mine.tolist()):
-            left = weight[i] - other.weight[j]
-            if not left > 1e-12 * weight[i]:
-                raise ValueError(
-                    f"Subtracting weight {other.weight[j]:g} from weight {weight[i]:g} leaves nothing in cell "
-                    f"{self.cells[i]!r}; use select(cells=...) to leave a whole cell out."
-                )
-            rest = mean[i] + (mean[i] - other._mean[j]) * (other.weight[j] / left)
-            delta = other._mean[j] - rest
-            scatter[i] -= other._scatter[j] + np.outer(delta, delta) * (left * other.weight[j] / weight[i])
-            size = np.diag(self._scatter[i])
-            if (np.diag(scatter[i]) < -1e-9 * size).any():
-                raise ValueError(
-                    f"Subtracting from cell {self.cells[i]!r} leaves a negative variance: these rows were not in it."
-                )
-            mean[i], weight[i] = rest, left
+            part = Group(other.weight[j], other._mean[j], other._scatter[j])
+            weight[i], mean[i], scatter[i] = Group(weight[i], mean[i], scatter[i]).without(part, self.cells[i])
             squares[i] = max(squares[i] - other.weight_sq[j], 0.0)
             count[i] = count[i] - other.count[j] if np.isfinite(other.count[j]) else count[i]
         return self.trusted(

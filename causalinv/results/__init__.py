@@ -5,13 +5,12 @@ from causalinv.results._bootstrap import BootstrapResult
 from causalinv.results._certificate import InvarianceCertificate
 from causalinv.results._estimates import (
     BoundsEstimate,
-    ConditionalLaw,
     Estimate,
     ExtrapolationDiagnostics,
     PointwiseBounds,
-    PopulationRegression,
     TestResult,
 )
+from causalinv.results._population import ConditionalLaw, PopulationRegression
 
 __all__ = [
     "BootstrapResult",

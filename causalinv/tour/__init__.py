@@ -34,7 +34,7 @@ pre {{ line-height: 1.1; overflow-x: auto; }}</style>
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chapter:
     """One finished demonstration.
 

@@ -13,7 +13,7 @@ from causalinv.moments import Moments
 __all__ = ["FirstStage"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FirstStage:
     """What the path needs: moments of x and y, and the part of them that the instruments explain, as a factor.
 

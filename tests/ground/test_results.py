@@ -1,6 +1,10 @@
 """Result objects print themselves, compare by identity, and keep the labels of what was asked."""
 
+import dataclasses
+import importlib
 import inspect
+import pkgutil
+import re
 
 import numpy as np
 import pandas as pd
@@ -8,7 +12,8 @@ import pytest
 from scipy.stats import norm
 from sklearn.linear_model import LinearRegression
 
-from causalinv import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds, results
+import causalinv
+from causalinv import FDivergenceBounds, IVLikeRegression, ManskiBounds, QuantileBounds, SensitivityBounds, results
 from causalinv.results import BootstrapResult, PointwiseBounds, Printed
 
 CLASSES = [value for name in results.__all__ if inspect.isclass(value := getattr(results, name))]
@@ -21,6 +26,38 @@ def test_every_result_stands_on_the_printed_base(kind):
     assert kind.__eq__ is object.__eq__
     for told in ("__str__", "__repr__", "_repr_html_"):
         assert getattr(kind, told).__qualname__.split(".")[0] in {"Printed", "Summary", "InvarianceCertificate"}
+
+
+def _public_records():
+    """Public dataclasses of the package."""
+    found = set()
+    for module in pkgutil.walk_packages(causalinv.__path__, "causalinv."):
+        if "._" not in module.name:
+            room = importlib.import_module(module.name)
+            found |= {getattr(room, name) for name in getattr(room, "__all__", ())}
+    return sorted((each for each in found if dataclasses.is_dataclass(each)), key=lambda each: each.__qualname__)
+
+
+@pytest.mark.parametrize("kind", _public_records(), ids=lambda kind: kind.__name__)
+def test_what_holds_arrays_compares_by_identity(kind):
+    """A generated == over arrays or frames raises, and makes the object unhashable."""
+    arrays = [f.name for f in dataclasses.fields(kind) if re.search("Array|DataFrame|Series|Index", str(f.type))]
+    assert not arrays or kind.__eq__ is object.__eq__, arrays
+
+
+def test_a_path_prints_how_strongly_each_direction_is_moved():
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(200, 1))
+    X = np.c_[Z[:, 0] + rng.normal(size=200), rng.normal(size=200)]
+    path = IVLikeRegression(1.0).fit(X, X.sum(axis=1), instruments=Z).path_
+    table = path.to_frame()
+    assert table["moved"].tolist() == [False, True]
+    explained = np.corrcoef(Z[:, 0], X @ np.linalg.solve(np.cov(X.T), np.cov(X.T, Z.T)[:2, 2]))[0, 1] ** 2
+    assert table["strength"].tolist() == pytest.approx([0.0, explained], abs=1e-10)  # R² of Z on X
+    assert max(map(len, str(path).splitlines())) <= 80
+    assert "rank of the instruments 1" in " ".join(str(path).split())
+    assert path == path  # noqa: PLR0124
+    assert len({path, path}) == 1
 
 
 def _replicated(n=4000, names=("a", "b")):

@@ -49,7 +49,7 @@ def in_moment_hull(new: Moments, train: Moments) -> tuple[FloatArray, FloatArray
     """
     if dict(new.blocks) != dict(train.blocks):
         raise ValueError(f"new has blocks {dict(new.blocks)}, train {dict(train.blocks)}; they must agree.")
-    origin = train.pool()
+    origin = train.pooled
     each, _ = second_moments(train, origin)
     asked, _ = second_moments(new, origin)
     # In units of the least variable environment, so that a wild one does not make every difference look small.

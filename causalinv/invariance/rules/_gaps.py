@@ -118,7 +118,7 @@ def invariance_gaps(
     if phi.ndim != 2 or phi.shape[1] != d:
         raise ValueError(f"components must have shape (k, {d}), a column for each feature; got {phi.shape}.")
     seen = represent(moments, phi)
-    pooled = seen.pool()
+    pooled = seen.pooled
     w = least_squares(seen)[:, 0] if coef is None else np.asarray(coef, dtype=np.float64)
     if w.shape != (len(phi),):
         raise ValueError(f"coef must have shape ({len(phi)},), one for each component; got {w.shape}.")

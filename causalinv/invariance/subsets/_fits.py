@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from causalinv._accumulate import Group
+from causalinv._matrix import solve_range
 from causalinv._typing import BoolArray, FloatArray
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.invariance.subsets._sets import as_tuples
 from causalinv.invariance.subsets._sweep import SubsetStatistics
-from causalinv.linear_rule import least_squares
 from causalinv.moments import Moments
 
 __all__ = ["exact_sets", "left_out_risks", "pooled_coef", "warn_exact"]
@@ -39,21 +40,22 @@ def pooled_coef(moments: Moments, inside: BoolArray) -> FloatArray:
     """Least squares on some features, all environments together; 0 elsewhere, shape (d,)."""
     coef = np.zeros(len(inside))
     if inside.any():
-        coef[inside] = least_squares(moments.select(x=inside, y=True))[:, 0]
+        pooled = moments.pooled
+        coef[inside] = solve_range(pooled.cov("x")[0][np.ix_(inside, inside)], pooled.cov("x", "y")[0][inside, 0])
     return coef
 
 
 def left_out_risks(moments: Moments, inside: BoolArray) -> FloatArray:
     """Mean squared error, in each environment, of least squares on some features in all other environments, (E,)."""
-    kept = moments.select(x=inside, y=True) if inside.any() else moments.select(y=True)
-    risks, everything = [], kept.pool()
-    for cell in kept.cells:
-        here = kept.select(cells=[cell])
-        others = everything.subtract(here)
-        coef = least_squares(others)[:, 0] if inside.any() else np.zeros(0)
-        direction = np.r_[-coef, 1.0]
-        blocks = ("x", "y") if inside.any() else ("y",)
-        cov = np.block([[here.cov(a, b)[0] for b in blocks] for a in blocks])
-        shift = np.concatenate([here.mean(b)[0] - others.mean(b)[0] for b in blocks]) @ direction
-        risks.append(float(direction @ cov @ direction + shift**2))
+    at = np.flatnonzero(np.append(inside, True))  # the features, then y
+    whole, names = moments.pooled, moments.cells.tolist()
+    everything = Group(whole.weight[0], whole.mean(("x", "y"))[0][at], whole.scatter(("x", "y"))[0][np.ix_(at, at)])
+    mean, scatter = moments.mean(("x", "y"))[:, at], moments.scatter(("x", "y"))[:, at[:, None], at]
+    risks = []
+    for e, weight in enumerate(moments.weight.tolist()):
+        others = everything.without(Group(weight, mean[e], scatter[e]), names[e])
+        cov = others.scatter / others.weight
+        direction = np.append(-solve_range(cov[:-1, :-1], cov[:-1, -1]), 1.0)
+        shift = (mean[e] - others.mean) @ direction
+        risks.append(float(direction @ (scatter[e] / weight) @ direction + shift**2))
     return np.array(risks)

@@ -19,7 +19,7 @@ def subset_gaps(moments: Moments, subsets: SubsetStatistics, metric: Metric) -> 
     The excess and what follows from it are read off the sweep; ``"coefficient"`` and ``"gradient"`` need the
     coefficients, so each subset costs a regression per environment.
     """
-    variance = float(moments.pool().cov("y")[0, 0, 0])
+    variance = float(moments.pooled.cov("y")[0, 0, 0])
     if metric == "excess":
         return np.maximum(subsets.excess, 0.0)
     if metric == "relative_excess":

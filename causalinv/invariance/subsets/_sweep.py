@@ -34,7 +34,7 @@ _PIVOT_TOL = 1e-10  # of a feature's variance: below, it depends on those alread
 _PAIRS_TO = 4  # sets of at most so many features: their last two in closed form
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SubsetStatistics:
     """Statistics of many subsets of features, all with an intercept.
 
