@@ -115,7 +115,7 @@ def headline(equation: Equation, names: Sequence[str], *, confidence_level: floa
     part = equation.reduced
     endogenous = endogenous_features(equation)
     if not endogenous:
-        return ("Nothing is endogenous: every feature is among the instruments.",)
+        return ("Nothing is endogenous: every feature that varies is among the instruments.",)
     one = part.basis.shape[1] == 1
     size = effective_f(equation) if one else kleibergen_paap_f(equation)
     kind = "effective" if one else "Kleibergen-Paap"

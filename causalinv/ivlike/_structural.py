@@ -83,7 +83,6 @@ def structural_errors(fit: Fit, at: float | None, cov_type: Covariance) -> Error
 def kclass_rows(fit: Fit) -> Influence:
     """Influence of every row on LIML's or Fuller's coefficients, the error of κ included."""
     equation = equation_of(fit)
-    _df(equation)
     rows = kclass_influence(equation, 1.0 / (1.0 + fit.alpha), fit.coef[:, 0], estimated=True)
     return Influence(rows[:, :, None], equation.clusters, equation.n - equation.df)
 
@@ -127,10 +126,4 @@ def head_of(fit: Fit) -> tuple[str, ...]:
 
 def _df(equation: Equation) -> int:
     """Degrees of freedom of Student's t."""
-    df = equation.df if equation.clusters is None else equation.n_clusters - 1
-    if df < 1 or equation.df < 1:
-        raise ValueError(
-            f"No standard errors: {equation.n} rows for {equation.n - equation.df} coefficients leave no degrees of "
-            "freedom."
-        )
-    return df
+    return equation.df if equation.clusters is None else equation.n_clusters - 1
