@@ -71,6 +71,11 @@ def test_nothing_endogenous_and_too_few_instruments():
     assert np.isnan(kleibergen_paap_f(exogenous))
     with pytest.raises(ValueError, match="nothing is endogenous"):
         endogeneity(exogenous, robust=False)
+    for outcome in (np.ones(300), X @ [1.0, 2.0]):
+        exact = Equation.from_rows(outcome, X, np.c_[Z, W])
+        for test in (overidentification, endogeneity):
+            with pytest.raises(ValueError, match="fits the outcome exactly"):
+                test(exact, robust=False)
     short = Equation.from_rows(y, X, Z[:, :1])
     assert cragg_donald_f(short) == 0.0
     assert np.isnan(kleibergen_paap_f(short))
