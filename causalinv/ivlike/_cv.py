@@ -196,7 +196,8 @@ class CrossValidated(StrengthRule):
         )
         # Of strengths that are equally good up to rounding the first: rounding must not choose.
         best = int(np.argmax(mean <= mean.min() * (1.0 + _EQUALLY_GOOD)))
-        return Strength.single(float(self.alphas[best]), table)
+        inside = self.alphas.min() < self.alphas[best] < self.alphas.max()
+        return Strength.single(float(self.alphas[best]), table, at_edge=len(self.alphas) > 1 and not inside)
 
 
 def _folds(design: RowDesign, cv: Any, random_state: RandomState) -> np.ndarray:

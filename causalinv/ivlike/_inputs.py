@@ -32,6 +32,7 @@ from causalinv.ivlike._integrations import (
     Sampled,
 )
 from causalinv.ivlike._knowledge import Augmented, AugmentedRows, GenuineInstruments, Knowledge
+from causalinv.ivlike._routing import refuse_unrouted
 from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["design_of", "find_integration", "find_knowledge", "own_generator"]
@@ -65,6 +66,8 @@ def design_of(
         estimator, instruments=instruments is not None, copies=copies, where="instruments= in fit"
     )
     name, given = ("augmentation_parameters", augmentation_parameters) if copies else ("instruments", instruments)
+    if reset and given is not None:
+        refuse_unrouted(name)
     check_alignment(X=X, y=y, **{name: given}, groups=groups, sample_weight=sample_weight)
     min_rows = 2 if reset else 1
     rows = check_features(estimator, X, reset=reset, min_samples=min_rows)
@@ -92,6 +95,7 @@ def design_of(
         "weight": weight,
         "groups": None if clusters is None else clusters.codes,
         "names": None if names is None else tuple(names),
+        "outcome_names": _outcome_names(y),
         "positions": None if inside is None else np.flatnonzero(inside),
     }
     n_copies = check_whole(estimator.n_copies, "n_copies", low=1)
@@ -117,6 +121,11 @@ def design_of(
     covered = design.with_features(learned).to_cover()
     estimator.features_ = learned.fit(named(covered, design.names))
     return design.with_features(estimator.features_), single
+
+
+def _outcome_names(y: Rows) -> tuple[str, ...] | None:
+    name = getattr(y, "name", None)
+    return (name,) if isinstance(name, str) else column_names(y)
 
 
 def own_generator(random_state: RandomState, purpose: str) -> np.random.Generator:
