@@ -25,8 +25,8 @@ def contrast(X, rng):
 
 
 def rotation(X, rng):
-    """Turn the first two columns by a random angle."""
-    angle = rng.uniform(0, 2 * np.pi, size=len(X))
+    """Turn the first two columns by a random angle, of standard deviation 0.5."""
+    angle = rng.normal(scale=0.5, size=len(X))
     c, s = np.cos(angle), np.sin(angle)
     return np.c_[c * X[:, 0] - s * X[:, 1], s * X[:, 0] + c * X[:, 1], X[:, 2]], angle[:, None]
 

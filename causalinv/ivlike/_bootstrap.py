@@ -22,6 +22,9 @@ from causalinv.transformations import Translation
 __all__ = ["BootstrapResult", "bootstrap"]
 
 
+_LONG = 1e-8  # squared length of a direction, of that of the longest
+
+
 @dataclass(frozen=True)
 class BootstrapResult:
     """Replicates of the coefficients, and of the strength that was chosen each time.
@@ -66,7 +69,7 @@ class BootstrapResult:
 
 def unit_counts(n: int, rng: np.random.Generator) -> FloatArray:
     """How often each of n rows, or clusters, is drawn when as many are drawn with replacement."""
-    return rng.multinomial(n, np.full(n, 1.0 / n)).astype(np.float64)
+    return np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
 
 
 def bootstrap(
@@ -79,7 +82,9 @@ def bootstrap(
     generators = streams(random_state, n_replications, "bootstrap")
     counts = [unit_counts(design.n_units, rng) for rng in generators]
     split = Split.of(reading.stage)
-    coefs, alphas = [], []
+    known = fit.rule.known(design)
+    coefs: list[FloatArray] = []
+    alphas = [] if known is None else [fit.alpha] * n_replications
     table = None
     if drawn is None or isinstance(design, ClosedForm):
         table = Resampler(design, reading, fit.rule.folds).readings(counts)
@@ -93,6 +98,9 @@ def bootstrap(
         else:
             moments, total = next(table)
         found = again.reading(moments, total)
+        if known is not None:
+            coefs.append(split.coef(found.stage, known, ridge=fit.ridge).T.ravel())
+            continue
         path = IVLikePath.resembling(found.stage, split, ridge=fit.ridge)
         strength = fit.rule.choose(again, found, path, (moments, total))
         coefs.append(strength.coef(path).T.ravel())
@@ -110,12 +118,16 @@ def bootstrap(
 def _redrawn(augmentation: Any, first: Any, second: Any, rng: np.random.Generator) -> Translation:
     """Directions of pairs that are drawn anew."""
     which = rng.integers(len(first), size=len(first))
-    return Translation.from_pairs(
-        *(rows.iloc[which] if isinstance(rows, pd.DataFrame) else rows[which] for rows in (first, second)),
-        n_directions=len(augmentation.directions),
-        scale=augmentation.scale,
-        outcome_invariant=augmentation.outcome_invariant,
-    )
+    keep = len(augmentation.directions)
+    given: dict[str, Any] = {"scale": augmentation.scale, "outcome_invariant": augmentation.outcome_invariant}
+    if isinstance(first, np.ndarray):
+        # Principal directions from the Gram matrix, where they are long enough for it to show them.
+        moved = (second - first)[which] / np.sqrt(len(first))
+        values, vectors = np.linalg.eigh(moved.T @ moved)
+        if keep <= len(values) and values[-keep] > _LONG * values[-1]:
+            return Translation(np.sqrt(values[-keep:, None]) * vectors[:, -keep:].T, **given)
+    drawn = (rows.iloc[which] if isinstance(rows, pd.DataFrame) else rows[which] for rows in (first, second))
+    return Translation.from_pairs(*drawn, n_directions=keep, **given)
 
 
 def _check_pairs(X: Rows, X_other: Rows, design: Any) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from causalinv.ivlike._fit import fit_design
 from causalinv.ivlike._fitted import FittedRegression
 from causalinv.ivlike._inputs import design_of
 from causalinv.ivlike._integrations import Copies
-from causalinv.ivlike._path import IVLikePath, check_alphas
+from causalinv.ivlike._path import IVLikePath, Split, check_alphas
 from causalinv.ivlike._reading import Reading
 from causalinv.ivlike._strength import Cells, Strength, StrengthRule
 from causalinv.moments import Moments
@@ -198,7 +198,8 @@ class CrossValidated(StrengthRule):
         )
         # Of strengths that are equally good up to rounding the first: rounding must not choose.
         best = int(np.argmax(mean <= mean.min() * (1.0 + _EQUALLY_GOOD)))
-        return Strength.single(float(self.alphas[best]), table)
+        inside = self.alphas.min() < self.alphas[best] < self.alphas.max()
+        return Strength.single(float(self.alphas[best]), table, at_edge=len(self.alphas) > 1 and not inside)
 
 
 def _folds(design: RowDesign, cv: Any, random_state: RandomState) -> np.ndarray:
@@ -240,23 +241,27 @@ def _held_out(
     """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds."""
     moments, total = cells
     labels = moments.cells.tolist()
-    risks, weights = [], []
+    risks, weights, split = [], [], None
     for held in (label for label in labels if label >= 0):
         rest = [label for label in labels if label != held]
         train = design.reading(moments.select(cells=rest), total.select(cells=rest))
-        path = IVLikePath.from_first_stage(train.stage, ridge=ridge)
-        coefs = [train.with_controls(path.coef(alpha)) for alpha in alphas]
         seen = design.judged(moments.select(cells=rest), total.select(cells=rest)).moments
         test = design.judged(moments.select(cells=[held]), total.select(cells=[held]))
-        risks.append([_risk(coef, seen, test, k) for coef in coefs])
+        split = Split.of(train.stage) if split is None else split
+        path = IVLikePath.resembling(train.stage, split, ridge=ridge)
+        coefs = path.coefs(alphas)
+        if coefs.shape[2] == 1:  # strengths side by side, as if they were outcomes
+            risks.append(_risk(train.with_controls(coefs[:, :, 0].T), seen, test, k))
+        else:
+            risks.append(np.array([_risk(train.with_controls(coef), seen, test, k).sum() for coef in coefs]))
         weights.append(test.moments.weight[0])
     return np.array(risks), np.array(weights)
 
 
-def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> float:
-    """Held-out risk, summed over outcomes: the intercept is that of the training rows."""
+def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> FloatArray:
+    """Held-out risk of every column of coefficients: the intercept is that of the training rows."""
     moments = test.moments
     variance, explained = test.risks(coef)
     intercept = train.mean("y")[0] - train.mean("x")[0] @ coef
     offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - intercept
-    return float((variance + offset**2 + (k**2 - 1.0) * explained).sum())
+    return np.asarray(variance + offset**2 + (k**2 - 1.0) * explained)

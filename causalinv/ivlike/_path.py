@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh, solve_triangular
 
 from causalinv._matrix import (
     RANK_TOL,
@@ -56,6 +55,41 @@ class Split:
         spread, pushed = np.sqrt(np.diag(stage.variance)), column_lengths(stage.factor)
         scale = np.where(spread > 0, spread, np.where(pushed > 0, pushed, 1.0))
         return cls(scale, *_split(stage.factor / scale, declared=stage.added))
+
+    def scaled(self, stage: FirstStage, ridge: float) -> tuple[Split, FloatArray, FloatArray, FloatArray]:
+        """Variance, covariance with the outcome and factor in these units; the split anew if it is another."""
+        inside = 1.0 / self.scale
+        variance = stage.variance * inside[:, None] * inside
+        if ridge:
+            variance[np.diag_indices(len(variance))] += ridge * inside**2
+        factor = stage.factor * inside
+        split = self
+        if np.abs(factor @ self.still).max(initial=0.0) > _STRENGTH_TOL * np.abs(factor).max(initial=0.0):
+            split = Split(self.scale, *_split(factor, declared=stage.added))
+        return split, variance, stage.cross * inside[:, None], factor
+
+    def coef(self, stage: FirstStage, alpha: float, *, ridge: float = 0.0) -> FloatArray:
+        """Coefficients (d, p) at one strength, without the path: one linear system where it is well conditioned."""
+        split, variance, cross, factor = self.scaled(stage, ridge)
+        if alpha == 0 and split.still.shape[1] and np.any(stage.outcome):
+            return IVLikePath.from_first_stage(stage, ridge=ridge).coef(alpha)
+        explained, right = factor.T @ factor, factor.T @ stage.outcome
+        total = variance + explained if stage.added else variance
+        back = np.eye(len(cross))
+        if np.isinf(alpha):
+            matrix, right = total, cross
+        elif alpha > 0:
+            matrix, right = total + explained / alpha, cross + right / alpha
+        elif split.still.shape[1]:
+            back = split.still
+            matrix, right = back.T @ variance @ back, back.T @ cross
+        else:
+            matrix = explained
+        try:
+            root = _inverse_root(matrix)
+        except np.linalg.LinAlgError:
+            return IVLikePath.from_first_stage(stage, ridge=ridge).coef(alpha)
+        return np.asarray(back @ (root.T @ (root @ right))) / self.scale[:, None]
 
 
 @dataclass(frozen=True)
@@ -133,34 +167,35 @@ class IVLikePath:
         One generalised eigendecomposition where features are far from dependent and the instruments move the same
         directions; otherwise the careful way.
         """
-        d = len(stage.variance)
-        inside = 1.0 / split.scale
-        variance = (stage.variance + ridge * np.eye(d)) * inside[:, None] * inside
-        cross, factor = stage.cross * inside[:, None], stage.factor * inside
-        if np.abs(factor @ split.still).max(initial=0.0) > _STRENGTH_TOL * np.abs(factor).max(initial=0.0):
-            split = Split(split.scale, *_split(factor, declared=stage.added))
+        split, variance, cross, factor = split.scaled(stage, ridge)
         still, moving = split.still, split.moving
         pushes = factor @ moving
         try:
-            lower = np.linalg.cholesky(still.T @ variance @ still)
-            fixed = solve_triangular(lower, still.T, lower=True).T if still.shape[1] else still
-            rest = moving - fixed @ (fixed.T @ variance @ moving)
-            inner = rest.T @ variance @ rest + (pushes.T @ pushes if stage.added else 0.0)
-            strength, turn = eigh(pushes.T @ pushes, inner) if moving.shape[1] else (np.empty(0), moving.T @ moving)
+            fixed, rest, inner = still, moving, moving.T @ variance @ moving
+            if still.shape[1]:
+                fixed = still @ _inverse_root(still.T @ variance @ still).T
+                shared = fixed.T @ variance @ moving
+                rest, inner = moving - fixed @ shared, inner - shared.T @ shared
+            inner += pushes.T @ pushes if stage.added else 0.0
+            root = _inverse_root(inner)
         except np.linalg.LinAlgError:
             return cls.from_first_stage(stage, ridge=ridge)
-        near = min(np.diagonal(lower).min(initial=1.0), 1.0 / np.abs(turn).max(initial=1.0))
-        if near < _WELL_CONDITIONED or strength.min(initial=1.0) < _WELL_CONDITIONED * strength.max(initial=0.0):
+        half = pushes @ root.T
+        strength, turn = np.linalg.eigh(half.T @ half)
+        if strength.min(initial=1.0) < _WELL_CONDITIONED * strength.max(initial=0.0):
             return cls.from_first_stage(stage, ridge=ridge)
+        turn = root.T @ turn
         along = rest @ turn
+        k, p = fixed.shape[1], cross.shape[1]
+        basis = np.hstack([fixed, along])
         return cls(
-            basis=np.hstack([fixed, along]) * inside[:, None],
-            strength=np.concatenate([np.zeros(fixed.shape[1]), strength]),
-            moved=np.arange(d) >= fixed.shape[1],
-            outcome=np.vstack([fixed.T @ cross, along.T @ cross]),
-            explained=np.vstack([np.zeros((fixed.shape[1], cross.shape[1])), (pushes @ turn).T @ stage.outcome]),
+            basis=basis / split.scale[:, None],
+            strength=np.concatenate([np.zeros(k), strength]),
+            moved=np.arange(basis.shape[1]) >= k,
+            outcome=basis.T @ cross,
+            explained=np.vstack([np.zeros((k, p)), (pushes @ turn).T @ stage.outcome]),
             n_instruments_effective=len(factor),
-            condition=max(_condition(fixed), _condition(along)),
+            condition=_condition(basis),
         )
 
     def coef(self, alpha: float) -> FloatArray:
@@ -182,10 +217,15 @@ class IVLikePath:
         return self.basis @ weights
 
     def coefs(self, alphas: FloatArray) -> FloatArray:
-        """Coefficients (m, d, p) at strengths between 0 and infinity, all at once."""
-        grid = alphas[:, None, None]
+        """Coefficients (m, d, p) at many strengths."""
+        inside = (alphas > 0) & np.isfinite(alphas)
+        grid = np.where(inside, alphas, 1.0)[:, None, None]
         shrunk = (grid * self.outcome + self.explained) / (grid + self.strength[:, None])
-        return np.asarray(self.basis @ np.where(self.moved[:, None], shrunk, self.outcome))
+        weights = np.where(self.moved[:, None], shrunk, self.outcome)
+        found = np.ascontiguousarray(np.moveaxis(np.tensordot(weights, self.basis, axes=(1, 1)), 1, 2))
+        for j in np.flatnonzero(~inside):
+            found[j] = self.coef(float(alphas[j]))
+        return found
 
 
 def _root(cov: FloatArray, cross: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -211,6 +251,19 @@ def _split(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArra
     basis = still.T.copy()
     basis[np.linalg.norm(basis, axis=1) < tol] = 0.0  # fixed at 0, not at a rounding of it
     return basis, moving.T
+
+
+def _inverse_root(matrix: FloatArray) -> FloatArray:
+    """L^-1 with L L' a matrix that is far from singular in its own units; raises LinAlgError if it is not."""
+    if not len(matrix):
+        return matrix
+    unit = np.sqrt(np.diagonal(matrix))
+    if not (unit > 0).all():
+        raise np.linalg.LinAlgError
+    inverse = np.linalg.inv(np.linalg.cholesky(matrix / unit[:, None] / unit))
+    if np.abs(inverse).max() > 1.0 / _WELL_CONDITIONED:
+        raise np.linalg.LinAlgError
+    return np.asarray(inverse / unit)
 
 
 def _condition(basis: FloatArray) -> float:

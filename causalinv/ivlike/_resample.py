@@ -31,20 +31,22 @@ class _Table:
     products : ndarray of shape (m, K)
         Upper triangle of (1, v)(1, v)', weighted; v is about `centre` in units of `scale`.
     centre, scale : ndarray of shape (k,)
+    place : ndarray of int, shape (k + 1, k + 1)
+        Column of `products` that holds an entry of the matrix.
+    shares : tuple of float
+        Of the copies of every row.
     """
 
     spec: dict[str, Any]
     products: FloatArray
     centre: FloatArray
     scale: FloatArray
+    place: IntArray
+    shares: tuple[float, ...]
 
     def moments(self, sums: FloatArray, *, count: FloatArray, square: FloatArray, cells: pd.Index) -> Moments:
         """Moments of cells from their sums (n_cells, K)."""
-        k = len(self.centre)
-        rows, columns = np.triu_indices(k + 1)
-        full = np.empty((len(sums), k + 1, k + 1))
-        full[:, rows, columns] = sums
-        full[:, columns, rows] = sums
+        full = sums[:, self.place]
         weight = full[:, 0, 0]
         mean = full[:, 0, 1:] / weight[:, None]
         scatter = full[:, 1:, 1:] - weight[:, None, None] * mean[:, :, None] * mean[:, None, :]
@@ -53,9 +55,9 @@ class _Table:
             mean=self.centre + self.scale * mean,
             scatter=scatter * np.outer(self.scale, self.scale),
             weight=weight.copy(),
-            count=count,
+            count=count * len(self.shares),
             cells=cells,
-            weight_sq=square,
+            weight_sq=square * sum(share**2 for share in self.shares),
         )
 
 
@@ -115,7 +117,9 @@ class Resampler:
                     products[self._code[part]] += each
                 else:
                     np.add.at(products, self._code[part], each)
-        return _Table(spec, products, centre, scale)
+        place = np.empty((len(centre) + 1, len(centre) + 1), dtype=int)
+        place[rows, columns] = place[columns, rows] = np.arange(len(rows))
+        return _Table(spec, products, centre, scale, place, tuple(share for _, share in copies))
 
     def readings(self, counts: list[FloatArray]) -> Iterator[tuple[Moments, Moments]]:
         """Moments of rows and of copies, one cell per fold, for every vector of counts (n_units,)."""

@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import eigh
 
 from causalinv._matrix import RANK_TOL
 from causalinv._typing import FloatArray, IntArray
@@ -88,7 +87,7 @@ def choose_by_norm(stage: FirstStage, path: IVLikePath) -> float:
 
 def _minus_log_likelihood(cov: FloatArray, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Eigenvalues kept, and minus the log marginal likelihood on the grid, the scale integrated out under 1/σ²."""
-    values, vectors = eigh(cov)
+    values, vectors = np.linalg.eigh(cov)
     keep = values > RANK_TOL * max(values[-1], 0.0)
     values, inside = values[keep], vectors[:, keep].T @ coef
     theta = _GRID / ((1.0 - _GRID) * np.mean(1.0 / values))
@@ -104,11 +103,12 @@ class Strength:
     alphas: FloatArray
     weights: FloatArray
     table: pd.DataFrame | None = None
+    at_edge: bool = False  # the best strength is the least or largest that was tried
 
     @classmethod
-    def single(cls, alpha: float, table: pd.DataFrame | None = None) -> Strength:
+    def single(cls, alpha: float, table: pd.DataFrame | None = None, *, at_edge: bool = False) -> Strength:
         """One strength."""
-        return cls(np.array([alpha]), np.ones(1), table)
+        return cls(np.array([alpha]), np.ones(1), table, at_edge)
 
     @property
     def alpha(self) -> float:
@@ -138,6 +138,10 @@ class StrengthRule(ABC):
         """The rule with what it needs to make once, so that it chooses alike in every bootstrap replication."""
         return self
 
+    def known(self, design: Design) -> float | None:
+        """The strength, if it does not depend on the data."""
+        return None
+
     @abstractmethod
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         """The strength, or the mixture, for what was read; `cells` are the moments of its folds, if known already."""
@@ -150,6 +154,9 @@ class Fixed(StrengthRule):
     alpha: float
     from_data: ClassVar[bool] = False
 
+    def known(self, design: Design) -> float | None:
+        return self.alpha
+
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         return Strength.single(self.alpha)
 
@@ -158,6 +165,9 @@ class Auto(StrengthRule):
     """What the knowledge stands for: 0 where invariance is claimed, a moderate dose where it is not."""
 
     from_data: ClassVar[bool] = False
+
+    def known(self, design: Design) -> float | None:
+        return design.knowledge.default_alpha()
 
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         return Strength.single(design.knowledge.default_alpha())
@@ -168,7 +178,8 @@ class NormMatching(StrengthRule):
 
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         _check_one_outcome(reading, "cc")
-        return Strength.single(choose_by_norm(reading.stage, path))
+        alpha = choose_by_norm(reading.stage, path)
+        return Strength.single(alpha, at_edge=alpha in (_NORM_ALPHAS[0], _NORM_ALPHAS[-1]))
 
 
 class EmpiricalBayes(StrengthRule):

@@ -352,7 +352,9 @@ def test_bootstrap_agrees_with_the_sandwich_and_reselects_alpha_and_directions()
     fixed = model.bootstrap(200, random_state=0)
     free = model.bootstrap(200, pairs=pairs, random_state=0)
     assert "directions estimated anew" in free.confint().columns.name
-    assert (free.standard_errors() / fixed.standard_errors()).max() > 1.3
+    assert (
+        free.standard_errors() / fixed.standard_errors()
+    ).max() > 1.15  # a ratio of two standard deviations of 200: s.e. .1
     for integration in ("paired", "sampled"):  # copies are those of the directions drawn anew, not the held ones
         drawn = IVLikeRegression(0.0, augmentation=learnt, integration=integration, n_copies=20, random_state=0)
         again = drawn.fit(X, y).bootstrap(50, pairs=pairs, random_state=0).replicates
@@ -412,7 +414,7 @@ def test_summary_in_text_html_and_latex_shows_least_squares_and_errors():
     model = IVLikeRegression(augmentation=Translation(digits.directions)).fit(digits.X, digits.y, groups=digits.groups)
     summary = model.summary()
     table = summary.to_frame()
-    assert list(table) == ["IVL", "s.e.", "least squares", "difference"]
+    assert list(table) == ["IVL", "s.e.", "lower", "upper", "p", "least squares"]
     error = pd.Series(errors(model), index=digits.X.columns)
     np.testing.assert_allclose(table["s.e."], error[table.index])
     text = str(summary)
