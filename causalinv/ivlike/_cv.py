@@ -198,7 +198,8 @@ class CrossValidated(StrengthRule):
         )
         # Of strengths that are equally good up to rounding the first: rounding must not choose.
         best = int(np.argmax(mean <= mean.min() * (1.0 + _EQUALLY_GOOD)))
-        return Strength.single(float(self.alphas[best]), table)
+        inside = self.alphas.min() < self.alphas[best] < self.alphas.max()
+        return Strength.single(float(self.alphas[best]), table, at_edge=len(self.alphas) > 1 and not inside)
 
 
 def _folds(design: RowDesign, cv: Any, random_state: RandomState) -> np.ndarray:
@@ -244,15 +245,15 @@ def _held_out(
     for held in (label for label in labels if label >= 0):
         rest = [label for label in labels if label != held]
         train = design.reading(moments.select(cells=rest), total.select(cells=rest))
-        split = Split.of(train.stage) if split is None else split
-        path = IVLikePath.resembling(train.stage, split, ridge=ridge)
-        coefs = np.array([train.with_controls(coef) for coef in path.coefs(alphas)])
         seen = design.judged(moments.select(cells=rest), total.select(cells=rest)).moments
         test = design.judged(moments.select(cells=[held]), total.select(cells=[held]))
+        split = Split.of(train.stage) if split is None else split
+        path = IVLikePath.resembling(train.stage, split, ridge=ridge)
+        coefs = path.coefs(alphas)
         if coefs.shape[2] == 1:  # strengths side by side, as if they were outcomes
-            risks.append(_risk(coefs[:, :, 0].T, seen, test, k))
+            risks.append(_risk(train.with_controls(coefs[:, :, 0].T), seen, test, k))
         else:
-            risks.append(np.array([_risk(coef, seen, test, k).sum() for coef in coefs]))
+            risks.append(np.array([_risk(train.with_controls(coef), seen, test, k).sum() for coef in coefs]))
         weights.append(test.moments.weight[0])
     return np.array(risks), np.array(weights)
 

@@ -75,6 +75,8 @@ class RowDesign(Design):
         Applied to rows after the augmentation.
     positions : ndarray of int or None
         Positions of the rows among those that were given, if some had weight 0 and are out.
+    outcome_names : tuple of str or None
+        Names of the columns of y.
     """
 
     X: FloatArray
@@ -84,6 +86,7 @@ class RowDesign(Design):
     names: tuple[str, ...] | None = None
     features: Any = None
     positions: np.ndarray | None = None
+    outcome_names: tuple[str, ...] | None = None
 
     moves: ClassVar[bool] = True  # whether copies are drawn or enumerated here, so that originals are known too
 
@@ -209,7 +212,8 @@ class RowDesign(Design):
     def own_moments(self, folds: np.ndarray | None, **blocks: Any) -> Moments:
         """Moments of the rows as they are, with further blocks."""
         rows = named(self.expand(self.X), self.feature_names)
-        return Moments.from_rows(x=rows, y=self.y, folds=folds, sample_weight=self.weight, **blocks)
+        outcome = named(self.y, self.outcome_names)
+        return Moments.from_rows(x=rows, y=outcome, folds=folds, sample_weight=self.weight, **blocks)
 
 
 def expand(features: Any, rows: FloatArray, names: Sequence[str] | None) -> FloatArray:

@@ -16,11 +16,12 @@ from functools import cached_property
 
 import numpy as np
 
-from causalinv._matrix import lstsq, matrix_rank, singular_values, whitener
+from causalinv._matrix import constant_columns, lstsq, matrix_rank, singular_values, whitener
 from causalinv._typing import BoolArray, FloatArray, IntArray
 
 __all__ = ["Equation", "cluster_sums"]
 
+_EXPLAINED = 1e-10  # of a variable's variance, what controls leave: it is a combination of them
 _INCLUDED = 1e-9  # 1 - λ up to here: the instruments contain the direction, rounding apart
 
 
@@ -82,8 +83,12 @@ class Equation:
         share = root**2 / n
         constant = np.ones((n, 0)) if controls is None else controls - share @ controls
         known = np.column_stack([np.ones(n), constant]) * root[:, None]
-        rows = np.column_stack([y - share @ y, x - share @ x, z - share @ z]) * root[:, None]
+        given = np.column_stack([y, x, z])
+        rows = (given - share @ given) * root[:, None]
+        rows[:, constant_columns(given)] = 0.0
+        spread = np.sum(rows**2, axis=0)
         rows = rows - known @ lstsq(known, rows)
+        rows[:, np.sum(rows**2, axis=0) <= _EXPLAINED * spread] = 0.0  # rounding is no information
         d = x.shape[1]
         half = whitener(rows[:, d + 1 :].T @ rows[:, d + 1 :])
         return cls.of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -92,7 +93,12 @@ class Fit:
         """Labels of the coefficients: features, or outcomes and features."""
         if self.single_output:
             return pd.Index(self.names, name="feature")
-        return pd.MultiIndex.from_product([range(self.coef.shape[1]), self.names], names=["outcome", "feature"])
+        return pd.MultiIndex.from_product([self.outcomes, self.names], names=["outcome", "feature"])
+
+    @property
+    def outcomes(self) -> list[Any]:
+        """Names of the outcomes, or their positions."""
+        return list(self.reading.moments.names["y"] or range(self.coef.shape[1]))
 
     def given(self, coef: FloatArray) -> FloatArray:
         """Coefficients (d, p) in the shape that y asks for."""

@@ -35,6 +35,7 @@ __all__ = [
     "moved_influence",
     "quantile",
     "restricted_score",
+    "with_mean",
 ]
 
 _NEAR_LIMIT = 1e-6  # strengths
@@ -140,6 +141,14 @@ def coefficient_scores(
         rows += each.share * part
     free = fixed.shape[1] if reading.whole and alpha == 0 else path.basis.shape[1]
     return rows, free + reading.spent
+
+
+def with_mean(design: RowDesign, reading: Reading, coef: FloatArray, own: Influence) -> Influence:
+    """Influence on the mean of y given the mean features, and on the coefficients: (n, 1 + d, p)."""
+    x = design.expand(design.X) - reading.moments.mean("x")[0]
+    residual = design.y - reading.moments.mean("y")[0] - x @ coef
+    mean = _finish(design, residual[:, None, :], own.rank).rows
+    return Influence(np.concatenate([mean, own.rows], axis=1), own.groups, own.rank)
 
 
 def least_squares_influence(design: RowDesign, reading: Reading, coef: FloatArray) -> Influence:

@@ -34,6 +34,7 @@ from causalinv.ivlike._integrations import (
     Sampled,
 )
 from causalinv.ivlike._knowledge import Augmented, AugmentedRows, GenuineInstruments, Knowledge
+from causalinv.ivlike._routing import refuse_unrouted
 from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["check_controls", "design_of", "find_integration", "find_knowledge", "own_generator"]
@@ -68,6 +69,8 @@ def design_of(
         estimator, instruments=instruments is not None, copies=copies, where="instruments= in fit"
     )
     name, given = ("augmentation_parameters", augmentation_parameters) if copies else ("instruments", instruments)
+    if reset and given is not None:
+        refuse_unrouted(name)
     if controls is not None and not isinstance(knowledge, GenuineInstruments):
         raise ValueError(
             "controls= goes with instruments=. With an augmentation put exogenous regressors among the features: what "
@@ -102,6 +105,7 @@ def design_of(
         "weight": weight,
         "groups": None if clusters is None else clusters.codes,
         "names": None if names is None else tuple(names),
+        "outcome_names": _outcome_names(y),
         "positions": None if inside is None else np.flatnonzero(inside),
     }
     n_copies = check_whole(estimator.n_copies, "n_copies", low=1)
@@ -164,6 +168,11 @@ def check_controls(estimator: Any, controls: Rows, X: Rows) -> FloatArray | None
         told = slopes.names or f"{width} columns"
         raise ValueError(f"controls must be those of the fit, {told}; got {names or f'{known.shape[1]} columns'}.")
     return known
+
+
+def _outcome_names(y: Rows) -> tuple[str, ...] | None:
+    name = getattr(y, "name", None)
+    return (name,) if isinstance(name, str) else column_names(y)
 
 
 def own_generator(random_state: RandomState, purpose: str) -> np.random.Generator:

@@ -154,7 +154,7 @@ class InstrumentDoors:
         Returns
         -------
         pandas.DataFrame
-            One row per control: ``coef``, ``s.e.``, ``lower``, ``upper``.
+            One row per control: ``coef``, ``s.e.``, ``lower``, ``upper``, ``p``.
         """
         return controls_frame(self._checked(), cov_type=cov_type, confidence_level=confidence_level)
 

@@ -115,7 +115,7 @@ def headline(equation: Equation, names: Sequence[str], *, confidence_level: floa
     part = equation.reduced
     endogenous = endogenous_features(equation)
     if not endogenous:
-        return ("Nothing is endogenous: every feature is among the instruments.",)
+        return ("Nothing is endogenous: every feature that varies is among the instruments.",)
     one = part.basis.shape[1] == 1
     size = effective_f(equation) if one else kleibergen_paap_f(equation)
     kind = "effective" if one else "Kleibergen-Paap"
@@ -125,7 +125,7 @@ def headline(equation: Equation, names: Sequence[str], *, confidence_level: floa
         found = endogeneity(equation, robust=True)
         lines.append(f"Wu-Hausman F {number(found.statistic)}, p {_p(found.pvalue)}: {_needed(found.pvalue)}.")
     except ValueError:
-        lines.append("Wu-Hausman: too few independent rows or groups.")
+        lines.append("Wu-Hausman: these rows do not allow it.")
     for j in endogenous[:_SHOWN]:
         lines.append(_set_line(equation, j, names[j], robust=one, level=confidence_level))
     if len(endogenous) > _SHOWN:
@@ -144,7 +144,7 @@ def _agreement(equation: Equation) -> str:
     try:
         found = overidentification(equation, robust=True)
     except ValueError:
-        return "J: too few independent rows or groups."
+        return "J: these rows do not allow it."
     verdict = "instruments disagree" if found.pvalue < 0.05 else "no disagreement found"
     return f"Hansen J {number(found.statistic)}, df {part.over}, p {_p(found.pvalue)}: {verdict}."
 
@@ -160,7 +160,7 @@ def _set_line(equation: Equation, j: int, name: str, *, robust: bool, level: flo
     try:
         found = robust_set(equation, j, name, test="ar", robust=robust, confidence_level=level)
     except ValueError:
-        return f"Anderson-Rubin {level:.0%} of {short}: too few independent rows or groups."
+        return f"Anderson-Rubin {level:.0%} of {short}: these rows do not allow it."
     if len(found.intervals) > 2:
         return f"Anderson-Rubin {level:.0%} of {short}: {len(found.intervals)} intervals."
     return f"Anderson-Rubin {level:.0%} of {short}: {found.short()}"

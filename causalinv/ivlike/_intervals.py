@@ -1,32 +1,45 @@
-"""Standard errors and intervals of the coefficients of a fit, and what may be said about what they cover."""
+"""Standard errors and intervals of coefficients, contrasts and predictions, and what may be said they cover."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
-from causalinv._typing import FloatArray
-from causalinv._validation import check_choice, check_confidence_level
+from causalinv._frames import column_names
+from causalinv._typing import ArrayLike, FloatArray
+from causalinv._validation import check_choice, check_confidence_level, check_numbers
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._identification import check_identified
-from causalinv.ivlike._inference import Influence, coefficient_influence
+from causalinv.ivlike._inference import Influence, coefficient_influence, with_mean
 from causalinv.ivlike._kclass_rules import KClass
 from causalinv.ivlike._knowledge import GenuineInstruments
 from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of
 from causalinv.ivlike._structural import is_structural, kclass_rows, structural_errors
 
-__all__ = ["confint", "covariance", "errors_at", "influence_at"]
+__all__ = ["check_contrast", "combination_table", "confint", "covariance", "errors_at", "influence_at"]
 
 _FEW = 5.0  # degrees of freedom of clusters: below, no correction is to be relied on
 
 
-def covariance(fit: Fit, at: float | None, cov_type: CovType) -> FloatArray:
-    """Covariance (d, d), or (p, d, d) of several outcomes."""
-    cov = errors_at(fit, at, cov_type).cov
-    return cov[0] if fit.single_output else cov
+def covariance(fit: Fit, at: float | None, cov_type: CovType, *, intercept: bool, across: bool) -> FloatArray:
+    """Covariance (k, k), (p, k, k) of several outcomes, or (p k, p k) across them; k = d, or d + 1 with intercept."""
+    combine = _coefficients(fit)
+    if intercept:
+        combine = np.vstack([np.r_[1.0, -fit.reading.moments.mean("x")[0]], combine])
+    if not across:
+        cov = errors_at(fit, at, cov_type, combine).cov
+        return cov[0] if fit.single_output else cov
+    if cov_type not in ("auto", "HC1"):
+        raise ValueError(f"across=True has the influence of rows only, cov_type='HC1'; got {cov_type!r}.")
+    influence = _combined(fit, at, combine)
+    n, m, p = influence.rows.shape
+    rows = np.swapaxes(influence.rows, 1, 2).reshape(n, p * m, 1)
+    return Influence(rows, influence.groups, influence.rank).covariance()[0]
 
 
 def confint(fit: Fit, *, kind: str, at: float | None, cov_type: CovType, confidence_level: float) -> pd.DataFrame:
@@ -34,22 +47,46 @@ def confint(fit: Fit, *, kind: str, at: float | None, cov_type: CovType, confide
     level = check_confidence_level(confidence_level)
     check_choice(kind, "kind", ("pseudo_true", "identified"))
     strength, coef = fit.coef_at(at)
+    left_open = np.zeros(len(coef), bool)
     if kind == "identified":
-        open_ = ~check_identified(fit, 0.0 if at is None and fit.rule.to_zero else strength, coef)
+        left_open = ~check_identified(fit, 0.0 if at is None and fit.rule.to_zero else strength, coef)
     found = errors_at(fit, at, cov_type)
     _warn_few_clusters(fit, found)
-    error = np.sqrt(np.diagonal(found.cov, axis1=1, axis2=2)).ravel()
-    width = student.ppf(0.5 + level / 2, found.df.ravel()) * error
+    width = found.critical(level) * found.standard
+    width[:, left_open] = np.nan
+    centre, width = coef.T.ravel(), width.ravel()
+    frame = pd.DataFrame({"lower": centre - width, "upper": centre + width}, index=fit.index)
+    covers = f"limit of the fit at alpha={strength:g}, remaining confounding included"
     if kind == "identified":
-        width[np.tile(open_, coef.shape[1])] = np.nan
         covers = f"causal effect if {fit.design.knowledge.causal_if()}"
-    else:
-        covers = f"limit of the fit at alpha={strength:g}, remaining confounding included"
     if at is None and fit.rule.from_data:
         covers += ", alpha taken as chosen"
-    centre = coef.T.ravel()
-    frame = pd.DataFrame({"lower": centre - width, "upper": centre + width}, index=fit.index)
     return frame.rename_axis(columns=f"{level:.0%}: {covers}")
+
+
+def combination_table(
+    fit: Fit, combine: FloatArray, index: Any, *, at: float | None, cov_type: CovType, confidence_level: float
+) -> pd.DataFrame:
+    """Estimate, error, interval and p value of combinations (m, 1 + d) of the mean of y and the coefficients."""
+    level = check_confidence_level(confidence_level)
+    _, coef = fit.coef_at(at)
+    found = errors_at(fit, at, cov_type, combine)
+    _warn_few_clusters(fit, found)
+    moments = fit.reading.moments
+    estimate = (combine[:, :1] * moments.mean("y")[0] + combine[:, 1:] @ coef).T
+    width = found.critical(level) * found.standard
+    columns = {
+        "estimate": estimate,
+        "s.e.": found.standard,
+        "lower": estimate - width,
+        "upper": estimate + width,
+        "p": found.pvalues(estimate),
+    }
+    rows = pd.Index(index)
+    if not fit.single_output:
+        rows = pd.MultiIndex.from_product([fit.outcomes, rows], names=["outcome", rows.name])
+    frame = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index=rows)
+    return frame.rename_axis(columns=f"{level:.0%}, {found.kind}")
 
 
 def influence_at(fit: Fit, at: float | None = None) -> Influence:
@@ -73,28 +110,53 @@ def influence_at(fit: Fit, at: float | None = None) -> Influence:
     return influence
 
 
-def errors_at(fit: Fit, at: float | None, cov_type: CovType) -> Errors:
-    """Covariance and degrees of freedom of the coefficients, at the strength of the fit or another."""
+def errors_at(fit: Fit, at: float | None, cov_type: CovType, combine: FloatArray | None = None) -> Errors:
+    """Errors of the coefficients, or of combinations (m, 1 + d), at the strength of the fit or another."""
     check_choice(cov_type, "cov_type", COV_TYPES)
-    if cov_type == "misspecified" and not isinstance(fit.design.knowledge, GenuineInstruments):
+    genuine = isinstance(fit.design.knowledge, GenuineInstruments)
+    if cov_type == "misspecified" and not genuine:
         raise ValueError("cov_type='misspecified' is for instruments that may disagree; here there are none.")
-    if cov_type in ("classical", "HC1") and is_structural(fit, at):
-        return structural_errors(fit, at, cov_type)
-    influence = influence_at(fit, at)
+    combine = _coefficients(fit) if combine is None else combine
+    if np.any(combine[:, 0]) and fit.slopes is not None:
+        raise ValueError(
+            "Errors of the intercept and of predictions are not available with controls=: give the controls as columns "
+            "of both X and instruments."
+        )
+    if cov_type in ("classical", "HC1") and is_structural(fit, at) and not np.any(combine[:, 0]):
+        return structural_errors(fit, at, cov_type, combine[:, 1:])
+    influence = _combined(fit, at, combine)
     alpha, coef = fit.coef_at(at)
     if fit.ridge > 0:
         cov_type = "HC1" if cov_type == "auto" else cov_type
         if cov_type != "HC1":
             raise ValueError(f"cov_type={cov_type!r} needs a fit without ridge, got ridge={fit.ridge:g}.")
-    return errors_of(
+    found = errors_of(
         fit.rows(),
         fit.reading,
         fit.path,
         0.0 if fit.averages else alpha,
         coef,
+        combine=combine,
         influence=influence,
         cov_type=cov_type,
     )
+    surplus = genuine and len(fit.reading.stage.factor) > fit.path.basis.shape[1]
+    return replace(found, kind="misspecified") if surplus and found.kind in ("HC1", "CR1") else found
+
+
+def _coefficients(fit: Fit) -> FloatArray:
+    return np.eye(len(fit.coef) + 1)[1:]
+
+
+def _combined(fit: Fit, at: float | None, combine: FloatArray) -> Influence:
+    """Influence of every row on combinations of the mean of y and the coefficients."""
+    influence = influence_at(fit, at)
+    if np.any(combine[:, 0]):
+        influence = with_mean(fit.rows(), fit.reading, fit.coef_at(at)[1], influence)
+        rows = np.einsum("mk,nkp->nmp", combine, influence.rows, optimize=True)
+    else:
+        rows = np.einsum("mk,nkp->nmp", combine[:, 1:], influence.rows, optimize=True)
+    return Influence(rows, influence.groups, influence.rank)
 
 
 def _warn_few_clusters(fit: Fit, found: Errors) -> None:
@@ -106,3 +168,18 @@ def _warn_few_clusters(fit: Fit, found: Errors) -> None:
             "for the least certain coefficient. Intervals are rough there; more groups of similar size would help.",
             DegenerateInputWarning,
         )
+
+
+def check_contrast(fit: Fit, weights: ArrayLike) -> tuple[FloatArray, pd.Index]:
+    """Weights (m, d) of the coefficients, and the labels of the combinations."""
+    values = check_numbers(weights, "weights")
+    index = weights.index if isinstance(weights, pd.DataFrame) else None
+    named = tuple(weights.index) if isinstance(weights, pd.Series) else column_names(weights)
+    values = np.atleast_2d(values)
+    if values.ndim != 2 or values.shape[1] != len(fit.coef):
+        raise ValueError(
+            f"weights must have shape (d,) or (m, d) with d = {len(fit.coef)} coefficients, got {values.shape}."
+        )
+    if named and list(named) != fit.names and all(isinstance(name, str) for name in named):
+        raise ValueError(f"weights name {list(named)}, but the features are {fit.names}; put them in that order.")
+    return values, pd.RangeIndex(len(values), name="contrast") if index is None else index

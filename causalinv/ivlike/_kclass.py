@@ -126,6 +126,11 @@ def kclass_covariance(
     estimated : bool, default False
         As in `kclass_influence`; of ``"misspecified"`` only. If the instruments are valid the error of κ is negligible.
     """
+    if equation.df < 1:
+        raise ValueError(
+            f"No standard errors: {equation.n} rows for {equation.n - equation.df} coefficients leave no degrees of "
+            "freedom."
+        )
     e = equation.y - equation.x @ coef
     divisor = _divisor(equation, kappa)
     if cov_type == "classical":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Knowledge(ABC):
     """One source of knowledge, with its refusals and its words."""
 
     augmentation: Augmentation | None = None
+    needs: ClassVar[str | None] = None  # argument of fit that a score needs too
 
     @abstractmethod
     def default_alpha(self) -> float:
@@ -51,6 +53,15 @@ class Knowledge(ABC):
     @abstractmethod
     def check_limit(self, path: IVLikePath) -> None:
         """At alpha=0: refuse or warn if the limit is empty or not unique."""
+
+    def check_scored(self, given: set[str]) -> None:
+        """Refuse a score without what the fit was given."""
+        if self.needs is not None and self.needs not in given:
+            raise TypeError(
+                f"This regression was fitted with {self.needs}=, and its score needs them too. In GridSearchCV or "
+                "cross_val_score turn metadata routing on, sklearn.set_config(enable_metadata_routing=True), and pass "
+                f"{self.needs}= (params= of cross_val_score) along with X and y."
+            )
 
     def imposes_invariance(self, alpha: float, *, averages: bool) -> bool:
         """Whether a fit at this strength ignores, on average at least, what is declared."""
@@ -123,6 +134,8 @@ class Augmented(Knowledge):
 class AugmentedRows(Knowledge):
     """The rows are augmented copies, whose parameters were kept."""
 
+    needs: ClassVar[str | None] = "augmentation_parameters"
+
     def default_alpha(self) -> float:
         return MODERATE
 
@@ -152,6 +165,8 @@ class AugmentedRows(Knowledge):
 @dataclass(frozen=True)
 class GenuineInstruments(Knowledge):
     """Variables that are independent of hidden causes and act on the outcome only through the features."""
+
+    needs: ClassVar[str | None] = "instruments"
 
     def default_alpha(self) -> float:
         raise ValueError(

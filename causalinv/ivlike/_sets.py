@@ -80,7 +80,7 @@ class ConfidenceSet(Printed):
         says = {
             "empty": "empty: no value fits, so the instruments disagree or the equation is wrong. It is not a precise "
             "estimate.",
-            "whole line": "the whole line: the instruments are so weak that the data exclude no value.",
+            "whole line": "the whole line: the data exclude no value; the instruments hardly move this feature.",
             "half-line": "unbounded: the instruments are too weak to bound the effect on one side.",
             "two half-lines": "two half-lines: the data exclude only what lies between them.",
         }.get(self.shape)

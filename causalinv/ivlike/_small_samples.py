@@ -3,7 +3,8 @@
 At ``alpha=0`` along known directions the fit is least squares on the coordinates that they leave alone; with as many
 instruments as features it is two-stage least squares, whose rows are the projected features; at ``alpha=inf`` of rows
 that nothing augments, least squares itself. There the corrections of `_clusters` apply: HC2 or CR2, with the degrees
-of freedom of Bell and McCaffrey. Elsewhere there is the influence of every row and its asymptotics.
+of freedom of Bell and McCaffrey; and so do the bootstraps of t (`_bootstrap_t`). Elsewhere there is the influence of
+every row and its asymptotics.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.stats import t as student
 
 from causalinv._clusters import robust_covariance
 from causalinv._matrix import matrix_rank, pseudo_inverse
 from causalinv._typing import FloatArray
+from causalinv.ivlike._bootstrap_t import ClusterSums, drawn_t, wild_t
 from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._inference import Influence
 from causalinv.ivlike._path import IVLikePath
@@ -23,8 +26,8 @@ from causalinv.ivlike._reading import Reading
 
 __all__ = ["COV_TYPES", "CovType", "Errors", "errors_of"]
 
-CovType = Literal["auto", "classical", "HC1", "HC2", "HC3", "misspecified"]
-COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3", "misspecified")
+CovType = Literal["auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap", "misspecified"]
+COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap", "misspecified")
 
 _SMALL = 30.0  # degrees of freedom: with more, corrections change nothing that matters
 _MANY = 5000  # clusters (rows, if there are none): with more, degrees of freedom are not counted
@@ -32,10 +35,37 @@ _MANY = 5000  # clusters (rows, if there are none): with more, degrees of freedo
 
 @dataclass(frozen=True)
 class Errors:
-    """Covariances (p, d, d) of p outcomes' coefficients, and degrees of freedom (p, d) of Student's t."""
+    """Covariances (p, m, m) of m combinations per outcome, and degrees of freedom (p, m) of Student's t.
+
+    `kind` names them; `draws` (p, m, B), if any, are absolute t values of a bootstrap, which replace Student's law.
+    """
 
     cov: FloatArray
     df: FloatArray
+    kind: str
+    draws: FloatArray | None = None
+
+    @property
+    def standard(self) -> FloatArray:
+        """Standard errors (p, m)."""
+        return np.sqrt(np.maximum(np.diagonal(self.cov, axis1=1, axis2=2), 0.0))
+
+    def critical(self, level: float) -> FloatArray:
+        """Two-sided critical values (p, m)."""
+        if self.draws is None:
+            return np.asarray(student.ppf(0.5 + level / 2, self.df))
+        rank = int(np.ceil(level * (self.draws.shape[2] + 1))) - 1
+        found: FloatArray = np.sort(self.draws, axis=2)[:, :, min(rank, self.draws.shape[2] - 1)]
+        return found
+
+    def pvalues(self, estimate: FloatArray) -> FloatArray:
+        """Two-sided p values of 0 for estimates (p, m); NaN where nothing is estimated."""
+        error = self.standard
+        t = np.abs(estimate) / np.where(error > 0, error, np.nan)
+        if self.draws is None:
+            return np.asarray(2 * student.sf(t, self.df))
+        above = (self.draws >= t[:, :, None]).sum(axis=2)
+        return np.where(np.isnan(t), np.nan, (1 + above) / (1 + self.draws.shape[2]))
 
 
 def errors_of(
@@ -45,16 +75,19 @@ def errors_of(
     alpha: float,
     coef: FloatArray,
     *,
+    combine: FloatArray,
     influence: Influence,
     cov_type: CovType,
 ) -> Errors:
-    """Covariance and degrees of freedom of coefficients (d, p) at one strength.
+    """Covariance and degrees of freedom of combinations (m, 1 + d) of the mean of y and coefficients (d, p).
 
-    ``"auto"`` takes HC2 (CR2 with clusters) where the fit is least squares and some coefficient has fewer than 30
-    degrees of freedom, and the influence of the rows (HC1, CR1 for least squares) elsewhere.
+    ``"auto"`` takes HC2 (CR2 with clusters) where the fit is least squares and some combination has fewer than 30
+    degrees of freedom, and the influence of the rows (HC1, CR1 for least squares) elsewhere. `influence` is that of the
+    rows on the combinations.
     """
-    p = coef.shape[1]
-    asymptotic = Errors(influence.covariance(), np.full((p, len(coef)), float(influence.df)))
+    p, clustered = coef.shape[1], design.groups is not None
+    names = ("CR1", "CR2", "CR3") if clustered else ("HC1", "HC2", "HC3")
+    asymptotic = Errors(influence.covariance(), np.full((p, len(combine)), float(influence.df)), names[0])
     if cov_type in ("HC1", "misspecified") or (cov_type == "auto" and influence.n_clusters > _MANY):
         return asymptotic
     form = design.least_squares_form(reading, path, alpha, exactly=cov_type == "auto")
@@ -68,20 +101,26 @@ def errors_of(
     shown, basis = form
     constants = design.constants
     regressors = np.column_stack([constants, shown])
-    contrasts = np.column_stack([np.zeros((len(basis), constants.shape[1])), basis])
+    zero = np.zeros((len(combine), constants.shape[1] - 1))
+    contrasts = np.column_stack([combine[:, 0], zero, combine[:, 1:] @ basis])
     x = design.expand(design.X) - reading.moments.mean("x")[0]
     residual = design.y - reading.moments.mean("y")[0] - x @ coef
     if cov_type == "classical":
         return _classical(regressors, residual, contrasts, design.weight)
+    if cov_type in ("wild", "bootstrap"):
+        draw = wild_t if cov_type == "wild" else drawn_t
+        sums = [ClusterSums.of(regressors, each, design.weight, design.groups) for each in residual.T]
+        return Errors(
+            asymptotic.cov, asymptotic.df, f"{cov_type} bootstrap", np.stack([draw(s, contrasts) for s in sums])
+        )
+    correction = 3 if cov_type == "HC3" else 2
     covs, dfs = [], []
     for column in residual.T:
-        fit = robust_covariance(
-            regressors, column, weight=design.weight, clusters=design.groups, correction=3 if cov_type == "HC3" else 2
-        )
+        fit = robust_covariance(regressors, column, weight=design.weight, clusters=design.groups, correction=correction)
         covs.append(contrasts @ fit.cov @ contrasts.T)
         # A coefficient that is 0 by declaration has no error, and no degrees of freedom.
         dfs.append(np.where(np.isnan(df := fit.df(contrasts)), float(influence.df), df))
-    found = Errors(np.stack(covs), np.stack(dfs))
+    found = Errors(np.stack(covs), np.stack(dfs), names[correction - 1])
     return asymptotic if cov_type == "auto" and found.df.min(initial=np.inf) >= _SMALL else found
 
 
@@ -92,4 +131,5 @@ def _classical(rows: FloatArray, residual: FloatArray, contrasts: FloatArray, we
     df = len(rows) - matrix_rank(rows)
     variance = w @ residual**2 / df
     inner = contrasts @ bread @ contrasts.T
-    return Errors(variance[:, None, None] * inner, np.full((residual.shape[1], len(contrasts)), float(df)))
+    shape = (residual.shape[1], len(contrasts))
+    return Errors(variance[:, None, None] * inner, np.full(shape, float(df)), "classical")

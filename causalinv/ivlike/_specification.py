@@ -38,6 +38,7 @@ __all__ = [
     "overidentification",
 ]
 
+_EXACT = 1e-24  # of an outcome's squares: residuals that are rounding
 _ROWS = "rows are independent, and errors of equal variance"
 
 
@@ -77,6 +78,7 @@ def overidentification(equation: Equation, *, robust: bool) -> TestResult:
             "test: with one instrument each, any would agree. Overidentification needs more instruments."
         )
     e = part.y - part.x @ kclass(part, 1.0)
+    _check_errors(part, e)
     if robust:
         rows = part.sums(part.z * e[:, None])
         if len(rows) <= part.z.shape[1]:
@@ -112,6 +114,7 @@ def endogeneity(equation: Equation, *, robust: bool) -> TestResult:
     half = whitener(inside.T @ inside)
     inside = inside @ half
     e = part.y - x @ (x.T @ part.y)
+    _check_errors(part, e)
     slope = inside.T @ e
     rest = e - inside @ slope
     df = part.df - len(slope)
@@ -217,3 +220,9 @@ def kleibergen_paap_f(equation: Equation) -> float:
 def _wald(estimate: FloatArray, cov: FloatArray) -> float:
     """Squared length of an estimate in its covariance."""
     return float(np.sum((whitener(cov).T @ estimate) ** 2))
+
+
+def _check_errors(equation: Equation, e: FloatArray) -> None:
+    """Refuse residuals (n,) that are rounding: every statistic divides by them."""
+    if float(e @ e) <= _EXACT * float(equation.y @ equation.y):
+        raise ValueError("The equation fits the outcome exactly: there is no error to test against.")

@@ -102,11 +102,12 @@ class Strength:
     alphas: FloatArray
     weights: FloatArray
     table: pd.DataFrame | None = None
+    at_edge: bool = False  # the best strength is the least or largest that was tried
 
     @classmethod
-    def single(cls, alpha: float, table: pd.DataFrame | None = None) -> Strength:
+    def single(cls, alpha: float, table: pd.DataFrame | None = None, *, at_edge: bool = False) -> Strength:
         """One strength."""
-        return cls(np.array([alpha]), np.ones(1), table)
+        return cls(np.array([alpha]), np.ones(1), table, at_edge)
 
     @property
     def alpha(self) -> float:
@@ -176,7 +177,8 @@ class NormMatching(StrengthRule):
 
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         _check_one_outcome(reading, "cc")
-        return Strength.single(choose_by_norm(reading.stage, path))
+        alpha = choose_by_norm(reading.stage, path)
+        return Strength.single(alpha, at_edge=alpha in (_NORM_ALPHAS[0], _NORM_ALPHAS[-1]))
 
 
 class EmpiricalBayes(StrengthRule):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from causalinv._typing import FloatArray
 from causalinv._validation import check_choice, check_confidence_level
 from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._equation import Equation
@@ -69,21 +70,22 @@ def is_structural(fit: Fit, at: float | None) -> bool:
     return bool(genuine and limit and fit.path.moved.all() and fit.ridge == 0)
 
 
-def structural_errors(fit: Fit, at: float | None, cov_type: Covariance) -> Errors:
-    """Textbook covariances (p, d, d), and degrees of freedom."""
+def structural_errors(fit: Fit, at: float | None, cov_type: Covariance, combine: FloatArray) -> Errors:
+    """Textbook covariances (p, m, m) of combinations (m, d) of coefficients, and degrees of freedom."""
     alpha, coef = fit.coef_at(at)
     covs, df = [], 0
     for outcome, column in enumerate(coef.T):
         equation = equation_of(fit, outcome=outcome)
-        covs.append(kclass_covariance(equation, 1.0 / (1.0 + alpha), column, cov_type=cov_type))
+        cov = kclass_covariance(equation, 1.0 / (1.0 + alpha), column, cov_type=cov_type)
+        covs.append(combine @ cov @ combine.T)
         df = _df(equation)
-    return Errors(np.stack(covs), np.full((len(covs), len(coef)), float(df)))
+    kind = "CR1" if cov_type == "HC1" and fit.rows().groups is not None else cov_type
+    return Errors(np.stack(covs), np.full((len(covs), len(combine)), float(df)), kind)
 
 
 def kclass_rows(fit: Fit) -> Influence:
     """Influence of every row on LIML's or Fuller's coefficients, the error of κ included."""
     equation = equation_of(fit)
-    _df(equation)
     rows = kclass_influence(equation, 1.0 / (1.0 + fit.alpha), fit.coef[:, 0], estimated=True)
     return Influence(rows[:, :, None], equation.clusters, equation.n - equation.df)
 
@@ -105,7 +107,13 @@ def controls_frame(fit: Fit, *, cov_type: Covariance, confidence_level: float) -
     width = student.ppf(0.5 + level / 2, _df(equation)) * error
     names = slopes.names or tuple(f"c{i}" for i in range(len(coef) - d))
     return pd.DataFrame(
-        {"coef": coef[d:], "s.e.": error, "lower": coef[d:] - width, "upper": coef[d:] + width},
+        {
+            "coef": coef[d:],
+            "s.e.": error,
+            "lower": coef[d:] - width,
+            "upper": coef[d:] + width,
+            "p": 2 * student.sf(np.abs(coef[d:]) / np.where(error > 0, error, np.nan), _df(equation)),
+        },
         index=pd.Index(names, name="control"),
     )
 
@@ -127,10 +135,4 @@ def head_of(fit: Fit) -> tuple[str, ...]:
 
 def _df(equation: Equation) -> int:
     """Degrees of freedom of Student's t."""
-    df = equation.df if equation.clusters is None else equation.n_clusters - 1
-    if df < 1 or equation.df < 1:
-        raise ValueError(
-            f"No standard errors: {equation.n} rows for {equation.n - equation.df} coefficients leave no degrees of "
-            "freedom."
-        )
-    return df
+    return equation.df if equation.clusters is None else equation.n_clusters - 1

@@ -5,36 +5,36 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from causalinv._typing import FloatArray
+from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._identification import fixed_by_declaration, named_coefficients
 from causalinv.ivlike._intervals import errors_at
 from causalinv.ivlike._reading import ControlSlopes
+from causalinv.ivlike._small_samples import Errors
 from causalinv.ivlike._structural import controls_frame, head_of, method_name
 from causalinv.results import Summary
 
 __all__ = ["summary"]
 
+_LEVEL = 0.95
+
 
 def summary(fit: Fit) -> Summary:
     """Coefficients beside those of least squares, in the order of the columns."""
-    errors, reason = _standard_errors(fit)
+    errors, reason = _errors(fit)
     table = pd.DataFrame({"IVL": fit.coef.T.ravel()}, index=fit.index)
     if errors is not None:
-        table["s.e."] = errors.ravel()
+        width = errors.critical(_LEVEL) * errors.standard
+        table["s.e."] = errors.standard.ravel()
+        table["lower"] = (fit.coef.T - width).ravel()
+        table["upper"] = (fit.coef.T + width).ravel()
+        table["p"] = errors.pvalues(fit.coef.T).ravel()
     table["least squares"] = fit.least_squares.T.ravel()
-    table["difference"] = table["IVL"] - table["least squares"]
     if fit.slopes is not None and fit.single_output:
         table = pd.concat([table, _of_controls(fit, fit.slopes, with_errors=errors is not None)])
-    if np.isnan(fit.alpha):
-        strength = f"alpha from the posterior (mean gamma={fit.strength.gamma:.3g})"
-    elif fit.reading.whole:
-        strength = f"alpha={fit.alpha:g}, the whole reaction penalised"
-    else:
-        strength = f"alpha={fit.alpha:g} (gamma={fit.strength.gamma:g}, kappa={1.0 / (1.0 + fit.alpha):.5g})"
     head = head_of(fit)
     return Summary(
-        title="\n".join([f"{method_name(fit)}, {strength}", *head]),
+        title="\n".join([f"{method_name(fit)}{_outcome(fit)}, {_size(fit)}, {_strength(fit)}", *head]),
         estimand="linear effect of the features on the outcome, up to confounding that the assumption leaves",
         assumption=fit.design.knowledge.assumption(fit.path.n_instruments_effective),
         table=table,
@@ -48,35 +48,65 @@ def _of_controls(fit: Fit, slopes: ControlSlopes, *, with_errors: bool) -> pd.Da
     names = slopes.names or tuple(f"c{i}" for i in range(len(own)))
     table = pd.DataFrame({"IVL": own}, index=pd.Index(names, name="feature"))
     if with_errors:
-        frame = controls_frame(fit, cov_type="misspecified", confidence_level=0.95)
-        table["s.e."] = frame["s.e."].to_numpy()
-    return table.assign(**{"least squares": reference, "difference": own - reference})
+        frame = controls_frame(fit, cov_type="misspecified", confidence_level=_LEVEL)
+        for column in ("s.e.", "lower", "upper", "p"):
+            table[column] = frame[column].to_numpy()
+    return table.assign(**{"least squares": reference})
 
 
-def _standard_errors(fit: Fit) -> tuple[FloatArray | None, str]:
-    """Standard errors (p, d), or why there are none."""
+def _errors(fit: Fit) -> tuple[Errors | None, str]:
+    """Standard errors, or why there are none."""
     try:
-        found = errors_at(fit, None, "auto")
+        return errors_at(fit, None, "auto"), ""
     except ValueError as reason:
         return None, str(reason)
-    return np.sqrt(np.diagonal(found.cov, axis1=1, axis2=2)), ""
 
 
-def _notes(fit: Fit, errors: FloatArray | None, reason: str, *, headed: bool) -> tuple[str, ...]:
+def _outcome(fit: Fit) -> str:
+    names = fit.reading.moments.names["y"]
+    return "" if names is None else f" of {', '.join(map(str, names[:3]))}" + (", ..." if len(names) > 3 else "")
+
+
+def _size(fit: Fit) -> str:
+    design = fit.design
+    if not isinstance(design, RowDesign):
+        count = float(fit.reading.moments.count.sum())
+        return "population moments" if np.isinf(count) else f"n={count:g}"
+    clusters = "" if design.groups is None else f" in {design.n_units} groups"
+    return f"n={len(design.y)}{clusters}"
+
+
+def _strength(fit: Fit) -> str:
+    if np.isnan(fit.alpha):
+        return f"alpha from the posterior (mean gamma={fit.strength.gamma:.3g})"
+    if method_name(fit) != "IV-like regression":
+        return f"kappa={1.0 / (1.0 + fit.alpha):.6g}"
+    if fit.reading.whole:
+        return f"alpha={fit.alpha:g}, the whole reaction penalised"
+    return f"alpha={fit.alpha:g} (gamma={fit.strength.gamma:g}, kappa={1.0 / (1.0 + fit.alpha):.3g})"
+
+
+def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tuple[str, ...]:
     notes = []
     if errors is not None:
+        weights = ""
+        if isinstance(fit.design, RowDesign) and fit.design.weight is not None:
+            weights = " Weights are sampling weights: how many units of the population a row stands for."
         notes.append(
-            "s.e. are about the limit of the fit at this alpha, not about the causal effect; see confint(kind=...)."
+            f"s.e. ({errors.kind}), {_LEVEL:.0%} intervals and p are about the limit of the fit at this alpha, not "
+            f"about the causal effect; see confint(kind=...).{weights}"
         )
     elif reason:
         notes.append(reason)
+    if fit.strength.at_edge:
+        notes.append("alpha is at the edge of the strengths that were tried: widen the grid, or doubt the rule.")
     fixed = fixed_by_declaration(fit, fit.alpha)
     if fixed.any():
         notes.append(f"fixed by the declaration, without error: {named_coefficients(fit, fixed)}.")
     if fit.design.knowledge.augmentation is not None:
         notes.append(
-            "where the two columns differ, either confounding along ignored directions was removed, or a proxy of the "
-            "confounder that least squares adjusted for was lost. The data cannot tell which."
+            "where IVL and least squares differ, either confounding along ignored directions was removed, or a proxy "
+            "of the confounder that least squares adjusted for was lost. The data cannot tell which."
         )
         if fit.averages:
             notes.append("averaged exactly over a group: every alpha gives these coefficients.")

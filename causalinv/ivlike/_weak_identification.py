@@ -226,6 +226,8 @@ def robust_ar_pvalue(equation: Equation, coef: FloatArray) -> tuple[float, float
     rows = equation.sums(equation.z * (equation.y - equation.x @ coef)[:, None])
     spent = _check_units(equation, equation.z.shape[1])
     estimate = rows.sum(axis=0)
+    if not rows.any():
+        raise ValueError("At these coefficients no row has an error: there is nothing to test against.")
     return hotelling(estimate, rows - rows.mean(axis=0), spent=spent)
 
 

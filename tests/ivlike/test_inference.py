@@ -414,7 +414,7 @@ def test_summary_in_text_html_and_latex_shows_least_squares_and_errors():
     model = IVLikeRegression(augmentation=Translation(digits.directions)).fit(digits.X, digits.y, groups=digits.groups)
     summary = model.summary()
     table = summary.to_frame()
-    assert list(table) == ["IVL", "s.e.", "least squares", "difference"]
+    assert list(table) == ["IVL", "s.e.", "lower", "upper", "p", "least squares"]
     error = pd.Series(errors(model), index=digits.X.columns)
     np.testing.assert_allclose(table["s.e."], error[table.index])
     text = str(summary)

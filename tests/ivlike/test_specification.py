@@ -71,12 +71,30 @@ def test_nothing_endogenous_and_too_few_instruments():
     assert np.isnan(kleibergen_paap_f(exogenous))
     with pytest.raises(ValueError, match="nothing is endogenous"):
         endogeneity(exogenous, robust=False)
+    for outcome in (np.ones(300), X @ [1.0, 2.0]):
+        exact = Equation.from_rows(outcome, X, np.c_[Z, W])
+        for test in (overidentification, endogeneity):
+            with pytest.raises(ValueError, match="fits the outcome exactly"):
+                test(exact, robust=False)
     short = Equation.from_rows(y, X, Z[:, :1])
     assert cragg_donald_f(short) == 0.0
     assert np.isnan(kleibergen_paap_f(short))
     clusters = np.repeat(np.arange(2), 150)
     with pytest.raises(ValueError, match="needs more independent rows or groups, got 2"):
         overidentification(Equation.from_rows(y, X[:, :1], Z, clusters=clusters), robust=True)
+
+
+def test_constants_are_no_information():
+    """0.3 repeated has a spread of rounding size about its mean, and must not become a feature."""
+    y, X, Z, W, _, _ = instrumented(k=3)
+    plain = Equation.from_rows(y, X, Z, controls=W)
+    constant = Equation.from_rows(y, np.c_[X, np.full(300, 0.3)], np.c_[Z, np.full(300, 0.7)], controls=W)
+    assert constant.basis.shape == (2, 1)
+    assert constant.reduced.over == plain.reduced.over == 2
+    assert cragg_donald_f(constant) == pytest.approx(cragg_donald_f(plain), rel=1e-9)
+    only = Equation.from_rows(y, np.full((300, 1), 0.3), Z)
+    assert only.basis.shape == (1, 0)
+    assert overidentification(only, robust=True).df == 3
 
 
 @pytest.mark.parametrize("robust", [False, True])

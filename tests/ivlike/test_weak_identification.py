@@ -177,6 +177,8 @@ def test_what_cannot_be_tested_is_refused_by_name():
     few = Equation.from_rows(y, X[:, :1], Z, controls=W, clusters=groups % 3)
     with pytest.raises(ValueError, match="3 instruments needs more than 3 groups, got 3"):
         robust_ar_set(few, 0, 0.95)
+    with pytest.raises(ValueError, match="no row has an error"):
+        robust_ar_pvalue(Equation.from_rows(np.ones(100), X, Z), np.zeros(2))
     short = Equation.from_rows(y[:4], X[:4, :1], Z[:4])
     with pytest.raises(ValueError, match="no degrees of freedom"):
         ar_set(short, 0, 0.95)

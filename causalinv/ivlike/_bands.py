@@ -1,0 +1,68 @@
+r"""Intervals that cover many numbers at once, by a multiplier bootstrap of the influence of every row.
+
+With influences :math:`\psi_i` of rows (or clusters) the errors of all numbers are :math:`\sum \psi_i`, and
+:math:`\sum e_i \psi_i` with independent standard normal :math:`e_i` has, given the data, the same covariance. The
+quantile of its largest absolute value in standard errors replaces that of Student's t (Belloni, Chernozhukov and
+Kato, 2015); it is widened by the ratio of Student's quantile to the normal one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from causalinv._parallel import generator
+from causalinv._typing import FloatArray, RandomState
+from causalinv._validation import check_choice, check_confidence_level
+from causalinv.ivlike._fit import Fit
+from causalinv.ivlike._inference import by_cluster
+from causalinv.ivlike._intervals import influence_at
+
+__all__ = ["path_confint", "simultaneous_widths"]
+
+_DRAWS = 2000
+_OVER = ("path", "coefficients", "all")
+
+
+def path_confint(
+    fit: Fit, alphas: FloatArray, *, over: str, confidence_level: float, random_state: RandomState
+) -> pd.DataFrame:
+    """Bands that cover the coefficients at all strengths, at all features, or both at once."""
+    level = check_confidence_level(confidence_level)
+    check_choice(over, "over", _OVER)
+    if not len(alphas):
+        raise ValueError("alphas must hold at least one strength.")
+    coefs = np.stack([fit.path.coef(float(alpha)).T.ravel() for alpha in alphas])  # (m, p d)
+    width = simultaneous_widths(fit, alphas, over=over, level=level, random_state=random_state)
+    index = pd.MultiIndex.from_tuples(
+        [(float(alpha), *(name if isinstance(name, tuple) else (name,))) for alpha in alphas for name in fit.index],
+        names=["alpha", *fit.index.names],
+    )
+    frame = pd.DataFrame(
+        {"coef": coefs.ravel(), "lower": (coefs - width).ravel(), "upper": (coefs + width).ravel()}, index=index
+    )
+    at_once = {"path": "of all strengths", "coefficients": "of all coefficients", "all": "of all of these numbers"}
+    return frame.rename_axis(columns=f"{level:.0%} at once {at_once[over]}")
+
+
+def simultaneous_widths(
+    fit: Fit, alphas: FloatArray, *, over: str, level: float, random_state: RandomState
+) -> FloatArray:
+    """Half widths (m, p d) of bands over strengths."""
+    rows, errors = [], []
+    for alpha in alphas:
+        found = influence_at(fit, float(alpha))
+        units = by_cluster(found.rows, found.groups)
+        rows.append(np.swapaxes(units, 1, 2).reshape(len(units), -1))
+        errors.append(np.sqrt(np.diagonal(found.covariance(), axis1=1, axis2=2)).ravel())
+    psi, error = np.stack(rows, axis=1), np.stack(errors)  # (n, m, k), (m, k)
+    rng = generator(random_state, "bands")
+    size = np.sqrt(np.sum(psi**2, axis=0))
+    draws = rng.standard_normal((_DRAWS, len(psi))) @ psi.reshape(len(psi), -1)
+    standard = np.abs(draws.reshape(_DRAWS, *error.shape)) / np.where(size > 0, size, 1.0)
+    axes = {"path": 1, "coefficients": 2, "all": (1, 2)}[over]
+    critical = np.quantile(standard.max(axis=axes, keepdims=True), level, axis=0)
+    wider = student.ppf(0.5 + level / 2, found.df) / norm.ppf(0.5 + level / 2)
+    return np.asarray(error * critical * wider)

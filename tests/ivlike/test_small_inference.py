@@ -1,0 +1,161 @@
+"""Contrasts, predictions, bootstraps of t and simultaneous bands against other ways to the same number."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import GridSearchCV
+
+from causalinv import IVLikeRegression, Translation
+from causalinv.ivlike import IVLikeRegressionCV
+from causalinv.ivlike._bootstrap_t import ClusterSums, drawn_t, wild_t
+from causalinv.linear_rule import LinearRule
+
+STILL = Translation([[0.0, 0.0, 1.0, 0.0]])
+
+
+def data(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(rng.normal(size=(n, 4)) + 1.0, columns=list("abcd"))
+    return X, pd.Series(X["a"] + rng.normal(size=n) * (0.5 + X["b"] ** 2), name="wage", index=X.index)
+
+
+def sandwich(design, residual):
+    bread = np.linalg.inv(design.T @ design)
+    n, k = design.shape
+    return n / (n - k) * bread @ (design.T * residual**2) @ design @ bread
+
+
+def test_intercept_contrast_and_prediction_errors_are_those_of_least_squares_on_what_is_left():
+    X, y = data()
+    model = IVLikeRegression(augmentation=STILL).fit(X, y)
+    design = np.column_stack([np.ones(60), X[["a", "b", "d"]]])
+    expected = sandwich(design, (y - model.predict(X)).to_numpy())
+    ours = model.covariance(intercept=True, cov_type="HC1")
+    np.testing.assert_allclose(ours[np.ix_([0, 1, 2, 4], [0, 1, 2, 4])], expected, rtol=1e-9)
+    assert not ours[3].any()
+    table = model.contrast([[1, -1, 0, 0], [0, 0, 5, 0]], cov_type="HC1")
+    weights = np.array([0, 1, -1, 0])
+    assert table["s.e."].iloc[0] == pytest.approx(np.sqrt(weights @ expected @ weights))
+    assert table["estimate"].iloc[0] == pytest.approx(model.coef_[0] - model.coef_[1])
+    assert table["s.e."].iloc[1] == 0
+    assert np.isnan(table["p"].iloc[1])
+    at = model.predict_confint(X.iloc[:3], cov_type="HC1")
+    np.testing.assert_allclose(at["estimate"], model.predict(X.iloc[:3]))
+    np.testing.assert_allclose(at["s.e."] ** 2, np.einsum("mi,ij,mj->m", design[:3], expected, design[:3]))
+    np.testing.assert_allclose(model.contrast(np.eye(4))[["lower", "upper"]], model.confint(), rtol=1e-12)
+    with pytest.raises(ValueError, match="weights must have shape"):
+        model.contrast([1.0])
+    with pytest.raises(ValueError, match="put them in that order"):
+        model.contrast(pd.Series(1.0, index=list("bacd")))
+
+
+def test_covariance_across_outcomes():
+    X, y = data()
+    both = pd.DataFrame({"one": y, "two": 2 * y})
+    model = IVLikeRegression(0.3, augmentation=STILL).fit(X, both)
+    joint = model.covariance(across=True)
+    own = model.covariance(cov_type="HC1")
+    np.testing.assert_allclose(joint[:4, :4], own[0])
+    np.testing.assert_allclose(joint[:4, 4:], 2 * own[0], rtol=1e-9)
+    assert model.summary().to_frame().index.get_level_values("outcome").tolist() == ["one"] * 4 + ["two"] * 4
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_bootstraps_of_t_are_refits(clustered):
+    """Written out: new outcomes (wild), or rows drawn anew, least squares again, and CR1 of that fit."""
+    rng = np.random.default_rng(1)
+    n, m = 24, 8
+    design, residual = np.column_stack([np.ones(n), rng.normal(size=(n, 2))]), rng.normal(size=n)
+    residual -= design @ np.linalg.lstsq(design, residual, rcond=None)[0]
+    groups = np.arange(n) % m if clustered else np.arange(n)
+    sums = ClusterSums.of(design, residual, None, groups if clustered else None)
+    contrast = np.array([[0.0, 1.0, 2.0]])
+    g = groups.max() + 1
+
+    def t_of(rows, outcome, codes):
+        bread = np.linalg.inv(rows.T @ rows)
+        coef = bread @ rows.T @ outcome
+        left = outcome - rows @ coef
+        score = np.array([rows[codes == j].T @ left[codes == j] for j in range(codes.max() + 1)])
+        cov = sums.factor * bread @ score.T @ score @ bread
+        return abs(contrast[0] @ coef) / np.sqrt(contrast[0] @ cov @ contrast[0])
+
+    wild, drawn = wild_t(sums, contrast)[0], drawn_t(sums, contrast)[0]
+    seeded = np.random.default_rng(20080801)
+    points = np.sqrt([0.5, 1.0, 1.5])
+    signs = seeded.choice(np.r_[-points, points] if g <= 12 else np.array([-1.0, 1.0]), size=(999, g))
+    for b in (0, 5):
+        assert wild[b] == pytest.approx(t_of(design, signs[b][groups] * residual, groups))
+    seeded = np.random.default_rng(20080801)
+    at = [np.flatnonzero(groups == j) for j in seeded.integers(g, size=g)]
+    codes = np.repeat(np.arange(g), [len(each) for each in at])
+    rows = np.concatenate(at)
+    assert drawn[0] == pytest.approx(t_of(design[rows], residual[rows], codes))
+
+
+def test_bootstrap_kinds_are_wider_with_few_clusters_and_need_least_squares():
+    X, y = data()
+    groups = np.arange(60) % 8
+    model = IVLikeRegression(augmentation=STILL).fit(X, y, groups=groups)
+    width = {
+        kind: np.diff(model.confint(cov_type=kind).to_numpy(), axis=1)[[0, 1, 3], 0]
+        for kind in ("HC1", "wild", "bootstrap")
+    }
+    assert (width["wild"] != width["HC1"]).all()
+    assert width["bootstrap"].mean() > width["HC1"].mean()
+    np.testing.assert_array_equal(model.confint(cov_type="wild"), model.confint(cov_type="wild"))
+    with pytest.raises(ValueError, match="needs a fit that is least squares"):
+        model.confint(at=0.3, cov_type="wild")
+
+
+def test_bands_hold_the_largest_of_correlated_normals():
+    X, y = data(400)
+    model = IVLikeRegression(0.1, augmentation=STILL).fit(X, y)
+    grid = np.array([0.01, 0.1, 1.0])
+    pointwise = np.stack([model.confint(at=a, cov_type="HC1") for a in grid])
+    critical = {}
+    for over in ("path", "coefficients", "all"):
+        band = model.path_confint(grid, over=over)[["lower", "upper"]].to_numpy().reshape(3, 4, 2)
+        critical[over] = (np.ptp(band, axis=2) / np.ptp(pointwise, axis=2)).round(6)
+        assert (critical[over] > 0.97).all()
+    assert np.ptp(critical["all"]) < 1e-5
+    assert critical["all"].max() >= critical["path"].max()
+    # Four nearly independent coefficients: the quantile of the largest of them.
+    from scipy.stats import norm
+
+    single = norm.ppf(0.5 + 0.95**0.25 / 2) / norm.ppf(0.975)
+    assert critical["coefficients"][0] == pytest.approx(single, abs=0.06)
+
+
+def test_summary_says_sizes_kinds_and_names_within_eighty_columns():
+    X, y = data(25)
+    text = str(IVLikeRegression(augmentation=STILL).fit(X, y, groups=np.arange(25) % 9).summary())
+    for part in ("of wage, n=25 in 9 groups", "s.e. (CR2), 95% intervals and p", "fixed by the declaration"):
+        assert part in text
+    assert max(map(len, text.splitlines())) <= 80
+    edge = IVLikeRegressionCV([1e3, 1e4], augmentation=STILL, random_state=0).fit(X, y)
+    assert "alpha is at the edge" in str(edge.summary())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+def test_a_search_without_routed_instruments_fails_loudly():
+    X, y = data()
+    Z = X.to_numpy() + np.random.default_rng(0).normal(size=(60, 4))
+    model = IVLikeRegression(1.0).fit(X, y, instruments=Z)
+    with pytest.raises(TypeError, match=r"its score needs them too.*enable_metadata_routing"):
+        model.score(X, y)
+    search = GridSearchCV(IVLikeRegression(), {"alpha": [0.1, 1.0]}, cv=3)
+    with pytest.raises(ValueError, match="enable_metadata_routing"):
+        search.fit(X, y, instruments=Z)
+    other = GridSearchCV(IVLikeRegression(), {"alpha": [0.1, 1.0]}, cv=3, scoring="neg_mean_squared_error")
+    assert np.isfinite(other.fit(X, y, instruments=Z).best_score_)
+
+
+def test_rule_is_a_linear_rule():
+    X, y = data()
+    model = IVLikeRegression(augmentation=STILL).fit(X, y)
+    assert isinstance(model.rule_, LinearRule)
+    np.testing.assert_allclose(model.rule_.predict(X), model.predict(X))
+    assert model.rule_.names == tuple("abcd")
+    with pytest.raises(AttributeError, match="one outcome"):
+        IVLikeRegression(augmentation=STILL).fit(X, np.c_[y, y]).rule_  # noqa: B018
