@@ -61,7 +61,7 @@ MISTAKES = {
     "clusters unknown": (lambda: copies().confint(), "augmented copies are clusters, not samples: pass groups="),
     "clusters unknown, bootstrap": (lambda: copies().bootstrap(10), "augmented copies are clusters"),
     "no rows": (lambda: IVLikeRegression(augmentation=ALONG).fit_moments(Moments.from_rows(x=X, y=Y)).confint(), "fitted on moments, or pickled"),
-    "kind unknown": (lambda: fit().confint(kind="causal"), "kind must be one of .'pseudo_true', 'identified'., got 'causal'"),
+    "kind unknown": (lambda: fit().confint(kind="causal"), "kind must be one of .'pseudo_true', 'identified', 'selected'., got 'causal'"),
     "level of 5": (lambda: fit().confint(confidence_level=5), "confidence_level must be a number > 0 and < 1, got 5"),
     "identified at alpha .1": (lambda: fit(0.1).confint(kind="identified"), "kind='identified' needs alpha=0"),
     "one replication": (lambda: fit().bootstrap(1), "n_replications must be a whole number >= 2, got 1"),
