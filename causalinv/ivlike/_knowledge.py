@@ -59,7 +59,7 @@ class Knowledge(ABC):
     def check_scored(self, given: set[str]) -> None:
         """Refuse a score without what the fit was given."""
         if self.needs is not None and self.needs not in given:
-            raise TypeError(
+            raise ValueError(
                 f"This regression was fitted with {self.needs}=, and its score needs them too. In GridSearchCV or "
                 "cross_val_score turn metadata routing on, sklearn.set_config(enable_metadata_routing=True), and pass "
                 f"{self.needs}= (params= of cross_val_score) along with X and y."
@@ -106,8 +106,8 @@ class Augmented(Knowledge):
         if isinstance(getattr(self.augmentation, "directions", None), pd.DataFrame) and _standardised(moments):
             warn(
                 "Every feature has mean 0 and standard deviation 1, as after a scaler, while the directions name "
-                "features, in their own units it seems. Convert them with in_units_of(scaler), or drop the scaler, which "
-                "this regression does not need.",
+                "features, in their own units it seems. Convert them with in_units_of(scaler), or drop the scaler: "
+                "this regression needs none.",
                 DegenerateInputWarning,
             )
 

@@ -56,7 +56,7 @@ MISTAKES = {
     "groups of other length": (lambda: IVLikeRegression(augmentation=ALONG).fit(X, Y, groups=[1, 2]), "groups has 2"),
     "groups missing a label": (lambda: IVLikeRegression(augmentation=ALONG).fit(X, Y, groups=[None, *range(39)]), "groups has a missing label in row 0"),
     "one group": (lambda: IVLikeRegression(augmentation=ALONG).fit(X, Y, groups=[7] * 40), "groups has one label, 7; at least two are needed"),
-    "scoring without parameters": (lambda: copies(groups=range(40)).score(X, Y), "got neither"),
+    "scoring without parameters": (lambda: copies(groups=range(40)).score(X, Y), "its score needs them too"),
     # -- inference
     "clusters unknown": (lambda: copies().confint(), "augmented copies are clusters, not samples: pass groups="),
     "clusters unknown, bootstrap": (lambda: copies().bootstrap(10), "augmented copies are clusters"),

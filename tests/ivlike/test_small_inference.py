@@ -142,7 +142,7 @@ def test_a_search_without_routed_instruments_fails_loudly():
     X, y = data()
     Z = X.to_numpy() + np.random.default_rng(0).normal(size=(60, 4))
     model = IVLikeRegression(1.0).fit(X, y, instruments=Z)
-    with pytest.raises(TypeError, match=r"its score needs them too.*enable_metadata_routing"):
+    with pytest.raises(ValueError, match=r"its score needs them too.*enable_metadata_routing"):
         model.score(X, y)
     search = GridSearchCV(IVLikeRegression(), {"alpha": [0.1, 1.0]}, cv=3)
     with pytest.raises(ValueError, match="enable_metadata_routing"):
