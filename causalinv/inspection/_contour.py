@@ -89,10 +89,11 @@ class ConfoundingContourDisplay:
             if not isinstance(feature, int | np.integer) or not 0 <= feature < len(names):
                 raise ValueError(f"feature must be one of {names}, or its position; got {feature!r}.")
             feature = names[int(feature)]
-        row = table.loc[feature]
+        at = names.index(feature)
+        coef, share = (float(table[column].to_numpy()[at]) for column in ("coef", "partial_r2"))
         found = [model.confounder_like(feature, like, multiple=multiple) for like in benchmarks]
         frame = pd.DataFrame(found) if found else None
-        return cls(float(row["coef"]), float(row["partial_r2"]), feature=str(feature), benchmarks=frame)
+        return cls(coef, share, feature=str(feature), benchmarks=frame)
 
     def adjusted(self, r2_feature: Any, r2_outcome: Any) -> Any:
         """Estimate that is left, moved towards and past 0, for partial R² with feature and outcome (broadcast)."""

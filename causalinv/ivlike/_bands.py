@@ -93,7 +93,7 @@ def simultaneous_widths(
     size = np.sqrt(np.sum(psi**2, axis=0))
     draws = rng.standard_normal((_DRAWS, len(psi))) @ psi.reshape(len(psi), -1)
     standard = np.abs(draws.reshape(_DRAWS, *error.shape)) / np.where(size > 0, size, 1.0)
-    axes = {"path": 1, "coefficients": 2, "all": (1, 2)}[over]
+    axes: tuple[int, ...] = {"path": (1,), "coefficients": (2,), "all": (1, 2)}[over]
     critical = np.quantile(standard.max(axis=axes, keepdims=True), level, axis=0)
     wider = student.ppf(0.5 + level / 2, found.df) / norm.ppf(0.5 + level / 2)
     return np.asarray(error * critical * wider)
