@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from _record import record
 from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -60,7 +61,7 @@ def run(design, first, last, log):
                 print(*row, sep="\t", file=file)
 
 
-def table(logs):
+def summarise(logs):
     names = ["design", "seed", "law", "lower", "upper", "se_lower", "se_upper", "chosen"]
     rows = pd.concat([pd.read_csv(log, sep="\t", names=names) for log in logs])
     z = norm.ppf(0.95)
@@ -82,11 +83,12 @@ def table(logs):
                 "chosen most": part["chosen"].mode()[0],
             }
         )
-    print(pd.DataFrame(found).sort_values("width / sharp", ascending=False).to_markdown(index=False, floatfmt=".3f"))
+    table = pd.DataFrame(found).sort_values("width / sharp", ascending=False).set_index(["design", "law"])
+    record("bounds_outcome", {"n = 1000, odds ratio 2": table})
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "run":
         run(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
     else:
-        table(sys.argv[2:])
+        summarise(sys.argv[2:])

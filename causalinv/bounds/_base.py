@@ -32,7 +32,7 @@ _EXTREME, _MANY_EXTREME = 0.03, 0.05  # overlap is poor if more than 5% of the p
 
 
 class BoundsBase(Documented, BaseEstimator):
-    """Validates and keeps the data; holds no mathematics of its own."""
+    """Validates and keeps the data."""
 
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"treatment": True, "groups": True}
 
@@ -45,6 +45,7 @@ class BoundsBase(Documented, BaseEstimator):
     _support_text: str
     _clusters: RobustCovariance | None  # of the rows, for errors of averages
     _df: float  # degrees of freedom that the clusters leave to averages
+    _later: int  # seed of what is drawn when a question needs it
     _title: ClassVar[str]
     _limits_needed: ClassVar[bool]  # whether ends are infinite without limits of the outcome, which is then said
 
@@ -378,8 +379,8 @@ class MeanBounds(BoundsBase):
         Returns
         -------
         Summary
-            Rows per arm, learners and how many propensities were clipped; ends, standard errors and 95% intervals; for
-            `SensitivityBounds` also at which odds ratio 0 is reached, and what observed covariates would amount to.
+            Rows per arm, learners, propensities clipped; ends, errors and 95% intervals; for `SensitivityBounds` also
+            where 0 is reached, and what observed covariates would amount to.
         """
         asked = {"estimand": estimand, "arm": arm, "control": control, "policy": None}
         shown, index = self._shown(), self._index

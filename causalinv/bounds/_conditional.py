@@ -66,7 +66,13 @@ def check_outcome(outcome: Any) -> None:
 
 
 class Splines(TransformerMixin, BaseEstimator):
-    """Each column itself, and cubic splines of it with knots at quantiles, constant beyond the outermost."""
+    """Each column itself, and cubic splines of it with knots at quantiles, constant beyond the outermost.
+
+    Without `linear` the splines alone, which sum to one; a column of one or two values is then a straight line.
+    """
+
+    def __init__(self, *, linear: bool = True):
+        self.linear = linear
 
     def fit(self, X: FloatArray, y: Any = None) -> Splines:
         """Place the knots."""
@@ -80,11 +86,13 @@ class Splines(TransformerMixin, BaseEstimator):
 
     def transform(self, X: FloatArray) -> FloatArray:
         """Columns and their splines."""
-        parts = [X]
+        parts = [X] if self.linear else []
         for x, knots in zip(X.T, self.knots_, strict=True):
             if knots is not None:
-                at = np.clip(x, knots[0], knots[-1])
-                parts.append(BSpline.design_matrix(at, knots, 3).toarray()[:, 1:])
+                basis = BSpline.design_matrix(np.clip(x, knots[0], knots[-1]), knots, 3).toarray()
+                parts.append(basis[:, 1:] if self.linear else basis)
+            elif not self.linear:
+                parts.append(np.column_stack([np.ones(len(x)), x]))
         return np.hstack(parts)
 
 

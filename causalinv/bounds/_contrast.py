@@ -12,7 +12,17 @@ from causalinv._typing import BoolArray, FloatArray
 from causalinv._typing import Rows as Given
 from causalinv.bounds._rows import Functional, Rows
 
-__all__ = ["ESTIMANDS", "Contrast", "Ends", "Estimand", "Policy", "arm_position", "functional_text", "groups_of"]
+__all__ = [
+    "ESTIMANDS",
+    "Contrast",
+    "Ends",
+    "Estimand",
+    "Policy",
+    "arm_position",
+    "column_of",
+    "functional_text",
+    "groups_of",
+]
 
 Policy: TypeAlias = Callable[[Any], Any]
 Ends: TypeAlias = tuple[FloatArray, FloatArray]
@@ -143,10 +153,7 @@ def groups_of(by: Any, rows: Rows) -> dict[Any, BoolArray]:
     """Masks of the groups that a column of X, or labels, make; on the rows of fit."""
     n = len(rows.kept)
     if isinstance(by, str | int | np.integer) and not isinstance(by, bool):
-        names = list(getattr(rows.given, "columns", range(rows.given.shape[1])))
-        if by not in names:
-            raise ValueError(f"by={by!r} is no column of X; they are {names}.")
-        labels: Given = rows.given[by] if hasattr(rows.given, "columns") else rows.given[:, by]
+        labels = column_of(by, rows, "by")
         found = encode(labels, "by", len(rows.codes))
         out = np.full(n, -1)
         out[rows.kept] = found.codes
@@ -157,3 +164,11 @@ def groups_of(by: Any, rows: Rows) -> dict[Any, BoolArray]:
     if len(present) > len(rows.codes) // 2:
         raise ValueError(f"by has {len(present)} different values in {len(rows.codes)} rows: bin it first.")
     return {found.names[code]: out == code for code in present}
+
+
+def column_of(column: Any, rows: Rows, argument: str = "column") -> Given:
+    """A column of X by name or position, rows of positive weight."""
+    names = list(getattr(rows.given, "columns", range(rows.given.shape[1])))
+    if column not in names:
+        raise ValueError(f"{argument}={column!r} is no column of X; they are {names}.")
+    return rows.given[column] if hasattr(rows.given, "columns") else rows.given[:, column]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -17,6 +18,7 @@ __all__ = [
     "band_critical_value",
     "clustered",
     "combine",
+    "critical_of",
     "critical_value",
     "influence",
     "interval",
@@ -131,7 +133,7 @@ def interval(
 
 
 def band_critical_value(
-    ratios: list[tuple[tuple[FloatArray, FloatArray], FloatArray | None]],
+    ratios: Sequence[tuple[tuple[FloatArray, FloatArray], FloatArray | None]],
     rows: Rows,
     level: float,
     df: float,
@@ -153,6 +155,14 @@ def band_critical_value(
         summed = np.zeros((int(rows.groups.max()) + 1, scores.shape[1]))
         np.add.at(summed, rows.groups, scores)
         scores = summed
+    return critical_of(scores, level, df, seed)
+
+
+def critical_of(scores: FloatArray, level: float, df: float, seed: int) -> float:
+    """Quantile of the largest of several standardised sums of independent rows, by Gaussian multipliers.
+
+    With few clusters it is stretched as Student's quantile is against the normal one.
+    """
     error = np.sqrt(np.sum(scores**2, axis=0))
     scores = scores[:, error > 0] / error[error > 0]
     if not scores.size:

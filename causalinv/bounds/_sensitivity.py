@@ -13,10 +13,10 @@ from causalinv._frames import row_index
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_number
-from causalinv.bounds._base import MeanBounds
 from causalinv.bounds._benchmark import benchmark
 from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, functional_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
+from causalinv.bounds._curves import ConditionalCurves
 from causalinv.bounds._functions import density_ratio_of
 from causalinv.bounds._inference import Target, band_critical_value
 from causalinv.bounds._laws import LawLike
@@ -32,7 +32,7 @@ _SHOWN = (1.0, 1.25, 1.5, 2.0, 3.0)  # odds ratios of the summary
 Cap = tuple[float, float]
 
 
-class SensitivityBounds(CrossFittedBounds, MeanBounds):
+class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
     r"""Bounds on means of potential outcomes if unmeasured confounding has limited strength.
 
     The marginal sensitivity model: knowing Y(a) besides x would change the odds of taking arm a by a factor between

@@ -1,0 +1,51 @@
+"""Bounds along a covariate: against groups and against the truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from causalinv.bounds import SensitivityBounds
+
+HALF = 1.5 * norm.pdf(norm.ppf(2 / 3))  # of the width of an effect's bounds at odds ratio 2 with N(0, 1) residuals
+
+
+def data(seed, n=400):
+    r = np.random.default_rng(seed)
+    x = r.uniform(-2, 2, size=(n, 2))
+    t = (r.random(n) < 1 / (1 + np.exp(-x[:, 0]))).astype(int)
+    return x, np.sin(x[:, 0]) * t + x[:, 1] + r.normal(size=n), t
+
+
+def test_a_column_of_two_values_gives_the_groups():
+    x, y, t = data(0)
+    frame = pd.DataFrame({"u": x[:, 0], "old": (x[:, 1] > 0).astype(float)})
+    model = SensitivityBounds(outcome="linear", law="pooled", cv=2, random_state=0).fit(frame, y, treatment=t)
+    curve = model.conditional_bounds("old", odds_ratio=2.0, grid=[0.0, 1.0])
+    groups = model.average_bounds("ate", odds_ratio=2.0, by="old")
+    np.testing.assert_allclose(curve.lower, groups.lower, atol=1e-8)
+    np.testing.assert_allclose(curve.se_upper, groups.se_upper, rtol=0.03)
+
+
+def test_the_curve_follows_the_truth():
+    x, y, t = data(0)
+    model = SensitivityBounds(outcome="spline", law="pooled", cv=2, random_state=0).fit(x, y, treatment=t)
+    grid = np.linspace(-1.2, 1.2, 5)
+    found = model.conditional_bounds(0, odds_ratio=2.0, grid=grid)
+    assert np.corrcoef(found.lower, np.sin(grid))[0, 1] > 0.7
+    assert (np.abs(found.lower - np.sin(grid) + HALF) < 4 * found.se_lower).all()
+    assert (found.conf_int[:, 0] < found.lower - 1.96 * found.se_lower).all()  # a band is wider than its places
+
+
+def test_curves_nest_in_the_odds_ratio_and_mistakes_are_named():
+    x, y, t = data(1)
+    groups = np.arange(400) // 5
+    model = SensitivityBounds(outcome="linear", law="pooled", cv=2, random_state=0)
+    model.fit(x, y, treatment=t, groups=groups)
+    small, large = (model.conditional_bounds(0, odds_ratio=odds, estimand="mean") for odds in (1.3, 1.35))
+    assert (large.lower <= small.lower).all()
+    assert (large.upper >= small.upper).all()
+    with pytest.raises(ValueError, match=r"column='z' is no column of X; they are \[0, 1\]"):
+        model.conditional_bounds("z", odds_ratio=2.0)
+    with pytest.raises(ValueError, match="estimand must be 'ate' or 'mean'"):
+        model.conditional_bounds(0, odds_ratio=2.0, estimand="att")

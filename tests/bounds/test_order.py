@@ -1,0 +1,95 @@
+"""Order is law: small data sets of every kind, every door; a covering sample, and 10,000 of them when asked."""
+
+import warnings
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+
+from causalinv.bounds import FDivergenceBounds, ManskiBounds, SensitivityBounds
+
+KINDS, EXTRAS = ("normal", "binary", "tied", "heavy"), ("none", "weights", "clusters")
+ESTIMANDS = ("mean", "ate", "att", "overlap")
+TINY = 1e-9
+
+
+def data(seed, kind, extra):
+    r = np.random.default_rng(seed)
+    n = int(r.integers(24, 60))
+    x = r.normal(size=(n, 2))
+    t = (r.random(n) < 1 / (1 + np.exp(-r.choice([0.0, 1.0, 2.0]) * x[:, 0]))).astype(int)
+    t[:12] = np.arange(12) % 2
+    y = x[:, 0] + {"heavy": r.standard_t(2, size=n)}.get(kind, r.normal(size=n))
+    y = {"binary": (y > 0).astype(float), "tied": np.round(y)}.get(kind, y)
+    more = {"none": {}, "weights": {"sample_weight": r.uniform(0.2, 3, n)}, "clusters": {"groups": np.arange(n) // 2}}
+    return x, y, {"treatment": t, **more[extra]}
+
+
+def violations(seed, kind, extra):
+    """What is out of order in one data set."""
+    x, y, given = data(seed, kind, extra)
+    support = (min(y.min(), 0.0) - 0.5 * (kind != "binary"), max(y.max(), 1.0) + 0.5 * (kind != "binary"))
+    law = ("kernel", "knn", "forest", "pooled")[seed % 4]
+    fast = {"law": law, "cv": 2, "random_state": seed, "outcome_support": support}
+    unit = support[1] - support[0]
+    found = []
+
+    def check(name, smaller, larger):
+        if not (np.asarray(smaller) <= np.asarray(larger) + TINY * unit).all():
+            found.append((seed, kind, extra, law, name))
+
+    model = SensitivityBounds(**fast).fit(x, y, **given)
+    estimand = ESTIMANDS[seed % 4]
+    asked = [1.0, 1.37, 2.0, 8.0]
+    tables = [
+        model.average_bounds(estimand, arm=1, odds_ratio=asked, confidence_level=c, where=w)
+        for c, w in ((0.9, None), (0.95, None), (0.95, x[:, 1] > -0.3))
+    ]
+    floor, ceiling = (support[0], support[1]) if estimand == "mean" else (-unit, unit)
+    for each in tables:
+        frame = each.table
+        for low, high in (("lower", "upper"), ("ci_lower", "ci_upper")):
+            check(f"{low} nests", frame[low][1:].to_numpy(), frame[low][:-1].to_numpy())
+            check(f"{high} nests", frame[high][:-1].to_numpy(), frame[high][1:].to_numpy())
+            check("support", floor, frame[low])
+            check("support", frame[high], ceiling)
+        check("inside Manski", frame["manski_lower"], frame["lower"])
+        check("inside Manski", frame["upper"], frame["manski_upper"])
+        check("interval holds ends", frame["ci_lower"], frame["lower"])
+        check("interval holds ends", frame["upper"], frame["ci_upper"])
+        check("not NaN", 0.0, np.where(np.isfinite(frame.to_numpy()), 1.0, -1.0))
+    check("level", tables[1].table["ci_lower"], tables[0].table["ci_lower"])
+    check("level", tables[0].table["ci_upper"], tables[1].table["ci_upper"])
+    points = [model.predict_bounds(None, arm=1, odds_ratio=odds) for odds in asked]
+    for small, large in pairwise(points):
+        check("pointwise", large.lower, small.lower)
+        check("pointwise", small.upper, large.upper)
+    check("pointwise Manski", points[-1].manski_lower, points[-1].lower)
+    divergences = ["chi2", "kl", "hellinger", "js", "tv"]
+    balls = FDivergenceBounds(divergence=divergences, aggregation="none", **fast).fit(x, y, **given)
+    average, at = balls.average_bounds("mean", arm=1).table, balls.predict_bounds(None, arm=1)
+    check("ball holds Manski", average["lower"], average["manski_lower"])
+    check("ball holds Manski", average["manski_upper"], average["upper"])
+    check("ball in support", average["upper"], support[1])
+    for tight, wide in (("chi2", "kl"), ("kl", "hellinger"), ("chi2", "js")):
+        check(f"{tight} in {wide}", at[tight].upper, at[wide].upper)
+        check(f"{tight} in {wide}", at[wide].lower, at[tight].lower)
+    plain = ManskiBounds(outcome_support=support).fit(x, y, **given).average_bounds("mean", arm=1)
+    check("Manski's own", average["lower"], plain.lower)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("i", "cell"), list(enumerate(product(KINDS, EXTRAS))))
+def test_order_in_a_covering_sample(i, cell):
+    """Every kind with every extra; laws and estimands in turn."""
+    assert violations(i, *cell) == []
+
+
+@pytest.mark.slow
+def test_order_in_ten_thousand_data_sets():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cells = list(product(KINDS, EXTRAS))
+        found = [each for seed in range(10_000) for each in violations(seed, *cells[seed % 12])]
+    assert found == []
