@@ -6,9 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from causalinv._typing import FloatArray
+from causalinv.invariance._linear import names_of
 from causalinv.results import Summary
 
-__all__ = ["summarise_representation", "summarise_selector"]
+__all__ = ["summarise_inference", "summarise_representation", "summarise_selector"]
 
 
 def summarise_selector(model: Any) -> Summary:
@@ -60,4 +62,30 @@ def summarise_representation(model: Any) -> Summary:
         assumption="new environments move the same sites as these did, and never the outcome's own mechanism",
         table=table,
         notes=(f"{model.n_directions_} directions of change stand out of the sampling noise.",),
+    )
+
+
+def summarise_inference(model: Any, found: Any, scale: FloatArray, level: float, kind: str) -> Summary:
+    """Intervals of the coefficients of a neutral rule."""
+    names = names_of(model) or tuple(f"x{j}" for j in range(len(scale)))
+    table = pd.DataFrame(
+        {
+            "rule": model.coef_,
+            "estimate": found.coef * scale,
+            "std_error": found.std_error * scale,
+            "pvalue": found.pvalue,
+            "lower": found.interval[:, 0] * scale,
+            "upper": found.interval[:, 1] * scale,
+        },
+        index=pd.Index(names, name="feature"),
+    )
+    return Summary(
+        title=f"Coefficients of the neutral rule, {100 * level:g}% intervals ({kind})",
+        estimand="the rule whose residual has one mean, and one covariance with each feature, in all environments",
+        assumption="no environment changes the outcome's own mechanism or the hidden causes; y linear; many rows",
+        table=table,
+        notes=(
+            f"that one rule fits all environments: p = {found.fit_pvalue:.3g}",
+            f"that some coefficient cannot be told at all: p = {found.strength_pvalue:.3g}",
+        ),
     )
