@@ -72,7 +72,7 @@ class EnvironmentRisksDisplay:
         self.ax_.plot(shown["least squares"], at, "s", color="C1", label="least squares on all features")
         self.ax_.plot(shown["rule"], at, "o", color="C0", label="this rule")
         how = "mean squared error, fitted to the other environments" if self._elsewhere else "mean squared error"
-        self.ax_.set(yticks=at, xlabel=how, ylabel="environment")
+        self.ax_.set(yticks=at, ylim=(-0.6, len(shown) - 0.4), xlabel=how, ylabel="environment")
         self.ax_.set_yticklabels([str(label) for label in shown.index])
         self.ax_.set_xlim(left=0)
         self.ax_.legend(fontsize="small", frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
@@ -144,7 +144,7 @@ class AcceptedSetsDisplay:
                 self.ax_.plot(np.clip(end, -edge, edge), at, "|" if inside else mark, color=color, clip_on=inside)
         self.ax_.axvline(0, color="0.3", linewidth=0.8)
         labels = [f"{name} (in {share:.0%} of sets)" for name, share in zip(shown.index, shown["share"], strict=True)]
-        self.ax_.set(yticks=range(len(shown)), xlim=(-1.05 * edge, 1.05 * edge))
+        self.ax_.set(yticks=range(len(shown)), ylim=(-0.6, len(shown) - 0.4), xlim=(-1.05 * edge, 1.05 * edge))
         self.ax_.set_yticklabels(labels)
         self.ax_.set(xlabel="coefficient, hull over accepted sets", title="causes in colour")
         return self
@@ -184,14 +184,14 @@ class CertificateDisplay:
         self
         """
         held = self.certificate
-        self.ax_ = axes(ax, size=(6.4, 2.6))
+        self.ax_ = axes(ax, size=(6.4, 2.8))
         self.figure_ = self.ax_.figure
         share = self.table["environments"] / max(held.n_interventions, 1)
         left = 0.0
         for name, color in zip(
             ["failed", "not shown either way", "shown to keep it"], ["C3", "0.8", "C0"], strict=True
         ):
-            label = f"{name}: {self.table.loc[name, 'environments']}"
+            label = f"{name}: {int(share[name] * max(held.n_interventions, 1) + 0.5)}"
             self.ax_.barh(0, share[name], left=left, color=color, height=0.5, label=label)
             left += share[name]
         percent = f"{100 * held.confidence_level:g}%"
@@ -202,9 +202,9 @@ class CertificateDisplay:
         if held.method != "hull":
             self.ax_.plot(held.best_possible, 0, "k|", markersize=18, label=best, clip_on=False)
         proved = "NOT PROVED, " if held.plug_in else ""
-        self.ax_.set(xlim=(0, 1), yticks=[], xlabel="share of environments that break the rule", ylim=(-0.5, 0.5))
+        self.ax_.set(xlim=(0, 1), yticks=[], xlabel="share of environments that break the rule", ylim=(-1.7, 0.5))
         self.ax_.set_title(
             f"{proved}{held.method}, {held.metric} above {held.eps:.3g}, {percent} confidence", fontsize=10
         )
-        self.ax_.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(0, -0.35), ncols=2)
+        self.ax_.legend(fontsize="small", frameon=False, loc="lower left", ncols=2)
         return self
