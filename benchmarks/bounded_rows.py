@@ -1,4 +1,4 @@
-"""How often an environment whose gap is 1.1 eps passes its test, by rows of three laws, and the rows a pass needs."""
+"""How often an environment with a gap of 1.1 eps passes, by rows of three laws, and the rows that a pass needs."""
 
 import numpy as np
 import pandas as pd
@@ -53,9 +53,7 @@ def main():
     table = pd.DataFrame(rows).T.rename_axis(["rows", "n", "gap"]).sort_values("two_level", ascending=False)
     table = table.sort_index(level="gap", ascending=False, sort_remaining=False, kind="stable")
     se = (MISS * (1 - MISS) / REPLICATIONS) ** 0.5
-    title = (
-        f"Share that passes at eps = {EPS:g}; at 1.1 eps at most {MISS:g} may (s.e. {se:.3f}, {REPLICATIONS} data sets)"
-    )
+    title = f"Share that passes at eps = {EPS:g}; at 1.1 eps at most {MISS:g} may ({REPLICATIONS} sets, s.e. {se:.3f})"
     record("bounded_rows", {title: table, "Without a gap": f"{REPLICATIONS // 10} data sets a cell, s.e. at most .05."})
 
 

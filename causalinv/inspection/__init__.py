@@ -3,16 +3,20 @@
 from causalinv.inspection._bounds import BoundsDisplay, SensitivityDisplay
 from causalinv.inspection._contour import ConfoundingContourDisplay
 from causalinv.inspection._extrapolation import DoCurveDisplay
+from causalinv.inspection._invariance import AcceptedSetsDisplay, CertificateDisplay, EnvironmentRisksDisplay
 from causalinv.inspection._ivlike import IVLikePathDisplay
 from causalinv.inspection._pac import PACDisplay
 from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
 from causalinv.inspection._symmetry import FrameDisplay, ImageMomentsDisplay, SymmetryScreenDisplay
 
 __all__ = [
+    "AcceptedSetsDisplay",
     "BoundsDisplay",
+    "CertificateDisplay",
     "ConfoundingContourDisplay",
     "DAGDisplay",
     "DoCurveDisplay",
+    "EnvironmentRisksDisplay",
     "EnvironmentsDisplay",
     "FrameDisplay",
     "IVLikePathDisplay",

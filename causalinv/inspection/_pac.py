@@ -103,8 +103,8 @@ class PACDisplay(Display):
             for name, style in (("beta_sites", "--"), ("vc", ":")):
                 if bounds[name].min() < 1:  # a bound of 1 says nothing and would only stretch the picture
                     ax.plot(bounds.index, bounds[name], style, color="0.3", label=f"bound: {name}")
-        positive = np.isfinite(table["beta_sites"]).any()
-        top = 1.05 if not positive else min(1.05, 1.3 * float(table["beta_sites"].max()))
+        drawn = table[["beta_sites", "q95"]].to_numpy(float)  # what happened sets the axis as much as what was promised
+        top = min(1.05, 1.3 * float(np.nanmax(drawn))) if np.isfinite(drawn).any() and np.nanmax(drawn) > 0 else 1.05
         ax.set(
             xscale="log",
             ylim=(-0.01 * top, top),

@@ -16,6 +16,7 @@ from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features
 from causalinv.invariance._linear import LinearPrediction, names_of
+from causalinv.invariance._summaries import summarise_icp
 from causalinv.invariance.subsets._decision import (
     Test,
     check_test,
@@ -30,6 +31,7 @@ from causalinv.invariance.subsets._sets import as_tuples, named_sets, unpack
 from causalinv.invariance.subsets._sweep import MASK_BITS, SubsetStatistics, sweep
 from causalinv.invariance.subsets._tests import chow_pvalues, residual_pvalues
 from causalinv.moments import Moments
+from causalinv.results import Summary
 
 __all__ = ["InvariantCausalPrediction"]
 
@@ -85,6 +87,8 @@ class InvariantCausalPrediction(LinearPrediction, RegressorMixin, BaseEstimator)
     coef_ : ndarray of shape (d,)
         Least squares on the estimate, all environments together; 0 elsewhere.
     intercept_ : float
+    risk_env_ : ndarray of shape (E,)
+        In-sample mean squared error of that rule in each environment, squared units of y.
     dependent_features_ : ndarray of bool, shape (d,)
         Features that are constant, or linear combinations of earlier ones; a set with one equals the set without it.
     environments_ : ndarray of shape (E,)
@@ -243,6 +247,7 @@ class InvariantCausalPrediction(LinearPrediction, RegressorMixin, BaseEstimator)
         chosen[list(self.estimate_ or ())] = True
         self.coef_ = pooled_coef(pooled, chosen)
         self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
+        self.risk_env_ = self.rule_.risks(moments)
         return self
 
     def _split(self, level: float) -> float:
@@ -314,6 +319,11 @@ class InvariantCausalPrediction(LinearPrediction, RegressorMixin, BaseEstimator)
             "false ones, much more often than the level. Use test='chow_hc', larger environments, or fewer features.",
             DegenerateInputWarning,
         )
+
+    def summary(self) -> Summary:
+        """Causes that are named, per feature interval and p-value, and what it rests on."""
+        check_is_fitted(self)
+        return summarise_icp(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

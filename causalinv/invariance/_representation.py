@@ -8,17 +8,19 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._labels import encode
 from causalinv._matrix import range_eigh
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState, Rows
-from causalinv._validation import check_features, check_whole
+from causalinv._validation import check_alignment, check_confidence_level, check_features, check_rows, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import IdentificationWarning
 from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features
 from causalinv.invariance._linear import LinearPrediction, store_risks
-from causalinv.invariance._summaries import summarise_representation
+from causalinv.invariance._summaries import summarise_inference, summarise_representation
 from causalinv.invariance.certificates._certify import CertifiesTraining
 from causalinv.invariance.rules._gaps import invariance_gaps, represent
+from causalinv.invariance.rules._moment_inference import infer
 from causalinv.invariance.rules._neutral import neutral_rule
 from causalinv.invariance.rules._row_space import PENALTY, row_space_descent
 from causalinv.invariance.rules._sites import site_directions
@@ -32,6 +34,7 @@ from causalinv.results import Summary
 __all__ = ["InvariantRepresentation"]
 
 _WORSE = 1.1  # times the risk of the mean of y: a rule that does harm
+_CLEAR = 0.01  # level of the tests of strength and of fit that are warned about
 _MISSED = 1e-6  # of the outcome's own column: a neutral rule exists if it misses by less
 
 
@@ -290,6 +293,86 @@ class InvariantRepresentation(
         """The representation of the rows, shape (n, k)."""
         check_is_fitted(self)
         return check_features(self, X, reset=False) @ self.components_.T
+
+    def inference(
+        self,
+        X: Rows,
+        y: Rows,
+        *,
+        environments: Rows,
+        confidence_level: float = 0.95,
+        kind: Literal["wald", "anderson_rubin"] = "wald",
+    ) -> Summary:
+        """Intervals and p-values for the coefficients of a rule that is neutral, hidden common causes allowed.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        y : array-like of shape (n,)
+        environments : array-like of shape (n,)
+            Rows, those of the fit or others; fourth moments are read, so the fit's moments are not enough.
+        confidence_level : float, default 0.95
+            Of each interval.
+        kind : {"wald", "anderson_rubin"}, default "wald"
+            ``"wald"`` needs environments that differ clearly in what each feature does. ``"anderson_rubin"`` holds
+            however little they differ, and is unbounded where the rows cannot tell; with several features it is wider
+            than it need be.
+
+        Returns
+        -------
+        Summary
+            Per feature ``rule`` (the fitted), ``estimate``, ``std_error``, ``pvalue`` (of the coefficient being 0),
+            ``lower``, ``upper``.
+
+        Raises
+        ------
+        ValueError
+            If the method is not ``"neutral"``, an option is unknown, or an input is malformed.
+
+        Warns
+        -----
+        IdentificationWarning
+            If Wald's intervals are not to be trusted, or no rule is neutral to what these rows show (level .01).
+
+        Notes
+        -----
+        The estimate solves, by iterated generalised least squares, that mean and covariances with the features of the
+        residual are the same in all environments; heteroscedastic and non-Gaussian errors are allowed. The least risky
+        neutral rule is the same in the population if the environments move as many directions as there are features;
+        with fewer the coefficients are not identified, and the intervals say so. Sources: Rothenhäusler, Bühlmann and
+        Meinshausen (2019), causal Dantzig; Anderson and Rubin (1949); Hansen (1982).
+        """
+        check_is_fitted(self)
+        level = check_confidence_level(confidence_level)
+        if self.method != "neutral":
+            raise ValueError(f"inference is about the rule of method='neutral'; this one has method={self.method!r}.")
+        if kind not in ("wald", "anderson_rubin"):
+            raise ValueError(f"kind must be 'wald' or 'anderson_rubin', got {kind!r}.")
+        check_alignment(X=X, y=y, environments=environments)
+        features = check_features(self, X, reset=False)
+        rows = np.column_stack([np.ravel(check_rows(y, "y")), features])
+        labels = encode(environments, "environments", len(rows), least=2)
+        unit = rows.std(axis=0)
+        unit[unit == 0] = 1.0
+        rows = (rows - rows.mean(axis=0)) / unit
+        parts = [rows[labels.rows(code)] for code in range(len(labels))]
+        if min(map(len, parts)) < 2:
+            raise ValueError("Each environment needs at least two rows.")
+        scale = unit[0] / unit[1:]
+        found = infer(parts, level, robust=kind == "anderson_rubin", start=self.coef_ / scale)
+        if kind == "wald" and not found.strength_pvalue <= _CLEAR:
+            warn(
+                "These environments hardly differ in what some combination of features does "
+                f"(p = {found.strength_pvalue:.2g}): Wald's intervals may miss. Use kind='anderson_rubin'.",
+                IdentificationWarning,
+            )
+        if found.fit_pvalue <= _CLEAR:
+            warn(
+                f"No rule is neutral to what these rows show (p = {found.fit_pvalue:.2g}): an environment changes the "
+                "outcome's own mechanism or a hidden cause, or y is not linear.",
+                IdentificationWarning,
+            )
+        return summarise_inference(self, found, scale, level, kind)
 
     def summary(self) -> Summary:
         """Risks by environment beside plain least squares, and what the rule rests on."""

@@ -330,7 +330,8 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
         if self.search == "auto" and found.how == "screened":
             warn(
                 f"{len(found.candidates)} features have too many subsets; only those of the {found.candidates.sum()} "
-                "with the largest partial correlation with y were searched (screened_out_ lists the rest). "
+                "with the largest partial correlation with y were searched (screened_out_ lists the rest; a "
+                "cause may be among them, if another path cancels its effect). "
                 "search='screened' says the same without this warning; max_size or search='greedy' are alternatives.",
                 ScreeningWarning,
             )

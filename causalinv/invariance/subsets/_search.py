@@ -118,9 +118,11 @@ def count_subsets(d: int, max_size: int | None) -> float:
 def screen(moments: Moments, size: int) -> BoolArray:
     """The features with the largest partial correlation with y given all others, all environments together.
 
-    In a linear model only the Markov blanket of y (its causes, its effects, and their other causes) has a partial
-    correlation that is not zero, so all causes are in it. With fewer than twice as many rows as features the partial
-    correlations are noise, and features are taken one after the other by what they add to those already in.
+    Within one linear model only the Markov blanket of y (its causes, its effects, and their other causes) has a partial
+    correlation that is not zero. That causes have one is an assumption (faithfulness: no cancelling of a cause's direct
+    effect by what it shares with an effect of y), and over pooled environments others may have one, too. With fewer
+    than twice as many rows as features the partial correlations are noise, and features are taken one after the other
+    by what they add to those already in.
 
     Parameters
     ----------

@@ -1,0 +1,182 @@
+r"""Inference for a rule whose residual has the same mean, and the same covariances with the features, everywhere.
+
+With :math:`w_e(\beta) = E_e[(1, x)(y - x'\beta)]` the rule is neutral if :math:`w_e` is the same in every environment:
+hidden causes of x and y may make it anything but zero, as long as no environment changes them. These are linear
+equations in the coefficients. With :math:`V_e(\beta)` the covariance of the rows behind :math:`w_e`,
+
+.. math:: Q(\beta) = \min_w \sum_e n_e (w_e(\beta) - w)' V_e(\beta)^{-1} (w_e(\beta) - w)
+
+is, at the true rule, chi-squared with (E - 1)(d + 1) degrees of freedom in large samples, however weakly environments
+differ; minimised over all coefficients, with d fewer if they differ enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq, minimize
+from scipy.special import chdtrc, chdtri, ndtr, ndtri
+
+from causalinv._matrix import pseudo_inverse
+from causalinv._typing import FloatArray
+
+__all__ = ["MomentInference", "infer"]
+
+Profile = Callable[[float], float]
+
+_ROUNDS, _SETTLED = 30, 1e-8  # of the iterated weights
+_FAR = 1e6  # units of y per unit of x, standardised, beyond which a set counts as unbounded
+_STEP = 0.1  # standardised: first step of the search for an end
+
+
+@dataclass(frozen=True)
+class MomentInference:
+    """Estimates and intervals, standardised units.
+
+    Attributes
+    ----------
+    coef, std_error, pvalue : ndarray of shape (d,)
+    interval : ndarray of shape (d, 2)
+    fit_pvalue : float
+        Whether one rule fits all environments (Hansen's J); NaN without more equations than coefficients.
+    strength_pvalue : float
+        Whether environments differ enough to tell the coefficients apart at all: the largest p-value, over features, of
+        the hypothesis that they do not.
+    """
+
+    coef: FloatArray
+    std_error: FloatArray
+    pvalue: FloatArray
+    interval: FloatArray
+    fit_pvalue: float
+    strength_pvalue: float
+
+
+class _Equations:
+    """Q and its minimum for one outcome: residual ``outcome - features @ b``, always with these instruments."""
+
+    def __init__(self, parts: list[FloatArray], instruments: list[FloatArray]):
+        self._parts, self._instruments = parts, instruments  # columns: outcome, then features
+        self._means = np.array([z.T @ part / len(part) for z, part in zip(instruments, parts, strict=True)])
+        self._counts = np.array([len(part) for part in parts])
+
+    def weights(self, b: FloatArray) -> FloatArray:
+        """Inverse covariances of the means of the instruments times the residual, shape (E, q, q)."""
+        direction = np.r_[1.0, -b]
+        out = []
+        for z, part, n in zip(self._instruments, self._parts, self._counts.tolist(), strict=True):
+            rows = z * (part @ direction)[:, None]
+            rows -= rows.mean(axis=0)
+            out.append(n * pseudo_inverse(rows.T @ rows / (n - 1)))
+        return np.array(out)
+
+    def value(self, b: FloatArray) -> float:
+        """Q, its weights taken at b."""
+        weight = self.weights(b)
+        w = self._means @ np.r_[1.0, -b]
+        total = weight.sum(axis=0)
+        centre = pseudo_inverse(total) @ np.einsum("eij,ej->i", weight, w)
+        left = w - centre
+        return float(np.einsum("ei,eij,ej->", left, weight, left))
+
+    def solve(self, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Minimiser for given weights, and the inverse of its information."""
+        M, p = self._means[:, :, 1:], self._means[:, :, 0]
+        total = pseudo_inverse(weight.sum(axis=0))
+        wM = np.einsum("eij,ejk->eik", weight, M)
+        mean = total @ wM.sum(axis=0)
+        information = np.einsum("eji,ejk->ik", M, wM) - wM.sum(axis=0).T @ mean
+        right = np.einsum("eji,ej->i", wM, p) - mean.T @ np.einsum("eij,ej->i", weight, p)
+        cov = pseudo_inverse(information)
+        return cov @ right, cov
+
+    def fit(self, start: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Iterated weights: minimiser and its covariance."""
+        b = start
+        for _ in range(_ROUNDS):
+            new, cov = self.solve(self.weights(b))
+            if np.abs(new - b).max(initial=0.0) <= _SETTLED * (1.0 + np.abs(new).max(initial=0.0)):
+                return new, cov
+            b = new
+        return b, cov
+
+    def least(self, start: FloatArray, *, exactly: bool = True) -> float:
+        """Least Q, its weights moving with b; or Q where iterated weights settle."""
+        if not len(start):
+            return self.value(start)
+        if not exactly:
+            return self.value(self.fit(start)[0])
+        candidates = [start, self.fit(start)[0]]
+        best = min(candidates, key=self.value)
+        return min(float(minimize(self.value, best, method="BFGS", options={"gtol": 1e-4}).fun), self.value(best))
+
+
+def infer(
+    parts: list[FloatArray], confidence_level: float, *, robust: bool, start: FloatArray | None = None
+) -> MomentInference:
+    """Estimates, tests and intervals from rows (y, x) of each environment, about a common mean, in comparable units.
+
+    Parameters
+    ----------
+    parts : list of ndarray of shape (n_e, d + 1)
+    confidence_level : float
+    robust : bool
+        Whether intervals hold however weakly environments differ (Anderson and Rubin's; maybe unbounded) instead of
+        Wald's.
+    start : ndarray of shape (d,), optional
+    """
+    d, E = parts[0].shape[1] - 1, len(parts)
+    instruments = [np.column_stack([np.ones(len(part)), part[:, 1:]]) for part in parts]
+    equations = _Equations(parts, instruments)
+    coef, cov = equations.fit(np.zeros(d) if start is None else start)
+    error = np.sqrt(np.maximum(np.diag(cov), 0.0))
+    error[error == 0] = np.inf  # a coefficient that the equations say nothing of
+    freedom = (E - 1) * (d + 1)
+    fit = float(chdtrc(freedom - d, equations.value(coef))) if freedom > d else float("nan")
+    limit = float(chdtri(freedom, 1.0 - confidence_level))
+    # Feature j is told apart from the others unless some combination x_j - x_others'g moves nothing.
+    lost = []
+    for j in range(d):
+        others = [k for k in range(1, d + 1) if k != j + 1]
+        reduced = _Equations([part[:, [j + 1, *others]] for part in parts], instruments)
+        lost.append(reduced.least(np.zeros(d - 1), exactly=robust))
+    strength = float(max(chdtrc(max(freedom - (d - 1), 1), value) for value in lost))
+    if not robust:
+        wide = -ndtri((1.0 - confidence_level) / 2) * error
+        with np.errstate(invalid="ignore"):
+            pvalue = 2.0 * ndtr(-np.abs(coef) / error)
+        return MomentInference(coef, error, pvalue, np.column_stack([coef - wide, coef + wide]), fit, strength)
+    interval, pvalue = np.empty((d, 2)), np.empty(d)
+    for j in range(d):
+        profile = _profile(parts, instruments, j, coef)
+        pvalue[j] = chdtrc(freedom, profile(0.0))
+        if lost[j] <= limit:
+            interval[j] = -np.inf, np.inf  # far away fits as well as near: the set has no end
+        else:
+            interval[j] = [_end(profile, float(coef[j]), sign, limit) for sign in (-1.0, 1.0)]
+    return MomentInference(coef, error, pvalue, interval, fit, strength)
+
+
+def _profile(parts: list[FloatArray], instruments: list[FloatArray], j: int, coef: FloatArray) -> Profile:
+    """Least Q with one coefficient held."""
+    others = [k for k in range(len(coef)) if k != j]
+
+    def value(b: float) -> float:
+        held = [np.column_stack([part[:, 0] - b * part[:, j + 1], part[:, 1:][:, others]]) for part in parts]
+        return _Equations(held, instruments).least(coef[others])
+
+    return value
+
+
+def _end(profile: Profile, start: float, sign: float, limit: float) -> float:
+    """Where Q crosses the limit on one side; NaN if not even the estimate is in the set."""
+    if profile(start) > limit:
+        return float("nan")
+    near, step = 0.0, _STEP
+    while profile(start + sign * step) <= limit:
+        near, step = step, 2.0 * step
+        if step > _FAR:
+            return sign * float("inf")
+    return start + sign * float(brentq(lambda t: profile(start + sign * t) - limit, near, step, xtol=1e-6))
