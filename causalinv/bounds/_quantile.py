@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
+from causalinv._printing import Summary
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_number
+from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
+from causalinv.bounds._contrast import Ends
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._functions import density_ratio_of
 from causalinv.bounds._inference import quantile_of, ratio_of_means
@@ -35,17 +38,12 @@ class QuantileBounds(CrossFittedBounds):
         Order of the quantile, strictly between 0 and 1.
     outcome_support : (float, float) or None, default None
         Limits of the outcome, which replace infinite ends.
-    propensity, law, cv, clip, n_repeats, n_jobs, random_state
-        As in `SensitivityBounds`; for `predict_bounds` only.
+    features, propensity, outcome, law, cv, clip, n_repeats, n_jobs, random_state
+        As in `SensitivityBounds`; fitted when `predict_bounds`, or a question with an odds ratio, first needs them.
 
     Attributes
     ----------
-    arms_ : ndarray
-        Labels of the arms, sorted.
-    outcome_support_ : ndarray of shape (n_arms, 2)
-        Limits used, infinite where none are known.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {attributes}
 
     Examples
     --------
@@ -60,64 +58,35 @@ class QuantileBounds(CrossFittedBounds):
     """
 
     _title: ClassVar[str] = "Quantile bounds"
-    functional: Any = "mean"
+    _limits_needed: ClassVar[bool] = False
+    _learns_at_once: ClassVar[bool] = False
 
     def __init__(
         self,
         *,
         tau: float = 0.5,
         outcome_support: tuple[float, float] | None = None,
+        features: Any = None,
         propensity: Any = None,
-        law: LawLike = "forest",
+        outcome: Any = None,
+        law: LawLike = "auto",
         cv: int = 5,
         clip: float = 0.01,
         n_repeats: int = 1,
         n_jobs: int | None = None,
         random_state: RandomState = None,
     ):
+        given = {"features": features, "propensity": propensity, "law": law, "random_state": random_state}
+        folds: dict[str, Any] = {"cv": cv, "clip": clip, "n_repeats": n_repeats, "n_jobs": n_jobs}
+        super().__init__(outcome_support=outcome_support, **given, **folds)
         self.tau = tau
-        self.outcome_support = outcome_support
-        self.propensity = propensity
-        self.law = law
-        self.cv = cv
-        self.clip = clip
-        self.n_repeats = n_repeats
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+        self.outcome = outcome
 
-    def fit(
-        self, X: Given, y: Given, *, treatment: Given = None, sample_weight: Given = None, groups: Given = None
-    ) -> Self:
-        """Validate the data and fit propensity and conditional laws.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Covariates.
-        y : array-like of shape (n,)
-            Outcome.
-        treatment : array-like of shape (n,)
-            Arm of each row, at least two, each with at least `cv` rows.
-        sample_weight : array-like of shape (n,), optional
-            Weights >= 0, of sampling: a weight of 2 is not two rows. 0 leaves a row out.
-        groups : array-like of shape (n,), optional
-            Cluster of each row.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If `tau` is not in (0, 1), or as in `SensitivityBounds`.
-        """
+    def _check(self) -> int:
         tau = check_number(self.tau, "tau", low=0.0, high=1.0, open_low=True)
         if tau == 1.0:
             raise ValueError("tau must be below 1, got 1.0.")
-        return self._fit_models(
-            X, y, treatment=treatment, sample_weight=sample_weight, groups=groups, limits_needed=False
-        )
+        return super()._check()
 
     def population_bounds(self, *, arm: Hashable | None = None, confidence_level: float = 0.95) -> BoundsEstimate:
         """Bounds on the quantile of Y(arm) over all rows; no propensity or law enters.
@@ -136,9 +105,8 @@ class QuantileBounds(CrossFittedBounds):
         BoundsEstimate
             Standard errors are NaN: intervals of quantiles do not need them.
         """
-        self._features(None)
         level = check_confidence_level(confidence_level)
-        a, rows = self._arm(arm, "arm", -1), self._rows
+        a, rows = self._arm(arm), self._rows
         inside = rows.codes == a
         values = [np.where(inside, rows.phi, limit) for limit in self._limits[a]]
         lower, upper = (_quantile(each, rows.weight, self.tau) for each in values)
@@ -178,6 +146,23 @@ class QuantileBounds(CrossFittedBounds):
         limits = self._limits[:, 0 if sign < 0 else 1]
         return float(min(limits.min(), support[0]) if sign < 0 else max(limits.max(), support[-1]))
 
+    def summary(self, *, arm: Hashable | None = None) -> Summary:
+        """What was fitted and what follows, on one screen of 80 columns.
+
+        Parameters
+        ----------
+        {arm}
+
+        Returns
+        -------
+        Summary
+            Rows per arm and the ends under no assumption, with their 95% interval.
+        """
+        found = self.population_bounds(arm=arm)
+        table = found.table[["lower", "upper", "ci_lower", "ci_upper"]].rename(columns=lambda c: c.replace("_", " "))
+        notes = (f"rows: {self._arms_text()}", "no learner enters; with an odds ratio, propensity and law do")
+        return Summary(self._title, found.estimand, found.assumption, table, notes)
+
     def predict_bounds(
         self, X: Given, *, arm: Hashable | None = None, odds_ratio: float | None = None
     ) -> PointwiseBounds:
@@ -185,10 +170,8 @@ class QuantileBounds(CrossFittedBounds):
 
         Parameters
         ----------
-        X : array-like of shape (m, d), or None
-            Where; None: the rows of fit, by models that did not see them.
-        arm : label, optional
-            May be left out if the arms are 0 and 1: then 1.
+        {pointwise}
+        {arm}
         odds_ratio : float >= 1, optional
             Limit of confounding as in `SensitivityBounds`, which makes both ends finite; no assumption if left out.
 
@@ -197,39 +180,42 @@ class QuantileBounds(CrossFittedBounds):
         PointwiseBounds
             No standard errors.
         """
-        features = self._features(X)
-        a, rows = self._arm(arm, "arm", -1), self._rows
+        features = self._numbers(X)
+        a, rows = self._arm(arm), self._rows
         cap = None if odds_ratio is None else density_ratio_of(odds_ratio, None)
-        e, weights = self._at(features, a)
-        below = np.cumsum(weights, axis=1)
-        plain = self._ends(e, below, a, None)
-        ends = plain if cap is None else self._ends(e, below, a, cap)
+        e, law = self._at(features, a)
+        plain = self._ends(e, law, a, None)
+        ends = plain if cap is None else self._ends(e, law, a, cap)
         text = f"{self.tau:g}-quantile of Y under arm {rows.arms.tolist()[a]!r} at each row"
         claim = f"none about confounding; {self._support_text}"
         if cap is not None:
             claim = f"said by you: knowing Y(a) would change the odds of the arm by a factor of at most {odds_ratio:g}"
         return PointwiseBounds(*ends, *plain, e, text, claim)
 
-    def _ends(
-        self, e: FloatArray, below: FloatArray, arm: int, cap: tuple[float, float] | None
-    ) -> tuple[FloatArray, FloatArray]:
+    def _ends(self, e: FloatArray, law: ArmLaw | JoinedLaw, arm: int, cap: tuple[float, float] | None) -> Ends:
         """Invert the largest and the least cdf that the law outside the arm allows."""
-        if cap is None:
-            most, least = np.ones_like(below), np.zeros_like(below)
-        else:
-            m, M = cap
-            most = np.minimum(M * below, 1.0 - m * (1.0 - below))
-            least = np.maximum(m * below, 1.0 - M * (1.0 - below))
-        mix = e[:, None]
-        ends = [self._invert(mix * below + (1.0 - mix) * outside, arm) for outside in (most, least)]
+        lower, upper = np.empty(len(e)), np.empty(len(e))
+        parts = law.parts if isinstance(law, JoinedLaw) else [(np.arange(len(e)), law)]
+        for at, part in parts:
+            below, mix = part.below, e[at][:, None]
+            most, least = caps_of(below, cap)
+            lower[at], upper[at] = (self._invert(mix * below + (1.0 - mix) * o, part, arm) for o in (most, least))
         if cap is None:  # mass outside the arm may lie below all atoms
-            ends[0] = np.where(1.0 - e >= self.tau, self._limits[arm][0], ends[0])
-        return ends[0], ends[1]
+            lower = np.where(1.0 - e >= self.tau, self._limits[arm][0], lower)
+        return lower, upper
 
-    def _invert(self, cdf: FloatArray, arm: int) -> FloatArray:
+    def _invert(self, cdf: FloatArray, law: ArmLaw, arm: int) -> FloatArray:
         at = np.sum(cdf < self.tau - 1e-12, axis=1)
-        atoms = self._atoms[arm]
-        return np.where(at < len(atoms), atoms[np.minimum(at, len(atoms) - 1)], self._limits[arm][1])
+        found = law.moved(law.atoms[np.minimum(at, len(law.atoms) - 1)])
+        return np.clip(np.where(at < len(law.atoms), found, self._limits[arm][1]), *self._limits[arm])
+
+
+def caps_of(below: FloatArray, cap: tuple[float, float] | None) -> tuple[FloatArray, FloatArray]:
+    """Largest and least cdf outside the arm, given that inside; without a cap 1 and 0."""
+    if cap is None:
+        return np.ones_like(below), np.zeros_like(below)
+    m, M = cap
+    return np.minimum(M * below, 1.0 - m * (1.0 - below)), np.maximum(m * below, 1.0 - M * (1.0 - below))
 
 
 def _quantile(values: FloatArray, weight: FloatArray | None, order: float) -> float:

@@ -55,8 +55,8 @@ def solve(distance: FloatArray, weights: FloatArray, e: FloatArray, divergence: 
 
     Parameters
     ----------
-    distance : ndarray of shape (K,)
-        Distances of the atoms below U, finite and >= 0.
+    distance : ndarray of shape (K,) or (m, K)
+        Distances of the atoms below U, finite and >= 0; per law if two-dimensional.
     weights : ndarray of shape (K,) or (m, K)
         Laws, each summing to one.
     e : ndarray of shape (m,)
@@ -67,25 +67,31 @@ def solve(distance: FloatArray, weights: FloatArray, e: FloatArray, divergence: 
     -------
     Solution
     """
-    m, k = len(e), len(distance)
-    order = np.argsort(distance, kind="stable")
-    d = distance[order]
-    shared = weights.ndim == 1
-    w = weights[order] if shared else weights
+    m, k = len(e), distance.shape[-1]
+    own, shared = distance.ndim == 2, weights.ndim == 1
+    order = np.argsort(distance, axis=-1, kind="stable")
+    d = np.take_along_axis(distance, order, axis=-1)
     parts = []
     step = max(1, _CHUNK // k)
     for start in range(0, max(m, 1), step):
         rows = slice(start, start + step)
-        block = np.broadcast_to(w, (len(e[rows]), k)) if shared else w[rows][:, order]
-        parts.append(_solve_block(d, block, e[rows], divergence))
+        size = (len(e[rows]), k)
+        block = np.broadcast_to(weights, size) if shared else weights[rows]
+        block = np.take_along_axis(block, np.broadcast_to(order[rows] if own else order, size), axis=1)
+        parts.append(_solve_block(d[rows] if own else d, block, e[rows], divergence))
     return Solution(*(np.concatenate([part[i] for part in parts]) for i in range(5)))
 
 
+def _at(d: FloatArray, rows: IntArray) -> FloatArray:
+    """Distances of some laws."""
+    return d if d.ndim == 1 else d[rows]
+
+
 def _solve_block(d: FloatArray, w: FloatArray, e: FloatArray, divergence: Divergence) -> tuple[FloatArray, ...]:
-    average = w @ d
+    average = mean(w, np.broadcast_to(d, w.shape))
     mass, lam, kappa, gap = (np.zeros(len(e)) for _ in range(4))
     distance = np.zeros(len(e))
-    at_limit = w @ (d == 0.0)
+    at_limit = np.sum(np.where(d == 0.0, w, 0.0), axis=1)
     dust = (at_limit > 0.0) & (at_limit < _DUST)
     if dust.any():
         at_limit[dust], w = 0.0, np.where(dust[:, None] & (d == 0.0), 0.0, w)
@@ -97,7 +103,7 @@ def _solve_block(d: FloatArray, w: FloatArray, e: FloatArray, divergence: Diverg
         trivial = ~point & (at_limit > 0) & (divergence.f(at_limit) + lost <= divergence.radius(e))
     rest = np.flatnonzero(~point & ~trivial)
     if rest.size:
-        scale = average[rest]
+        scale, d = average[rest], _at(d, rest)
         if isinstance(divergence, TotalVariation):
             found = _total_variation(d, w[rest], e[rest])
         else:
@@ -124,7 +130,7 @@ def _power(
     def tilted(kappa: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """x^-p with x = kappa + d in units of its least value, x itself in these units, and these units."""
         unit = kappa + least[rows]
-        x = np.maximum((kappa[:, None] + d) / unit[:, None], 1.0)
+        x = np.maximum((kappa[:, None] + _at(d, rows)) / unit[:, None], 1.0)
         return inverse_power(x, p), x, unit
 
     def renyi(kappa: FloatArray, rows: IntArray) -> FloatArray:
@@ -171,7 +177,7 @@ def _general(
     budget = divergence.radius(e)
 
     def points(kappa: FloatArray, rows: IntArray) -> FloatArray:
-        return np.maximum(kappa[:, None] + d, (kappa + least[rows])[:, None])
+        return np.maximum(kappa[:, None] + _at(d, rows), (kappa + least[rows])[:, None])
 
     def spent(x: FloatArray, b: FloatArray, rows: IntArray) -> FloatArray:
         s = divergence.tilt(b[:, None] * x)
@@ -216,5 +222,6 @@ def _total_variation(
     """Keep the nearest fraction e of the law, the atom at the cut in part, and put the rest on U."""
     below = np.cumsum(w, axis=1)
     kept = np.clip(e[:, None] - (below - w), 0.0, w)
-    cut = np.minimum(np.sum(below < e[:, None] * (1 - 1e-14), axis=1), len(d) - 1)
-    return mean(kept, np.broadcast_to(d, w.shape)), d[cut], np.zeros(len(e)), 1.0 - e
+    cut = np.minimum(np.sum(below < e[:, None] * (1 - 1e-14), axis=1), w.shape[1] - 1)
+    d = np.broadcast_to(d, w.shape)
+    return mean(kept, d), np.take_along_axis(d, cut[:, None], axis=1)[:, 0], np.zeros(len(e)), 1.0 - e

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalinv._matrix import constant_columns
+from causalinv._matrix import constant_columns, singular_values
 from causalinv._parallel import generator
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.extrapolation._action import ROWS_PER_ACTION
@@ -94,7 +94,7 @@ def diagnose(fitted: Fitted) -> ExtrapolationDiagnostics:
         score = conditional_score(phi, acts, train=~out, random_state=rng)
     # Slope of the representation, in standard deviations of its residual per standard deviation of the action.
     signal = whitening(control.residuals).matrix.T @ control.W * acts.std(axis=0)
-    sizes = np.linalg.svd(signal, compute_uv=False)
+    sizes = singular_values(signal)[1]
     shares = sizes / sizes.sum()
     entropy = -np.sum(shares * np.log(np.maximum(shares, 1e-300)))
     target = smooth(tried.actions, y)

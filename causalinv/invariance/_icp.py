@@ -12,23 +12,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._matrix import pseudo_inverse, whitener
 from causalinv._typing import FloatArray, Rows
-from causalinv._validation import check_features, check_number, check_whole
+from causalinv._validation import check_number, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
-from causalinv.invariance._decision import TESTS, Test, robust_on, standard_designs
-from causalinv.invariance._environments import (
-    check_moments,
-    check_rows_by_environment,
-    dependent_features,
-    exact_sets,
-    pooled_coef,
-    warn_exact,
-)
-from causalinv.invariance._search import EXHAUSTIVE
-from causalinv.invariance._sets import as_tuples, unpack
-from causalinv.invariance._sweep import MASK_BITS, SubsetStatistics, sweep
-from causalinv.invariance._tests import chow_pvalues, residual_pvalues
-from causalinv.linear_rule import LinearRule
+from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features
+from causalinv.invariance._linear import LinearPrediction, names_of
+from causalinv.invariance.subsets._decision import TESTS, Test, robust_on, standard_designs
+from causalinv.invariance.subsets._fits import exact_sets, pooled_coef, warn_exact
+from causalinv.invariance.subsets._search import EXHAUSTIVE
+from causalinv.invariance.subsets._sets import as_tuples, named_sets, unpack
+from causalinv.invariance.subsets._sweep import MASK_BITS, SubsetStatistics, sweep
+from causalinv.invariance.subsets._tests import chow_pvalues, residual_pvalues
 from causalinv.moments import Moments
 
 __all__ = ["InvariantCausalPrediction"]
@@ -36,7 +30,7 @@ __all__ = ["InvariantCausalPrediction"]
 _LEVERAGE = 0.1  # mean leverage of an environment from which its residuals are visibly shrunk
 
 
-class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
+class InvariantCausalPrediction(LinearPrediction, RegressorMixin, BaseEstimator):
     """Causes of y that no environment contradicts: the intersection of all sets that pass a test of invariance.
 
     A set of features passes if its regression is the same in all environments, as far as a test can tell. The true
@@ -72,7 +66,8 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         each feature separately: the true set is rejected with probability level (then NaN may be the answer), and each
         interval is taken at level / 2.
     sets_ : DataFrame
-        All tested sets by size: ``set``, ``size``, ``pvalue``, ``accepted``; made when it is asked for.
+        All tested sets by size: ``set`` (positions), ``features`` (names), ``size``, ``pvalue``,
+        ``accepted``; made when it is asked for.
     coef_ : ndarray of shape (d,)
         Least squares on the estimate, all environments together; 0 elsewhere.
     intercept_ : float
@@ -244,11 +239,14 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
 
     @property
     def sets_(self) -> pd.DataFrame:
-        """All tested sets by size: ``set``, ``size``, ``pvalue``, ``accepted``."""
+        """All tested sets by size: ``set`` (positions), ``features`` (names), ``size``, ``pvalue``, ``accepted``."""
         check_is_fitted(self)
         packed, pvalues, accepted = self._tested
         sets = as_tuples(packed, self.n_features_in_)
-        return pd.DataFrame({"set": sets, "size": [len(s) for s in sets], "pvalue": pvalues, "accepted": accepted})
+        named = named_sets(sets, names_of(self))
+        return pd.DataFrame(
+            {"set": sets, "features": named, "size": [len(s) for s in sets], "pvalue": pvalues, "accepted": accepted}
+        )
 
     def _max_size(self, d: int) -> int:
         if d > MASK_BITS:
@@ -298,18 +296,6 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.regressor_tags.poor_score = True  # it predicts by causes alone, and by none if it finds none
         return tags
-
-    @property
-    def rule_(self) -> LinearRule:
-        """The fitted rule on all features."""
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        return LinearRule(self.coef_, self.intercept_, names=None if names is None else tuple(names))
-
-    def predict(self, X: Rows) -> FloatArray:
-        """Predict by the estimated causes alone, shape (n,)."""
-        check_is_fitted(self)
-        return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
 
 
 def _union_of_intervals(

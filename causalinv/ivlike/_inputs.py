@@ -1,4 +1,4 @@
-"""From what a user passes to `fit` to validated evidence; shared by the regressors of this room."""
+"""From what a user passes to `fit` to a validated design; shared by the regressors of this room."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from causalinv._parallel import generator, seed_estimator
 from causalinv._typing import RandomState, Rows
 from causalinv._validation import (
     check_alignment,
+    check_choice,
     check_features,
     check_rows,
     check_sample_weight,
@@ -19,15 +20,21 @@ from causalinv._validation import (
     check_whole,
     positive_rows,
 )
-from causalinv.ivlike._evidence import Evidence
+from causalinv.ivlike._design import RowDesign, named
+from causalinv.ivlike._integrations import ClosedForm, Copies, Instruments, Moved, Paired, Sampled
+from causalinv.ivlike._knowledge import Augmented, AugmentedRows, GenuineInstruments, Knowledge
 from causalinv.transformations import Transformation as Augmentation
 
-__all__ = ["evidence_of", "find_mode", "limited", "own_generator"]
+__all__ = ["design_of", "find_integration", "find_knowledge", "own_generator"]
 
-_INTEGRATIONS = ("auto", "closed_form", "paired", "sampled")
+_INTEGRATIONS: dict[str, type[Moved]] = {
+    "closed_form": ClosedForm,
+    "paired": Paired,
+    "sampled": Sampled,
+}
 
 
-def evidence_of(
+def design_of(
     estimator: Any,
     X: Rows,
     y: Rows,
@@ -37,14 +44,16 @@ def evidence_of(
     groups: Rows = None,
     sample_weight: Rows = None,
     reset: bool = True,
-) -> tuple[Evidence, bool]:
+) -> tuple[RowDesign, bool]:
     """Validated rows with the way they are integrated, and whether y was one column.
 
     `estimator` has the parameters of `IVLikeRegression`. With `reset` the features are taken from X and `features_` is
     fitted; without it X is checked against them.
     """
     copies = augmentation_parameters is not None
-    mode = find_mode(estimator, instruments=instruments is not None, copies=copies, where="instruments= in fit")
+    knowledge = find_knowledge(
+        estimator, instruments=instruments is not None, copies=copies, where="instruments= in fit"
+    )
     name, given = ("augmentation_parameters", augmentation_parameters) if copies else ("instruments", instruments)
     check_alignment(X=X, y=y, **{name: given}, groups=groups, sample_weight=sample_weight)
     min_rows = 2 if reset else 1
@@ -67,30 +76,37 @@ def evidence_of(
         rows, outcome, weight = rows[inside], outcome[inside], weight[inside]
         instrument = None if instrument is None else instrument[inside]
         clusters = None if clusters is None else clusters.take(inside, "groups", least=2)
-    evidence = Evidence(
-        X=rows,
-        y=outcome.reshape(len(rows), -1),
-        weight=weight,
-        groups=None if clusters is None else clusters.codes,
-        mode=mode,
-        names=None if names is None else tuple(names),
-        augmentation=estimator.augmentation,
-        instruments=instrument,
-        instrument_names=column_names(given),
-        n_copies=check_whole(estimator.n_copies, "n_copies", low=1),
-        rng=own_generator(estimator.random_state, "augmentation") if mode in ("paired", "sampled") else None,
-        positions=None if inside is None else np.flatnonzero(inside),
-    )
+    given_rows: dict[str, Any] = {
+        "X": rows,
+        "y": outcome.reshape(len(rows), -1),
+        "weight": weight,
+        "groups": None if clusters is None else clusters.codes,
+        "names": None if names is None else tuple(names),
+        "positions": None if inside is None else np.flatnonzero(inside),
+    }
+    n_copies = check_whole(estimator.n_copies, "n_copies", low=1)
+    if isinstance(knowledge, Augmented):
+        kind = find_integration(estimator, knowledge.augmentation)
+        if kind is not ClosedForm:
+            given_rows |= {"n_copies": n_copies, "rng": own_generator(estimator.random_state, "augmentation")}
+        design: RowDesign = kind(knowledge=knowledge, **given_rows)
+    else:
+        observed = Copies if copies else Instruments
+        assert instrument is not None
+        design = observed(
+            knowledge=knowledge, instruments=instrument, instrument_names=column_names(given), **given_rows
+        )
     if not reset:
         fitted = getattr(estimator, "features_", None)
-        return (evidence if fitted is None else evidence.with_features(fitted)), single
+        return (design if fitted is None else design.with_features(fitted)), single
     if estimator.features is None:
         if hasattr(estimator, "features_"):
             del estimator.features_
-        return evidence, single
+        return design, single
     learned = seed_estimator(estimator.features, own_generator(estimator.random_state, "features"))
-    estimator.features_ = evidence.fit_features(learned)
-    return evidence.with_features(estimator.features_), single
+    covered = design.with_features(learned).to_cover()
+    estimator.features_ = learned.fit(named(covered, design.names))
+    return design.with_features(estimator.features_), single
 
 
 def own_generator(random_state: RandomState, purpose: str) -> np.random.Generator:
@@ -100,11 +116,10 @@ def own_generator(random_state: RandomState, purpose: str) -> np.random.Generato
     return generator(random_state, purpose)
 
 
-def find_mode(estimator: Any, *, instruments: bool, where: str, copies: bool = False) -> str:
-    """How a fit integrates; raises unless there is exactly one source of knowledge."""
-    augmentation, integration = estimator.augmentation, estimator.integration
-    if integration not in _INTEGRATIONS:
-        raise ValueError(f"integration must be one of {_INTEGRATIONS}, got {integration!r}.")
+def find_knowledge(estimator: Any, *, instruments: bool, where: str, copies: bool = False) -> Knowledge:
+    """What is known beside (X, y); raises unless there is exactly one source of it."""
+    augmentation = estimator.augmentation
+    check_choice(estimator.integration, "integration", ("auto", *_INTEGRATIONS))
     if augmentation is not None and not isinstance(augmentation, Augmentation):
         raise TypeError(
             "augmentation must be an Augmentation such as Translation(directions) or FunctionAugmentation(func), got "
@@ -121,13 +136,13 @@ def find_mode(estimator: Any, *, instruments: bool, where: str, copies: bool = F
         raise ValueError(
             f"Give only one of augmentation=, genuine instruments ({where}) and augmentation_parameters=, not both."
         )
-    if augmentation is None:
-        return "copies" if copies else "instruments"
-    if integration != "auto":
-        return str(integration)
-    return "closed_form" if augmentation.closed_form and estimator.features is None else "paired"
+    if augmentation is not None:
+        return Augmented(augmentation)
+    return AugmentedRows() if copies else GenuineInstruments()
 
 
-def limited(augmentation: Augmentation | None, mode: str) -> object:
-    """What must leave a direction at alpha=0; None for genuine instruments, which need not."""
-    return "augmentation_parameters" if mode == "copies" else augmentation
+def find_integration(estimator: Any, augmentation: Augmentation) -> type[Moved]:
+    """The class that integrates an augmentation as the estimator asks."""
+    if estimator.integration != "auto":
+        return _INTEGRATIONS[estimator.integration]
+    return ClosedForm if augmentation.closed_form and estimator.features is None else Paired

@@ -1,40 +1,27 @@
-"""The estimator: a validated shell around evidence, moments and the one-path solver."""
+"""The estimator: a validated shell around a design, its moments and the one-path solver."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
-
-import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
+from typing import Any, Literal, Self
 
 from causalinv._fingerprints import Fingerprints, fingerprints
-from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
-from causalinv._validation import check_features, check_number, check_rows
-from causalinv.ivlike._checks import (
-    check_instruments,
-    check_leaves,
-    check_limit,
-    check_moves,
-    warn_degenerate,
-)
-from causalinv.ivlike._evidence import Evidence, Reading, expand
-from causalinv.ivlike._first_stage import Relevance, relevance, warn_weak_copies, warn_weak_instruments
-from causalinv.ivlike._inputs import evidence_of, find_mode, limited
-from causalinv.ivlike._path import IVLikePath, check_alphas
-from causalinv.ivlike._reports import Reports
-from causalinv.ivlike._selection import Strength, check_rule, select
-from causalinv.linear_rule import least_squares
+from causalinv._typing import RandomState, Rows
+from causalinv._validation import check_rows
+from causalinv.ivlike._design import MomentsOnly
+from causalinv.ivlike._fit import fit_design
+from causalinv.ivlike._fitted import FittedRegression
+from causalinv.ivlike._inputs import design_of, find_integration, find_knowledge
+from causalinv.ivlike._integrations import ClosedForm
+from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._strength import strength_rule
 from causalinv.moments import Moments, take_features
 from causalinv.transformations import FirstStage
 from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["IVLikeRegression"]
 
-_SCORED_GAMMA = 11.0  # the same size of shift, for `score`
 
-
-class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class IVLikeRegression(FittedRegression):
     r"""Linear regression that treats an augmentation, or genuine instruments, as a soft intervention.
 
     With :math:`r = y - h'Gx` centred and :math:`\Pi` the projection on the instruments G, it minimises
@@ -171,16 +158,6 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
            [-1.01, -0.93]])
     """
 
-    n_features_in_: int
-    feature_names_in_: np.ndarray
-
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {
-        "instruments": True,
-        "augmentation_parameters": True,
-        "groups": True,
-    }
-    __metadata_request__score: ClassVar[dict[str, bool]] = {"instruments": True, "augmentation_parameters": True}
-
     def __init__(
         self,
         alpha: float | Literal["auto", "eb", "cc"] = "auto",
@@ -199,8 +176,6 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         self.features = features
         self.ridge = ridge
         self.random_state = random_state
-
-    # -- fitting ------------------------------------------------------------------------------------------------
 
     def fit(
         self,
@@ -241,7 +216,8 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
             constant, there are as many instruments as rows, ``alpha=0`` with an augmentation that moves every
             direction, or an input is malformed.
         """
-        evidence, single = evidence_of(
+        rule = strength_rule(self.alpha)
+        design, single = design_of(
             self,
             X,
             y,
@@ -251,7 +227,8 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
             sample_weight=sample_weight,
         )
         self._training_rows: Fingerprints | None = fingerprints(check_rows(X, "X"), check_rows(y, "y"))
-        return self._fit(evidence, evidence.read(), single)
+        self._keep(fit_design(design, rule, ridge=self.ridge, single_output=single))
+        return self
 
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on moments: a population, or data that were read in chunks. Standard errors need rows.
@@ -271,215 +248,22 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
             As in `fit`; also if the augmentation has no closed form, or with `features`, as rows are needed then.
         """
         pooled = moments.pool()
-        mode = find_mode(self, instruments="g" in pooled.blocks, where="a block 'g' in the moments")
+        rule = strength_rule(self.alpha)
+        knowledge = find_knowledge(self, instruments="g" in pooled.blocks, where="a block 'g' in the moments")
         if self.features is not None:
             raise ValueError("features= needs rows, and moments have none: use fit(X, y).")
-        if mode in ("paired", "sampled"):
-            raise ValueError(
-                f"integration={mode!r} draws copies of rows, and moments have none: use fit(X, y), or an "
-                "augmentation with a closed form."
-            )
-        single_output = pooled.mean("y").shape[1] == 1
+        augmentation = self.augmentation
+        if augmentation is None:
+            stage = FirstStage.from_moments(pooled)
+        else:
+            if find_integration(self, augmentation) is not ClosedForm:
+                raise ValueError(
+                    f"integration={self.integration!r} draws copies of rows, and moments have none: use fit(X, y), or "
+                    "an augmentation with a closed form."
+                )
+            stage = augmentation.first_stage(pooled)
         take_features(self, pooled)
         self._training_rows = None
-        stage = FirstStage.from_moments(pooled) if self.augmentation is None else self.augmentation.first_stage(pooled)
-        return self._fit(None, Reading(pooled, stage, pooled), single_output)
-
-    def _fit(self, evidence: Evidence | None, reading: Reading, single_output: bool) -> Self:
-        moments, stage = reading.moments, reading.stage
-        ridge = check_number(self.ridge, "ridge", low=0.0, finite=True)
-        self._prepare(evidence)
-        self._mode = "" if evidence is None else evidence.mode
-        sampled = self._mode in ("sampled", "copies")
-        if "g" in moments.blocks and self.augmentation is None:
-            check_instruments(moments, stage, "augmentation_parameters" if sampled else "instruments")
-        if self.augmentation is not None:
-            check_moves(self.augmentation, stage)
-        path = IVLikePath.from_first_stage(stage, ridge=ridge)
-        if self.augmentation is not None:
-            check_leaves(self.augmentation, path)
-        warn_degenerate(path, moments, stage, ridge)
-        found = relevance(evidence, reading, path) if sampled or self.augmentation is None else None
-        self._keep_relevance(found)
-        if sampled and found is not None:
-            warn_weak_copies(found)
-        strength = self._select(evidence, reading, path)
-        if not sampled and found is not None and path.moved.all():
-            warn_weak_instruments(found, strength.alpha)
-        if strength.alpha == 0:
-            check_limit(limited(self.augmentation, self._mode), path)
-
-        self._record(strength)
-        coef, reference = strength.coef(path), least_squares(moments)
-        mean_x, mean_y = moments.mean("x")[0], moments.mean("y")[0]
-        intercept = mean_y - mean_x @ coef
-        self._single_output = single_output
-        self._evidence, self._reading = evidence, reading
-        self.coef_ = coef[:, 0] if single_output else coef.T
-        self.least_squares_coef_ = reference[:, 0] if single_output else reference.T
-        self.intercept_ = float(intercept[0]) if single_output else intercept
-        self.alpha_ = strength.alpha
-        self.gamma_ = strength.gamma
-        self.kappa_ = 1.0 / (1.0 + strength.alpha)
-        self.path_ = path
-        self.strength_ = path.strength
-        self.n_instruments_effective_ = path.n_instruments_effective
-        self.constant_features_ = np.diagonal(moments.cov("x")[0]) == 0
+        design = MomentsOnly(knowledge=knowledge, reading=Reading(pooled, stage, pooled))
+        self._keep(fit_design(design, rule, ridge=self.ridge, single_output=pooled.mean("y").shape[1] == 1))
         return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "_evidence" in state:
-            state["_evidence"] = None
-        return state
-
-    def _keep_relevance(self, found: Relevance | None) -> None:
-        for name in ("first_stage_f_", "effective_f_"):
-            if hasattr(self, name):
-                delattr(self, name)
-        if found is not None:
-            self.first_stage_f_ = found.partial_f
-            if not np.isnan(found.effective_f):
-                self.effective_f_ = found.effective_f
-
-    # -- choices ------------------------------------------------------------------------------------------------
-
-    def _prepare(self, evidence: Evidence | None) -> None:
-        """Validate the rule, and make once what `_select` needs again in every bootstrap replication."""
-        check_rule(self.alpha)
-
-    def _record(self, strength: Strength) -> None:
-        """Keep how the strength of the fit was chosen."""
-
-    def _chosen_from_data(self) -> bool:
-        return isinstance(self.alpha, str) and self.alpha != "auto"
-
-    def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
-        """The strength, or the mixture, that `alpha` asks for."""
-        mode = "" if evidence is None else evidence.mode
-        return select(self.alpha, self.augmentation, reading, path, mode=mode)
-
-    # -- reading ------------------------------------------------------------------------------------------------
-
-    def alpha_path(self, alphas: ArrayLike) -> FloatArray:
-        """Coefficients at other strengths, without refitting.
-
-        Parameters
-        ----------
-        alphas : array-like of shape (m,)
-            Strengths, each >= 0; 0 and ``inf`` are allowed.
-
-        Returns
-        -------
-        ndarray of shape (m, d) or (m, p, d)
-            ``alpha_path([a])[0]`` equals ``coef_`` of a fit with ``alpha=a``.
-        """
-        check_is_fitted(self)
-        grid = check_alphas(alphas)
-        if (grid == 0).any():
-            check_limit(limited(self.augmentation, self._mode), self.path_)
-        return self._coefs_at(grid)
-
-    def gamma_path(self, gammas: ArrayLike) -> FloatArray:
-        """Coefficients at other multiples of the augmentation's strength: the path on which its rivals lie too.
-
-        In the population of a translation with covariance D, ``h(gamma) = (Var x + gamma D)^-1 Cov(x, y)``. So 0 is
-        least squares, 1 least squares on augmented rows, ``(1 + alpha) / alpha`` this regression, ``(1 + a) / 2`` the
-        estimator of Kania and Wit with weight a, ``k**2`` augmentation k times as far, and infinity restricted least
-        squares; with `GaussianNoise` all are ridge, with ``gamma * scale**2`` added to the variance of each feature.
-
-        Parameters
-        ----------
-        gammas : array-like of shape (m,)
-            Each >= 0, below 1 only for augmentations in closed form; ``inf`` is allowed.
-
-        Returns
-        -------
-        ndarray of shape (m, d) or (m, p, d)
-
-        Notes
-        -----
-        At 0 a moved direction without variance of its own has coefficient 0, the limit of small gamma. Of a group that
-        is averaged exactly every gamma, 0 included, gives the invariant coefficients, not least squares.
-        """
-        check_is_fitted(self)
-        grid = check_alphas(gammas, "gammas")
-        if (grid < 1).any() and not self._reading.stage.added:
-            raise ValueError(
-                f"gamma = {grid.min():g} < 1 takes moments of an augmentation away again, which needs them in closed "
-                "form; here they are estimated from copies or instruments. Use gamma >= 1."
-            )
-        if np.isinf(grid).any():
-            check_limit(limited(self.augmentation, self._mode), self.path_)
-        with np.errstate(divide="ignore"):
-            alphas = np.where(np.isinf(grid), 0.0, 1.0 / (grid - 1.0))
-        return self._coefs_at(alphas)
-
-    def _coefs_at(self, alphas: FloatArray) -> FloatArray:
-        """Coefficients at every strength of a grid, which may be empty."""
-        coefs = np.array([self.path_.coef(alpha).T for alpha in alphas]).reshape(
-            len(alphas), *np.atleast_2d(self.coef_).shape
-        )
-        return coefs[:, 0] if self._single_output else coefs
-
-    def predict(self, X: Rows) -> FloatArray:
-        """Predict the outcome's mean under interventions on X, shape (n,) or (n, p).
-
-        Confounding moves the observed outcome away from it, so the fit to observed data is worse than that of
-        least squares; that is meant.
-        """
-        check_is_fitted(self)
-        rows = check_features(self, X, reset=False)
-        if hasattr(self, "features_"):
-            rows = expand(self.features_, rows, getattr(self, "feature_names_in_", None))
-        return rows @ self.coef_.T + self.intercept_
-
-    def score(
-        self,
-        X: Rows,
-        y: Rows,
-        *,
-        instruments: Rows = None,
-        augmentation_parameters: Rows = None,
-        sample_weight: Rows = None,
-    ) -> float:
-        r"""R² in the worst case over shifts √11 times the augmentation's (or instruments') own size.
-
-        That is :math:`1 - (E r^2 + 10\, E(\Pi r)^2) / \operatorname{Var} y` on the augmented data. Its optimum
-        over alpha is 0.1 on the population: it validates a strength of shift, and no score of observed data
-        can tell how far the outcome really is invariant. Plain R² would choose least squares. What q instruments
-        explain of noise by chance is subtracted from E(Πr)², down to 0.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-        y : array-like of shape (n,) or (n, p)
-        instruments : array-like of shape (n, q), required if the model was fitted with instruments
-        augmentation_parameters : array-like of shape (n, q), required if the model was fitted with them
-        sample_weight : array-like of shape (n,), optional
-
-        Returns
-        -------
-        float
-            Mean over outcomes; 1 is perfect. With an augmentation, 0 is what the mean of y reaches; with
-            instruments that move y the mean of y has less than 0.
-        """
-        check_is_fitted(self)
-        evidence, _ = evidence_of(
-            self,
-            X,
-            y,
-            instruments=instruments,
-            augmentation_parameters=augmentation_parameters,
-            sample_weight=sample_weight,
-            reset=False,
-        )
-        reading = evidence.read()
-        moments = reading.moments
-        coef = np.atleast_2d(self.coef_).T
-        total = np.diagonal(moments.cov("y")[0])
-        offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - self.intercept_
-        variance, explained = reading.risks(coef)
-        shifted = variance + offset**2 + (_SCORED_GAMMA - 1.0) * np.maximum(explained, 0.0)
-        r2 = np.where(total > 0, 1.0 - shifted / np.where(total > 0, total, 1.0), np.where(shifted > 0, 0.0, 1.0))
-        return float(r2.mean())

@@ -7,7 +7,7 @@ drawing copies of the rows for anything else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -19,6 +19,7 @@ from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
 from causalinv._validation import check_finite, check_rows
 from causalinv.moments import Moments
 from causalinv.transformations._first_stage import FirstStage
+from causalinv.transformations._frame import Frame
 
 __all__ = ["Transformation", "indicator"]
 
@@ -32,7 +33,8 @@ class Transformation(BaseEstimator):
     """Base of all transformations; as `augmentation=` of IV-like regression it is an augmentation.
 
     A subclass defines `draw`; one whose moments are known in closed form also defines `first_stage` and sets
-    `closed_form`.
+    `closed_form`. What imposes or tests a symmetry asks for more: `frame`, and `carry` and `bring_back` where the
+    outcome moves too; `canonical` and `pose` where rows are split into what is invariant and what is not.
 
     Attributes
     ----------
@@ -45,6 +47,7 @@ class Transformation(BaseEstimator):
     closed_form: bool = False  # first_stage is defined
     translates: bool = False  # Gx = x + Γ'G with G ~ N(0, I): parameters() gives Γ
     averages: bool = False  # a finite group under its uniform law: invariant coefficients, the same at every alpha
+    compact: bool = False  # draw draws from a uniform (Haar) law
 
     def draw(
         self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
@@ -93,6 +96,64 @@ class Transformation(BaseEstimator):
             f"{type(self).__name__} cannot be integrated in closed form over nonlinear features; use "
             "integration='paired', which draws copies of the rows."
         )
+
+    def elements(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """All elements of a finite group, as permutations (N, d) and signs (N, d)."""
+        raise ValueError(f"{type(self).__name__} is no finite group, so its elements cannot be listed.")
+
+    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+        """Rows in every pose of their frames: an average over them is invariant, exactly.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+        feature_names : sequence of str, optional
+
+        Returns
+        -------
+        Frame
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no frame(X, feature_names), a finite set of poses that follows the row, so it "
+            "cannot be averaged over exactly."
+        )
+
+    def carry(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
+        """Outcomes (N,) or (N, p) of rows as they are, moved into the poses of a frame.
+
+        Parameters
+        ----------
+        Y : ndarray of shape (N,) or (N, p)
+            One row for each row of the frame.
+        pose : dict of str to ndarray
+            Of a `Frame`.
+        output : str
+            How the outcome moves.
+        """
+        return self._unmoved(Y, output)
+
+    def bring_back(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
+        """Outcomes in the poses of a frame, moved back to rows as they are; the inverse of `carry`."""
+        return self._unmoved(Y, output)
+
+    def _unmoved(self, Y: FloatArray, output: str) -> FloatArray:
+        if output != "invariant":
+            raise ValueError(f"{type(self).__name__} knows only output='invariant', got {output!r}.")
+        return Y
+
+    def canonical(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+        """One row for each orbit: the same for x and gx, wherever the frame is not tied."""
+        return self._one_pose(X, feature_names).rows
+
+    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+        """Where in its orbit each row stands, shape (n, q): with `canonical` it says all that the row says."""
+        raise ValueError(f"{type(self).__name__} has no pose(X, feature_names).")
+
+    def _one_pose(self, X: FloatArray, feature_names: Sequence[str] | None) -> Frame:
+        frame = self.frame(X, feature_names)
+        if len(frame.rows) != len(X):
+            raise ValueError(f"{type(self).__name__} has no canonical(X, feature_names): frames have several poses.")
+        return frame
 
     def check_invariance(
         self, f: Callable[[FloatArray], ArrayLike], X: Rows, *, tol: float = 1e-8, random_state: RandomState = None

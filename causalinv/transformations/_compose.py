@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,9 +11,14 @@ from causalinv._validation import check_finite
 from causalinv.moments import Moments
 from causalinv.transformations._base import Transformation
 from causalinv.transformations._first_stage import FirstStage
-from causalinv.transformations._groups import FiniteGroup, group_stage
+from causalinv.transformations._frame import Frame
+from causalinv.transformations._groups import FiniteGroup
 
 __all__ = ["Compose", "FunctionAugmentation"]
+
+_TRIED = 20  # rows on which it is tried whether frames go together
+_PROBES = 8
+_SAME = 1e-6
 
 
 class FunctionAugmentation(Transformation):
@@ -65,11 +70,25 @@ class FunctionAugmentation(Transformation):
         return GX, G
 
 
+class _Generated(FiniteGroup):
+    """The group that several finite groups generate together."""
+
+    def __init__(self, parts: Sequence[Transformation]):
+        self.parts = parts
+
+    def generators(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        pieces = [part.generators(n_features, feature_names) for part in self.parts]
+        perms, signs = (np.vstack(each) for each in zip(*pieces, strict=True))
+        return perms, signs
+
+
 class Compose(Transformation):
     """Several augmentations, applied one after the other; the outcome ignores it if it ignores every part.
 
     Translations together, and groups together, keep their closed form; a mixture is drawn. Groups together are averaged
-    over the group that they generate.
+    over the group that they generate. The frame of a mixture takes the frame of each part after the other. That is a
+    frame of the group they generate only if they go together (rotations before a scaling, signs of other columns):
+    `frame` tries it on moved copies of the first rows, and refuses what is not invariant.
 
     Parameters
     ----------
@@ -108,6 +127,11 @@ class Compose(Transformation):
         return all(isinstance(part, FiniteGroup) for part in self._parts())
 
     @property
+    def compact(self) -> bool:  # type: ignore[override]
+        """Whether the group they generate has a uniform law: only of finite groups it is known how to draw from it."""
+        return self.averages
+
+    @property
     def closed_form(self) -> bool:  # type: ignore[override]
         """Whether the moments of the whole are known."""
         return self.translates or self.averages
@@ -115,6 +139,8 @@ class Compose(Transformation):
     def draw(
         self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
     ) -> tuple[FloatArray, FloatArray]:
+        if self.averages:
+            return self._group().draw(X, rng, feature_names)
         drawn = []
         for part in self._parts():
             X, G = part.draw(X, rng, feature_names)
@@ -128,12 +154,77 @@ class Compose(Transformation):
     def first_stage(self, moments: Moments) -> FirstStage:
         parts = self._parts()
         if self.averages:
-            d, names = moments.blocks["x"], moments.names["x"]
-            pieces = [part.generators(d, names) for part in parts]
-            return group_stage(moments, *(np.vstack(each) for each in zip(*pieces, strict=True)))
+            return self._group().first_stage(moments)
         if not self.translates:
             return super().first_stage(moments)
         stages = [part.first_stage(moments) for part in parts]
         factor = np.vstack([stage.factor for stage in stages])
         outcome = np.vstack([stage.outcome for stage in stages])
         return FirstStage(stages[0].variance, stages[0].cross, factor, outcome, added=True)
+
+    # -- the group that the parts generate ---------------------------------------------------------------------
+
+    def _group(self) -> _Generated:
+        return _Generated(self._parts())
+
+    def elements(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        return self._group().elements(n_features, feature_names) if self.averages else super().elements(n_features)
+
+    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+        if self.averages:
+            return self._group().frame(X, feature_names)
+        found = self._one_after_the_other(X, feature_names)
+        self._check_together(X[:_TRIED], feature_names)
+        return found
+
+    def carry(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
+        return self._group().carry(Y, pose, output) if self.averages else self._unmoved(Y, output)
+
+    def bring_back(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
+        return self._group().bring_back(Y, pose, output) if self.averages else self._unmoved(Y, output)
+
+    def canonical(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+        if self.averages:
+            return self._group().canonical(X, feature_names)
+        for part in self._parts():
+            X = part.canonical(X, feature_names)
+        return X
+
+    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+        if self.averages:
+            return self._group().pose(X, feature_names)
+        found = []
+        for part in self._parts():
+            found.append(part.pose(X, feature_names))
+            X = part.canonical(X, feature_names)
+        return np.hstack(found)
+
+    def _one_after_the_other(self, X: FloatArray, feature_names: Sequence[str] | None) -> Frame:
+        rows, source, weights = X, np.arange(len(X)), np.ones(len(X))
+        gap, tied = np.full(len(X), np.inf), np.zeros(len(X), dtype=bool)
+        for part in self._parts():
+            each = part.frame(rows, feature_names)
+            np.minimum.at(gap, source, each.gap)
+            np.logical_or.at(tied, source, each.tied)
+            rows, source, weights = each.rows, source[each.source], weights[each.source] * each.weights
+        return Frame(rows, source, weights, {}, gap, tied)
+
+    def _check_together(self, X: FloatArray, feature_names: Sequence[str] | None) -> None:
+        """Raise unless moments of the poses of moved rows are those of the rows, for every part."""
+        rng = np.random.default_rng(0)
+        probe = rng.standard_normal((X.shape[1], _PROBES)) / np.sqrt(X.shape[1])
+
+        def seen(rows: FloatArray) -> FloatArray:
+            frame = self._one_after_the_other(rows, feature_names)
+            size = np.abs(frame.rows).max(initial=0.0) or 1.0
+            return frame.average(np.cos(frame.rows @ probe / size))
+
+        before = seen(X)
+        for part in self._parts():
+            moved, _ = part.draw(X, rng, feature_names)
+            if not np.abs(seen(moved) - before).max(initial=0.0) < _SAME:
+                raise ValueError(
+                    f"Frames of {[type(each).__name__ for each in self._parts()]} do not go together in this order: "
+                    f"an average over them still moves with {type(part).__name__}. Put rotations before scalings, or "
+                    "give one transformation whose frame is that of the whole group."
+                )

@@ -9,17 +9,20 @@ not matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from causalinv._matrix import orthonormal_range
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv.moments import Moments
 from causalinv.transformations._base import Transformation, indicator
 from causalinv.transformations._first_stage import FirstStage
+from causalinv.transformations._frame import Frame
 
 __all__ = ["CyclicShift", "FiniteGroup", "Flip", "PermutationGroup", "Rotate90", "SignFlip", "group_stage"]
 
@@ -31,6 +34,7 @@ class FiniteGroup(Transformation):
 
     closed_form = True
     averages = True
+    compact = True
 
     def generators(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Permutations (k, d) and signs (k, d) that generate the group."""
@@ -38,24 +42,110 @@ class FiniteGroup(Transformation):
 
     def elements(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """All elements, the identity first: permutations (N, d) and signs (N, d)."""
-        perms, signs = self.generators(n_features, feature_names)
-        found = {(tuple(range(n_features)), (1,) * n_features): None}
-        fresh = list(found)
-        while fresh:
-            grown = []
-            for perm, sign in fresh:
-                for p, s in zip(perms, signs, strict=True):
-                    new = (tuple(np.asarray(perm)[p].tolist()), tuple((np.asarray(sign)[p] * s).tolist()))
-                    if new not in found:
-                        found[new] = None
-                        grown.append(new)
-                if len(found) > _MOST_ELEMENTS:
-                    raise ValueError(
-                        f"The group of {type(self).__name__} has more than {_MOST_ELEMENTS} elements, too many to "
-                        "list. integration='closed_form' without features averages over groups of any size."
-                    )
-            fresh = grown
+        found = self._walk(n_features, feature_names)[0]
         return np.array([p for p, _ in found]), np.array([s for _, s in found])
+
+    def _walk(
+        self, n_features: int, feature_names: Sequence[str] | None = None
+    ) -> tuple[list[tuple[tuple[int, ...], tuple[int, ...]]], list[tuple[int, int, int]]]:
+        """All elements, and all steps (from, generator, to) between them."""
+        perms, signs = self.generators(n_features, feature_names)
+        start = (tuple(range(n_features)), (1,) * n_features)
+        found, place, steps = [start], {start: 0}, []
+        for k, (perm, sign) in enumerate(found):  # the list grows while it is walked
+            for j, (p, s) in enumerate(zip(perms, signs, strict=True)):
+                new = (tuple(np.asarray(perm)[p].tolist()), tuple((np.asarray(sign)[p] * s).tolist()))
+                if new not in place:
+                    place[new] = len(found)
+                    found.append(new)
+                steps.append((k, j, place[new]))
+            if len(found) > _MOST_ELEMENTS:
+                raise ValueError(
+                    f"The group of {type(self).__name__} has more than {_MOST_ELEMENTS} elements, too many to "
+                    "list. integration='closed_form' without features averages over groups of any size."
+                )
+        return found, steps
+
+    def represent(
+        self, perms: np.ndarray, signs: np.ndarray, n_features: int, feature_names: Sequence[str] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """How every element moves an outcome, from how the generators do.
+
+        Parameters
+        ----------
+        perms, signs : ndarray of int, shape (k, m)
+            The outcome moves as ``signs[j] * y[perms[j]]`` with generator j.
+        n_features : int
+        feature_names : sequence of str, optional
+
+        Returns
+        -------
+        perms, signs : ndarray of int, shape (N, m)
+
+        Raises
+        ------
+        ValueError
+            If two ways to one element would move the outcome differently.
+        """
+        found, steps = self._walk(n_features, feature_names)
+        k, m = len(self.generators(n_features, feature_names)[0]), perms.shape[1]
+        if len(perms) != k:
+            raise ValueError(f"output says how {len(perms)} generators move the outcome, but the group has {k}.")
+        out_perms, out_signs = np.full((len(found), m), -1), np.zeros((len(found), m), dtype=int)
+        out_perms[0], out_signs[0] = np.arange(m), 1
+        for start, j, end in steps:
+            perm, sign = out_perms[start][perms[j]], out_signs[start][perms[j]] * signs[j]
+            if out_perms[end][0] < 0:
+                out_perms[end], out_signs[end] = perm, sign
+            elif (out_perms[end] != perm).any() or (out_signs[end] != sign).any():
+                raise ValueError(
+                    f"No outcome can move so under {type(self).__name__}: two ways to one element of the group move it "
+                    "differently (a generator of order 3, for example, cannot change a sign)."
+                )
+        return out_perms, out_signs
+
+    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+        """Every element once."""
+        perms, signs = self.elements(X.shape[1], feature_names)
+        n, k = len(X), len(perms)
+        rows = (X[:, perms] * signs).reshape(n * k, -1)
+        element = np.tile(np.arange(k), n)
+        pose = {"element": element, "odd": np.full(n * k, np.nan)}
+        count = len(self.generators(X.shape[1], feature_names)[0])
+        ones = np.zeros((count, 1), dtype=int)
+        with suppress(ValueError):
+            pose["odd"] = self.represent(ones, ones - 1, X.shape[1], feature_names)[1][element, 0].astype(float)
+        none = np.zeros(n, dtype=bool)
+        return Frame(rows, np.repeat(np.arange(n), k), np.full(n * k, 1.0 / k), pose, np.full(n, np.inf), none)
+
+    def carry(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
+        if output == "odd":
+            if np.isnan(pose["odd"]).any():
+                raise ValueError(
+                    f"No outcome is odd under {type(self).__name__}: a product of generators that moves nothing would "
+                    "change its sign."
+                )
+            return Y * pose["odd"].reshape((-1,) + (1,) * (Y.ndim - 1))
+        if output != "invariant":
+            raise ValueError(f"{type(self).__name__} moves outcomes that are 'invariant' or 'odd'; got {output!r}.")
+        return Y
+
+    def bring_back(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
+        return self.carry(Y, pose, output)  # a sign is its own inverse
+
+    def canonical(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+        """The row of each orbit that comes last in lexicographic order."""
+        frame = self.frame(X, feature_names)
+        return frame.rows[self._last(frame)]
+
+    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+        """Number of the element that moves each row to its canonical one, shape (n, 1)."""
+        frame = self.frame(X, feature_names)
+        return np.asarray(frame.pose["element"][self._last(frame)], dtype=np.float64)[:, None]
+
+    def _last(self, frame: Frame) -> np.ndarray:
+        order = np.lexsort((*frame.rows.T[::-1], frame.source))
+        return np.asarray(order[np.flatnonzero(np.r_[np.diff(frame.source) > 0, True])])
 
     def draw(
         self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
@@ -147,7 +237,9 @@ class SignFlip(FiniteGroup):
 class _ImageGroup(FiniteGroup):
     """Groups of movements of an image whose rows are flattened."""
 
-    shape: tuple[int, ...]
+    def __init__(self, shape: tuple[int, ...], *, outcome_invariant: bool = True):
+        self.shape = shape
+        self.outcome_invariant = outcome_invariant
 
     def _moves(self, image: np.ndarray) -> list[np.ndarray]:
         raise NotImplementedError
@@ -179,10 +271,6 @@ class Rotate90(_ImageGroup):
     [[1, 3, 0, 2]]
     """
 
-    def __init__(self, shape: tuple[int, ...], *, outcome_invariant: bool = True):
-        self.shape = shape
-        self.outcome_invariant = outcome_invariant
-
     def _moves(self, image: np.ndarray) -> list[np.ndarray]:
         if image.shape[0] != image.shape[1]:
             raise ValueError(f"Rotate90 needs a square image, got shape {self.shape}.")
@@ -208,9 +296,8 @@ class Flip(_ImageGroup):
     """
 
     def __init__(self, shape: tuple[int, ...], *, axis: int = 1, outcome_invariant: bool = True):
-        self.shape = shape
+        super().__init__(shape, outcome_invariant=outcome_invariant)
         self.axis = axis
-        self.outcome_invariant = outcome_invariant
 
     def _moves(self, image: np.ndarray) -> list[np.ndarray]:
         if self.axis not in (0, 1):
@@ -233,10 +320,6 @@ class CyclicShift(_ImageGroup):
     >>> len(CyclicShift((3, 4)).elements(12)[0])
     12
     """
-
-    def __init__(self, shape: tuple[int, ...], *, outcome_invariant: bool = True):
-        self.shape = shape
-        self.outcome_invariant = outcome_invariant
 
     def _moves(self, image: np.ndarray) -> list[np.ndarray]:
         return [np.roll(image, 1, axis=axis) for axis in (0, 1)]
@@ -267,7 +350,7 @@ def group_stage(moments: Moments, perms: np.ndarray, signs: np.ndarray) -> First
         sign = np.where(single[:d] == lead, 1.0, -1.0)
         fixed = np.where(free[:, None] & (lead[:, None] == np.unique(lead[free])), sign[:, None], 0.0)
         fixed /= np.linalg.norm(fixed, axis=0)
-    moving = np.linalg.svd(fixed, full_matrices=True)[0][:, fixed.shape[1] :].T
+    moving = orthonormal_range(fixed.T)[1]
     return FirstStage(variance, averaged, moving, np.zeros((len(moving), cross.shape[1])), added=True)
 
 

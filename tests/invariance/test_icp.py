@@ -257,7 +257,7 @@ def test_chow_with_a_tiny_environment_is_the_nested_f_test(tiny):
     import statsmodels.api as sm
 
     from causalinv.invariance import chow_pvalues, sweep
-    from causalinv.invariance._sweep import SubsetStatistics
+    from causalinv.invariance.subsets._sweep import SubsetStatistics
 
     rng = np.random.default_rng(tiny)
     e = np.repeat([0, 1, 2], [30, 25, tiny])

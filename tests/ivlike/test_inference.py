@@ -18,6 +18,7 @@ from causalinv.exceptions import DegenerateInputWarning, WeakSignalWarning
 from causalinv.ivlike import SignFlip
 from causalinv.ivlike._inference import least_squares_influence, moved_influence
 from causalinv.ivlike._inputs import own_generator
+from causalinv.ivlike._intervals import influence_at
 from causalinv.linear_rule import least_squares
 
 STEP = np.array([[1.0, 1.0, 0.0]])
@@ -97,7 +98,7 @@ def test_influence_is_the_derivative_of_the_fit_in_the_weight_of_a_row(alpha, in
     model = IVLikeRegression(
         alpha, augmentation=aug, integration=integration, n_copies=n_copies, ridge=ridge, random_state=3
     ).fit(X, y)
-    influence = model._influence().rows[:, :, 0]
+    influence = influence_at(model._fit).rows[:, :, 0]
     eps = 1e-4
     for row in (0, 17, 41):
         moved = []
@@ -123,7 +124,7 @@ def test_influence_on_the_moved_prediction_is_a_derivative_too(integration):
     model = IVLikeRegression(
         0.2, augmentation=FunctionAugmentation(remembered), integration=integration, n_copies=2, random_state=3
     ).fit(X, y)
-    evidence, reading = model._rows_again()
+    evidence, reading = model._fit.read_again()
     coef = least_squares(reading.moments)
     own = least_squares_influence(evidence, reading, coef)
     shift, influence = moved_influence(evidence, reading, coef, own)

@@ -1,0 +1,168 @@
+"""Methods whose evidence are fresh environments, none of which had a part in choosing the rule."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalinv._matrix import whitener
+from causalinv._typing import BoolArray
+from causalinv.invariance.certificates._declared import need_exact
+from causalinv.invariance.certificates._method import Claim, Method, Numbers
+from causalinv.invariance.certificates._same import ROUNDING
+from causalinv.invariance.certificates._tails import binomial_quantile, binomial_tail
+from causalinv.invariance.rules._gaps import represent, rule_risks
+from causalinv.invariance.rules._rule import Rule
+from causalinv.invariance.subsets._excess_bound import random_design_cdf
+from causalinv.moments import Moments
+
+__all__ = ["FreshMethod", "FreshRequest", "Holdout", "TwoLevel", "Union"]
+
+_REFUTED = 0.05  # level, at most, at which rows show a gap above the tolerance
+_LAW = "the fresh interventions are independent draws of the law that is spoken of"
+_FIXED = "rule and eps were fixed before these environments were seen"
+
+
+@dataclass(frozen=True)
+class FreshRequest:
+    """A rule, a tolerance, and the environments by which it is judged; as in `certify`."""
+
+    rule: Rule
+    moments: Moments
+    eps: float
+    metric: str
+    class_size: float | None
+    miss_rate: float
+    plug_in: bool
+
+
+class FreshMethod(Method):
+    """A method that judges one rule by environments that it never saw."""
+
+    evidence = "fresh environments"
+
+    @abstractmethod
+    def claim(self, request: FreshRequest) -> Claim:
+        """Count violations; raise if the request is not licensed."""
+
+
+def _above(method: Method, request: FreshRequest) -> BoolArray:
+    """Environments whose exact gap is above the tolerance."""
+    need_exact(method.name, request.moments.is_population, request.plug_in)
+    gaps = request.rule.gaps(request.moments, request.metric)
+    above: BoolArray = gaps > request.eps * (1 + 1e-9) + ROUNDING
+    return above
+
+
+class Holdout(FreshMethod):
+    """Violations of one rule, counted."""
+
+    name = "holdout"
+    section = 6
+    conditions = "rule and eps are fixed before the fresh environments are seen"
+    asks = "fresh environments, none of which trained the rule; exact moments"
+    counts_violations = True
+    averages = False
+
+    def tail(self, t: float, m: int, numbers: Numbers) -> float:
+        return binomial_tail(t, numbers.violations, m)
+
+    def upper(self, level: float, m: int, numbers: Numbers) -> float:
+        return binomial_quantile(level, numbers.violations, m)
+
+    def mean(self, m: int, numbers: Numbers) -> float:
+        return (numbers.violations + 1) / (m + 1)
+
+    def claim(self, request: FreshRequest) -> Claim:
+        failed = int(_above(self, request).sum())
+        numbers = Numbers(violations=failed)
+        return Claim(request.rule, request.eps, len(request.moments), numbers, [_LAW, _FIXED], failed)
+
+
+class Union(FreshMethod):
+    """A rule without violations, one of finitely many."""
+
+    name = "union"
+    section = 6
+    conditions = "the class of rules and eps are fixed before the environments are seen; the rule has no violation"
+    asks = "class_size rules fixed before the environments were seen; exact moments"
+    needs = ("class_size",)
+
+    def tail(self, t: float, m: int, numbers: Numbers) -> float:
+        return min(1.0, float(numbers.class_size or 1) * (1.0 - t) ** m)
+
+    def upper(self, level: float, m: int, numbers: Numbers) -> float:
+        return float(-np.expm1(np.log(level / float(numbers.class_size or 1)) / m))
+
+    def mean(self, m: int, numbers: Numbers) -> float:
+        share = float(numbers.class_size or 1) ** (-1.0 / m)  # the tail is 1 up to 1 - share, then N (1 - t)^m
+        return 1.0 - share + share / (m + 1)
+
+    def claim(self, request: FreshRequest) -> Claim:
+        found, m = int(_above(self, request).sum()), len(request.moments)
+        if request.class_size is None:
+            raise ValueError("method='union' needs class_size, the number of rules fixed before these environments.")
+        if found:
+            raise ValueError(f"method='union' speaks of rules without violations; this one has {found} of {m}.")
+        fixed = f"the rule is one of {request.class_size:g} fixed before these environments were seen"
+        return Claim(request.rule, request.eps, m, Numbers(class_size=request.class_size), [_LAW, fixed])
+
+
+class TwoLevel(FreshMethod):
+    """Each environment is judged by its Gaussian rows."""
+
+    name = "two_level"
+    evidence = "fresh environments, with their rows"
+    families = "any, environments with their data independent of one law"
+    moments = "estimated"
+    section = 6
+    metrics = ("relative_excess",)
+    conditions = (
+        "rule and eps are fixed before the fresh environments are seen; rows jointly Gaussian in each environment"
+    )
+    asks = "fresh environments and their rows, Gaussian; every one shown to keep to the tolerance"
+    takes = ("miss_rate",)
+    counts_violations = True
+    averages = False
+
+    def tail(self, t: float, m: int, numbers: Numbers) -> float:
+        return binomial_tail(t * (1.0 - numbers.miss_rate), numbers.violations, m)
+
+    def upper(self, level: float, m: int, numbers: Numbers) -> float:
+        return binomial_quantile(level, numbers.violations, m) / (1.0 - numbers.miss_rate)
+
+    def mean(self, m: int, numbers: Numbers) -> float:
+        return (numbers.violations + 1) / (m + 1) / (1.0 - numbers.miss_rate)
+
+    def claim(self, request: FreshRequest) -> Claim:
+        moments = request.moments
+        if moments.is_population:
+            raise ValueError(f"{self.name} is for estimated moments; these are exact: use method='holdout'.")
+        if not moments.is_unweighted:
+            raise ValueError(
+                f"{self.name} needs rows that all have one and the same weight; these moments are weighted."
+            )
+        counted, refuted = _judged(request.rule, moments, request.eps, request.miss_rate)
+        numbers = Numbers(violations=int(counted.sum()), miss_rate=request.miss_rate)
+        assumptions = [_LAW, "rows are independent and jointly Gaussian in each environment", _FIXED]
+        return Claim(request.rule, request.eps, len(moments), numbers, assumptions, int(refuted.sum()))
+
+
+def _judged(rule: Rule, moments: Moments, eps: float, miss_rate: float) -> tuple[BoolArray, BoolArray]:
+    """Environments whose rows do not show a gap of at most eps, and those whose rows show one above.
+
+    Each of the two is said wrongly with probability at most `miss_rate`.
+    """
+    seen = represent(moments, rule.components)
+    risk = rule_risks(seen, rule.coef, rule.intercept)[0]
+    excess = rule.gaps(moments, "excess")
+    unshown, refuted = np.ones(len(moments), bool), np.zeros(len(moments), bool)
+    for e, n in enumerate(moments.count.astype(int).tolist()):
+        own = risk[e] - excess[e]
+        k = whitener(seen.cov("x")[e]).shape[1] + 1  # coefficients that the rows of this environment can tell apart
+        if n > k and own > 0:
+            below = random_design_cdf(float(excess[e] / own) * (n - k) / k, k, n, eps)
+            unshown[e], refuted[e] = below > miss_rate, 1.0 - below <= min(miss_rate, _REFUTED)
+    return unshown, refuted

@@ -1,0 +1,34 @@
+"""Columns that a transformation names: by position or by name, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from causalinv._typing import IntArray
+
+__all__ = ["blocks", "positions"]
+
+
+def positions(columns: Sequence[Any] | None, width: int, names: Sequence[str] | None, what: str) -> IntArray:
+    """Positions of columns given by number or name; none for None."""
+    if columns is None:
+        return np.empty(0, dtype=np.intp)
+    if isinstance(columns, str) or not hasattr(columns, "__iter__"):
+        raise TypeError(f"{what} must be a sequence of columns, got {columns!r}.")
+    known: dict[Any, int] = {i: i for i in range(width)}
+    known |= {name: i for i, name in enumerate(names or ())}
+    found = list(columns)
+    unknown = [each for each in found if isinstance(each, bool) or each not in known]
+    if unknown:
+        raise ValueError(f"{what} name columns that X does not have: {unknown}; X has {list(known)}.")
+    return np.array([known[each] for each in found], dtype=np.intp)
+
+
+def blocks(columns: IntArray, size: int, what: str, *, empty: bool = False) -> IntArray:
+    """Columns in blocks of one size, shape (k, size)."""
+    if (not columns.size and not empty) or columns.size % size:
+        raise ValueError(f"{what} are {columns.size} columns, which do not divide into blocks of {size} coordinates.")
+    return columns.reshape(-1, size)

@@ -1,0 +1,103 @@
+"""Scaling: the same row in other units of length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from causalinv._typing import FloatArray
+from causalinv._validation import check_number
+from causalinv.transformations._base import Transformation
+from causalinv.transformations._columns import positions
+from causalinv.transformations._frame import Frame
+
+__all__ = ["Scaling"]
+
+
+class Scaling(Transformation):
+    r"""Multiply columns by one positive number, :math:`x \mapsto cx`.
+
+    Parameters
+    ----------
+    columns : sequence of int or str, optional
+        What is scaled; left out, all columns.
+    spread : float, default 1.0
+        Standard deviation of log c in `draw`, which is normal with mean 0: there is no uniform law of scales.
+    degree : float, default 0.0
+        With ``output="homogeneous"``: the outcome is multiplied by c to this power.
+    outcome_invariant : bool, default True
+        Your claim that the outcome ignores the scale.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalinv.transformations import Scaling
+    >>> Scaling().frame(np.array([[3.0, 4.0]])).rows
+    array([[0.6, 0.8]])
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Any] | None = None,
+        *,
+        spread: float = 1.0,
+        degree: float = 0.0,
+        outcome_invariant: bool = True,
+    ):
+        self.columns = columns
+        self.spread = spread
+        self.degree = degree
+        self.outcome_invariant = outcome_invariant
+
+    def draw(
+        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        at = self._at(X, feature_names)
+        G = check_number(self.spread, "spread of Scaling", low=0.0, finite=True) * rng.standard_normal((len(X), 1))
+        out = X.copy()
+        out[:, at] *= np.exp(G)
+        return out, G
+
+    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+        """One element: the row divided by its length; a row of length 0 stays, as no scale moves it."""
+        at = self._at(X, feature_names)
+        length = np.linalg.norm(X[:, at], axis=1)
+        rows = X.copy()
+        rows[:, at] /= np.where(length > 0, length, 1.0)[:, None]
+        return Frame.single(rows, {"length": length}, length == 0)
+
+    def carry(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
+        return self._scaled(Y, pose, output, -1.0)
+
+    def bring_back(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
+        return self._scaled(Y, pose, output, 1.0)
+
+    def canonical(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+        return self.frame(X, feature_names).rows
+
+    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+        length = np.linalg.norm(X[:, self._at(X, feature_names)], axis=1)
+        if not length.all():
+            raise ValueError(
+                f"Row {int(np.argmin(length))} of X is zero in the columns that are scaled: it has no scale."
+            )
+        return np.log(length)[:, None]
+
+    def _at(self, X: FloatArray, names: Sequence[str] | None) -> np.ndarray:
+        return np.arange(X.shape[1]) if self.columns is None else positions(self.columns, X.shape[1], names, "columns")
+
+    def _scaled(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str, way: float) -> FloatArray:
+        if output == "invariant":
+            return Y
+        if output != "homogeneous":
+            raise ValueError(f"Scaling moves outcomes that are 'invariant' or 'homogeneous'; got output={output!r}.")
+        degree = check_number(self.degree, "degree of Scaling", finite=True)
+        length = pose["length"]
+        if degree and not length.all():
+            raise ValueError(
+                f"Row {int(np.argmin(length))} of the frame has length 0, so an outcome of degree {degree:g} is not "
+                "defined there. Leave such rows out."
+            )
+        return Y * (length ** (way * degree)).reshape((-1,) + (1,) * (Y.ndim - 1))

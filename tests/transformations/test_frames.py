@@ -1,0 +1,307 @@
+"""Frames follow the row: as a set, F(gx) = gF(x). Judges: group elements applied by hand, closed forms, integrals."""
+
+import numpy as np
+import pytest
+from scipy import integrate
+from scipy.linalg import expm
+
+from causalinv.transformations import (
+    Compose,
+    EuclideanGroup,
+    Flip,
+    FunctionAugmentation,
+    GaussianNoise,
+    LinearGroup,
+    PermutationGroup,
+    Rotate90,
+    Scaling,
+    SignFlip,
+    Translation,
+    from_polar,
+    haar_density,
+    haar_orthogonal,
+    polar_chart,
+)
+
+SQUARE = np.array([[1.0, 1], [-1, 1], [-1, -1], [1, -1]])
+TETRAHEDRON = np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+CUBE = np.array([[a, b, c] for a in (1.0, -1) for b in (1.0, -1) for c in (1.0, -1)])
+TRIANGLE = np.array([[np.cos(a), np.sin(a)] for a in 2 * np.pi * np.arange(3) / 3])
+PYRAMID = np.vstack([np.c_[SQUARE, np.zeros(4)], [[0, 0, 3.0]]])
+SHAPES = {
+    "square": SQUARE,
+    "triangle": TRIANGLE,
+    "tetrahedron": TETRAHEDRON,
+    "cube": CUBE,
+    "pyramid": PYRAMID,
+    "triangle in space": np.c_[TRIANGLE, np.zeros(3)],
+    "line in space": np.outer([-2.0, -1, 0.5, 2.5], [1.0, 2, 2]),
+    "line in the plane": np.outer([-2.0, -1, 0.5, 2.5], [1.0, 2]),
+    "all equal": np.tile([1.0, 2, 3], (4, 1)),
+    "one point": np.array([[1.0, 2, 3]]),
+    "one number": np.array([[2.0], [5.0], [5.5]]),
+    "any": np.random.default_rng(1).normal(size=(5, 3)),
+    "any in four": np.random.default_rng(2).normal(size=(6, 4)),
+    "near tie": SQUARE * [1.0, 1.0 + 1e-7],
+    "past a tie": SQUARE * [1.0, 1.0 + 1e-5],
+}
+
+
+def same_rows(first, second, tol):
+    """Equal as multisets of rows."""
+    assert first.shape == second.shape
+    gap = np.abs(first[:, None] - second[None]).max(axis=2)
+    assert (gap.min(axis=1) < tol).all()
+    assert (gap.min(axis=0) < tol).all()
+    counts = (gap < tol).sum(axis=1), (np.abs(second[:, None] - second[None]).max(axis=2) < tol).sum(axis=1)
+    assert sorted(counts[0]) == sorted(counts[1])
+
+
+@pytest.mark.parametrize("proper", [False, True])
+@pytest.mark.parametrize("exchange", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_frames_of_moved_clouds_are_the_same_set(shape, proper, exchange):
+    points = SHAPES[shape]
+    p, d = points.shape
+    group = EuclideanGroup(d, proper=proper, exchange=exchange)
+    rng = np.random.default_rng(3)
+    row = points.reshape(1, -1)
+    frame = group.frame(row)
+    assert frame.weights.sum() == pytest.approx(1.0)
+    for _ in range(3):
+        turn = np.linalg.qr(rng.normal(size=(d, d)))[0]
+        if proper and np.linalg.det(turn) < 0:
+            turn[0] *= -1
+        order = rng.permutation(p) if exchange else np.arange(p)
+        moved = (points @ turn.T + rng.normal(size=d))[order].reshape(1, -1)
+        same_rows(group.frame(moved).rows, frame.rows, 1e-8 if shape == "past a tie" else 1e-10)
+
+
+def test_sizes_ties_and_gaps():
+    assert EuclideanGroup(2).frame(SQUARE.reshape(1, -1)).sizes == [8]  # four corners, both hands
+    assert EuclideanGroup(3).frame(TETRAHEDRON.reshape(1, -1)).sizes == [24]  # its symmetry group
+    assert EuclideanGroup(3, proper=True).frame(TETRAHEDRON.reshape(1, -1)).sizes == [12]
+    both = np.vstack([SQUARE.ravel(), [3.0, 0, 0, 1, -3, 0, 0, -1]])
+    frame = EuclideanGroup(2).frame(both)
+    np.testing.assert_array_equal(frame.tied, [True, False])
+    np.testing.assert_allclose(frame.gap, [0.0, 1 - 1 / 9])
+    np.testing.assert_array_equal(frame.sizes, [8, 4])
+    np.testing.assert_allclose(frame.average(frame.rows), 0.0, atol=1e-12)
+
+
+def test_a_frame_of_principal_axes_alone_would_move_with_a_pyramid():
+    """The reason for resolving ties: signs of arbitrary axes in a tied plane are no frame."""
+    rng = np.random.default_rng(0)
+    seen = []
+    for _ in range(3):
+        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        cloud = (PYRAMID - PYRAMID.mean(0)) @ turn.T
+        axes = np.linalg.eigh(cloud.T @ cloud)[1]
+        seen.append(np.sort(np.abs(cloud @ axes).ravel()))
+    assert max(np.abs(seen[0] - other).max() for other in seen[1:]) > 0.05
+
+
+def test_a_mirror_image_is_another_cloud_without_reflections_only():
+    cloud = SHAPES["any"]
+    rows = np.stack([cloud, cloud * [1, 1, -1]]).reshape(2, -1)
+    for proper in (False, True):
+        frame = EuclideanGroup(3, proper=proper).frame(rows)
+        first, second = (frame.rows[frame.source == k] for k in (0, 1))
+        gap = np.abs(first[:, None] - second[None]).max(axis=2).min()
+        assert (gap > 0.05) == proper
+
+
+@pytest.mark.parametrize("exchange", [False, True])
+@pytest.mark.parametrize("boosts", [False, True])
+@pytest.mark.parametrize("output", ["vectors", "points"])
+def test_carry_and_bring_back_are_inverse_and_equivariant(output, boosts, exchange):
+    rng = np.random.default_rng(4)
+    p, d = 4, 3
+    group = EuclideanGroup(
+        d,
+        points=range(12),
+        vectors=range(12, 24),
+        scalars=range(24, 28),
+        boosts=boosts,
+        horizon=0.7,
+        exchange=exchange,
+    )
+    X, Y = rng.normal(size=(5, 28)), rng.normal(size=(5, 12))
+    frame = group.frame(X)
+    there = group.carry(Y[frame.source], frame.pose, output)
+    np.testing.assert_allclose(group.bring_back(there, frame.pose, output), Y[frame.source], atol=1e-12)
+    turn, shift, boost = np.linalg.qr(rng.normal(size=(d, d)))[0], rng.normal(size=d), rng.normal(size=d) * boosts
+    order = rng.permutation(p) if exchange else np.arange(p)
+    points, vectors, scalars = X[:, :12].reshape(5, p, d), X[:, 12:24].reshape(5, p, d), X[:, 24:]
+    moved = [points @ turn.T + shift, vectors @ turn.T + boost]
+    GX = np.hstack([each[:, order].reshape(5, -1) for each in moved] + [scalars[:, order]])
+    offset = shift + 0.7 * boost if output == "points" else boost
+    GY = ((Y.reshape(5, p, d) @ turn.T + offset)[:, order]).reshape(5, -1)
+    other = group.frame(GX)
+    far = group.carry(GY[other.source], other.pose, output)
+    for k in range(5):
+        same_rows(
+            np.hstack([other.rows, far])[other.source == k], np.hstack([frame.rows, there])[frame.source == k], 1e-10
+        )
+
+
+def test_vectors_resolve_what_points_leave_open():
+    line = np.outer([-1.0, 0.0, 1.5], [0, 0, 1.0]).ravel()
+    group = EuclideanGroup(3, points=range(9), vectors=range(9, 18))
+    rng = np.random.default_rng(5)
+    row = np.r_[line, rng.normal(size=9)][None]
+    turn = haar_orthogonal(1, 3, random_state=1)[0]
+    moved = (row.reshape(6, 3) @ turn.T).reshape(1, -1)
+    same_rows(group.frame(row).rows, group.frame(moved).rows, 1e-10)
+
+
+def test_finite_groups_have_all_elements_and_characters():
+    X = np.random.default_rng(6).normal(size=(3, 4))
+    frame = Rotate90((2, 2)).frame(X)
+    assert frame.sizes.tolist() == [4, 4, 4]
+    for k in range(3):
+        turned = [np.rot90(X[k].reshape(2, 2), j).ravel() for j in range(4)]
+        same_rows(frame.rows[frame.source == k], np.array(turned), 1e-15)
+    np.testing.assert_array_equal(frame.pose["odd"][:4], [1, -1, 1, -1])
+    cycle = PermutationGroup([[1, 2, 0, 3]])
+    assert np.isnan(cycle.frame(X).pose["odd"]).all()
+    with pytest.raises(ValueError, match="No outcome is odd"):
+        cycle.carry(X[:, 0], cycle.frame(X).pose, "odd")
+    whole = Compose([Rotate90((2, 2)), Flip((2, 2))])
+    assert whole.frame(X).sizes.tolist() == [8, 8, 8]
+    with pytest.raises(ValueError, match="two ways to one element"):
+        cycle.represent(np.array([[1, 0]]), np.array([[1, 1]]), 4)
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        SignFlip([0, [1, 2]]),
+        Rotate90((2, 2)),
+        Scaling(),
+        Translation([[1.0, 1, 0, 0]]),
+        EuclideanGroup(2),
+        LinearGroup(2),
+    ],
+)
+def test_frame_averages_are_invariant_under_draws(group):
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(6, 8 if isinstance(group, LinearGroup) else 4))
+    GX, _ = group.draw(X, rng)
+    assert np.abs(GX - X).max() > 0.1
+    for each in (X, GX):
+        frame = group.frame(each)
+        value = frame.average(np.cos(frame.rows @ np.arange(1.0, X.shape[1] + 1)))
+        first = value if each is X else first  # noqa: F821
+    np.testing.assert_allclose(value, first, atol=1e-9)
+    if not isinstance(group, LinearGroup):
+        np.testing.assert_allclose(group.canonical(GX), group.canonical(X), atol=1e-9)
+        assert np.abs(group.pose(GX) - group.pose(X)).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["GL+", "SL", "affine"])
+def test_frames_of_linear_groups(kind):
+    rng = np.random.default_rng(8)
+    group = LinearGroup(2, kind=kind)
+    X = np.vstack([rng.normal(size=(3, 8)), SQUARE.reshape(1, -1)])
+    GX, G = group.draw(X, rng)
+    det = np.linalg.det(G[:, :4].reshape(-1, 2, 2))
+    assert (det > 0).all()
+    assert kind != "SL" or np.allclose(det, 1)
+    first, second = group.frame(X), group.frame(GX)
+    for k in range(4):
+        same_rows(first.rows[first.source == k], second.rows[second.source == k], 1e-9)
+    with pytest.raises(ValueError, match="row 0 do not span 2 dimensions"):
+        group.frame(np.outer([1.0], [1, 1, 2, 2, 3, 3, 4, 4]))
+
+
+def test_composed_frames_are_tried_before_they_are_trusted():
+    X = np.random.default_rng(9).normal(size=(30, 6))
+    good = Compose([EuclideanGroup(2, translations=False), Scaling()])
+    moved, _ = good.draw(X, np.random.default_rng(0))
+    first, second = (good.frame(each) for each in (X, moved))
+    np.testing.assert_allclose(first.average(first.rows**2), second.average(second.rows**2), atol=1e-12)
+    assert good.canonical(X).shape == X.shape
+    assert good.pose(X).shape == (30, 5)
+    with pytest.raises(ValueError, match="do not go together"):
+        Compose([Scaling(), EuclideanGroup(2)]).frame(X)
+    with pytest.raises(ValueError, match="has no frame"):
+        Compose([Scaling(), FunctionAugmentation(lambda X, rng: (X, X))]).frame(X)
+
+
+def test_what_has_no_frame_says_so():
+    X = np.ones((2, 4))
+    with pytest.raises(ValueError, match="GaussianNoise has no frame"):
+        GaussianNoise(1.0).frame(X)
+    with pytest.raises(ValueError, match="no finite group"):
+        Scaling().elements(4)
+    with pytest.raises(ValueError, match="only output='invariant'"):
+        Translation([[1.0, 0, 0, 0]]).carry(X, {}, "odd")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"dim": 9}, "at most 8"),
+        ({"dim": 3}, "do not divide into blocks of 3"),
+        ({"dim": 2, "points": [4, 5], "vectors": [0, 1, 2]}, "vectors of EuclideanGroup are 3 columns"),
+        ({"dim": 2, "points": [0, 1, 2, 3], "vectors": [2, 3]}, "overlap in columns"),
+        ({"dim": 2, "vectors": [6, 7], "boosts": True}, "boosts need one vector for each of 3 points"),
+        ({"dim": 2, "scalars": ["q"]}, "columns that X does not have"),
+        ({"dim": 2, "scalars": [6, 7]}, "not as many each"),
+        ({"dim": 2, "proper": 1}, "proper of EuclideanGroup must be True or False"),
+    ],
+)
+def test_columns_and_flags_are_checked(given, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        EuclideanGroup(**given).frame(np.ones((2, 8)))
+
+
+def test_haar_law():
+    """Moments of the uniform law: E R = 0, E R_ij² = 1/d, E R_11⁴ = 3/(d(d+2)); |R_11| <= 1."""
+    for proper in (False, True):
+        R = haar_orthogonal(40_000, 3, proper=proper, random_state=2)
+        np.testing.assert_allclose(R @ np.swapaxes(R, 1, 2), np.broadcast_to(np.eye(3), R.shape), atol=1e-12)
+        np.testing.assert_allclose(R.mean(axis=0), 0.0, atol=5 * np.sqrt(1 / 3 / 40_000))
+        np.testing.assert_allclose((R**2).mean(axis=0), 1 / 3, atol=5 * np.sqrt(1 / 5 / 40_000))
+        np.testing.assert_allclose((R**4).mean(axis=0), 3 / 15, atol=5 * np.sqrt(1 / 9 / 40_000))
+        share = (np.linalg.det(R) > 0).mean()
+        assert share == 1.0 if proper else abs(share - 0.5) < 0.0125
+    assert haar_orthogonal(0, 2).shape == (0, 2, 2)
+
+
+def test_polar_chart_round_trip_and_the_map_without_logarithm():
+    rng = np.random.default_rng(10)
+    g = rng.normal(size=(50, 3, 3))
+    g[np.linalg.det(g) < 0, 0] *= -1
+    c, R, S = polar_chart(g)
+    np.testing.assert_allclose(from_polar(c, R, S), g, atol=1e-12)
+    np.testing.assert_allclose(np.trace(S, axis1=1, axis2=2), 0.0, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.det(R), 1.0)
+    np.testing.assert_allclose(c[0] * R[0] @ expm(S[0]), g[0], atol=1e-12)
+    np.testing.assert_allclose(from_polar(*polar_chart(np.diag([-2.0, -0.5]))), np.diag([-2.0, -0.5]), atol=1e-15)
+    with pytest.raises(ValueError, match="positive determinant"):
+        polar_chart(np.diag([1.0, -1.0]))
+
+
+def test_haar_density_makes_integrals_left_invariant():
+    """Integrals of f(g) and f(hg) over SL(2) in polar coordinates; without the density they differ."""
+    h = np.array([[1.5, 0.4], [0.2, (1 + 0.08) / 1.5]])
+    assert np.linalg.det(h) == pytest.approx(1.0)
+    radius, turns = np.linspace(1e-6, 5.0, 150), np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    r, a, t = np.meshgrid(radius, turns, turns, indexing="ij")
+    S = np.stack([r * np.cos(a), r * np.sin(a), r * np.sin(a), -r * np.cos(a)], axis=-1).reshape(-1, 2, 2)
+    R = np.stack([np.cos(t), -np.sin(t), np.sin(t), np.cos(t)], axis=-1).reshape(-1, 2, 2)
+    g = from_polar(np.ones(len(S)), R, S)
+
+    def f(m):
+        return np.exp(-((m - [[1.0, 0.3], [0.0, 1.0]]) ** 2).sum(axis=(1, 2)))
+
+    def integral(values):
+        return integrate.trapezoid((values.reshape(r.shape) * r).mean(axis=(1, 2)), radius)
+
+    density = haar_density(S)
+    assert integral(density * f(h @ g)) == pytest.approx(integral(density * f(g)), rel=1e-3)
+    assert abs(integral(f(h @ g)) / integral(f(g)) - 1) > 0.02
+    np.testing.assert_allclose(haar_density(np.diag([0.7, -0.7])), np.sinh(1.4) / 1.4)
+    assert haar_density(np.zeros((3, 3))) == 1.0
