@@ -66,7 +66,8 @@ def world(
     coupling = rng.normal(size=(d, d))
     V = draw_noise(law, n, d, rng)
     action = draw_action(design, n, k, rng)
-    P = rng.normal(size=(d, k)) / np.sqrt(d)
+    P = rng.normal(size=(d, k))
+    P /= np.linalg.norm(P, axis=0)  # of one strength in every set
     if breach == "confounded":
         action = action + size * V @ P
     elif breach == "confounded by squares":

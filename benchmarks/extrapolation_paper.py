@@ -29,7 +29,7 @@ CELLS = {
     "d=2, gumbel": Cell(2, 2, 10, 2000, {"noise": "gumbel"}),
     "d=10, gaussian": Cell(10, 10, 20, 6000),
 }
-STEPS = 1500
+STEPS = 1000
 
 
 def engression_on_action(action, y, asked, seed):
@@ -66,7 +66,9 @@ def study(name, seed):
             model = Rep4ExRegressor(encoder, random_state=0).fit(X, y, action=action)
             add(label, model.predict_do(asked, on_unsupported="ignore"), start, model.encoder_)
         start = time.process_time()
-        perceptron = MLPRegressor((64, 64), early_stopping=True, max_iter=300, random_state=0).fit(action, y)
+        perceptron = MLPRegressor(hidden_layer_sizes=(64, 64), early_stopping=True, max_iter=300, random_state=0).fit(
+            action, y
+        )
         add("MLP on A", perceptron.predict(asked), start)
         if find_spec("engression"):
             start = time.process_time()

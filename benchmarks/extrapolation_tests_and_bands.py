@@ -35,7 +35,7 @@ def bands(seed, n_bootstrap, encoder, n=500):
     X = data.Z if encoder == "identity" else data.X
     calibration = 0.0 if encoder == "identity" else 1.0
     model = Rep4ExRegressor(encoder, calibration=calibration, random_state=0).fit(X, data.y, action=data.action)
-    table = model.do_curve(ASKED, n_bootstrap=n_bootstrap).table
+    table = model.do_curve(ASKED, n_bootstrap=n_bootstrap, band="pointwise").table
     truth = data.truth_do(ASKED)
     held = (table["lower"].to_numpy() <= truth) & (truth <= table["upper"].to_numpy())
     return held, (table["upper"] - table["lower"]).to_numpy() / 2, truth[INSIDE].std()

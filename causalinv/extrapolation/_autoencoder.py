@@ -71,11 +71,18 @@ def _torch(device: str) -> Any:
     return torch
 
 
-def _expected_effects(rows: FloatArray, acts: FloatArray, rng: np.random.Generator) -> FloatArray:
+def _expected(rows: FloatArray, acts: FloatArray, rng: np.random.Generator) -> Directions:
     """What the action does along the directions of a kernel fit, by rows that it was not learnt from."""
     out = np.arange(len(rows)) % 3 == 0
     learner = Learner(rows[~out], acts[~out], [(1.0, rng)], n_landmarks=100, n_references=300, ridge=1e-4)
-    return Directions.measure(learner.natural(rows[out]), acts[out]).effects
+    return Directions.measure(learner.natural(rows[out]), acts[out])
+
+
+def _followed(code: Directions, expected: Directions) -> tuple[float, bool]:
+    """Smallest share of the expected effects that a code follows, and whether one is lost beyond sampling error."""
+    most = min(len(code.effects), len(expected.effects))
+    share = float(np.min(code.effects[:most] / np.maximum(expected.effects[:most], 1e-300)))
+    return share, bool((code.upper[:most] < _LOST * expected.lower[:most]).any())
 
 
 class AutoencoderMMREncoder(ActionEncoder):
@@ -196,21 +203,19 @@ class AutoencoderMMREncoder(ActionEncoder):
         units, centred = standardizer(rows), standardizer(acts)(acts)
         X_units = units(rows)
         d, target = self._goal(rows, acts)
-        expected = _expected_effects(rows, acts, generator(self.random_state, "autoencoder reference"))
-        best: tuple[float, Network, FloatArray] | None = None
+        expected = _expected(rows, acts, generator(self.random_state, "autoencoder reference"))
+        best: tuple[float, bool, Network, FloatArray] | None = None
         again = streams(self.random_state, self.n_restarts, "autoencoder again")
         for rng in (generator(self.random_state, "autoencoder"), *again):
             network, loss = self._train(torch, X_units, centred, d if target is None else target, rng)
-            found = Directions.measure(network(X_units), acts).effects
-            most = min(len(found), len(expected))
-            share = float(np.min(found[:most] / np.maximum(expected[:most], 1e-300)))
+            share, lost = _followed(Directions.measure(network(X_units), acts), expected)
             if best is None or share > best[0]:
-                best = share, network, loss
-            if share >= _LOST:
+                best = share, lost, network, loss
+            if not lost:
                 break
         assert best is not None
-        share, network, self.loss_ = best
-        if share < _LOST:
+        share, lost, network, self.loss_ = best
+        if lost:
             warn(
                 f"The code lost a direction that the action moves: along one it follows the action {share:.0%} as far "
                 f"as a kernel fit does, in the best of {1 + self.n_restarts} trainings. Use more n_steps or "
