@@ -142,7 +142,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         learner = seed_estimator(learner, rng)
         named = getattr(self, "feature_names_in_", None)
         names = None if named is None else list(named)
-        framed = rows if names is None else pd.DataFrame(rows, columns=names)
+        framed: Any = rows if names is None else pd.DataFrame(rows, columns=names)
 
         def ask(symmetry: Transformation) -> Any:
             return symmetry_test(
@@ -168,9 +168,10 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
                 "r2_gain": gain,
             }
         table = pd.DataFrame(found).T.rename_axis("symmetry")
-        table.insert(1, "pvalue_holm", _holm(table["pvalue"].to_numpy()))
+        adjusted = _holm(table["pvalue"].to_numpy())
+        table.insert(1, "pvalue_holm", adjusted)
         self.table_ = table
-        self.compatible_ = [name for name in candidates if table.loc[name, "pvalue_holm"] > level]
+        self.compatible_ = [name for name, p in zip(candidates, adjusted, strict=True) if p > level]
         rejected = [name for name in candidates if name not in self.compatible_]
         self.contradictions_ = [
             (small, large)
@@ -181,7 +182,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         self._join([candidates[name] for name in self.compatible_], rows, names, ask)
         good = self.joint_ is not None and self.joint_.pvalue > level and not self.contradictions_
         self.prediction_ = "the learner as it is"
-        if good:
+        if good and self._joined is not None:
             self.prediction_ = f"the learner averaged over {' and '.join(self.compatible_)}, not rejected (no proof)"
             learner = FrameAveragingRegressor(learner, symmetry=self._joined)
         self.estimator_ = learner.fit(framed if good else rows, target)
