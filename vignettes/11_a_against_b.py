@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A against B must mirror B against A
 #
-# Tournaments, auctions, twin studies, taste tests: a row holds two sides, and which one is called A is nobody's business.
-# If A beats B with probability 0.7, then B beats A with 0.3. Learners do not know that.
+# Tournaments, auctions, twin studies, taste tests: a row holds two sides, and which one is called A is nobody's
+# business. If A beats B with probability 0.7, then B beats A with 0.3. Learners do not know that.
 
 # %%
 import numpy as np
@@ -58,9 +58,8 @@ print(table)
 # %% [markdown]
 # ## Is it true? The first mover
 #
-# If sides were named by a coin, exchanging them at random is a test. The outcome mirrors, so what is tested is whether
-# the *margin* times a random sign still fits: for a quantity that both sides share (the length of a match, the sum of two
-# bids) exchange leaves it as it is.
+# If sides were named by a coin, exchanging them at random is an exact test, here of quantities that both sides share:
+# the length of a match, the sum of two bids. They should not care who was named first.
 
 # %%
 length = np.abs(X[:, 2] - X[:, 5]) + 0.3 * rng.normal(size=len(X))
