@@ -107,9 +107,9 @@ print(interval)
 # ## Handwriting
 #
 # Digits are photographed upright. Trained upright and shown turned, trees on pixels are lost; moduli of Zernike moments
-# do not move when an image is turned, as far as its pixels are fine enough (8 by 8 are not, hence the enlargement). They
-# do not tell 6 from 9, or a letter from its mirror image, and upright they read less well. And do not *test* whether
-# orientation matters on upright digits: nobody ever saw them turned, so no p-value can mean anything.
+# do not move when an image is turned, as far as its pixels are fine enough (8 by 8 are not, hence the enlargement).
+# They do not tell 6 from 9, or a letter from its mirror image, and upright they read less well. And do not *test*
+# whether orientation matters on upright digits: nobody ever saw them turned, so no p-value can mean anything.
 
 # %%
 small, labels = (each[:900] for each in load_digits(return_X_y=True))
