@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from _record import record
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
-from causalinv._parallel import one_thread
 from causalinv.datasets import make_extrapolation_data
 from causalinv.extrapolation import LinearInvarianceEncoder, Rep4ExRegressor, linear_invariance_test
 
@@ -28,7 +28,7 @@ def rejection_rate(reps, n=600, **kwargs):
     return {"replications": reps, "rejected": rate, "Monte-Carlo s.e.": np.sqrt(max(rate * (1 - rate), 1e-4) / reps)}
 
 
-@one_thread
+@threadpool_limits.wrap(limits=1)
 def bands(seed, n_bootstrap, encoder, n=500):
     """Whether the band holds the truth, and half its width, at each of the places; the spread of the truth inside."""
     data = make_extrapolation_data(n, n_latent=1, n_features=4, random_state=seed)

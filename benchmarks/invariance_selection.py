@@ -20,9 +20,9 @@ from ivmodels.models import AnchorRegression
 from causalinv import InvariantCausalPrediction, InvariantRepresentation, InvariantSubsetSelector, Moments
 from causalinv.exceptions import CausalInvWarning
 from causalinv.invariance import invariance_gaps
-from causalinv.invariance._environments import pooled_coef
-from causalinv.invariance._gaps import rule_risks
-from causalinv.invariance._search import screen
+from causalinv.invariance.rules._gaps import rule_risks
+from causalinv.invariance.subsets._fits import pooled_coef
+from causalinv.invariance.subsets._search import screen
 from causalinv.linear_rule import least_squares
 from causalinv.sem import InterventionFamily, choose_sites, random_sem
 

@@ -118,7 +118,7 @@ CASES = {
 
 def naive_black_box(model):
     """Half widths by the closed form's formula, with the slope of the black box taken as known."""
-    evidence, moments = model._evidence, model._reading.moments
+    evidence, moments = model._fit.design, model._fit.reading.moments
     x = evidence.X - moments.mean("x")[0]
     r = evidence.y[:, 0] - moments.mean("y")[0, 0] - x @ model.coef_
     H = model.path_.basis @ np.diag(1 / (1 + model.path_.strength / model.alpha_)) @ model.path_.basis.T

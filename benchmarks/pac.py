@@ -15,9 +15,9 @@ from sklearn.base import BaseEstimator
 
 from causalinv import InvariantRepresentation, InvariantSubsetSelector
 from causalinv.invariance import PACExperiment, SubsetStatistics, certify, invariance_gaps, sweep
-from causalinv.invariance._environments import pooled_coef
-from causalinv.invariance._gaps import relative
-from causalinv.invariance._sets import unpack
+from causalinv.invariance.rules._gaps import relative
+from causalinv.invariance.subsets._fits import pooled_coef
+from causalinv.invariance.subsets._sets import unpack
 from causalinv.sem import InterventionFamily, choose_sites, random_sem
 
 warnings.simplefilter("ignore")

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from causalinv._labels import Labels, shown
-from causalinv._matrix import varying
+from causalinv._labels import Labels, encode
+from causalinv._matrix import constant_columns, varying
 from causalinv._typing import FloatArray
 
-__all__ = ["cell_moments", "clear_rounding", "combine_means", "encode_cells", "pack", "row_cells", "unpack"]
+__all__ = [
+    "Running",
+    "Sums",
+    "cell_sums",
+    "clear_rounding",
+    "combine_cells",
+    "encode_cells",
+    "row_cells",
+]
 
 _ROWS_PER_PIECE = 4_096  # rows centred at a time: bounds the temporary memory and stays in cache
 
@@ -25,27 +34,6 @@ def encode_cells(labels: Sequence[Any]) -> pd.Index:
     array = np.empty(len(found), dtype=object)
     array[:] = found
     return pd.Index(array, tupleize_cols=False)
-
-
-def pack(label: Any) -> Any:
-    """A label as JSON that says its type."""
-    if isinstance(label, tuple):
-        return {"tuple": [pack(part) for part in label]}
-    if isinstance(label, pd.Timestamp | np.datetime64):
-        return {"date": str(label)}
-    plain = label.item() if isinstance(label, np.generic) else label
-    if isinstance(plain, bool | int | float | str):
-        return plain
-    raise TypeError(
-        f"The label {shown(label)} of type {type(label).__name__} cannot be written; use numbers, texts, dates, or "
-        "tuples of them."
-    )
-
-
-def unpack(label: Any) -> Any:
-    if isinstance(label, dict):
-        return tuple(unpack(part) for part in label["tuple"]) if "tuple" in label else pd.Timestamp(label["date"])
-    return label
 
 
 def row_cells(coded: dict[str, Labels]) -> tuple[pd.Index, np.ndarray | None]:
@@ -62,51 +50,217 @@ def row_cells(coded: dict[str, Labels]) -> tuple[pd.Index, np.ndarray | None]:
     return pd.MultiIndex.from_arrays(arrays, names=list(coded)), flat
 
 
-def cell_moments(
-    columns: list[FloatArray], weights: FloatArray | None, rows: np.ndarray | None
-) -> tuple[float, float, FloatArray, FloatArray, float]:
-    """Count, weight, mean, centred scatter and squared weight of one cell: two passes over each piece."""
-    n = columns[0].shape[0] if rows is None else len(rows)
-    at: Any = slice(None) if rows is None else rows
-    w = np.ones(n) if weights is None else weights[at]
+@dataclass(eq=False)
+class Sums:
+    """Of K cells: count, weight and squared weight (K,), mean (K, p), centred scatter (K, p, p)."""
 
-    # Relative to the cell's first row, constant columns are exactly 0 and large means cost no digits.
-    first = np.concatenate([c[0 if rows is None else rows[0]] for c in columns])
-    scatter = np.zeros((len(first), len(first)))
-    piece_weight, piece_mean = [], []
-    buffer = np.empty((min(n, _ROWS_PER_PIECE), len(first)))
+    count: FloatArray
+    weight: FloatArray
+    weight_sq: FloatArray
+    mean: FloatArray
+    scatter: FloatArray
+
+    def each(self, function: Callable[[FloatArray], FloatArray]) -> Sums:
+        """A function of every array, along the cells."""
+        return Sums(*(function(part) for part in self.arrays.values()))
+
+    def take(self, cells: Any) -> Sums:
+        """Some of the cells, or all in another order."""
+        return self.each(lambda part: part[cells])
+
+    @property
+    def arrays(self) -> dict[str, FloatArray]:
+        """The arrays by name."""
+        return {part.name: getattr(self, part.name) for part in fields(self)}
+
+
+def cell_sums(
+    columns: Sequence[FloatArray], weights: FloatArray | None, codes: np.ndarray | None, n_cells: int
+) -> Sums:
+    """Sums of every cell of some rows.
+
+    Parameters
+    ----------
+    columns : sequence of ndarray of shape (n, k_b)
+        Blocks of variables, p columns in all.
+    weights : ndarray of shape (n,), optional
+        Positive weights.
+    codes : ndarray of shape (n,), optional
+        Cell of each row, 0 … n_cells - 1, every one with a row; None: one cell.
+    n_cells : int
+        Number of cells.
+    """
+    if codes is None:
+        groups: list[np.ndarray | None] = [None]
+    else:  # rows sorted once, however many cells there are
+        groups = list(np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=n_cells))[:-1]))
+    return Sums(*map(np.array, zip(*(_one_cell(columns, weights, rows) for rows in groups), strict=True)))
+
+
+def _one_cell(
+    columns: Sequence[FloatArray], weights: FloatArray | None, rows: np.ndarray | None
+) -> tuple[float, float, float, FloatArray, FloatArray]:
+    """Count, weight, squared weight, mean and centred scatter of one cell."""
+    n = columns[0].shape[0] if rows is None else len(rows)
+    ends = np.cumsum([c.shape[1] for c in columns])
+    buffer = np.empty((int(ends[-1]), min(n, _ROWS_PER_PIECE)))
+
+    def fill(start: int, origin: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+        """Rows from `start` on about an origin, a variable a line: columns stored apart are read in one go."""
+        piece: Any = slice(start, min(start + _ROWS_PER_PIECE, n))
+        at: Any = piece if rows is None else rows[piece]
+        z = buffer[:, : piece.stop - start]
+        for column, end in zip(columns, ends, strict=True):
+            block = slice(end - column.shape[1], end)
+            np.subtract(column[at].T, origin[block, None], out=z[block])
+        return z, None if weights is None else weights[at]
+
+    # About the mean of the first piece, taken about its first row: constant columns are exactly 0, and neither a large
+    # mean nor one wild first row costs digits.
+    origin = np.concatenate([c[0 if rows is None else rows[0]] for c in columns])
+    z, part = fill(0, origin)
+    origin = origin + (z.mean(axis=1) if part is None else (z @ part) / part.sum())
+    scatter = np.zeros((len(origin), len(origin)))
+    piece_weight, piece_mean, squares = [], [], 0.0
     for start in range(0, n, _ROWS_PER_PIECE):
-        piece: Any = slice(start, start + _ROWS_PER_PIECE)
-        part = w[piece]
-        total = part.sum()
-        z = buffer[: len(part)]
-        np.concatenate([c[piece if rows is None else rows[piece]] for c in columns], axis=1, out=z)
-        z -= first
-        mean = (part @ z) / total
-        z -= mean
-        if weights is not None:
-            z *= np.sqrt(part)[:, None]
-        scatter += z.T @ z
+        z, part = fill(start, origin)
+        if part is None:
+            total = float(z.shape[1])
+            squares += total
+            mean = z.sum(axis=1) / total
+        else:
+            total = float(part.sum())
+            squares += float(part @ part)
+            mean = (z @ part) / total
+            z *= np.sqrt(part)
+        scatter += z @ z.T
         piece_weight.append(total)
         piece_mean.append(mean)
-    weight, shift, between = combine_means(np.array(piece_weight), np.array(piece_mean))
-    mean, scatter = first + shift, scatter + between
+    weight = float(np.sum(piece_weight))
+    shift = (np.array(piece_weight) / weight) @ np.array(piece_mean)
+    mean = origin + shift
+    scatter -= weight * np.outer(shift, shift)
     clear_rounding(scatter, mean, weight)
-    return float(n), weight, mean, scatter, float(w @ w)
+    return float(n), weight, squares, mean, scatter
 
 
-def clear_rounding(scatter: FloatArray, mean: FloatArray, weight: float) -> None:
-    """Set to exactly 0 what a column of equal numbers shows as spread: 0.3 and 0.1 + 0.2 are one number."""
-    still = ~varying(np.diagonal(scatter) / weight, mean)
+def clear_rounding(scatter: FloatArray, mean: FloatArray, weight: float | FloatArray) -> None:
+    """Set to exactly 0 what a column of equal numbers shows as spread: 0.3 and 0.1 + 0.2 are one number.
+
+    One cell, or cells stacked along the first axis.
+    """
+    variance = np.diagonal(scatter, axis1=-2, axis2=-1) / np.asarray(weight)[..., None]
+    still = ~varying(variance, mean) & ~np.isnan(variance)  # what overflowed is for others to refuse
     if still.any():
-        scatter[still] = 0.0
-        scatter[:, still] = 0.0
+        scatter[still[..., :, None] | still[..., None, :]] = 0.0
 
 
-def combine_means(weight: FloatArray, mean: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Weight, mean and between-scatter of groups with these weights (k,) and means (k, p)."""
-    total = float(weight.sum())
+def combine_cells(sums: Sums, groups: np.ndarray, n_groups: int) -> Sums:
+    """Sums of groups of cells: the scatter of the parts plus that of their means.
+
+    Parameters
+    ----------
+    sums : Sums
+        Of K cells.
+    groups : ndarray of shape (K,)
+        Group of each cell, 0 … n_groups - 1, every one with a cell.
+    n_groups : int
+        Number of groups.
+    """
+    order = np.argsort(groups, kind="stable")
+    group = groups[order]
+    starts = np.searchsorted(group, np.arange(n_groups))
+    sums = sums.take(order)
+    weight, mean = sums.weight, sums.mean
+
+    def total(part: FloatArray) -> FloatArray:
+        return np.add.reduceat(part, starts, axis=0)
+
+    whole = total(weight)
     # Relative to one of the means, so that a large common mean costs no digits.
-    centre = mean[0] + (weight / total) @ (mean - mean[0])
-    delta = np.sqrt(weight)[:, None] * (mean - centre)
-    return total, centre, delta.T @ delta
+    first = mean[starts]
+    centre = first + total((weight / whole[group])[:, None] * (mean - first[group]))
+    delta = np.sqrt(weight)[:, None] * (mean - centre[group])
+    combined = total(sums.scatter + delta[:, :, None] * delta[:, None, :])
+    counts = total(sums.count)
+    sampled = np.isfinite(counts)
+    if sampled.any():
+        part = combined[sampled]
+        clear_rounding(part, centre[sampled], whole[sampled])
+        combined[sampled] = part
+    return Sums(counts, whole, total(sums.weight_sq), centre, combined)
+
+
+class Running:
+    """Sums of cells from pieces of rows that arrive one after the other; memory is that of the cells.
+
+    Parameters
+    ----------
+    levels : sequence of str
+        What a cell is: ``()``, or "environments", "folds", or both.
+    """
+
+    def __init__(self, levels: Sequence[str] = ()) -> None:
+        self.levels = tuple(levels)
+        self.position: dict[Any, int] = {}
+        self.dtypes: list[Any] = []
+        self._sums: Sums | None = None
+
+    def add(self, cells: pd.Index, piece: Sums) -> None:
+        """Take in the cells of a piece of rows; a label seen before goes on where it stood."""
+        if not self.dtypes:
+            self.dtypes = [cells.get_level_values(k).dtype for k in range(cells.nlevels)]
+        if self._sums is None:
+            room = len(cells)
+            self._sums = piece.each(lambda part: np.zeros((room, *part.shape[1:])))
+        known = len(self.position)
+        at = np.array([self.position.setdefault(label, len(self.position)) for label in cells.tolist()], dtype=np.intp)
+        if len(self.position) > len(self._sums.count):
+            more = max(len(self.position), 2 * len(self._sums.count)) - len(self._sums.count)
+            self._sums = self._sums.each(lambda part: np.concatenate([part, np.zeros((more, *part.shape[1:]))]))
+        old = at < known
+        for name, total in self._sums.arrays.items():
+            total[at[~old]] = piece.arrays[name][~old]
+        if old.any():
+            self._join(at[old], piece.take(old))
+
+    def _join(self, at: np.ndarray, piece: Sums) -> None:
+        mine = self._sums
+        assert mine is not None
+        before = mine.weight[at]
+        mine.weight[at] += piece.weight
+        share = piece.weight / mine.weight[at]
+        delta = piece.mean - mine.mean[at]
+        between = (before * share)[:, None, None] * (delta[:, :, None] * delta[:, None, :])
+        mine.mean[at] += share[:, None] * delta
+        mine.scatter[at] += piece.scatter + between
+        mine.count[at] += piece.count
+        mine.weight_sq[at] += piece.weight_sq
+
+    def merge(self, other: Running) -> None:
+        """Take in what another one has seen."""
+        if other._sums is None:
+            return
+        self.dtypes = self.dtypes or other.dtypes
+        labels = list(other.position)
+        pairs = len(self.levels) > 1
+        index = pd.MultiIndex.from_tuples(labels) if pairs else encode_cells(labels)
+        self.add(index, other._sums.take(slice(len(labels))))
+
+    def finish(self) -> tuple[pd.Index, Sums]:
+        """Labels of the cells, sorted and named as `row_cells` does, and their sums."""
+        if self._sums is None:
+            raise ValueError("There is no row of positive weight: nothing to sum.")
+        labels = list(self.position)
+        columns = [list(part) for part in zip(*labels, strict=True)] if len(self.levels) > 1 else [labels]
+        coded = {
+            level: encode(pd.Series(column, dtype=dtype), level)
+            for level, column, dtype in zip(self.levels, columns, self.dtypes, strict=False)
+        }
+        cells, codes = row_cells(coded)
+        sums = self._sums.take(slice(1) if codes is None else np.argsort(codes))
+        clear_rounding(sums.scatter, sums.mean, sums.weight)
+        # A column that is one number has one mean, not one per cell that differs by rounding.
+        still = constant_columns(sums.mean) & (np.diagonal(sums.scatter, axis1=1, axis2=2) == 0.0).all(axis=0)
+        sums.mean[:, still] = sums.mean[0, still]
+        return cells, sums

@@ -23,10 +23,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh, qr
+from scipy.linalg import qr
 from scipy.stats import t as student
 
-from causalinv._matrix import pseudo_inverse, whitener
+from causalinv._matrix import inverse_root, pseudo_inverse, whitener
 from causalinv._typing import FloatArray, IntArray
 
 __all__ = ["RobustCovariance", "robust_covariance"]
@@ -206,13 +206,9 @@ def _adjust(x: FloatArray, wx: FloatArray, bread: FloatArray, second: FloatArray
     both = np.hstack([x, wx])
     if len(x) <= 2 * k:
         block = np.eye(len(x)) - x @ bread @ wx.T - wx @ bread @ x.T + x @ bread @ second @ bread @ x.T
-        values, vectors = eigh((block + block.T) / 2)
-        factor = np.where(values > _FITTED, 1.0 / np.sqrt(np.maximum(values, _FITTED)), 0.0)
-        return np.asarray((vectors * factor) @ (vectors.T @ wx))
+        return inverse_root(block, _FITTED) @ wx
     q, r = qr(both, mode="economic")
     core = np.block([[bread @ second @ bread, -bread], [-bread, np.zeros((k, k))]])
     inside = np.eye(2 * k) + r @ core @ r.T
-    values, vectors = eigh((inside + inside.T) / 2)
-    factor = np.where(values > _FITTED, 1.0 / np.sqrt(np.maximum(values, _FITTED)), 0.0)
     span = q.T @ wx
-    return np.asarray(wx + q @ ((vectors * factor) @ (vectors.T @ span) - span))
+    return np.asarray(wx + q @ (inverse_root(inside, _FITTED) @ span - span))

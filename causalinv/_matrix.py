@@ -9,17 +9,19 @@ rounding too, so a relative floor alone would keep it.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import eigh, svd
+from scipy.linalg import eigh, qr, svd
 
 from causalinv._typing import BoolArray, FloatArray
 
 __all__ = [
     "RANK_TOL",
+    "column_basis",
     "column_lengths",
     "constant_columns",
     "covariance_root",
     "dependent_columns",
     "factor_split",
+    "inverse_root",
     "lstsq",
     "matrix_rank",
     "orthonormal_range",
@@ -27,6 +29,7 @@ __all__ = [
     "range_eigh",
     "singular_values",
     "solve_range",
+    "solve_ranges",
     "symmetric_root",
     "varying",
     "whitener",
@@ -107,9 +110,9 @@ def range_eigh(
     return values[keep], vectors, safe
 
 
-def whitener(cov: FloatArray, *, rescale: bool = True, least: float = 0.0) -> FloatArray:
+def whitener(cov: FloatArray, *, rescale: bool = True, least: float = 0.0, tol: float = RANK_TOL) -> FloatArray:
     """T (k, r) with T' cov T = I on the range of `cov`; floors as in `range_eigh`."""
-    values, vectors, scale = range_eigh(cov, rescale=rescale, least=least)
+    values, vectors, scale = range_eigh(cov, rescale=rescale, least=least, tol=tol)
     if not len(scale):
         return np.empty((0, 0))
     return (vectors / np.sqrt(values)) / scale[:, None]
@@ -139,6 +142,25 @@ def solve_range(cov: FloatArray, cross: FloatArray, *, rescale: bool = True, lea
     """Solve cov @ b = cross on the range of `cov`, of minimum norm in standardised units."""
     half = whitener(cov, rescale=rescale, least=least)
     return half @ (half.T @ cross)
+
+
+def solve_ranges(cov: FloatArray, cross: FloatArray) -> FloatArray:
+    """`solve_range` of many at once: solutions (E, k) of cov_e b = cross_e for covariances (E, k, k)."""
+    scale = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0))
+    constant = scale == 0
+    scale = np.where(constant, 1.0, scale)
+    values, vectors = np.linalg.eigh(cov / (scale[:, :, None] * scale[:, None, :]))
+    keep = values > RANK_TOL * np.maximum(values.max(axis=1, initial=0.0), 0.0)[:, None]
+    inverse = np.where(keep, 1.0 / np.where(keep, values, 1.0), 0.0)
+    inner = inverse * np.einsum("eij,ei->ej", vectors, np.where(constant, 0.0, cross / scale))
+    return np.where(constant, 0.0, np.einsum("eij,ej->ei", vectors, inner) / scale)
+
+
+def inverse_root(matrix: FloatArray, floor: float) -> FloatArray:
+    """Symmetric A^(-1/2) on the eigenvectors of a symmetric A whose eigenvalue is above `floor`; 0 on the others."""
+    values, vectors = eigh((matrix + matrix.T) / 2)
+    factor = np.where(values > floor, 1.0 / np.sqrt(np.maximum(values, floor)), 0.0)
+    return np.asarray((vectors * factor) @ vectors.T)
 
 
 def dependent_columns(cov: FloatArray, *, tol: float = _DEPENDENT) -> BoolArray:
@@ -182,6 +204,15 @@ def orthonormal_range(rows: FloatArray, *, tol: float | None = None) -> tuple[Fl
     floor = max(rows.shape) * _EPS if tol is None else tol
     rank = int(np.sum(size > floor * size[0])) if size[0] > 0 else 0
     return right[:rank], right[rank:]
+
+
+def column_basis(rows: FloatArray, *, tol: float) -> FloatArray:
+    """Orthonormal basis (n, r) of the column space of a tall matrix, by pivoted QR.
+
+    Columns count whose part outside those before them is longer than `tol` times the longest column.
+    """
+    q, r, _ = qr(rows, mode="economic", pivoting=True)
+    return np.asarray(q[:, np.abs(np.diag(r)) > tol * np.abs(r[0, 0])])
 
 
 def factor_split(rows: FloatArray, *, tol: float | None = None) -> tuple[FloatArray, FloatArray]:

@@ -4,12 +4,12 @@ Stream i depends on the seed and on i alone, so adding work leaves earlier resul
 number of workers never changes a number. NumPy's global generator is neither read nor written.
 """
 
-import functools
 import numbers
+import os
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -19,9 +19,8 @@ from threadpoolctl import threadpool_limits
 from causalinv._typing import RandomState
 from causalinv._warn import again
 
-__all__ = ["generator", "one_thread", "run", "seed_estimator", "streams", "streams_at"]
+__all__ = ["generator", "run", "seed_estimator", "streams", "streams_at"]
 
-_Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
@@ -76,17 +75,6 @@ def _as_seed_sequence(random_state: RandomState) -> np.random.SeedSequence:
     )
 
 
-def one_thread(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Work of a pool, on one thread of linear algebra wherever it runs: sums are then the same for any `n_jobs`."""
-
-    @functools.wraps(function)
-    def limited(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-        with threadpool_limits(limits=1):
-            return function(*args, **kwargs)
-
-    return limited
-
-
 def seed_estimator(estimator: Any, rng: np.random.Generator) -> Any:
     """Clone a learner; each `random_state` that is None, its own or of what it holds, is set from the stream.
 
@@ -102,33 +90,67 @@ def seed_estimator(estimator: Any, rng: np.random.Generator) -> Any:
 
 
 def run(
-    function: Callable[..., _Result], tasks: Iterable[tuple[Any, ...]], *, n_jobs: int | None = None
+    function: Callable[..., _Result],
+    tasks: Iterable[tuple[Any, ...]],
+    *,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+    each: Callable[[_Result], object] | None = None,
 ) -> list[_Result]:
-    """Call `function` on every task through joblib, on one thread each; warnings come out once, at the user's line.
+    """Call `function` on every task through joblib; warnings come out once each, at the user's line.
+
+    Work runs on one thread of linear algebra wherever it runs, so that sums are the same for any `n_jobs`. Warnings
+    are held until the work has ended (or failed): a worker would print them on its own error stream, where no filter
+    of the caller applies.
 
     Parameters
     ----------
     function : callable
-        Importable, so that workers find it.
+        Called with each task's arguments.
     tasks : iterable of tuple
         Arguments of each call.
     n_jobs : int, optional
         As in joblib: None is 1 unless a `joblib.parallel_config` says otherwise.
+    verbose : int, default 0
+        As in joblib.
+    each : callable, optional
+        Called here with each result, in the order of the tasks, as soon as it is there.
 
     Returns
     -------
     list
         Results in the order of the tasks, the same for any `n_jobs`.
     """
-    done = Parallel(n_jobs=n_jobs)(delayed(_captured)(function, task) for task in tasks)
-    again([warning for _, caught in done for warning in caught])
-    return [result for result, _ in done]
+    results: list[_Result] = []
+    met: list[tuple[str, type[Warning]]] = []
+    try:
+        # Tasks of this process (one job, or threads) share its filters, so they are caught here and not in each task.
+        with warnings.catch_warnings(record=True) as here, threadpool_limits(limits=1):
+            warnings.simplefilter("always")
+            try:
+                pool = Parallel(n_jobs=n_jobs, verbose=verbose, return_as="generator")
+                for result, caught in pool(delayed(_task)(function, task, os.getpid()) for task in tasks):
+                    met += caught
+                    results.append(result)
+                    if each is not None:
+                        each(result)
+            finally:
+                met += _texts(here)
+    finally:
+        again(met)
+    return results
 
 
-def _captured(
-    function: Callable[..., _Result], task: tuple[Any, ...]
+def _task(
+    function: Callable[..., _Result], task: tuple[Any, ...], caller: int
 ) -> tuple[_Result, list[tuple[str, type[Warning]]]]:
-    with warnings.catch_warnings(record=True) as caught:
+    if os.getpid() == caller:
+        return function(*task), []
+    with warnings.catch_warnings(record=True) as caught, threadpool_limits(limits=1):
         warnings.simplefilter("always")
-        result = one_thread(function)(*task)
-    return result, [(str(each.message), each.category) for each in caught]
+        result = function(*task)
+    return result, _texts(caught)
+
+
+def _texts(caught: list[warnings.WarningMessage]) -> list[tuple[str, type[Warning]]]:
+    return [(str(each.message), each.category) for each in caught]

@@ -8,12 +8,13 @@ import sys
 import textwrap
 import unicodedata
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-__all__ = ["Printed", "Summary", "plain", "terminal_width", "wrap"]
+__all__ = ["Printed", "Summary", "plain", "table_text", "terminal_width", "wrap"]
 
 _MAX_ROWS = 15
 _ASCII = {
@@ -52,6 +53,62 @@ def wrap(text: str, *, indent: str = "  ") -> str:
 def number(value: float) -> str:
     """Four digits, as tables show them."""
     return f"{value:.4g}"
+
+
+def table_text(table: pd.DataFrame, *, floats: Callable[[float], str] = number, gap: str = "NaN") -> str:
+    """A table at the terminal's width: headings that are too long are broken into several lines.
+
+    Where the numbers alone are too wide, the columns come in blocks, one below the other.
+    """
+    width = terminal_width()
+    text = str(table.to_string(float_format=floats, na_rep=gap))
+    if len(text.split("\n", 1)[0]) <= width or not len(table):
+        return text
+    names = [tuple(map(str, name)) if isinstance(name, tuple) else (str(name),) for name in table.columns]
+    cells = [_cells(table.iloc[:, j], floats, gap) for j in range(len(names))]
+    words = [max(len(word) for part in name for word in part.split() or [""]) for name in names]
+    wide = [max(word, *map(len, column)) for word, column in zip(words, cells, strict=True)]
+    heads = [
+        [line for part in name for line in textwrap.wrap(part, size, break_long_words=False) or [""]]
+        for name, size in zip(names, wide, strict=True)
+    ]
+    labels = _labels_of_rows(table.index)
+    tall = max(map(len, heads))
+    columns = [[""] * tall + labels]
+    columns[0][tall - 1] = " ".join(str(name) for name in table.index.names if name is not None)
+    columns += [[""] * (tall - len(head)) + head + column for head, column in zip(heads, cells, strict=True)]
+    first, *others = [max(map(len, column)) for column in columns]
+    if first + sum(2 + size for size in others) > width:
+        return str(table.to_string(float_format=floats, na_rep=gap, line_width=width))
+    lines = zip(*columns, strict=True)
+    return "\n".join(
+        (
+            row[0].ljust(first) + "".join(f"  {cell:>{size}}" for cell, size in zip(row[1:], others, strict=True))
+        ).rstrip()
+        for row in lines
+    )
+
+
+def _cells(column: pd.Series, floats: Callable[[float], str], gap: str) -> list[str]:
+    return [gap if pd.isna(value) else floats(value) if isinstance(value, float) else str(value) for value in column]
+
+
+def _labels_of_rows(index: pd.Index) -> list[str]:
+    """Labels as text; of several levels, each is shown where it changes."""
+    if index.nlevels == 1:
+        return [str(label) for label in index]
+    levels = [[str(label) for label in index.get_level_values(k)] for k in range(index.nlevels)]
+    sizes = [max(map(len, level)) for level in levels]
+    rows = list(zip(*levels, strict=True))
+    shown = []
+    for i, row in enumerate(rows):
+        same = 0 if i == 0 else next((k for k, (a, b) in enumerate(zip(row, rows[i - 1], strict=True)) if a != b), 0)
+        shown.append(
+            " ".join(
+                f"{'' if k < same else part:<{size}}" for k, (part, size) in enumerate(zip(row, sizes, strict=True))
+            )
+        )
+    return shown
 
 
 class Printed(ABC):
@@ -113,7 +170,7 @@ class Summary(Printed):
         return [line for line in lines if line[1]] + [("Note", note) for note in self.notes]
 
     def __str__(self) -> str:
-        body = self.table.head(_MAX_ROWS).to_string(float_format=number, line_width=terminal_width())
+        body = table_text(self.table.head(_MAX_ROWS))
         foot = "\n".join(wrap(f"{key}: {text}") for key, text in self._lines())
         head = wrap(self.title)
         return plain("\n".join(part for part in (head, body if len(self.table.columns) else "", foot) if part))

@@ -1,9 +1,9 @@
-"""What all bounds estimators share: which arms a question is about, averages of scores, intervals, results."""
+"""What all bounds estimators share: one fit, the questions about averages, their errors and their results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any, ClassVar, Literal, TypeAlias
+from collections.abc import Hashable
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -11,132 +11,252 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._clusters import RobustCovariance
+from causalinv._compat import named_frame
+from causalinv._printing import Summary
 from causalinv._typing import FloatArray
-from causalinv._validation import check_features
+from causalinv._typing import Rows as Given
+from causalinv._validation import check_confidence_level, check_features
 from causalinv._warn import warn
+from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, arm_position, groups_of
+from causalinv.bounds._docs import Documented
 from causalinv.bounds._inference import Target, clustered, combine, interval, ratio_of_means
-from causalinv.bounds._rows import Functional, Rows
+from causalinv.bounds._rows import Functional, Rows, check_data, resolve_support, transformed
 from causalinv.bounds._scores import manski_scores
 from causalinv.exceptions import BoundsCrossingWarning, DegenerateInputWarning
 from causalinv.results import BoundsEstimate
 
-__all__ = ["ESTIMANDS", "BoundsBase", "Contrast", "Ends", "Policy"]
+__all__ = ["BoundsBase", "MeanBounds"]
 
-Policy: TypeAlias = Callable[[Any], Any]
-Ends: TypeAlias = tuple[FloatArray, FloatArray]
-Estimand: TypeAlias = Literal["mean", "ate", "att", "policy"]
-ESTIMANDS = ("mean", "ate", "att", "policy")
 _FEW = 10.0  # degrees of freedom below which users hear of them: t exceeds the normal quantile by an eighth
+_EXTREME, _MANY_EXTREME = 0.03, 0.05  # overlap is poor if more than 5% of the propensities are outside [.03, .97]
 
 
-class Contrast:
-    """A question about averages, on validated data: how it is composed of single arms, and its name."""
-
-    def __init__(
-        self,
-        model: BoundsBase,
-        estimand: str,
-        arm: Hashable | None,
-        control: Hashable | None,
-        policy: Policy | None,
-    ) -> None:
-        if estimand not in ESTIMANDS:
-            raise ValueError(f"estimand must be one of {ESTIMANDS}, got {estimand!r}.")
-        self.estimand, rows = estimand, model._rows
-        if (policy is not None) != (estimand == "policy"):
-            raise ValueError(f"policy= belongs to estimand='policy', got estimand={estimand!r} and policy={policy!r}.")
-        phi = functional_text(model.functional)
-        if policy is not None:
-            if arm is not None or control is not None:
-                raise ValueError("A policy chooses the arm of every row itself: leave out arm= and control=.")
-            self.shares = policy_shares(policy, rows, getattr(model, "feature_names_in_", None))
-            self.text = f"mean of {phi} if the policy chose every row's arm"
-            return
-        self.arm = model._arm(arm, "arm", -1)
-        self.text = f"mean of {phi} if all rows took arm {rows.arms.tolist()[self.arm]!r}"
-        if estimand == "mean":
-            if control is not None:
-                raise ValueError("estimand='mean' is about one arm: leave out control=, or ask for 'ate' or 'att'.")
-            return
-        self.control = model._arm(control, "control", 0)
-        if self.arm == self.control:
-            raise ValueError(f"arm and control are both {rows.arms.tolist()[self.arm]!r}; they must differ.")
-        treated, untreated = (rows.arms.tolist()[a] for a in (self.arm, self.control))
-        among = "all rows" if estimand == "ate" else f"the rows that took {treated!r}"
-        self.text = f"mean of {phi} under arm {treated!r} minus that under {untreated!r}, over {among}"
-
-    def compose(self, of_arm: Callable[[int], Ends], rows: Rows) -> Ends:
-        """Scores of the two ends from the scores of single arms; not for "att"."""
-        if self.estimand == "mean":
-            return of_arm(self.arm)
-        if self.estimand == "ate":
-            (low1, high1), (low0, high0) = of_arm(self.arm), of_arm(self.control)
-            return low1 - high0, high1 - low0
-        low, high = np.zeros(len(rows.codes)), np.zeros(len(rows.codes))
-        for arm in np.flatnonzero(self.shares.any(axis=0)):
-            share = self.shares[:, arm]
-            below, above = (np.where(share > 0, end, 0.0) for end in of_arm(int(arm)))  # 0 times infinity is 0 here
-            low, high = low + share * below, high + share * above
-        return low, high
-
-
-class BoundsBase(BaseEstimator):
-    """Base of the estimators; holds no mathematics of its own."""
+class BoundsBase(Documented, BaseEstimator):
+    """Validates and keeps the data; holds no mathematics of its own."""
 
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"treatment": True, "groups": True}
 
     n_features_in_: int
     feature_names_in_: np.ndarray
-    functional: Functional
+    functional: Functional = "mean"
+    features: Any
     _rows: Rows
     _limits: FloatArray
     _support_text: str
-    _title: ClassVar[str]
     _clusters: RobustCovariance | None  # of the rows, for errors of averages
     _df: float  # degrees of freedom that the clusters leave to averages
-    _inside_manski: ClassVar[bool | None] = None  # True: the assumption only narrows his set; False: only widens it
+    _title: ClassVar[str]
+    _limits_needed: ClassVar[bool]  # whether ends are infinite without limits of the outcome, which is then said
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_rows")
+    def fit(
+        self, X: Given, y: Given, *, treatment: Given = None, sample_weight: Given = None, groups: Given = None
+    ) -> Self:
+        """Validate the data, and fit what every question needs.
 
-    def _take(self, rows: Rows, limits: FloatArray, support_text: str) -> None:
-        self._rows, self._limits, self._support_text = rows, limits, support_text
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or None
+            Covariates; None if there are none: bounds are then about the population as a whole. Text, categories and
+            missing entries go through `features`.
+        y : array-like of shape (n,)
+            Outcome.
+        treatment : array-like of shape (n,)
+            Arm of each row, at least two; with folds each arm needs at least `cv` rows.
+        sample_weight : array-like of shape (n,), optional
+            Weights >= 0 of sampling, such as one over the probability with which a row came into the sample: a weight
+            of 2 is not two rows, and 0 leaves a row out. Only ratios matter. Learners get them too.
+        groups : array-like of shape (n,), optional
+            Cluster of each row: kept in one fold, and the unit of standard errors.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `treatment` is missing, continuous, has one arm or too small ones, an outcome lies outside
+            `outcome_support`, or an input or a parameter is malformed.
+        """
+        least = self._check()
+        given = {"treatment": treatment, "sample_weight": sample_weight, "groups": groups}
+        self._rows = rows = check_data(self, X, y, least=least, **given)
+        self._limits, self._support_text = resolve_support(self, rows, needed=self._limits_needed)
         self._clusters = clustered(rows.weight, rows.groups, len(rows.codes))
         self._df = np.inf if self._clusters is None else float(self._clusters.df()[0])
-        self.arms_ = rows.arms
-        self.outcome_support_ = limits
+        self.arms_, self.outcome_support_ = rows.arms, self._limits
+        self._learn()
+        return self
 
-    def _arm(self, arm: Hashable | None, name: str, default: int) -> int:
-        """Position of an arm; it may be left out only if the labels are 0 and 1."""
-        labels = self._rows.arms.tolist()
-        if arm is None:
-            if labels not in ([0, 1], [False, True]):
-                raise ValueError(f"{name}= must be given, one of {labels}: only for labels 0 and 1 is there a default.")
-            return default % 2
-        if arm not in labels:
-            raise ValueError(f"{name} must be one of the arms {labels}, got {arm!r}.")
-        return labels.index(arm)
+    def _check(self) -> int:
+        """Check parameters; the least number of rows of an arm."""
+        return 1
 
-    def _features(self, X: Any) -> FloatArray | None:
+    def _learn(self) -> None:
+        """Fit what every question needs."""
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_limits")
+
+    def _arm(self, arm: Hashable | None, name: str = "arm", default: int = -1) -> int:
+        check_is_fitted(self)
+        return arm_position(self._rows, arm, name, default)
+
+    def _numbers(self, X: Any) -> FloatArray | None:
         """Features to evaluate at; None stays None: the rows of fit, out of fold."""
         check_is_fitted(self)
-        return None if X is None else check_features(self, X, reset=False)[:, self._rows.varying]
+        rows = self._rows
+        if X is None:
+            return None
+        if self.n_features_in_ == 0:
+            raise ValueError("The model was fitted without covariates (X=None): pass X=None, the rows of fit.")
+        if rows.features is None:
+            return check_features(self, X, reset=False)[:, rows.varying]
+        return transformed(rows.features, named_frame(X))[:, rows.varying]
 
-    def _average(
+    def _arms_text(self) -> str:
+        rows = self._rows
+        count = np.bincount(rows.codes, minlength=rows.n_arms)
+        text = f"{len(rows.codes)}: " + ", ".join(
+            f"{n} in arm {label!r}" for n, label in zip(count, rows.arms.tolist(), strict=True)
+        )
+        return text if rows.groups is None else f"{text}; {len(np.unique(rows.groups))} clusters"
+
+
+class MeanBounds(BoundsBase):
+    """Bounds on means of phi: everything but the scores of the ends."""
+
+    _inside_manski: ClassVar[bool | None] = None  # True: the assumption only narrows his set; False: only widens it
+    _index: ClassVar[str | None] = None  # what tells the rows of an answer apart
+
+    def average_bounds(
         self,
-        contrast: Contrast,
-        scores: Callable[[int], Ends],
-        n_repeats: int,
+        estimand: Estimand = "ate",
+        *,
+        arm: Hashable | None = None,
+        control: Hashable | None = None,
+        policy: Policy | None = None,
+        where: Any = None,
+        by: Any = None,
+        confidence_level: float = 0.95,
+        target: Target = "parameter",
+    ) -> BoundsEstimate:
+        """Bounds on an average, with standard errors.
+
+        Parameters
+        ----------
+        {estimand}
+        {interval}
+
+        Returns
+        -------
+        BoundsEstimate
+            A row per divergence and group that was asked for. Several divergences have one more row that combines them,
+            and no errors: whoever takes the tightest of several noisy ends needs other errors than those of each.
+
+        Warns
+        -----
+        BoundsCrossingWarning
+            If a lower end comes out above the upper one; nothing is swapped.
+        """
+        asked = {"estimand": estimand, "arm": arm, "control": control, "policy": policy}
+        level, index = confidence_level, self._index
+        return self._answer(asked, where, by, self._strengths(), confidence_level=level, target=target, index=index)
+
+    # -- what an estimator says ------------------------------------------------------------------------------------
+
+    def _strengths(self) -> dict[Any, Any]:
+        """Label and strength of the assumption of every row of the answer."""
+        return {"no assumption": None}
+
+    def _terms(self, contrast: Contrast, strength: Any, repeat: int) -> Ends:
+        """One number per row for the lower and the upper end, whose (ratios of) means they are."""
+        raise NotImplementedError
+
+    def _claim(self, strengths: dict[Any, Any]) -> str:
+        return f"none about confounding; {self._support_text}"
+
+    def _overlap(self, contrast: Contrast, repeat: int = 0) -> tuple[FloatArray, FloatArray]:
+        raise ValueError(f"estimand='overlap' weighs rows by propensities, which {type(self).__name__} does not use.")
+
+    def _n_repeats(self) -> int:
+        return 1
+
+    def _notes(self) -> tuple[str, ...]:
+        return ()
+
+    def _poor_overlap(self) -> bool:
+        return False
+
+    # -- answers ---------------------------------------------------------------------------------------------------
+
+    def _contrast(self, asked: dict[str, Any], where: Any = None) -> Contrast:
+        check_is_fitted(self)
+        return Contrast(self._rows, self.functional, where=where, **asked)
+
+    def _answer(
+        self,
+        asked: dict[str, Any],
+        where: Any,
+        by: Any,
+        strengths: dict[Any, Any],
+        *,
         confidence_level: float,
         target: Target,
+        index: str | None,
+    ) -> BoundsEstimate:
+        level = check_confidence_level(confidence_level)
+        contrast = self._contrast(asked, where)
+        if by is None:
+            lines, notes, moved = self._lines(contrast, strengths, level, target)
+            table = pd.DataFrame(lines).T.rename_axis(index)
+        else:
+            whole = np.ones(len(self._rows.codes), bool) if contrast.rows is None else contrast.rows
+            groups = {k: mask for k, mask in groups_of(by, self._rows).items() if (mask[self._rows.kept] & whole).any()}
+            tables, moved, notes = {}, [], ()
+            for label, mask in groups.items():
+                inside = np.zeros(len(mask), bool)
+                inside[self._rows.kept] = mask[self._rows.kept] & whole
+                lines, notes, bit = self._lines(self._contrast(asked, inside), strengths, level, target)
+                tables[label] = pd.DataFrame(lines).T
+                moved += bit
+            name = by if isinstance(by, str) else "group"
+            table = pd.concat(tables, names=[name, index])
+            if len(strengths) == 1:
+                table = table.droplevel(1)
+        return BoundsEstimate(
+            self._title,
+            contrast.text,
+            self._claim(strengths),
+            table,
+            level,
+            len(self._rows.codes) if contrast.rows is None else int(contrast.rows.sum()),
+            target=target,
+            notes=(*notes, *self._result_notes(contrast)),
+            poor_overlap=self._poor_overlap(),
+            moved=tuple(moved),
+        )
+
+    def _lines(
+        self, contrast: Contrast, strengths: dict[Any, Any], level: float, target: Target
+    ) -> tuple[dict[Any, dict[str, float]], tuple[str, ...], list[bool]]:
+        """Rows of the answer by label, notes, and for every row whether an end or an interval was moved."""
+        found = {label: self._average(contrast, each, level, target) for label, each in strengths.items()}
+        moved = [bool(line.pop("moved")) for line in found.values()]
+        return found, (), moved
+
+    def _average(
+        self, contrast: Contrast, strength: Any, level: float, target: Target, critical: float | None = None
     ) -> dict[str, float]:
-        """One row of the result: ``scores(repeat)`` gives the terms of both ends."""
+        """One row of the answer."""
         rows = self._rows
-        if target not in ("parameter", "set"):
+        if target not in ("parameter", "set", "band"):
             raise ValueError(f"target must be 'parameter' or 'set', got {target!r}.")
-        bottom = (rows.codes == contrast.arm).astype(float) if contrast.estimand == "att" else None
         found = np.array(
-            [[ratio_of_means(end, bottom, rows.weight, self._clusters) for end in scores(r)] for r in range(n_repeats)]
+            [
+                [ratio_of_means(end, bottom, rows.weight, self._clusters) for end in ends]
+                for ends, bottom in (self._ratio(contrast, strength, r) for r in range(self._n_repeats()))
+            ]
         )
         (lower, se_lower), (upper, se_upper) = (combine(found[:, i, 0], found[:, i, 1]) for i in range(2))
         if lower > upper:
@@ -145,13 +265,14 @@ class BoundsBase(BaseEstimator):
                 "that the data contradict. Nothing is swapped; the interval treats the width as zero.",
                 BoundsCrossingWarning,
             )
-        errors, n = (se_lower, se_upper), len(rows.codes)
-        low, high = interval(lower, upper, errors, confidence_level=confidence_level, target=target, n=n, df=self._df)
-        plain = self._manski_terms(contrast)
-        manski = [ratio_of_means(end, bottom, rows.weight)[0] for end in plain]
+        errors, n = (se_lower, se_upper), len(rows.codes) if contrast.rows is None else int(contrast.rows.sum())
+        how: dict[str, Any] = {"confidence_level": level, "target": target, "n": n, "df": self._df}
+        low, high = interval(lower, upper, errors, critical=critical, **how)
+        own = lower, upper, low, high
+        manski = self._manski_ends(contrast)
         floor, ceiling = self._possible(contrast)
         if self._inside_manski:
-            lower, upper = (float(np.clip(end, manski[0], manski[1])) for end in (lower, upper))
+            lower, upper = (float(np.clip(end, *manski)) for end in (lower, upper))
         elif self._inside_manski is False:  # the interval moves outward with its end
             below = lower - manski[0] if lower > manski[0] else 0.0
             above = manski[1] - upper if upper < manski[1] else 0.0
@@ -167,7 +288,29 @@ class BoundsBase(BaseEstimator):
             "ci_upper": high,
             "manski_lower": manski[0],
             "manski_upper": manski[1],
+            "moved": own != (lower, upper, low, high),
         }
+
+    def _ratio(self, contrast: Contrast, strength: Any, repeat: int) -> tuple[Ends, FloatArray | None]:
+        """Numerators of both ends and their denominator, None for 1."""
+        ends, bottom = self._terms(contrast, strength, repeat), self._bottom(contrast, repeat)
+        return self._restrict(contrast, ends, bottom)
+
+    def _bottom(self, contrast: Contrast, repeat: int) -> FloatArray | None:
+        if contrast.estimand == "att":
+            return (self._rows.codes == contrast.arm).astype(float)
+        if contrast.estimand == "overlap":
+            weight, moved = self._overlap(contrast, repeat)
+            return weight + moved
+        return None
+
+    @staticmethod
+    def _restrict(contrast: Contrast, ends: Ends, bottom: FloatArray | None) -> tuple[Ends, FloatArray | None]:
+        if contrast.rows is None:
+            return ends, bottom
+        inside = contrast.rows
+        low, high = (np.where(inside, end, 0.0) for end in ends)
+        return (low, high), np.where(inside, 1.0 if bottom is None else bottom, 0.0)
 
     def _possible(self, contrast: Contrast) -> tuple[float, float]:
         """Least and largest value of the estimand that the outcome's limits allow."""
@@ -177,69 +320,81 @@ class BoundsBase(BaseEstimator):
         (low1, high1), (low0, high0) = self._limits[contrast.arm], self._limits[contrast.control]
         return float(low1 - high0), float(high1 - low0)
 
+    def _manski_ends(self, contrast: Contrast) -> tuple[float, float]:
+        """Ends under no assumption, of the sample."""
+        own = self._overlap(contrast)[0] if contrast.estimand == "overlap" else self._bottom(contrast, 0)
+        ends, bottom = self._restrict(contrast, self._manski_terms(contrast), own)
+        low, high = (ratio_of_means(end, bottom, self._rows.weight)[0] for end in ends)
+        return low, high
+
     def _manski_terms(self, contrast: Contrast) -> Ends:
         rows = self._rows
         if contrast.estimand == "att":
             low, high = self._limits[contrast.control]
             treated = rows.codes == contrast.arm
             return tuple(np.where(treated, rows.phi - end, 0.0) for end in (high, low))  # type: ignore[return-value]
-        return contrast.compose(lambda a: manski_scores(rows.phi, rows.codes == a, self._limits[a]), rows)
+        plain = contrast.compose(lambda a: manski_scores(rows.phi, rows.codes == a, self._limits[a]))
+        if contrast.estimand != "overlap":
+            return plain
+        weight, _ = self._overlap(contrast)
+        return weight * plain[0], weight * plain[1]
 
-    def _result(
-        self,
-        contrast: Contrast,
-        table: pd.DataFrame,
-        *,
-        assumption: str,
-        confidence_level: float,
-        target: str,
-        notes: tuple[str, ...] = (),
-    ) -> BoundsEstimate:
-        limits = self._limits
+    def _result_notes(self, contrast: Contrast) -> tuple[str, ...]:
+        """What a reader of averages must know."""
+        limits, notes = self._limits, self._notes()
         if self._df < _FEW:
             few = (
                 f"The groups leave {self._df:.2g} degrees of freedom to averages, because they are few or of unequal "
                 "size: intervals are wide, from Student's t with these."
             )
             warn(few, DegenerateInputWarning)
-            notes = (*notes, few)
+            notes += (few,)
+        if self._poor_overlap():
+            notes += (
+                "overlap is poor: more than 5% of the propensities lie outside [0.03, 0.97]. Ends lean on few rows, "
+                "and their intervals cover less than they say; ask for 'overlap', or restrict with where=.",
+            )
         if contrast.estimand == "ate" and np.isfinite(limits).all() and (limits == limits[0]).all():
-            notes = (
-                *notes,
+            notes += (
                 "Manski's interval for a contrast of arms is as wide as the outcome's range, or wider, and always "
                 "contains 0.",
             )
-        return BoundsEstimate(
-            self._title,
-            contrast.text,
-            assumption,
-            table,
-            confidence_level,
-            len(self._rows.codes),
-            target=target,
-            notes=notes,
-        )
+        return notes
 
+    # -- one screen ------------------------------------------------------------------------------------------------
 
-def functional_text(functional: Functional) -> str:
-    """How results call phi(Y)."""
-    if isinstance(functional, tuple):
-        return f"1{{Y {'<=' if functional[0] == 'cdf' else '>'} {functional[1]:g}}}"
-    return "Y" if isinstance(functional, str) else "phi(Y)"
+    def summary(
+        self, estimand: Estimand = "ate", *, arm: Hashable | None = None, control: Hashable | None = None
+    ) -> Summary:
+        """What was fitted and what follows, on one screen of 80 columns.
 
+        Parameters
+        ----------
+        estimand : {"ate", "mean", "att", "overlap"}, default "ate"
+            As in `average_bounds`.
+        arm, control : label, optional
+            May be left out if the arms are 0 and 1.
 
-def policy_shares(policy: Policy, rows: Rows, names: Any) -> FloatArray:
-    """Probabilities (n, n_arms) with which a policy chooses arms; (n,) is the chance of the last of two arms."""
-    given = rows.given if names is None else pd.DataFrame(rows.given, columns=names)
-    shares: FloatArray = np.asarray(policy(given), dtype=np.float64)
-    n = len(rows.codes)
-    if shares.shape == (n,) and rows.n_arms == 2:
-        shares = np.column_stack([1.0 - shares, shares])
-    if shares.shape != (n, rows.n_arms):
-        raise ValueError(
-            f"policy must return shape ({n}, {rows.n_arms}), one probability per arm in the order {rows.arms.tolist()}"
-            f"{' (or the chance of the last arm)' if rows.n_arms == 2 else ''}; got {shares.shape}."
-        )
-    if not (np.isfinite(shares).all() and (shares >= 0).all() and np.allclose(shares.sum(axis=1), 1.0)):
-        raise ValueError("policy must return probabilities: numbers >= 0 that sum to one in every row.")
-    return shares
+        Returns
+        -------
+        Summary
+            Rows per arm, learners and how many propensities were clipped; ends, standard errors and 95% intervals; for
+            `SensitivityBounds` also at which odds ratio 0 is reached, and what observed covariates would amount to.
+        """
+        asked = {"estimand": estimand, "arm": arm, "control": control, "policy": None}
+        shown, index = self._shown(), self._index
+        found = self._answer(asked, None, None, shown, confidence_level=0.95, target="parameter", index=index)
+        ends = ["lower", "upper", "se_lower", "se_upper", "ci_lower", "ci_upper"]
+        manski = found.table[["manski_lower", "manski_upper"]].iloc[0]
+        beside = f"Manski's ends, without it: [{manski.iloc[0]:.4g}, {manski.iloc[1]:.4g}]"
+        notes = (f"rows: {self._arms_text()}", *self._facts(asked), beside, *found.notes)
+        table = found.table[ends].rename(columns=lambda name: name.replace("_", " "))
+        return Summary(self._title, found.estimand, found.assumption, table, notes)
+
+    def _shown(self) -> dict[Any, Any]:
+        """Strengths of the summary."""
+        return self._strengths()
+
+    def _facts(self, asked: dict[str, Any]) -> tuple[str, ...]:
+        """Lines of the summary about learners."""
+        return ()

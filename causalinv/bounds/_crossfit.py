@@ -7,24 +7,42 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import has_fit_parameter
 
-from causalinv._parallel import one_thread, seed_estimator
+from causalinv._parallel import run, seed_estimator
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv._warn import warn
-from causalinv.bounds._laws import Law, LawLike, Sample, compress, fit_law
+from causalinv.bounds._arm_law import JoinedLaw, crps
+from causalinv.bounds._conditional import Candidate, ConditionalLaw, candidates, fit_conditional, fit_weighted, named
+from causalinv.bounds._laws import LawLike, Sample, compress
 from causalinv.bounds._rows import Rows
 from causalinv.exceptions import OverlapWarning
 
-__all__ = ["CrossFit", "Nuisances", "cross_fit", "fit_nuisances", "fit_propensity", "folds_of"]
+__all__ = ["CrossFit", "Learners", "chances", "cross_fit", "fit_laws", "fit_propensity", "folds_of"]
 
 _MANY_CLIPPED = 0.05
 _LEAST = 1e-9  # propensity that pointwise ends may see
+
+
+@dataclass(frozen=True)
+class Learners:
+    """What is fitted, as it was said when `fit` was called.
+
+    Attributes
+    ----------
+    propensity : classifier or None
+    outcome : None, "linear", "spline" or regressor
+    law : str, forest or callable
+    clip : float
+    """
+
+    propensity: Any
+    outcome: Any
+    law: LawLike
+    clip: float
 
 
 @dataclass(frozen=True)
@@ -34,38 +52,23 @@ class CrossFit:
     Attributes
     ----------
     propensity : ndarray of shape (n, n_arms)
-    weights : list of ndarray, one (n, K_a) per arm
-        Law of each arm at every row.
+    laws : list of JoinedLaw, one per arm
     folds : ndarray of shape (n,)
         Number of the fold in which a row was held out.
     n_clipped : int
         Rows of which a propensity was clipped.
     raw : ndarray of shape (n, n_arms)
         Propensities before clipping, above 0; for ends that need no division by them.
+    chosen : list of Candidate, one per arm
+        Which way to the law was taken.
     """
 
     propensity: FloatArray
-    weights: list[FloatArray]
+    laws: list[JoinedLaw]
     folds: IntArray
     n_clipped: int
     raw: FloatArray
-
-
-@dataclass(frozen=True)
-class Nuisances:
-    """Models fitted to all rows, for new features."""
-
-    propensity: Any
-    laws: list[Law]
-    clip: float
-
-    def propensities(self, X: FloatArray) -> FloatArray:
-        """Clipped propensities, shape (m, n_arms)."""
-        return np.clip(self.propensity.predict_proba(X), self.clip, 1.0 - self.clip)
-
-    def raw(self, X: FloatArray) -> FloatArray:
-        """Propensities before clipping, above 0, shape (m, n_arms)."""
-        return np.clip(self.propensity.predict_proba(X), _LEAST, 1.0 - _LEAST)
+    chosen: list[Candidate]
 
 
 def folds_of(rows: Rows, cv: int, rng: np.random.Generator) -> IntArray:
@@ -97,49 +100,64 @@ def folds_of(rows: Rows, cv: int, rng: np.random.Generator) -> IntArray:
     return folds
 
 
-def fit_propensity(propensity: Any, X: FloatArray, codes: IntArray, weight: FloatArray | None, seed: int) -> Any:
+def fit_propensity(propensity: Any, rows: Rows, train: BoolArray, seed: int) -> Any:
     """Fit a clone of the classifier; None is a logistic regression on standardised features."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)) if propensity is None else propensity
     if not (hasattr(model, "fit") and (hasattr(model, "predict_proba") or hasattr(type(model), "predict_proba"))):
         raise TypeError(f"propensity must be a classifier with predict_proba, got {propensity!r}.")
     model = seed_estimator(model, np.random.default_rng(seed))
-    if weight is None:
-        return model.fit(X, codes)
-    name, last = model.steps[-1] if isinstance(model, Pipeline) else ("", model)
-    if not has_fit_parameter(last, "sample_weight"):
-        raise ValueError(f"sample_weight was given, but the propensity model {type(last).__name__} does not take it.")
-    return model.fit(X, codes, **{f"{name}__sample_weight" if name else "sample_weight": weight})
+    X = named(rows.X[train], None if propensity is None else rows.varying_names)
+    return fit_weighted(model, X, rows.codes[train], rows.take_weight(train), "propensity")
+
+
+def chances(model: Any, propensity: Any, rows: Rows, X: FloatArray) -> FloatArray:
+    """Propensities of a fitted model, not clipped."""
+    return np.asarray(model.predict_proba(named(X, None if propensity is None else rows.varying_names)), dtype=float)
 
 
 def cross_fit(
     rows: Rows,
+    learners: Learners,
     *,
     folds: IntArray,
-    law: LawLike | None,
-    propensity: Any,
-    clip: float,
     rng: np.random.Generator,
     n_jobs: int | None,
+    laws: bool = True,
 ) -> CrossFit:
-    """Fit on all folds but one, evaluate on that one, in turn; `law` None leaves the laws out."""
+    """Fit on all folds but one, evaluate on that one, in turn; without `laws` the propensity alone.
+
+    Of several candidates for an arm's law the one with the least continuous ranked probability score is taken: mean
+    over the arm's rows, each by models that did not see it.
+    """
     cv = int(folds.max()) + 1
-    binned = [compress(rows.phi[rows.codes == a]) for a in range(rows.n_arms)]
     seeds = [[_seed(rng) for _ in range(rows.n_arms + 1)] for _ in range(cv)]
+    arms = range(rows.n_arms) if laws else range(0)
+    asked = [candidates(learners.outcome, learners.law, rows.phi[rows.codes == a]) for a in arms]
 
-    @one_thread
-    def one(fold: int) -> tuple[FloatArray, list[FloatArray]]:
+    def one(fold: int) -> tuple[FloatArray, list[list[ConditionalLaw]], list[FloatArray]]:
         train, test = folds != fold, folds == fold
-        model = fit_propensity(propensity, rows.X[train], rows.codes[train], rows.take_weight(train), seeds[fold][-1])
-        laws = [] if law is None else _fit_laws(rows, train, binned, law, seeds[fold])
-        return model.predict_proba(rows.X[test]), [each.weights(rows.X[test]) for each in laws]
+        model = fit_propensity(learners.propensity, rows, train, seeds[fold][-1])
+        fitted = [_fit_laws(rows, train, a, asked[a], seeds[fold][a]) for a in arms]
+        return (
+            chances(model, learners.propensity, rows, rows.X[test]),
+            fitted,
+            [_losses(rows, test & (rows.codes == a), fitted[a]) for a in arms],
+        )
 
-    parts = Parallel(n_jobs=n_jobs)(delayed(one)(fold) for fold in range(cv))
+    parts = run(one, [(fold,) for fold in range(cv)], n_jobs=n_jobs)
     e = np.empty((len(folds), rows.n_arms))
-    weights = [] if law is None else [np.empty((len(folds), len(atoms))) for atoms, _ in binned]
-    for fold, (part, laws) in enumerate(parts):
+    for fold, (part, _, _) in enumerate(parts):
         e[folds == fold] = part
-        for whole, piece in zip(weights, laws, strict=True):
-            whole[folds == fold] = piece
+    best = [int(np.argmin(np.sum([losses[a] for _, _, losses in parts], axis=0))) for a in arms]
+    held = [np.flatnonzero(folds == fold) for fold in range(cv)]
+    joined = [
+        JoinedLaw(
+            len(folds),
+            [(at, fitted[a][best[a]].at(rows.X[at])) for at, (_, fitted, _) in zip(held, parts, strict=True)],
+        )
+        for a in arms
+    ]
+    clip = learners.clip
     clipped = int(np.any((e < clip) | (e > 1 - clip), axis=1).sum())
     if clipped > _MANY_CLIPPED * len(e):
         warn(
@@ -147,34 +165,50 @@ def cross_fit(
             "hardly ever see one of the arms, and averages lean on few rows. Restrict the population, or change clip=.",
             OverlapWarning,
         )
-    return CrossFit(np.clip(e, clip, 1.0 - clip), weights, folds, clipped, np.clip(e, _LEAST, 1.0 - _LEAST))
+    return CrossFit(
+        np.clip(e, clip, 1.0 - clip),
+        joined,
+        folds,
+        clipped,
+        np.clip(e, _LEAST, 1.0 - _LEAST),
+        [each[at] for each, at in zip(asked, best, strict=True)],
+    )
 
 
-def fit_nuisances(rows: Rows, *, law: LawLike, propensity: Any, clip: float, rng: np.random.Generator) -> Nuisances:
-    """Fit propensity and laws on all rows."""
-    seeds = [_seed(rng) for _ in range(rows.n_arms + 1)]
+def _losses(rows: Rows, own: BoolArray, fitted: list[ConditionalLaw]) -> FloatArray:
+    """Sum of the scores at the arm's own held-out rows, one per candidate; of a single one none is needed."""
+    if len(fitted) < 2 or not own.any():
+        return np.zeros(len(fitted))
+    weight = rows.take_weight(own)
+    scores = [crps(each.at(rows.X[own]), rows.phi[own]) for each in fitted]
+    return np.array([each.sum() if weight is None else weight @ each for each in scores])
+
+
+def fit_laws(rows: Rows, chosen: list[Candidate], rng: np.random.Generator) -> list[ConditionalLaw]:
+    """Fit the law of every arm on all rows."""
     everyone = np.ones(len(rows.codes), bool)
-    binned = [compress(rows.phi[rows.codes == a]) for a in range(rows.n_arms)]
-    model = fit_propensity(propensity, rows.X, rows.codes, rows.weight, seeds[-1])
-    return Nuisances(model, _fit_laws(rows, everyone, binned, law, seeds), clip)
+    return [_fit_laws(rows, everyone, a, [each], _seed(rng))[0] for a, each in enumerate(chosen)]
 
 
-def _fit_laws(
-    rows: Rows, train: BoolArray, binned: list[tuple[FloatArray, IntArray]], law: LawLike, seeds: list[int]
-) -> list[Law]:
-    laws = []
-    for arm, (atoms, codes) in enumerate(binned):
-        members = rows.codes == arm
-        inside = train & members
-        if not inside.any():
-            raise ValueError(
-                f"Outside one fold no row of arm {rows.arms.tolist()[arm]!r} has positive weight, so nothing is left "
-                "to learn it from. Use fewer folds, cv=, or finer groups."
-            )
-        kept = codes[inside[members]]
-        sample = Sample(rows.X[inside], rows.phi[inside], kept, len(atoms), rows.take_weight(inside))
-        laws.append(fit_law(law, sample, seeds[arm]))
-    return laws
+def _fit_laws(rows: Rows, train: BoolArray, arm: int, asked: list[Candidate], seed: int) -> list[ConditionalLaw]:
+    inside = train & (rows.codes == arm)
+    if not inside.any():
+        raise ValueError(
+            f"Outside one fold no row of arm {rows.arms.tolist()[arm]!r} has positive weight, so nothing is left "
+            "to learn it from. Use fewer folds, cv=, or finer groups."
+        )
+    atoms, codes = compress(rows.phi[rows.codes == arm])
+    kept = codes[inside[rows.codes == arm]]
+    sample = Sample(
+        rows.X[inside],
+        rows.phi[inside],
+        kept,
+        len(atoms),
+        rows.take_weight(inside),
+        rows.varying_names,
+        None if rows.groups is None else rows.groups[inside],
+    )
+    return fit_conditional(asked, sample, atoms, seed)
 
 
 def _seed(rng: np.random.Generator) -> int:

@@ -2,66 +2,114 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar
+
+import numpy as np
 
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState
-from causalinv._typing import Rows as Given
 from causalinv._validation import check_number, check_whole
-from causalinv.bounds._base import BoundsBase
-from causalinv.bounds._crossfit import cross_fit, fit_nuisances, folds_of
-from causalinv.bounds._laws import LawLike, compress
-from causalinv.bounds._rows import check_data, resolve_support
-from causalinv.bounds._scores import ArmLaw
+from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
+from causalinv.bounds._base import _EXTREME, _MANY_EXTREME, BoundsBase
+from causalinv.bounds._crossfit import (
+    _LEAST,
+    CrossFit,
+    Learners,
+    chances,
+    cross_fit,
+    fit_laws,
+    fit_propensity,
+    folds_of,
+)
+from causalinv.bounds._laws import LawLike
 
 __all__ = ["CrossFittedBounds"]
 
 
 class CrossFittedBounds(BoundsBase):
-    """Fits the nuisances in `n_repeats` divisions of the rows, and once on all rows for new features."""
+    """Fits the nuisances in `n_repeats` divisions of the rows, and once on all rows when new features are asked for."""
 
-    propensity: Any
-    law: LawLike
-    cv: int
-    clip: float
-    n_repeats: int
-    n_jobs: int | None
-    random_state: RandomState
+    _learns_at_once: ClassVar[bool] = True  # in fit, or when a question first needs it
+    outcome: Any = None
 
-    def _fit_models(
-        self, X: Given, y: Given, *, treatment: Given, sample_weight: Given, groups: Given, limits_needed: bool
-    ) -> Self:
-        cv = check_whole(self.cv, "cv", low=2)
-        clip = check_clip(self.clip)
-        repeats = check_whole(self.n_repeats, "n_repeats", low=1)
-        rows = check_data(self, X, y, treatment=treatment, sample_weight=sample_weight, groups=groups, least=cv)
-        limits, text = resolve_support(self, rows, needed=limits_needed)
-        self._take(rows, limits, text)
-        last, later, *rngs = streams(self.random_state, repeats + 2, "bounds")
+    def __init__(
+        self,
+        *,
+        outcome_support: tuple[float, float] | str | None = None,
+        features: Any = None,
+        propensity: Any = None,
+        law: LawLike = "forest",
+        cv: int = 5,
+        clip: float = 0.01,
+        n_repeats: int = 1,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ):
+        self.outcome_support = outcome_support
+        self.features = features
+        self.propensity = propensity
+        self.law = law
+        self.cv = cv
+        self.clip = clip
+        self.n_repeats = n_repeats
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def _check(self) -> int:
+        self._said = Learners(self.propensity, self.outcome, self.law, check_clip(self.clip))
+        check_whole(self.n_repeats, "n_repeats", low=1)
+        return check_whole(self.cv, "cv", low=2)
+
+    def _learn(self) -> None:
+        rows = self._rows
+        if self.n_features_in_ == 0:  # then there is nothing to learn a law from
+            self._said = Learners(self.propensity, None, "marginal", self._said.clip)
+        self._last, later, *rngs = streams(self.random_state, self.n_repeats + 2, "bounds")
         self._later = int(later.integers(2**31))  # seed of what is fitted when a question needs it
-        learners: dict[str, Any] = {"law": self.law, "propensity": self.propensity, "clip": clip}
-        self._crossfits = [
-            cross_fit(rows, folds=folds_of(rows, cv, rng), rng=rng, n_jobs=self.n_jobs, **learners) for rng in rngs
-        ]
-        self._nuisances = fit_nuisances(rows, rng=last, **learners)
-        self._atoms = [compress(rows.phi[rows.codes == a])[0] for a in range(rows.n_arms)]
-        self._laws: dict[tuple[int, int], ArmLaw] = {}
-        self.propensity_ = self._nuisances.propensity
-        self.oof_propensity_ = self._crossfits[0].propensity
-        self.n_clipped_ = self._crossfits[0].n_clipped
-        return self
+        self._folds = [(folds_of(rows, self.cv, rng), rng) for rng in rngs]
+        self._known: dict[Any, Any] = {}
+        if self._learns_at_once:
+            for repeat in range(len(self._folds)):
+                self._crossfit(repeat)
 
-    def _arm_law(self, repeat: int, arm: int) -> ArmLaw:
-        """Sums over tails, made when a question first needs them."""
-        if (repeat, arm) not in self._laws:
-            self._laws[repeat, arm] = ArmLaw(self._atoms[arm], self._crossfits[repeat].weights[arm])
-        return self._laws[repeat, arm]
+    def _crossfit(self, repeat: int) -> CrossFit:
+        """Propensities and laws out of fold."""
+        if repeat not in self._known:
+            folds, rng = self._folds[repeat]
+            self._known[repeat] = cross_fit(self._rows, self._said, folds=folds, rng=rng, n_jobs=self.n_jobs)
+        found: CrossFit = self._known[repeat]
+        return found
 
-    def _at(self, features: FloatArray | None, arm: int) -> tuple[FloatArray, FloatArray]:
-        """Propensity (m,), not clipped, and law (m, K) of an arm; at the rows of fit, out of fold, if None."""
+    def _n_repeats(self) -> int:
+        return len(self._folds)
+
+    @property
+    def oof_propensity_(self) -> FloatArray:
+        """Propensities out of fold, clipped, first repeat."""
+        return self._crossfit(0).propensity
+
+    @property
+    def n_clipped_(self) -> int:
+        """Rows with a clipped propensity, first repeat."""
+        return self._crossfit(0).n_clipped
+
+    @property
+    def propensity_(self) -> Any:
+        """Classifier fitted to all rows."""
+        if "propensity" not in self._known:
+            seed = int(self._last.integers(2**31))
+            everyone = np.ones(len(self._rows.codes), bool)
+            self._known["propensity"] = fit_propensity(self._said.propensity, self._rows, everyone, seed)
+        return self._known["propensity"]
+
+    def _at(self, features: FloatArray | None, arm: int) -> tuple[FloatArray, ArmLaw | JoinedLaw]:
+        """Propensity (m,), not clipped, and law of an arm; at the rows of fit, out of fold, if None."""
         if features is None:
-            return self._crossfits[0].raw[:, arm], self._crossfits[0].weights[arm]
-        return self._nuisances.raw(features)[:, arm], self._nuisances.laws[arm].weights(features)
+            return self._crossfit(0).raw[:, arm], self._crossfit(0).laws[arm]
+        e = chances(self.propensity_, self._said.propensity, self._rows, features)[:, arm]
+        if "laws" not in self._known:
+            self._known["laws"] = fit_laws(self._rows, self._crossfit(0).chosen, np.random.default_rng(self._later))
+        return np.clip(e, _LEAST, 1.0 - _LEAST), self._known["laws"][arm].at(features)
 
     def _manski(self, e: FloatArray, mean: FloatArray, arm: int) -> tuple[FloatArray, FloatArray]:
         low, high = self._limits[arm]
@@ -71,6 +119,24 @@ class CrossFittedBounds(BoundsBase):
         if not self.n_clipped_:
             return ()
         return (f"{self.n_clipped_} of {len(self._rows.codes)} rows had a propensity clipped.",)
+
+    def _poor_overlap(self) -> bool:
+        e = self._crossfit(0).raw
+        extreme = np.any((e < _EXTREME) | (e > 1.0 - _EXTREME), axis=1)
+        return float(np.average(extreme, weights=self._rows.weight)) > _MANY_EXTREME
+
+    def _facts(self, asked: dict[str, Any]) -> tuple[str, ...]:
+        first, n = self._crossfit(0), len(self._rows.codes)
+        model = "logistic regression" if self._said.propensity is None else type(self._said.propensity).__name__
+        laws = ", ".join(
+            f"{each} (arm {label!r})" for each, label in zip(first.chosen, self._rows.arms.tolist(), strict=True)
+        )
+        how = " by held-out CRPS" if self._said.law == "auto" else ""
+        return (
+            f"propensity: {model}, {first.n_clipped} of {n} clipped ({first.n_clipped / n:.1%})",
+            f"law of the outcome{how}: {laws}",
+            f"folds: {self.cv}, repeats: {len(self._folds)}",
+        )
 
 
 def check_clip(clip: Any) -> float:

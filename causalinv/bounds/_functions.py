@@ -115,7 +115,7 @@ def f_ball_end(
 ) -> FloatArray:
     """Upper ends (m,) on validated arrays; infinite where the limit is and the propensity is below one."""
     if np.isinf(limit):
-        return np.where(e < 1.0, limit, weights @ values)
+        return np.where(e < 1.0, limit, np.sum(weights * values, axis=-1))
     return limit - solve(np.maximum(limit - values, 0.0), weights, e, divergence).distance
 
 

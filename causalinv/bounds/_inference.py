@@ -11,10 +11,22 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from causalinv._clusters import RobustCovariance, robust_covariance
 from causalinv._typing import FloatArray, IntArray
+from causalinv.bounds._rows import Rows
 
-__all__ = ["clustered", "combine", "critical_value", "interval", "quantile_of", "ratio_of_means"]
+__all__ = [
+    "band_critical_value",
+    "clustered",
+    "combine",
+    "critical_value",
+    "influence",
+    "interval",
+    "quantile_of",
+    "ratio_of_means",
+]
 
-Target = Literal["parameter", "set"]
+_MULTIPLIERS, _BLOCK = 2000, 4096  # draws for a band, and rows at once
+
+Target = Literal["parameter", "set", "band"]
 
 
 def clustered(weight: FloatArray | None, groups: IntArray | None, n: int) -> RobustCovariance | None:
@@ -94,6 +106,7 @@ def interval(
     target: Target,
     n: int,
     df: float = np.inf,
+    critical: float | None = None,
 ) -> tuple[float, float]:
     """Confidence interval for the parameter between the ends (Imbens-Manski), or for both ends.
 
@@ -101,7 +114,9 @@ def interval(
     one that much is taken off, so that the critical value nowhere jumps and wider ends have wider intervals.
     """
     known = [error for error in errors if np.isfinite(error)]
-    if target == "set":
+    if critical is not None:
+        c = critical
+    elif target in ("set", "band"):
         c = quantile_of(0.5 + confidence_level / 2.0, df)
     elif len(known) < 2 or not np.isfinite(upper - lower):
         c = quantile_of(confidence_level, df)
@@ -113,3 +128,46 @@ def interval(
         for end, s, se in zip((lower, upper), (-1, 1), errors, strict=True)
     )
     return low, high
+
+
+def band_critical_value(
+    ratios: list[tuple[tuple[FloatArray, FloatArray], FloatArray | None]],
+    rows: Rows,
+    level: float,
+    df: float,
+    seed: int,
+) -> float:
+    """Multiple of standard errors by which all lower ends and all upper ends at once are covered.
+
+    Quantile of the largest standardised error over the ends, by Gaussian multipliers of the rows (or clusters).
+    """
+    columns = []
+    for (low, high), bottom in ratios:
+        for top, sign in ((low, 1.0), (high, -1.0)):
+            if np.isfinite(top).all():
+                columns.append(sign * influence(top, bottom, rows.weight))
+    if not columns:
+        return quantile_of(0.5 + level / 2.0, df)
+    scores = np.column_stack(columns)
+    if rows.groups is not None:
+        summed = np.zeros((int(rows.groups.max()) + 1, scores.shape[1]))
+        np.add.at(summed, rows.groups, scores)
+        scores = summed
+    error = np.sqrt(np.sum(scores**2, axis=0))
+    scores = scores[:, error > 0] / error[error > 0]
+    if not scores.size:
+        return quantile_of(0.5 + level / 2.0, df)
+    rng, draws = np.random.default_rng(seed), np.zeros((_MULTIPLIERS, scores.shape[1]))
+    for start in range(0, len(scores), _BLOCK):
+        block = scores[start : start + _BLOCK]
+        draws += rng.standard_normal((_MULTIPLIERS, len(block))) @ block
+    found = float(np.quantile(draws.max(axis=1), level))
+    return found * quantile_of(0.5 + level / 2.0, df) / quantile_of(0.5 + level / 2.0, np.inf)
+
+
+def influence(top: FloatArray, bottom: FloatArray | None, weight: FloatArray | None) -> FloatArray:
+    """What each row adds to the error of the weighted mean of `top` over that of `bottom`."""
+    w = np.ones(len(top)) if weight is None else weight
+    below = np.ones(len(top)) if bottom is None else bottom
+    total = float(w @ below)
+    return w * (top - float(w @ top) / total * below) / total

@@ -56,13 +56,18 @@ def compress(phi: FloatArray) -> tuple[FloatArray, IntArray]:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of one arm: features (n, d), phi (n,), the atom of each row (n,), number of atoms, weights (n,) or None."""
+    """Rows of one arm: features (n, d), phi (n,), the atom of each row (n,), number of atoms, weights (n,) or None.
+
+    And names of the features, and clusters of the rows, if they have any.
+    """
 
     X: FloatArray
     phi: FloatArray
     codes: IntArray
     n_atoms: int
     weight: FloatArray | None
+    names: np.ndarray | None = None
+    groups: IntArray | None = None
 
 
 def fit_law(law: LawLike, sample: Sample, seed: int) -> Law:
@@ -70,6 +75,8 @@ def fit_law(law: LawLike, sample: Sample, seed: int) -> Law:
     if isinstance(law, str):
         if law == "forest":
             return _Forest(default_forest(), sample, seed)
+        if law in ("marginal", "pooled"):
+            return _Pooled(sample)
         if law in _SIMILARITIES:
             return _Weighted(_SIMILARITIES[law], sample)
     elif hasattr(law, "fit") and hasattr(law, "apply"):
@@ -113,6 +120,18 @@ class _Forest:
             table /= np.where(total > 0, total, 1.0)
             out += table[np.searchsorted(leaves, asked[:, tree])]
         return out / out.sum(axis=1, keepdims=True)
+
+
+class _Pooled:
+    """One law for all queries."""
+
+    def __init__(self, sample: Sample) -> None:
+        found = np.bincount(sample.codes, weights=sample.weight, minlength=sample.n_atoms).astype(float)
+        self.found = found / found.sum()
+
+    def weights(self, X: FloatArray) -> FloatArray:
+        """See `Law`."""
+        return np.broadcast_to(self.found, (len(X), len(self.found)))
 
 
 class _Weighted:
@@ -174,8 +193,4 @@ def _nearest(X: FloatArray, query: FloatArray) -> Any:
     return csr_array((np.ones(found.size), found.ravel(), np.arange(0, found.size + 1, k)), shape=(len(query), n))
 
 
-def _marginal(X: FloatArray, query: FloatArray) -> FloatArray:
-    return np.ones((len(query), len(X)))
-
-
-_SIMILARITIES: dict[str, Similarity] = {"kernel": _kernel, "knn": _nearest, "marginal": _marginal}
+_SIMILARITIES: dict[str, Similarity] = {"kernel": _kernel, "knn": _nearest}

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from causalinv._typing import FloatArray, RandomState
+from causalinv._frames import row_index
+from causalinv._printing import Summary
+from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._typing import Rows as Given
-from causalinv._validation import check_confidence_level, check_number
+from causalinv._validation import check_choice, check_confidence_level, check_number
+from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
+from causalinv.bounds._contrast import Ends
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._functions import density_ratio_of
-from causalinv.bounds._inference import quantile_of, ratio_of_means
 from causalinv.bounds._laws import LawLike
+from causalinv.bounds._nesting import rungs_to
+from causalinv.bounds._population_quantiles import CdfBounds
 from causalinv.results import BoundsEstimate, PointwiseBounds
 
 __all__ = ["QuantileBounds"]
 
+Cap = tuple[float, float]
+
 
 class QuantileBounds(CrossFittedBounds):
-    r"""Bounds on a quantile of Y(a), one arm at a time.
+    r"""Bounds on quantiles of Y(a), and on effects on quantiles if confounding is limited.
 
     Under no assumption the cdf of Y(a) lies in :math:`[eF, eF + 1 - e]`, so its quantile lies between the arm's
     quantiles of order :math:`(\tau - 1 + e)/e` and :math:`\tau/e`: the lower end is finite if :math:`\tau > 1 - e`, the
-    upper one if :math:`\tau < e`. No contrast is offered: the upper end of that of two arms would need
-    :math:`\tau < e_a` and :math:`\tau > 1 - e_b = e_a` at once, and the lower one likewise, so neither is ever finite.
+    upper one if :math:`\tau < e`. Without an assumption a contrast has no finite end, as the upper one of two arms
+    would need :math:`\tau < e_a` and :math:`\tau > 1 - e_b = e_a` at once; under an odds ratio it has.
 
     Parameters
     ----------
@@ -35,17 +42,12 @@ class QuantileBounds(CrossFittedBounds):
         Order of the quantile, strictly between 0 and 1.
     outcome_support : (float, float) or None, default None
         Limits of the outcome, which replace infinite ends.
-    propensity, law, cv, clip, n_repeats, n_jobs, random_state
-        As in `SensitivityBounds`; for `predict_bounds` only.
+    features, propensity, outcome, law, cv, clip, n_repeats, n_jobs, random_state
+        As in `SensitivityBounds`; fitted when `predict_bounds`, or a question with an odds ratio, first needs them.
 
     Attributes
     ----------
-    arms_ : ndarray
-        Labels of the arms, sorted.
-    outcome_support_ : ndarray of shape (n_arms, 2)
-        Limits used, infinite where none are known.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {attributes}
 
     Examples
     --------
@@ -60,123 +62,197 @@ class QuantileBounds(CrossFittedBounds):
     """
 
     _title: ClassVar[str] = "Quantile bounds"
-    functional: Any = "mean"
+    _limits_needed: ClassVar[bool] = False
+    _learns_at_once: ClassVar[bool] = False
 
     def __init__(
         self,
         *,
         tau: float = 0.5,
         outcome_support: tuple[float, float] | None = None,
+        features: Any = None,
         propensity: Any = None,
-        law: LawLike = "forest",
+        outcome: Any = None,
+        law: LawLike = "auto",
         cv: int = 5,
         clip: float = 0.01,
         n_repeats: int = 1,
         n_jobs: int | None = None,
         random_state: RandomState = None,
     ):
+        given = {"features": features, "propensity": propensity, "law": law, "random_state": random_state}
+        folds: dict[str, Any] = {"cv": cv, "clip": clip, "n_repeats": n_repeats, "n_jobs": n_jobs}
+        super().__init__(outcome_support=outcome_support, **given, **folds)
         self.tau = tau
-        self.outcome_support = outcome_support
-        self.propensity = propensity
-        self.law = law
-        self.cv = cv
-        self.clip = clip
-        self.n_repeats = n_repeats
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+        self.outcome = outcome
 
-    def fit(
-        self, X: Given, y: Given, *, treatment: Given = None, sample_weight: Given = None, groups: Given = None
-    ) -> Self:
-        """Validate the data and fit propensity and conditional laws.
+    def _check(self) -> int:
+        check_order(self.tau)
+        return super()._check()
 
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Covariates.
-        y : array-like of shape (n,)
-            Outcome.
-        treatment : array-like of shape (n,)
-            Arm of each row, at least two, each with at least `cv` rows.
-        sample_weight : array-like of shape (n,), optional
-            Weights >= 0, of sampling: a weight of 2 is not two rows. 0 leaves a row out.
-        groups : array-like of shape (n,), optional
-            Cluster of each row.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If `tau` is not in (0, 1), or as in `SensitivityBounds`.
-        """
-        tau = check_number(self.tau, "tau", low=0.0, high=1.0, open_low=True)
-        if tau == 1.0:
-            raise ValueError("tau must be below 1, got 1.0.")
-        return self._fit_models(
-            X, y, treatment=treatment, sample_weight=sample_weight, groups=groups, limits_needed=False
-        )
-
-    def population_bounds(self, *, arm: Hashable | None = None, confidence_level: float = 0.95) -> BoundsEstimate:
-        """Bounds on the quantile of Y(arm) over all rows; no propensity or law enters.
+    def population_bounds(
+        self,
+        *,
+        arm: Hashable | None = None,
+        tau: float | ArrayLike | None = None,
+        odds_ratio: float | None = None,
+        confidence_level: float = 0.95,
+        target: str = "set",
+    ) -> BoundsEstimate:
+        """Bounds on quantiles of Y(arm) over all rows.
 
         Parameters
         ----------
-        arm : label, optional
-            May be left out if the arms are 0 and 1: then 1.
+        {arm}
+        tau : float or array-like of floats, optional
+            Orders; that of the estimator if left out.
+        odds_ratio : float >= 1, optional
+            Limit of confounding as in `SensitivityBounds`; propensity and law are then fitted. No assumption, and no
+            learner, if left out.
         confidence_level : float, default 0.95
             Of an interval that covers both ends: all values at which no test rejects that the quantile is there. Exact
-            binomial tests if rows are independent and of one weight, so for discrete outcomes too; else score tests
-            with the variance at order `tau`.
+            binomial tests without an assumption if rows are independent and of one weight, so for discrete outcomes
+            too; else score tests with the variance at order `tau`.
+        target : {"set", "band"}, default "set"
+            Each order by itself, or all orders, and all others too, at once: the critical value is that of the whole
+            cdf, by Gaussian multipliers.
 
         Returns
         -------
         BoundsEstimate
-            Standard errors are NaN: intervals of quantiles do not need them.
+            A row per order. Standard errors are NaN: intervals of quantiles do not need them.
         """
-        self._features(None)
+        level, a = check_confidence_level(confidence_level), self._arm(arm)
+        lines = self._quantiles(
+            a, self._orders(tau), odds_ratio, level, check_choice(target, "target", ("set", "band"))
+        )
+        which = f"{self.tau:g}-quantile" if tau is None else "quantiles"
+        text = f"{which} of Y if all rows took arm {self._rows.arms.tolist()[a]!r}"
+        return self._estimate(lines, text, odds_ratio, level, target)
+
+    def effect_bounds(
+        self,
+        *,
+        odds_ratio: float,
+        arm: Hashable | None = None,
+        control: Hashable | None = None,
+        tau: float | ArrayLike | None = None,
+        confidence_level: float = 0.95,
+        target: str = "set",
+    ) -> BoundsEstimate:
+        """Bounds on quantiles of Y(arm) minus those of Y(control), over all rows.
+
+        Parameters
+        ----------
+        odds_ratio : float >= 1
+            Limit of confounding: without one no end is ever finite.
+        arm, control : label, optional
+            May be left out if the arms are 0 and 1: then 1 and 0.
+        tau, target
+            As in `population_bounds`.
+        confidence_level : float, default 0.95
+            Of an interval that covers both ends: from intervals of the two arms, each with half the error.
+
+        Returns
+        -------
+        BoundsEstimate
+        """
         level = check_confidence_level(confidence_level)
-        a, rows = self._arm(arm, "arm", -1), self._rows
-        inside = rows.codes == a
-        values = [np.where(inside, rows.phi, limit) for limit in self._limits[a]]
-        lower, upper = (_quantile(each, rows.weight, self.tau) for each in values)
-        low, high = self._limit(values[0], level, lower, -1), self._limit(values[1], level, upper, 1)
-        line = {
-            "lower": lower,
-            "upper": upper,
-            "se_lower": np.nan,
-            "se_upper": np.nan,
-            "ci_lower": low,
-            "ci_upper": high,
-        }
-        table = pd.DataFrame([line | {"manski_lower": lower, "manski_upper": upper}], index=["no assumption"])
-        text = f"{self.tau:g}-quantile of Y if all rows took arm {rows.arms.tolist()[a]!r}"
+        arms = [self._arm(arm), self._arm(control, "control", 0)]
+        labels = [self._rows.arms.tolist()[each] for each in arms]
+        if arms[0] == arms[1]:
+            raise ValueError(f"arm and control are both {labels[0]!r}; they must differ.")
+        orders, how = self._orders(tau), check_choice(target, "target", ("set", "band"))
+        top, bottom = (self._quantiles(each, orders, odds_ratio, (1.0 + level) / 2.0, how) for each in arms)
+        lines = {}
+        for order, mine in top.items():
+            other = bottom[order]
+            ends = [f"{kind}{end}" for kind in ("", "ci_", "manski_") for end in ("lower", "upper")]
+            mirror = {"lower": "upper", "upper": "lower"}
+            with np.errstate(invalid="ignore"):
+                lines[order] = {name: mine[name] - other[name.replace(name[-5:], mirror[name[-5:]])] for name in ends}
+        which = f"{self.tau:g}-quantile" if tau is None else "quantiles"
+        text = f"{which} of Y under arm {labels[0]!r} minus that under {labels[1]!r}, over all rows"
+        return self._estimate(lines, text, odds_ratio, level, target)
+
+    def _orders(self, tau: Any) -> list[float]:
+        found = [self.tau] if tau is None else np.atleast_1d(np.asarray(tau, dtype=float)).tolist()
+        return [check_order(each) for each in found]
+
+    def _quantiles(
+        self, arm: int, orders: list[float], odds_ratio: float | None, level: float, target: str
+    ) -> dict[float, dict[str, float]]:
+        """Lines of the answer by order."""
+        plain, limits = self._cdf(arm, [None], 1), self._limits[arm]
+        caps: list[Cap | None] = [None]
+        n_ends = 1
+        if odds_ratio is not None:  # ends hold those of smaller odds ratios, intervals the next rung's too
+            own = density_ratio_of(odds_ratio, None)
+            rungs = [density_ratio_of(float(rung), None) for rung in rungs_to(odds_ratio)]
+            smaller = [cap for cap in rungs if cap[1] <= own[1]]
+            caps, n_ends = [own, *smaller, *rungs[len(smaller) :]], 1 + len(smaller)
+        cdf = self._cdf(arm, caps, n_ends)
+        critical = cdf.band(level, self._later) if target == "band" else None
+        exact = odds_ratio is None and critical is None and self._rows.weight is None and self._clusters is None
+        lines = {}
+        for tau in orders:
+            widest, (lower, upper) = plain.ends(tau, limits), cdf.ends(tau, limits)
+            low, high = self._exact(arm, tau, level) if exact else cdf.interval(tau, level, limits, critical)
+            lower, upper = max(lower, widest[0]), min(upper, widest[1])
+            lines[tau] = {
+                "lower": lower,
+                "upper": upper,
+                "ci_lower": max(min(low, lower), limits[0]),
+                "ci_upper": min(max(high, upper), limits[1]),
+                "manski_lower": widest[0],
+                "manski_upper": widest[1],
+            }
+        return lines
+
+    def _cdf(self, arm: int, caps: list[Cap | None], n_ends: int) -> CdfBounds:
+        fits = [] if caps[0] is None else [self._crossfit(r) for r in range(self._n_repeats())]
+        return CdfBounds(self._rows, fits, arm=arm, caps=caps, n_ends=n_ends, clusters=self._clusters, df=self._df)
+
+    def _estimate(
+        self, lines: dict[float, dict[str, float]], text: str, odds_ratio: float | None, level: float, target: str
+    ) -> BoundsEstimate:
+        order = ["lower", "upper", "se_lower", "se_upper", "ci_lower", "ci_upper", "manski_lower", "manski_upper"]
+        table = pd.DataFrame(lines).T.assign(se_lower=np.nan, se_upper=np.nan)[order].rename_axis("tau")
         claim = f"none about confounding; {self._support_text}"
-        return BoundsEstimate(self._title, text, claim, table, level, len(rows.codes), target="set")
+        if odds_ratio is not None:
+            claim = f"said by you: knowing Y(a) would change the odds of the arm by a factor of at most {odds_ratio:g}"
+        poor = odds_ratio is not None and self._poor_overlap()
+        return BoundsEstimate(
+            self._title, text, claim, table, level, len(self._rows.codes), target=target, poor_overlap=poor
+        )
 
-    def _limit(self, values: FloatArray, level: float, end: float, sign: int) -> float:
-        """Confidence limit of the quantile of `values` below (-1) or above (1) its estimate, of one-sided error."""
-        rows, n, tail = self._rows, len(values), (1.0 - level) / 2.0
-        support = np.unique(values)
-        if rows.weight is None and self._clusters is None:
+    def _exact(self, arm: int, tau: float, level: float) -> tuple[float, float]:
+        """Binomial limits, of half the error each: for independent rows of one weight."""
+        rows, n, tail = self._rows, len(self._rows.codes), (1.0 - level) / 2.0
+        ends = []
+        for sign, limit in zip((-1, 1), self._limits[arm], strict=True):
+            values = np.where(rows.codes == arm, rows.phi, limit)
             # A quantile below the k-th value needs that fewer than k of n rows lie at or below it.
-            k = int(binom.ppf(tail, n, self.tau)) if sign < 0 else int(binom.isf(tail, n, self.tau)) + 1
-            return float(np.sort(values)[k - 1]) if 0 < k <= n else self._farthest(support, sign)
-        c = quantile_of(0.5 + level / 2.0, self._df)
-        found = at = int(np.searchsorted(support, end))
-        while 0 <= at < len(support):
-            below = (values <= support[at]) if sign < 0 else (values < support[at])
-            share, error = ratio_of_means(below - self.tau, None, rows.weight, self._clusters, centre=0.0)
-            if -sign * share < -c * error:
-                return float(support[found])
-            found, at = at, at + sign
-        return self._farthest(support, sign)
+            k = int(binom.ppf(tail, n, tau)) if sign < 0 else int(binom.isf(tail, n, tau)) + 1
+            ends.append(float(np.sort(values)[k - 1]) if 0 < k <= n else float(sign * np.inf))
+        return ends[0], ends[1]
 
-    def _farthest(self, support: FloatArray, sign: int) -> float:
-        limits = self._limits[:, 0 if sign < 0 else 1]
-        return float(min(limits.min(), support[0]) if sign < 0 else max(limits.max(), support[-1]))
+    def summary(self, *, arm: Hashable | None = None) -> Summary:
+        """What was fitted and what follows, on one screen of 80 columns.
+
+        Parameters
+        ----------
+        {arm}
+
+        Returns
+        -------
+        Summary
+            Rows per arm and the ends under no assumption, with their 95% interval.
+        """
+        found = self.population_bounds(arm=arm)
+        table = found.table[["lower", "upper", "ci_lower", "ci_upper"]].rename(columns=lambda c: c.replace("_", " "))
+        notes = (f"rows: {self._arms_text()}", "no learner enters; with an odds ratio, propensity and law do")
+        return Summary(self._title, found.estimand, found.assumption, table, notes)
 
     def predict_bounds(
         self, X: Given, *, arm: Hashable | None = None, odds_ratio: float | None = None
@@ -185,10 +261,8 @@ class QuantileBounds(CrossFittedBounds):
 
         Parameters
         ----------
-        X : array-like of shape (m, d), or None
-            Where; None: the rows of fit, by models that did not see them.
-        arm : label, optional
-            May be left out if the arms are 0 and 1: then 1.
+        {pointwise}
+        {arm}
         odds_ratio : float >= 1, optional
             Limit of confounding as in `SensitivityBounds`, which makes both ends finite; no assumption if left out.
 
@@ -197,44 +271,47 @@ class QuantileBounds(CrossFittedBounds):
         PointwiseBounds
             No standard errors.
         """
-        features = self._features(X)
-        a, rows = self._arm(arm, "arm", -1), self._rows
+        features = self._numbers(X)
+        a, rows = self._arm(arm), self._rows
         cap = None if odds_ratio is None else density_ratio_of(odds_ratio, None)
-        e, weights = self._at(features, a)
-        below = np.cumsum(weights, axis=1)
-        plain = self._ends(e, below, a, None)
-        ends = plain if cap is None else self._ends(e, below, a, cap)
+        e, law = self._at(features, a)
+        plain = self._ends(e, law, a, None)
+        ends = plain if cap is None else self._ends(e, law, a, cap)
         text = f"{self.tau:g}-quantile of Y under arm {rows.arms.tolist()[a]!r} at each row"
         claim = f"none about confounding; {self._support_text}"
         if cap is not None:
             claim = f"said by you: knowing Y(a) would change the odds of the arm by a factor of at most {odds_ratio:g}"
-        return PointwiseBounds(*ends, *plain, e, text, claim)
+        return PointwiseBounds(*ends, *plain, e, text, claim, row_index(X))
 
-    def _ends(
-        self, e: FloatArray, below: FloatArray, arm: int, cap: tuple[float, float] | None
-    ) -> tuple[FloatArray, FloatArray]:
+    def _ends(self, e: FloatArray, law: ArmLaw | JoinedLaw, arm: int, cap: tuple[float, float] | None) -> Ends:
         """Invert the largest and the least cdf that the law outside the arm allows."""
-        if cap is None:
-            most, least = np.ones_like(below), np.zeros_like(below)
-        else:
-            m, M = cap
-            most = np.minimum(M * below, 1.0 - m * (1.0 - below))
-            least = np.maximum(m * below, 1.0 - M * (1.0 - below))
-        mix = e[:, None]
-        ends = [self._invert(mix * below + (1.0 - mix) * outside, arm) for outside in (most, least)]
+        lower, upper = np.empty(len(e)), np.empty(len(e))
+        parts = law.parts if isinstance(law, JoinedLaw) else [(np.arange(len(e)), law)]
+        for at, part in parts:
+            below, mix = part.below, e[at][:, None]
+            most, least = caps_of(below, cap)
+            lower[at], upper[at] = (self._invert(mix * below + (1.0 - mix) * o, part, arm) for o in (most, least))
         if cap is None:  # mass outside the arm may lie below all atoms
-            ends[0] = np.where(1.0 - e >= self.tau, self._limits[arm][0], ends[0])
-        return ends[0], ends[1]
+            lower = np.where(1.0 - e >= self.tau, self._limits[arm][0], lower)
+        return lower, upper
 
-    def _invert(self, cdf: FloatArray, arm: int) -> FloatArray:
+    def _invert(self, cdf: FloatArray, law: ArmLaw, arm: int) -> FloatArray:
         at = np.sum(cdf < self.tau - 1e-12, axis=1)
-        atoms = self._atoms[arm]
-        return np.where(at < len(atoms), atoms[np.minimum(at, len(atoms) - 1)], self._limits[arm][1])
+        found = law.moved(law.atoms[np.minimum(at, len(law.atoms) - 1)])
+        return np.clip(np.where(at < len(law.atoms), found, self._limits[arm][1]), *self._limits[arm])
 
 
-def _quantile(values: FloatArray, weight: FloatArray | None, order: float) -> float:
-    """The least value at which the weighted cdf reaches an order, which is first brought into [0, 1]."""
-    at = np.argsort(values, kind="stable")
-    share = np.full(len(values), 1.0 / len(values)) if weight is None else weight[at] / weight.sum()
-    position = int(np.searchsorted(np.cumsum(share), min(max(order, 0.0), 1.0) - 1e-12))
-    return float(values[at[min(position, len(values) - 1)]])
+def caps_of(below: FloatArray, cap: tuple[float, float] | None) -> tuple[FloatArray, FloatArray]:
+    """Largest and least cdf outside the arm, given that inside; without a cap 1 and 0."""
+    if cap is None:
+        return np.ones_like(below), np.zeros_like(below)
+    m, M = cap
+    return np.minimum(M * below, 1.0 - m * (1.0 - below)), np.maximum(m * below, 1.0 - M * (1.0 - below))
+
+
+def check_order(tau: Any) -> float:
+    """A number strictly between 0 and 1."""
+    order = check_number(tau, "tau", low=0.0, high=1.0, open_low=True)
+    if order == 1.0:
+        raise ValueError("tau must be below 1, got 1.0.")
+    return order

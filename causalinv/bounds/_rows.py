@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from sklearn.utils.validation import column_or_1d
+import pandas as pd
+from sklearn.base import clone
+from sklearn.utils.validation import column_or_1d, validate_data
 
+from causalinv._compat import named_frame
 from causalinv._labels import encode
 from causalinv._matrix import constant_columns
 from causalinv._typing import BoolArray, FloatArray, IntArray
@@ -24,7 +27,7 @@ from causalinv._warn import warn
 from causalinv.bounds._functions import check_support
 from causalinv.exceptions import DegenerateInputWarning, ObservedSupportWarning, UnboundedOutcomeWarning
 
-__all__ = ["Functional", "Rows", "check_data", "resolve_support"]
+__all__ = ["Functional", "Rows", "check_data", "resolve_support", "transformed"]
 
 #: "mean", ("cdf", t), ("exceedance", t), or a vectorised function of the outcome.
 Functional: TypeAlias = str | tuple[str, float] | Callable[[FloatArray], FloatArray]
@@ -38,11 +41,16 @@ class Rows:
     Attributes
     ----------
     X : ndarray of shape (n, d)
-        The columns that vary: all that learners, laws and folds see.
-    given : ndarray of shape (n, n_features_in_)
-        All columns, for policies.
-    varying : ndarray of bool, shape (n_features_in_,)
+        The columns that vary, as numbers: all that learners, laws and folds see.
+    names : ndarray of str, shape (n_columns,), or None
+        Of the columns before constant ones were left out, after `features`.
+    given : array or frame of shape (n, n_features_in_)
+        X as it came, for policies; a frame if it had names.
+    varying : ndarray of bool, shape (n_columns,)
         Which columns `X` holds.
+    kept : ndarray of bool, shape (n_given,)
+        Which rows of fit these are.
+    features : fitted transformer, or None
     phi : ndarray of shape (n,)
         The functional of each row's outcome.
     codes : ndarray of int, shape (n,)
@@ -55,13 +63,21 @@ class Rows:
     """
 
     X: FloatArray
-    given: FloatArray
+    names: np.ndarray | None
+    given: Any
     varying: BoolArray
+    kept: BoolArray
+    features: Any
     phi: FloatArray
     codes: IntArray
     arms: np.ndarray
     weight: FloatArray | None
     groups: IntArray | None
+
+    @property
+    def varying_names(self) -> np.ndarray | None:
+        """Names of the columns of `X`."""
+        return None if self.names is None else self.names[self.varying]
 
     @property
     def n_arms(self) -> int:
@@ -84,8 +100,8 @@ def check_data(
             "pass it by metadata routing or as step__treatment."
         )
     check_alignment(X=X, y=y, treatment=treatment, sample_weight=sample_weight, groups=groups)
-    features = check_features(estimator, X, reset=True, min_samples=2)
-    n = len(features)
+    taken = _Taken(estimator, X, y)
+    n = taken.n
     outcome = check_target(y, n)
     if outcome.ndim == 2 and outcome.shape[1] > 1:
         raise ValueError(f"y must be a single outcome, got shape {outcome.shape}.")
@@ -116,18 +132,80 @@ def check_data(
             "per fold. Merge arms, or set a smaller cv=."
         )
     phi = apply_functional(estimator.functional, outcome[kept])
-    features = features[kept]
-    varying = _varying(features, getattr(estimator, "feature_names_in_", None))
+    features, transformer, names = taken.numbers(estimator, kept)
+    varying = _varying(features, names)
     return Rows(
-        features[:, varying],
-        features,
-        varying,
-        phi,
-        codes,
-        arms,
-        None if weight is None else relative_weight(weight[kept]),
-        None if clusters is None else clusters[1],
+        X=features[:, varying],
+        names=names,
+        given=taken.given(kept),
+        varying=varying,
+        kept=kept,
+        features=transformer,
+        phi=phi,
+        codes=codes,
+        arms=arms,
+        weight=None if weight is None else relative_weight(weight[kept]),
+        groups=None if clusters is None else clusters[1],
     )
+
+
+def len_of(y: Given) -> int:
+    """Rows of the outcome, for fits without covariates."""
+    return int(y.shape[0]) if getattr(y, "shape", ()) else len(y)
+
+
+class _Taken:
+    """X as it was handed in: None, numbers, or whatever the user's transformer takes."""
+
+    def __init__(self, estimator: Any, X: Given, y: Given) -> None:
+        self.raw: Any = None
+        if X is None:
+            self.n = len_of(y)
+            self.values = np.zeros((self.n, 1))
+            estimator.n_features_in_ = 0
+            vars(estimator).pop("feature_names_in_", None)
+        elif getattr(estimator, "features", None) is None:
+            self.values = check_features(estimator, X, reset=True, min_samples=2)
+            self.n = len(self.values)
+        else:
+            self.raw = named_frame(X)
+            validate_data(estimator, self.raw, reset=True, skip_check_array=True)
+            self.n = len_of(self.raw)
+        self.names = getattr(estimator, "feature_names_in_", None)
+
+    def given(self, kept: BoolArray) -> Any:
+        """The rows that are kept, as they came; a frame if they had names."""
+        if self.raw is not None:
+            return self.raw.loc[kept] if hasattr(self.raw, "loc") else np.asarray(self.raw)[kept]
+        values = self.values[kept]
+        return values if self.names is None else pd.DataFrame(values, columns=self.names)
+
+    def numbers(self, estimator: Any, kept: BoolArray) -> tuple[FloatArray, Any, np.ndarray | None]:
+        """Features as numbers, the fitted transformer and the columns' names."""
+        if self.raw is None:
+            return self.values[kept], None, self.names
+        transformer = clone(estimator.features).fit(self.given(kept))
+        return (
+            transformed(transformer, self.given(kept)),
+            transformer,
+            np.asarray(transformer.get_feature_names_out()) if hasattr(transformer, "get_feature_names_out") else None,
+        )
+
+
+def transformed(transformer: Any, X: Any) -> FloatArray:
+    """What the user's transformer makes of X, which must be finite numbers."""
+    found = transformer.transform(X)
+    found = found.toarray() if hasattr(found, "toarray") else found
+    try:
+        values: FloatArray = np.asarray(found, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError("features must turn X into numbers, and left text: code every column of text.") from None
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise ValueError(
+            f"features must turn X into finite numbers of shape (n, d); got shape {values.shape} with "
+            f"{int((~np.isfinite(values)).sum())} entries that are not finite. Impute them there."
+        )
+    return values
 
 
 def _varying(features: FloatArray, names: np.ndarray | None) -> BoolArray:

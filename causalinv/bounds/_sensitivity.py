@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
-from functools import partial
-from itertools import pairwise
-from typing import Any, ClassVar, Self
+from collections.abc import Hashable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 
+from causalinv._frames import row_index
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_number
-from causalinv.bounds._base import Contrast, Ends, Estimand, Policy, functional_text
-from causalinv.bounds._crossfit import cross_fit
+from causalinv.bounds._base import MeanBounds
+from causalinv.bounds._benchmark import benchmark
+from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, functional_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._functions import density_ratio_of
-from causalinv.bounds._inference import Target
+from causalinv.bounds._inference import Target, band_critical_value
 from causalinv.bounds._laws import LawLike
+from causalinv.bounds._nesting import first_crossing, nested
 from causalinv.bounds._rows import Functional
-from causalinv.bounds._scores import ArmLaw, cap_att_terms, cap_scores
+from causalinv.bounds._scores import cap_att_terms, cap_scores
 from causalinv.exceptions import BoundsCrossingWarning
 from causalinv.results import BoundsEstimate, PointwiseBounds
 
 __all__ = ["SensitivityBounds"]
 
-#: Odds ratios to which intervals are rounded outward, so that those of separate questions nest.
-_LADDER = np.r_[
-    np.sort([*np.arange(10, 31) / 10, 1.25, 1.75, 2.25, 2.75]), np.arange(7, 13) / 2, np.geomspace(7.0, 1e3, 24)
-]
-_GRID = np.r_[np.linspace(1.0, 3.0, 21), np.geomspace(3.2, 100.0, 30)]
+_SHOWN = (1.0, 1.25, 1.5, 2.0, 3.0)  # odds ratios of the summary
+Cap = tuple[float, float]
 
 
-class SensitivityBounds(CrossFittedBounds):
+class SensitivityBounds(CrossFittedBounds, MeanBounds):
     r"""Bounds on means of potential outcomes if unmeasured confounding has limited strength.
 
     The marginal sensitivity model: knowing Y(a) besides x would change the odds of taking arm a by a factor between
@@ -46,39 +42,27 @@ class SensitivityBounds(CrossFittedBounds):
     Parameters
     ----------
     outcome_support : (float, float), "observed" or None, default None
-        Limits of the outcome. Not needed: they check the data and give Manski's bounds beside.
-    functional : "mean", ("cdf", t), ("exceedance", t) or callable, default "mean"
-        phi, whose mean is bounded: the outcome, ``Y <= t``, ``Y > t``, or a vectorised function.
-    propensity : classifier, optional
-        P(A | X), with ``predict_proba``. Logistic regression on standardised features if left out.
-    law : {"forest", "kernel", "knn", "marginal"}, forest or callable, default "forest"
-        Conditional law of phi in each arm: as weights of a random forest's leaves, of a Gaussian kernel, of nearest
-        neighbours, without X; a forest of yours (anything with ``apply``); or a function
-        ``(X_train, X_query) -> weights (m, n_train)``.
-    cv : int, default 5
-        Folds of the cross-fitting, stratified by arm.
-    clip : float, default 0.01
-        Propensities are clipped to [clip, 1 - clip], and counted.
-    n_repeats : int, default 1
-        Independent divisions into folds. Ends are medians over them; errors include how far they differ.
-    n_jobs : int, optional
-        Folds fitted at once, through joblib.
-    random_state : int, SeedSequence, Generator, RandomState or None
-        Seed of folds and learners.
+        Limits of the outcome. Not needed: they check the data, cut ends, and give Manski's bounds beside.
+    {functional}
+    {features}
+    {learners}
+    outcome : None, "linear", "spline" or regressor, default None
+        Location of the outcome given X in each arm: ridge regression on the columns, on cubic splines of each, or
+        yours (a frame if X had names). The law is then the location plus the law of residuals, which are out of fold:
+        where X predicts the outcome well this is sharper. None: as `law` says.
+    law : {"auto", "forest", "kernel", "knn", "pooled", "scaled"}, forest or callable, default "auto"
+        Conditional law of phi in each arm, or of the residuals of `outcome`: as weights of a random forest's leaves, of
+        a Gaussian kernel, of nearest neighbours; one law for all x; for residuals also one law times a scale that is
+        linear in x; a forest of yours (anything with ``apply``); or a function
+        ``(X_train, X_query) -> weights (m, n_train)``. "auto" takes in every arm the least continuous ranked
+        probability score out of fold, among "forest", "linear" with forest residuals, and "linear" and "spline" with
+        pooled and scaled residuals (only "forest" if the outcome has at most 10 values); `summary` says which.
+    {folds}
 
     Attributes
     ----------
-    arms_ : ndarray
-        Labels of the arms, sorted.
-    oof_propensity_ : ndarray of shape (n, n_arms)
-        Propensities by models that did not see the row, first repeat.
-    n_clipped_ : int
-        Rows of which one was clipped, first repeat.
-    propensity_ : classifier
-        Fitted to all rows; for new features.
-    outcome_support_ : ndarray of shape (n_arms, 2)
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {attributes}
+    {crossfitted}
 
     Warns
     -----
@@ -92,7 +76,7 @@ class SensitivityBounds(CrossFittedBounds):
     the tail can only widen the bounds. Ends at Λ = 1 are the usual cross-fitted AIPW estimates.
 
     Source: the marginal sensitivity model of Tan (2006); sharp bounds and scores as in Dorn and Guo (2022) and Dorn,
-    Guo and Kallus (2024); intervals: Imbens and Manski (2004).
+    Guo and Kallus (2024); intervals: Imbens and Manski (2004); overlap weights: Li, Morgan and Zaslavsky (2018).
 
     Examples
     --------
@@ -107,74 +91,51 @@ class SensitivityBounds(CrossFittedBounds):
 
     _title: ClassVar[str] = "Sensitivity bounds"
     _inside_manski: ClassVar[bool | None] = True
+    _limits_needed: ClassVar[bool] = False
+    _index: ClassVar[str | None] = "odds_ratio"
 
     def __init__(
         self,
         *,
         outcome_support: tuple[float, float] | str | None = None,
         functional: Functional = "mean",
+        features: Any = None,
         propensity: Any = None,
-        law: LawLike = "forest",
+        outcome: Any = None,
+        law: LawLike = "auto",
         cv: int = 5,
         clip: float = 0.01,
         n_repeats: int = 1,
         n_jobs: int | None = None,
         random_state: RandomState = None,
     ):
-        self.outcome_support = outcome_support
-        self.functional = functional
-        self.propensity = propensity
-        self.law = law
-        self.cv = cv
-        self.clip = clip
-        self.n_repeats = n_repeats
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-
-    def fit(
-        self, X: Given, y: Given, *, treatment: Given = None, sample_weight: Given = None, groups: Given = None
-    ) -> Self:
-        """Cross-fit propensity and conditional laws.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Covariates.
-        y : array-like of shape (n,)
-            Outcome.
-        treatment : array-like of shape (n,)
-            Arm of each row, at least two, each with at least `cv` rows.
-        sample_weight : array-like of shape (n,), optional
-            Weights >= 0, of sampling (a weight of 2 is not two rows; 0 leaves a row out); also given to propensity and
-            law.
-        groups : array-like of shape (n,), optional
-            Cluster of each row: kept in one fold, and the unit of standard errors.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If `treatment` is missing, continuous, has one arm or too small ones, an outcome lies outside
-            `outcome_support`, or an input is malformed.
-        """
-        return self._fit_models(
-            X, y, treatment=treatment, sample_weight=sample_weight, groups=groups, limits_needed=False
+        super().__init__(
+            outcome_support=outcome_support,
+            features=features,
+            propensity=propensity,
+            law=law,
+            cv=cv,
+            clip=clip,
+            n_repeats=n_repeats,
+            n_jobs=n_jobs,
+            random_state=random_state,
         )
+        self.functional = functional
+        self.outcome = outcome
 
     # -- averages ----------------------------------------------------------------------------------------------
 
-    def average_bounds(
+    def average_bounds(  # the strength is part of the question
         self,
-        estimand: Estimand = "mean",
+        estimand: Estimand = "ate",
         *,
         odds_ratio: float | ArrayLike | None = None,
         density_ratio: tuple[float, float] | None = None,
         arm: Hashable | None = None,
         control: Hashable | None = None,
         policy: Policy | None = None,
+        where: Any = None,
+        by: Any = None,
         confidence_level: float = 0.95,
         target: Target = "parameter",
     ) -> BoundsEstimate:
@@ -182,21 +143,14 @@ class SensitivityBounds(CrossFittedBounds):
 
         Parameters
         ----------
-        estimand : {"mean", "ate", "att", "policy"}, default "mean"
-            Mean of Y(arm); mean of Y(arm) - Y(control) over all, or over the rows that took `arm`; mean under a policy.
-            For "att" the strength is about Y(control) among those who took `arm`.
+        {estimand}
         odds_ratio : float or array-like of floats, each >= 1
-            Λ, or a grid of them. Either this or `density_ratio`.
+            Λ, or a grid of them. Either this or `density_ratio`. For "att" it is about Y(control) among those who took
+            `arm`.
         density_ratio : (float, float)
             Limits (m, M), 0 <= m <= 1 <= M, of the density ratio instead; ``(0, M)`` limits it from above only.
-        arm, control : label, optional
-            May be left out if the arms are 0 and 1.
-        policy : callable, optional
-            Features -> probabilities (n, n_arms), or (n,) of the last of two arms; gets a frame if X had names.
-        confidence_level : float, default 0.95
-        target : {"parameter", "set"}, default "parameter"
-            Whether the interval covers the estimand, wherever it lies between the ends, or both ends at once. In a grid
-            every row has this level by itself.
+        {interval}
+            ``"band"``: both ends at all odds ratios of the grid at once.
 
         Returns
         -------
@@ -207,51 +161,64 @@ class SensitivityBounds(CrossFittedBounds):
         BoundsCrossingWarning
             If a lower end comes out above the upper one; nothing is swapped.
         """
-        self._features(None)
-        contrast = Contrast(self, estimand, arm, control, policy)
-        level = check_confidence_level(confidence_level)
-        labels, caps = _strengths(odds_ratio, density_ratio)
-        known: dict[tuple[float, float], dict[str, float]] = {}
-        changed = False
+        asked = {"estimand": estimand, "arm": arm, "control": control, "policy": policy}
+        strengths = _strengths(odds_ratio, density_ratio)
+        index = "odds_ratio" if density_ratio is None else "density_ratio"
+        return self._answer(asked, where, by, strengths, confidence_level=confidence_level, target=target, index=index)
 
-        def line(cap: tuple[float, float]) -> dict[str, float]:
+    def _terms(self, contrast: Contrast, strength: Any, repeat: int) -> Ends:
+        rows, fitted, cap = self._rows, self._crossfit(repeat), strength
+        e, laws = fitted.propensity, fitted.laws
+        if contrast.estimand == "att":
+            odds = e[:, contrast.arm] / e[:, contrast.control]
+            treated, control = rows.codes == contrast.arm, rows.codes == contrast.control
+            return cap_att_terms(
+                rows.phi, treated=treated, control=control, odds=odds, law=laws[contrast.control], cap=cap
+            )
+        ends = contrast.compose(lambda a: cap_scores(rows.phi, rows.codes == a, e[:, a], laws[a], cap))
+        if contrast.estimand != "overlap":
+            return ends
+        weight, moved = contrast.tilt(e, rows.codes)
+        at = contrast.compose(lambda a: _conditional_ends(e[:, a], laws[a], cap))
+        return weight * ends[0] + moved * at[0], weight * ends[1] + moved * at[1]
+
+    def _overlap(self, contrast: Contrast, repeat: int = 0) -> Ends:
+        return contrast.tilt(self._crossfit(repeat).propensity, self._rows.codes)
+
+    def _lines(
+        self, contrast: Contrast, strengths: dict[Any, Any], level: float, target: Target
+    ) -> tuple[dict[Any, dict[str, float]], tuple[str, ...], list[bool]]:
+        critical = None
+        if target == "band":
+            each = [self._ratio(contrast, cap, 0) for cap in strengths.values()]
+            critical = band_critical_value(each, self._rows, level, self._df, self._later)
+        known: dict[Cap, dict[str, float]] = {}
+
+        def line(cap: Cap) -> dict[str, float]:
             if cap not in known:
-                terms = partial(self._terms, contrast, cap)
-                known[cap] = self._average(contrast, terms, len(self._crossfits), level, target)
+                known[cap] = self._average(contrast, cap, level, target, critical)
             return known[cap]
 
-        lines = [line(cap) for cap in caps]
-        if density_ratio is None:
+        lines = {label: line(cap) for label, cap in strengths.items()}
+        widened = False
+        if all(not isinstance(label, str) for label in strengths):  # odds ratios
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", BoundsCrossingWarning)  # of strengths that nobody asked about
-                nested = [_nested(each, M, line) for each, (_, M) in zip(lines, caps, strict=True)]
-            changed, lines = nested != lines, nested
-        name = "odds_ratio" if density_ratio is None else "density_ratio"
-        table = pd.DataFrame(lines, index=pd.Index(labels, name=name))
-        notes = self._notes()
-        if ((table["lower"] <= table["manski_lower"]) | (table["upper"] >= table["manski_upper"])).any():
-            notes += ("where an end equals Manski's, the estimate lay at or beyond it: the assumption adds nothing.",)
-        if changed:
+                wide = {label: nested(lines[label], cap[1], line) for label, cap in strengths.items()}
+            widened, lines = wide != lines, wide
+        moved = [bool(each["moved"]) for each in lines.values()]
+        lines = {label: {k: v for k, v in each.items() if k != "moved"} for label, each in lines.items()}
+        notes: tuple[str, ...] = ()
+        if any(x["lower"] <= x["manski_lower"] or x["upper"] >= x["manski_upper"] for x in lines.values()):
+            notes = ("where an end equals Manski's, the estimate lay at or beyond it: the assumption adds nothing.",)
+        if widened:
             notes += ("an end or interval was moved outward to hold those of smaller odds ratios (steps of 0.1).",)
-        claim = self._claim(labels, density_ratio)
-        return self._result(contrast, table, assumption=claim, confidence_level=level, target=target, notes=notes)
+        return lines, notes, moved
 
-    def _terms(self, contrast: Contrast, cap: tuple[float, float], repeat: int) -> Ends:
-        rows, fitted = self._rows, self._crossfits[repeat]
-        if contrast.estimand == "att":
-            e = fitted.propensity
-            odds = e[:, contrast.arm] / e[:, contrast.control]
-            law = self._arm_law(repeat, contrast.control)
-            treated, control = rows.codes == contrast.arm, rows.codes == contrast.control
-            return cap_att_terms(rows.phi, treated=treated, control=control, odds=odds, law=law, cap=cap)
-        return contrast.compose(
-            lambda a: cap_scores(rows.phi, rows.codes == a, fitted.propensity[:, a], self._arm_law(repeat, a), cap),
-            rows,
-        )
-
-    def _claim(self, labels: Sequence[Any], density_ratio: Any) -> str:
-        if density_ratio is not None:
-            m, M = density_ratio
+    def _claim(self, strengths: dict[Any, Any]) -> str:
+        labels = list(strengths)
+        if isinstance(labels[0], str):
+            m, M = strengths[labels[0]]
             return f"said by you: outside the arm, outcomes have a density ratio in [{m:g}, {M:g}] to those inside"
         which = f"{labels[0]:g}" if len(labels) == 1 else "the one in each row"
         return (
@@ -269,6 +236,7 @@ class SensitivityBounds(CrossFittedBounds):
         arm: Hashable | None = None,
         control: Hashable | None = None,
         policy: Policy | None = None,
+        where: Any = None,
         confidence_level: float = 0.95,
     ) -> pd.Series:
         """The least odds ratio at which the bounds, and their interval, reach a value.
@@ -277,7 +245,7 @@ class SensitivityBounds(CrossFittedBounds):
         ----------
         null : float, default 0.0
             The value.
-        estimand, arm, control, policy, confidence_level
+        estimand, arm, control, policy, where, confidence_level
             As in `average_bounds`.
 
         Returns
@@ -291,32 +259,17 @@ class SensitivityBounds(CrossFittedBounds):
         Ends of the sample need not grow with the odds ratio, so a grid is scanned upwards and the first crossing is
         refined. Compare with `benchmark`.
         """
-        self._features(None)
-        contrast = Contrast(self, estimand, arm, control, policy)
+        asked = {"estimand": estimand, "arm": arm, "control": control, "policy": policy}
+        contrast = self._contrast(asked, where)
         level, value = check_confidence_level(confidence_level), check_number(null, "null")
 
         def line(strength: float) -> dict[str, float]:
-            cap = density_ratio_of(strength, None)
-            terms = partial(self._terms, contrast, cap)
-            return self._average(contrast, terms, len(self._crossfits), level, "parameter")
-
-        def first(low: str, high: str) -> float:
-            start = line(1.0)
-            if start[low] <= value <= start[high]:
-                return 1.0
-            name, sign = (low, 1.0) if start[low] > value else (high, -1.0)
-
-            def gap(strength: float) -> float:
-                return sign * (line(strength)[name] - value)
-
-            for before, after in pairwise(_GRID):
-                if gap(after) <= 0:
-                    return float(brentq(gap, before, after, xtol=1e-6))
-            return np.inf
+            return self._average(contrast, density_ratio_of(strength, None), level, "parameter")
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BoundsCrossingWarning)  # of strengths that nobody asked about
-            found = {"estimate": first("lower", "upper"), "interval": first("ci_lower", "ci_upper")}
+            ends = {"estimate": ("lower", "upper"), "interval": ("ci_lower", "ci_upper")}
+            found = {name: first_crossing(line, value, *each) for name, each in ends.items()}
         return pd.Series(found, name=f"odds ratio at which {null:g} is reached")
 
     def benchmark(self, columns: Sequence[Any] | None = None, *, arm: Hashable | None = None) -> pd.DataFrame:
@@ -325,54 +278,42 @@ class SensitivityBounds(CrossFittedBounds):
         Parameters
         ----------
         columns : sequence, optional
-            Names or positions of covariates; a list among them is a group that is left out together. All, one by one,
-            if left out.
-        arm : label, optional
-            May be left out if the arms are 0 and 1: then 1.
+            Names or positions of covariates (with `features`, of what it makes); a list among them is a group that is
+            left out together. All, one by one, if left out.
+        {arm}
 
         Returns
         -------
         DataFrame
-            A row per covariate: ``q95`` and ``max`` over rows of the factor, >= 1, between the odds with and without
-            it, both out of fold; medians over the repeats.
+            A row per covariate, medians over the repeats. ``q95`` and ``max`` over rows of the factor, >= 1, between
+            the odds with and without it, both out of fold. ``noise``: the same ``q95`` for the covariate with its rows
+            shuffled, the largest of 5: what an irrelevant one can read. ``beyond_noise``: ``q95`` with that taken off,
+            in squares of logarithms. ``given_y``: 95% quantile, over the arm's rows, of the factor by which knowing the
+            outcome would change the odds if the covariate were hidden and nothing else is: the scale of Λ itself.
 
         Notes
         -----
         A hidden covariate may be stronger than any observed one: this is a yardstick, and no evidence.
         """
-        self._features(None)
-        a, rows = self._arm(arm, "arm", -1), self._rows
-        names = list(getattr(self, "feature_names_in_", range(rows.given.shape[1])))
-        asked = names if columns is None else list(columns)
-        if rows.given.shape[1] < 2:
-            raise ValueError("A benchmark leaves a covariate out; with one covariate nothing would be left.")
+        a = self._arm(arm)
+        folds = [self._crossfit(r).folds for r in range(self._n_repeats())]
+        seed, jobs = self._later, self.n_jobs
+        return benchmark(self._rows, self._said, columns, a, folds=folds, seed=seed, n_jobs=jobs)
 
-        def refitted(X: FloatArray, repeat: int) -> FloatArray:
-            """Log odds out of fold, every fit with the same seeds, so that only the covariates differ."""
-            again = cross_fit(
-                replace(rows, X=X),
-                folds=self._crossfits[repeat].folds,
-                law=None,
-                propensity=self.propensity,
-                clip=self.clip,
-                rng=np.random.default_rng(self._later),
-                n_jobs=self.n_jobs,
-            )
-            return logit(again.propensity[:, a])
+    def _shown(self) -> dict[Any, Any]:
+        return _strengths(list(_SHOWN), None)
 
-        repeats = range(len(self._crossfits))
-        full, found = [refitted(rows.X, r) for r in repeats], {}
-        for group in asked:
-            left_out = [_position(c, names) for c in (group if isinstance(group, list | tuple) else [group])]
-            kept = np.setdiff1d(np.arange(len(names)), left_out)
-            X = rows.given[:, kept[rows.varying[kept]]]
-            if not kept.size:
-                raise ValueError(f"columns={group!r} leaves no covariate.")
-            factors = [np.exp(np.abs(full[r] - refitted(X, r))) for r in repeats]
-            label = ", ".join(map(str, group)) if isinstance(group, list | tuple) else group
-            each = [(np.quantile(factor, 0.95), factor.max()) for factor in factors]
-            found[label] = dict(zip(("q95", "max"), np.median(each, axis=0), strict=True))
-        return pd.DataFrame(found).T.rename_axis("left out")
+    def _facts(self, asked: dict[str, Any]) -> tuple[str, ...]:
+        contrast = {key: value for key, value in asked.items() if key != "policy"}
+        reached = self.breakdown(**contrast)
+        at, sure = (f"{each:.3g}" if np.isfinite(each) else "over 100" for each in reached)
+        lines = (*super()._facts(asked), f"0 is reached at odds ratio {at}, by the interval at {sure}")
+        if self._rows.X.shape[1] > 1:
+            arm = asked["arm"]
+            found = self.benchmark(arm=arm)["beyond_noise"].sort_values(ascending=False).head(5)
+            text = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
+            lines += (f"hiding an observed covariate changes the odds by up to (95% of rows): {text}",)
+        return lines
 
     # -- pointwise ---------------------------------------------------------------------------------------------
 
@@ -388,58 +329,38 @@ class SensitivityBounds(CrossFittedBounds):
 
         Parameters
         ----------
-        X : array-like of shape (m, d), or None
-            Where; None: the rows of fit, by models that did not see them.
+        {pointwise}
         odds_ratio : float >= 1
             Λ. Either this or `density_ratio`.
         density_ratio : (float, float)
             (m, M).
-        arm : label, optional
-            May be left out if the arms are 0 and 1: then 1.
+        {arm}
 
         Returns
         -------
         PointwiseBounds
             No standard errors.
         """
-        features = self._features(X)
-        a, rows = self._arm(arm, "arm", -1), self._rows
-        m, M = density_ratio_of(odds_ratio, density_ratio)
-        e, weights = self._at(features, a)
-        law = ArmLaw(self._atoms[a], weights)
-        lower, upper = (e * law.mean + (1.0 - e) * rho for _, rho in (law.lower(m, M), law.upper(m, M)))
+        features = self._numbers(X)
+        a, rows = self._arm(arm), self._rows
+        cap = density_ratio_of(odds_ratio, density_ratio)
+        e, law = self._at(features, a)
+        lower, upper = _conditional_ends(e, law, cap)
         low, high = self._manski(e, law.mean, a)
         lower, upper = np.clip(lower, low, high), np.clip(upper, low, high)
         text = f"mean of {functional_text(self.functional)} under arm {rows.arms.tolist()[a]!r} at each row"
-        return PointwiseBounds(lower, upper, low, high, e, text, self._claim([odds_ratio], density_ratio))
+        claim = self._claim({odds_ratio if density_ratio is None else str(density_ratio): cap})
+        return PointwiseBounds(lower, upper, low, high, e, text, claim, row_index(X))
 
 
-def _nested(
-    own: dict[str, float], odds_ratio: float, line: Callable[[tuple[float, float]], dict[str, float]]
-) -> dict[str, float]:
-    """Ends that hold those of all smaller strengths on a fixed ladder; the interval those of the next rung too.
-
-    What holds under less confounding holds under more, so that this is valid; and intervals of separate questions nest.
-    """
-    rungs = _LADDER[: int(np.searchsorted(_LADDER, odds_ratio * (1.0 - 1e-12))) + 1]
-    below = [line(density_ratio_of(float(rung), None)) for rung in rungs]
-    smaller = [each for each, rung in zip(below, rungs, strict=True) if rung <= odds_ratio]
-    out = dict(own)
-    out["lower"] = min(own["lower"], *(each["lower"] for each in smaller))
-    out["upper"] = max(own["upper"], *(each["upper"] for each in smaller))
-    out["ci_lower"] = min(out["lower"], own["ci_lower"], *(each["ci_lower"] for each in below))
-    out["ci_upper"] = max(out["upper"], own["ci_upper"], *(each["ci_upper"] for each in below))
-    return out
+def _conditional_ends(e: FloatArray, law: Any, cap: Cap) -> Ends:
+    """Ends at every row, by propensity and law alone."""
+    (_, low), (_, high) = law.lower(*cap), law.upper(*cap)
+    return e * law.mean + (1.0 - e) * low, e * law.mean + (1.0 - e) * high
 
 
-def logit(e: FloatArray) -> FloatArray:
-    """Log odds."""
-    out: FloatArray = np.log(e) - np.log1p(-e)
-    return out
-
-
-def _strengths(odds_ratio: Any, density_ratio: Any) -> tuple[list[Any], list[tuple[float, float]]]:
-    """Labels and (m, M) of every strength asked for."""
+def _strengths(odds_ratio: Any, density_ratio: Any) -> dict[Any, Cap]:
+    """Label and (m, M) of every strength asked for."""
     if density_ratio is not None or odds_ratio is None or np.ndim(odds_ratio) == 0:
         caps = [density_ratio_of(odds_ratio, density_ratio)]
         labels: list[Any] = [odds_ratio if density_ratio is None else str(tuple(density_ratio))]
@@ -450,12 +371,4 @@ def _strengths(odds_ratio: Any, density_ratio: Any) -> tuple[list[Any], list[tup
             raise ValueError("odds_ratio is an empty grid; give at least one number >= 1.")
     if any(np.isinf(M) for _, M in caps):
         raise ValueError("An infinite odds_ratio is no assumption, and the sample knows no tail: use ManskiBounds.")
-    return labels, caps
-
-
-def _position(column: Any, names: list[Any]) -> int:
-    if column in names:
-        return names.index(column)
-    if isinstance(column, int | np.integer) and not isinstance(column, bool) and 0 <= column < len(names):
-        return int(column)
-    raise ValueError(f"columns holds {column!r}, which is no covariate; they are {names}.")
+    return dict(zip(labels, caps, strict=True))

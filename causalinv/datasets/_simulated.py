@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils import Bunch
 
+from causalinv._matrix import orthonormal_range
 from causalinv._parallel import streams
 from causalinv._typing import RandomState
 from causalinv._validation import check_flag, check_number, check_whole
@@ -109,7 +110,7 @@ def make_confounded_linear(
     moments = Moments({"x": d, "y": p}, mean=np.zeros(d + p), scatter=sem.cov()[np.ix_(seen, seen)])
     rows = np.asarray(sem.sample(n_samples, random_state=sample_rng))
     X, y = rows[:, at[1]], rows[:, at[2]]
-    directions = np.linalg.svd(f.T)[2][p:]
+    directions = orthonormal_range(f.T)[1]
     return Bunch(
         X=X,
         y=y[:, 0] if p == 1 else y,

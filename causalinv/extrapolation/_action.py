@@ -98,8 +98,10 @@ def transform_action(transform: ActionTransform, action: FloatArray) -> FloatArr
     return out
 
 
-def check_actions(actions: Rows, k: int, names: np.ndarray | None, *, name: str = "actions") -> FloatArray:
-    """Validate actions that are asked about, shape (m, k); columns of a frame are matched by name."""
+def check_actions(
+    actions: Rows, k: int, names: np.ndarray | None, *, name: str = "actions", n: int | None = None
+) -> FloatArray:
+    """Validate actions that are asked about, shape (m, k), or those of n rows of X; frames are matched by name."""
     given = column_names(actions)
     if names is not None and given is not None:
         if set(given) != set(names):
@@ -118,4 +120,8 @@ def check_actions(actions: Rows, k: int, names: np.ndarray | None, *, name: str 
     rows = check_rows(np.atleast_1d(array) if array.ndim < 2 else array, name)
     if rows.shape[1] != k:
         raise ValueError(f"{name} must have {k} column(s), as in fit, got shape {rows.shape}.")
+    if n is not None and len(rows) != n:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n}, {name} has {len(rows)}."
+        )
     return rows

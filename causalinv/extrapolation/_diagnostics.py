@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from causalinv._matrix import constant_columns
+from causalinv._matrix import constant_columns, singular_values
 from causalinv._parallel import generator
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.extrapolation._action import ROWS_PER_ACTION
 from causalinv.extrapolation._action_only import action_only, smooth
 from causalinv.extrapolation._features import action_regression, whitening
-from causalinv.extrapolation._fitted import Recipe, Tried
-from causalinv.extrapolation._response import ControlFunction
+from causalinv.extrapolation._fitted import Fitted, Tried
 from causalinv.extrapolation._scores import (
     conditional_score,
     distance_correlation_test,
     linear_invariance_test,
     residual_mixture,
 )
-from causalinv.extrapolation._steps import steps_of
 from causalinv.extrapolation._support import stretch
 from causalinv.results import ExtrapolationDiagnostics
 
@@ -52,8 +49,9 @@ def _inner_rows(tried: Tried, factor: float) -> tuple[BoolArray, bool]:
     return inner, bool(enough)
 
 
-def shell(recipe: Recipe, tried: Tried, encoder: Any, factor: float) -> Shell:
+def shell(fitted: Fitted, factor: float) -> Shell:
     """Refit on the inner actions and compare with the smooth on the outer ones."""
+    recipe, tried = fitted.recipe, fitted.tried
     inner, enough = _inner_rows(tried, factor)
     if not enough:
         raise ValueError(
@@ -63,7 +61,7 @@ def shell(recipe: Recipe, tried: Tried, encoder: Any, factor: float) -> Shell:
     target = smooth(tried.actions, tried.y)
     scale = target.std()
     kept = tried.take(inner)
-    refitted = recipe.fit_encoder(kept, like=encoder)
+    refitted = recipe.fit_encoder(kept, like=fitted.encoder)
     rng = generator(recipe.random_state, "shell")
     control = recipe.respond(recipe.encode(refitted, kept), kept, rng)
     outer = np.flatnonzero(~inner)
@@ -76,17 +74,18 @@ def shell(recipe: Recipe, tried: Tried, encoder: Any, factor: float) -> Shell:
     return Shell(error(control.mean_do(tried.given[outer])), error(polynomial(tried.actions[outer])))
 
 
-def diagnose(recipe: Recipe, tried: Tried, encoder: Any, control: ControlFunction) -> ExtrapolationDiagnostics:
+def diagnose(fitted: Fitted) -> ExtrapolationDiagnostics:
     """Run every check of `ExtrapolationDiagnostics`."""
+    recipe, tried, control = fitted.recipe, fitted.tried, fitted.control
     acts, y = tried.given, tried.y
     rng = generator(recipe.random_state, "diagnostics")
     out = np.arange(len(y)) % _HELD_OUT == _HELD_OUT - 1
     nan = float("nan")
     linearity = independent = components = score = nan
-    identity = isinstance(encoder, str)
+    identity = isinstance(fitted.encoder, str)
     varied = not constant_columns(acts[out]).all()
     if varied and (identity or np.count_nonzero(~out) >= _needed(tried)):
-        phi = recipe.encode(recipe.fit_encoder(tried.take(~out), like=encoder), tried)
+        phi = recipe.encode(recipe.fit_encoder(tried.take(~out), like=fitted.encoder), tried)
         W, b = action_regression(phi[out], acts[out])
         residual = phi[out] - acts[out] @ W.T - b
         linearity = linear_invariance_test(phi[out], acts[out], random_state=rng).pvalue
@@ -95,19 +94,18 @@ def diagnose(recipe: Recipe, tried: Tried, encoder: Any, control: ControlFunctio
         score = conditional_score(phi, acts, train=~out, random_state=rng)
     # Slope of the representation, in standard deviations of its residual per standard deviation of the action.
     signal = whitening(control.residuals).matrix.T @ control.W * acts.std(axis=0)
-    sizes = np.linalg.svd(signal, compute_uv=False)
+    sizes = singular_values(signal)[1]
     shares = sizes / sizes.sum()
     entropy = -np.sum(shares * np.log(np.maximum(shares, 1e-300)))
     target = smooth(tried.actions, y)
     some = rng.permutation(len(y))[:300]
     gap = control.mean_do(acts[some]) - target[some]
-    outside = shell(recipe, tried, encoder, _SHELL) if _inner_rows(tried, _SHELL)[1] else Shell(nan, nan)
-    inner = [step for step in steps_of(encoder) if hasattr(step, "noise_evidence_")]
+    outside = shell(fitted, _SHELL) if _inner_rows(tried, _SHELL)[1] else Shell(nan, nan)
     return ExtrapolationDiagnostics(
         linearity_pvalue=linearity,
         residual_pvalue=independent,
-        precision_gap=inner[0].precision_gap_ if inner else None,
-        noise_evidence=inner[0].noise_evidence_ if inner else None,
+        precision_gap=fitted.public("precision_gap_"),
+        noise_evidence=fitted.public("noise_evidence_"),
         n_noise_components=components,
         singular_values=tuple(sizes.tolist()),
         effective_rank=float(np.exp(entropy)),

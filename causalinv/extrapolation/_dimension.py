@@ -11,9 +11,11 @@ from scipy.linalg import eigh
 from scipy.special import ndtri
 
 from causalinv._typing import FloatArray
+from causalinv._warn import warn
+from causalinv.exceptions import IdentificationWarning
 from causalinv.extrapolation._features import action_regression, standardizer, whitening
 
-__all__ = ["NEGLIGIBLE", "Directions"]
+__all__ = ["NEGLIGIBLE", "Directions", "warn_of_undecided"]
 
 NEGLIGIBLE = (
     0.15  # standard deviations of V per standard deviation of the action: explains 2% of the direction's variance
@@ -83,3 +85,18 @@ class Directions:
         doubt = kept & (order > 0) & (self.lower < NEGLIGIBLE)
         decision = np.where(doubt, "undecided", np.where(kept, "kept", "dropped"))
         return pd.DataFrame({"effect": self.effects, "lower": self.lower, "upper": self.upper, "decision": decision})
+
+
+def warn_of_undecided(found: Directions) -> None:
+    """Say which directions were kept though they may be nothing."""
+    if not found.undecided:
+        return
+    weakest = found.n_kept - 1
+    warn(
+        f"{found.undecided} of {found.n_kept} components may be nothing but noise: by {found.n} held-out rows, "
+        "one standard deviation of the action moves the weakest by "
+        f"{found.lower[weakest]:.2f} to {found.upper[weakest]:.2f} standard deviations of V, where less than "
+        f"{NEGLIGIBLE:g} is called negligible. It was kept. See effects_; more rows or wider actions decide, "
+        "or set n_components.",
+        IdentificationWarning,
+    )

@@ -2,156 +2,28 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
-from causalinv._frames import column_names
 from causalinv._matrix import constant_columns
 from causalinv._parallel import generator, streams
 from causalinv._typing import BoolArray, FloatArray, RandomState, Rows
-from causalinv._validation import check_alignment, check_features, check_number, check_whole
+from causalinv._validation import check_number, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
-from causalinv.extrapolation._action import check_action, check_actions, transform_action
-from causalinv.extrapolation._dimension import NEGLIGIBLE, Directions
-from causalinv.extrapolation._features import RadialFeatures
+from causalinv.extrapolation._action_encoder import ActionEncoder
+from causalinv.extrapolation._candidates import DEFAULT, DEFAULT_REDUCED, N_FOLDS, Candidates, held_out
+from causalinv.extrapolation._dimension import Directions, warn_of_undecided
+from causalinv.extrapolation._remainder import holds_more, reconstruction, warn_of_the_rest
 from causalinv.extrapolation._representation import METHODS, Learner, Representation
-from causalinv.extrapolation._scores import MAX_REFERENCES, LocationModel, linear_invariance_test
-from causalinv.results import TestResult
+from causalinv.extrapolation._resampling import Resampling
 
-__all__ = ["ActionEncoder", "LinearInvarianceEncoder"]
+__all__ = ["LinearInvarianceEncoder"]
 
-_DEFAULT, _DEFAULT_REDUCED = "npiv+location", "ef+location"
-# The score sees how the representation moves with the action, and not its tails, where the default is best: another
-# method must be better beyond doubt, as when the default has gone astray.
-_MARGIN = 3.0
-_HELD_OUT = 4  # every fourth row
-_TELLING = 50  # held-out rows from which a score of 0 means something
-# Share of X's variance below which phi of d coordinates is taken to miss some: about half of what one of d + 1 holds.
-_MISSED = 0.5
-_SEEN = 0.5
 _ROWS_PER_COLUMN = 10
-
-
-class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """What encoders of X that are fitted with an action share; a subclass fits `representation_`."""
-
-    n_features_in_: int
-    feature_names_in_: np.ndarray
-    representation_: Callable[[FloatArray], FloatArray]
-
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"action": True}
-    __metadata_request__score: ClassVar[dict[str, bool]] = {"action": True}
-
-    action_transform: Callable[[FloatArray], FloatArray] | None
-    random_state: RandomState
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_seen")
-
-    def _check_training(self, X: Rows, action: Rows) -> tuple[FloatArray, FloatArray]:
-        """Validated X (n, D) and transformed action (n, k)."""
-        self.__dict__.pop("_seen", None)  # set last: a fit that fails leaves no half of an older one
-        check_alignment(X=X, action=action)
-        rows = check_features(self, X, reset=True, min_samples=4)
-        acts = check_action(action, len(rows), type(self).__name__)
-        names = column_names(action)
-        self.n_actions_in_ = acts.shape[1]
-        self._action_names = None if names is None else np.array(names, dtype=object)
-        return rows, transform_action(self.action_transform, acts)
-
-    def _check_rows(self, X: Rows, action: Rows) -> tuple[FloatArray, FloatArray]:
-        """Validated new rows, X (n, D) and transformed action (n, k)."""
-        check_is_fitted(self)
-        if action is None:
-            raise ValueError(f"{type(self).__name__}.score needs action=, the action of each row.")
-        check_alignment(X=X, action=action)
-        rows = check_features(self, X, reset=False)
-        acts = check_actions(action, self.n_actions_in_, self._action_names, name="action")
-        return rows, transform_action(self.action_transform, acts)
-
-    def _finish(self, rows: FloatArray, acts: FloatArray) -> None:
-        """Fitted attributes that follow from `representation_`."""
-        phi = self.representation_(rows)
-        self.n_components_ = self._n_features_out = int(phi.shape[1])
-        rng = generator(self.random_state, "encoder score")
-        self._law = LocationModel.fit(phi, acts, rng)
-        self.W_, self.intercept_ = self._law.W, self._law.b
-        self._references = acts[rng.permutation(len(acts))[:MAX_REFERENCES]]
-        self._seen = _fingerprints(rows)
-
-    def transform(self, X: Rows) -> FloatArray:
-        """Representation of rows, shape (n, n_components_).
-
-        Parameters
-        ----------
-        X : array-like of shape (n, D)
-
-        Returns
-        -------
-        ndarray of shape (n, d)
-        """
-        check_is_fitted(self)
-        return self.representation_(check_features(self, X, reset=False))
-
-    def score(self, X: Rows, y: Rows = None, *, action: Rows = None) -> float:
-        """Mean log-likelihood ratio of the action given the representation, in nats per row; larger is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, D)
-            Rows on which the encoder was not fitted.
-        y : ignored
-        action : array-like of shape (n,) or (n, k)
-
-        Returns
-        -------
-        float
-            See `causalinv.extrapolation.conditional_score`; 0 if the representation says nothing about the action.
-        """
-        rows, acts = self._check_rows(X, action)
-        return float(self._law.scores(self.representation_(rows), acts, self._references).mean())
-
-    def linearity_test(self, X: Rows, *, action: Rows = None, n_resamples: int = 299) -> TestResult:
-        """Test that the mean of the representation is linear in the action.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, D)
-            Rows on which the encoder was *not* fitted.
-        action : array-like of shape (n,) or (n, k)
-        n_resamples : int, default 299
-
-        Returns
-        -------
-        TestResult
-
-        Warns
-        -----
-        ExtrapolationWarning
-            If most rows are training rows: then the p-value is too large.
-        """
-        rows, acts = self._check_rows(X, action)
-        share = np.isin(_fingerprints(rows), self._seen).mean()
-        if share > _SEEN:
-            warn(
-                f"{share:.0%} of these rows are rows on which the encoder was fitted, so the p-value of the linearity "
-                "test is too large. Hold rows out.",
-                ExtrapolationWarning,
-            )
-        return linear_invariance_test(
-            self.representation_(rows), acts, n_resamples=n_resamples, random_state=self.random_state
-        )
-
-
-def _fingerprints(rows: FloatArray) -> np.ndarray:
-    return np.array([zlib.crc32(row.tobytes()) for row in np.ascontiguousarray(rows)], dtype=np.uint32)
 
 
 class LinearInvarianceEncoder(ActionEncoder):
@@ -165,8 +37,9 @@ class LinearInvarianceEncoder(ActionEncoder):
     ----------
     n_components : int or "auto", default "auto"
         Coordinates of the state, at most as many as the action has; ``"auto"`` counts the directions of the action that
-        X follows: on held-out rows (every fourth) one is dropped only if the upper 95% confidence bound of what the
-        action does along it is below .15 standard deviations of V per standard deviation of the action.
+        X follows: one is dropped only if the upper 95% confidence bound of what the action does along it is below .15
+        standard deviations of V per standard deviation of the action. Each quarter of the rows is judged by what the
+        other three taught.
     method : {"auto", "ef", "ef+npiv", "ef+location", "npiv", "npiv+location"}, default "auto"
         What comes first: ``"ef"``, a convex conditional likelihood of the action given X, exact maximum likelihood if V
         is Gaussian; or ``"npiv"``, linear invariance as nonparametric instrumental variables, for V of any analytic
@@ -203,8 +76,8 @@ class LinearInvarianceEncoder(ActionEncoder):
         Variance that the action explains, per candidate component, descending.
     effects_ : DataFrame or None
         With ``n_components="auto"`` and several actions, one row per direction, the strongest first: ``effect``
-        (standard deviations of V per standard deviation of the action, on held-out rows), ``lower`` and ``upper`` (95%
-        bounds, each on its own), ``decision`` (kept, undecided: kept too, dropped).
+        (standard deviations of V per standard deviation of the action, by rows it was not learnt from), ``lower`` and
+        ``upper`` (95% bounds, each on its own), ``decision`` (kept, undecided: kept too, dropped).
     candidate_scores_ : dict
         Held-out score per method; empty unless ``method="auto"``.
     noise_evidence_ : float
@@ -305,89 +178,86 @@ class LinearInvarianceEncoder(ActionEncoder):
         self._check_choices()
         if constant_columns(rows).all():
             raise ValueError("X does not vary: there is no representation to learn. Check what was passed as X.")
-        asked = self._wanted(acts.shape[1])
+        wanted = self._wanted(acts.shape[1])
         self._warn_about_width(*rows.shape)
-        self.effects_: pd.DataFrame | None = None
-        self._judged: tuple[FloatArray, FloatArray] | None = None
+        state: FloatArray | None = None
+        directions: Directions | None = None
         self.candidate_scores_: dict[str, float] = {}
         self.method_: str = self.method
         gap: float | None = None
-        out = np.arange(len(rows)) % _HELD_OUT == _HELD_OUT - 1
-        if self.method == "auto" or asked is None:
-            held_out = self._learner(rows[~out], acts[~out], [self.bandwidths[len(self.bandwidths) // 2]])
-        wanted = self._choose_dimension(held_out, rows[out], acts[out]) if asked is None else asked
+        judge: Learner | None = None
+        if self.method == "auto" or wanted is None:
+            judge = self._one_kernel(rows, acts, ~held_out(len(rows)))
+        if wanted is None:
+            assert judge is not None
+            state = self._unseen_state(rows, acts, judge)
+            directions = Directions.measure(state, acts)
+            warn_of_undecided(directions)
+            wanted = directions.n_kept
         if self.method == "auto":
-            self.candidate_scores_, self.method_, gap = self._compare(held_out, rows, acts, out, wanted)
+            assert judge is not None
+            found = Candidates.compare(judge, rows, acts, wanted, self.random_state)
+            self.candidate_scores_, self.method_, gap = found.scores, found.best, found.precision_gap
+        self.effects_: pd.DataFrame | None = None if directions is None else directions.to_frame()
         learner = self._learner(rows, acts, [*self.bandwidths] * self.n_repeats)
-        representation = learner.learn(self.method_, wanted)
-        self.reconstruction_ = self._reconstruction(learner, representation, rows)
-        self.reduced_ = self.reconstruction_ < 1 - _MISSED / (representation.n_components + 1)
-        if self.reduced_ and self.method_.startswith("npiv"):
-            if self.method == "auto":
-                self.method_ = _DEFAULT_REDUCED
-                representation = learner.learn(self.method_, wanted)
-                self.reconstruction_ = self._reconstruction(learner, representation, rows)
-            else:
-                warn(
-                    "X holds more than the representation; if that is state which the action does not move, "
-                    f"method={self.method!r} cannot tell it from what the action moves. Use method='ef+location'.",
-                    IdentificationWarning,
-                )
-        if self.reduced_ and not self.method_.startswith("npiv"):
-            self._warn_reduced(representation.n_components, acts.shape[1])
+        representation = self._without_the_rest(learner, rows, wanted, directions)
         evidence = representation.noise_evidence
         if evidence is None:
-            evidence = learner.learn(_DEFAULT, representation.n_components).noise_evidence
+            evidence = learner.learn(DEFAULT, representation.n_components).noise_evidence
         assert evidence is not None
         self.noise_evidence_: float = evidence
         self.representation_: Representation = representation
         self.scales_ = representation.eigenvalues
         self.n_iter_ = representation.n_iter
         self.precision_gap_ = gap if representation.precision_gap is None else representation.precision_gap
-        self._first_features = learner.features[0]
+        self._resampling = Resampling(
+            representation, learner.features[0], self.method_, self.n_references, self.ridge, state, acts
+        )
         self._finish(rows, acts)
         if self.noise_evidence_ > 1:
-            law = (
-                "A mixture of Gaussians stands for its law, and extrapolation is less certain, most with heavy tails. "
-                if self.method_.endswith("location")
-                else "The tails of the representation, from which extrapolation is made, may be wrong; a method that "
-                "ends in 'location' allows for it. "
-            )
-            warn(
-                f"V does not look Gaussian (evidence {self.noise_evidence_:.1f}, where 1 is a doubt). {law}Compare "
-                "with a polynomial of the action by shell_score and diagnostics.",
-                ExtrapolationWarning,
-            )
+            self._warn_of_noise()
         return self
 
-    def _warn_reduced(self, d: int, k: int) -> None:
-        """Say what the rest of X may be: it is another thing with components left out than without."""
-        share = max(self.reconstruction_, 0.0)
-        shown = f"X holds more than the representation of {d} component(s), which shows {share:.0%} of it"
-        if d == k:
+    def _without_the_rest(
+        self, learner: Learner, rows: FloatArray, d: int, directions: Directions | None
+    ) -> Representation:
+        """Learn, by a method that stands it where X holds more; says what X holds beyond."""
+
+        def learn() -> Representation:
+            made = learner.learn(self.method_, d)
+            rng = generator(self.random_state, "reconstruction")
+            self.reconstruction_ = reconstruction(learner.units(rows), made(rows), rng)
+            return made
+
+        representation = learn()
+        self.reduced_ = holds_more(self.reconstruction_, representation.n_components)
+        if not self.reduced_:
+            return representation
+        if self.method == "auto" and self.method_.startswith("npiv"):
+            self.method_ = DEFAULT_REDUCED
+            representation = learn()
+        if self.method_.startswith("npiv"):
             warn(
-                f"{shown}: X is noisy, or its state has directions that the action does not move. The mean under "
-                "do(A = a) is then identified if V is Gaussian; what is conditional on X is not.",
+                "X holds more than the representation; if that is state which the action does not move, "
+                f"method={self.method!r} cannot tell it from what the action moves. Use method='ef+location'.",
                 IdentificationWarning,
             )
-            return
-        if self.effects_ is None:
-            left = f"{k - d} direction(s) of the action were left out by n_components={d}"
         else:
-            upper = self.effects_["upper"].to_numpy()[d]
-            left = (
-                f"{k - d} direction(s) of the action were dropped, as a standard deviation of the action moves them by "
-                f"at most {upper:.2f} standard deviations of V (95% bound)"
-            )
-        warn(
-            f"{shown}; {left}. If the outcome depends strongly on one of them, predictions at untried actions miss "
-            f"that: compare with n_components={k}.",
-            IdentificationWarning,
-        )
+            warn_of_the_rest(self.reconstruction_, representation.n_components, learner.action.shape[1], directions)
+        return representation
 
-    def _reconstruction(self, learner: Learner, representation: Representation, rows: FloatArray) -> float:
-        rng = generator(self.random_state, "reconstruction")
-        return _reconstruction(learner.units(rows), representation(rows), rng)
+    def _warn_of_noise(self) -> None:
+        law = (
+            "A mixture of Gaussians stands for its law, and extrapolation is less certain, most with heavy tails. "
+            if self.method_.endswith("location")
+            else "The tails of the representation, from which extrapolation is made, may be wrong; a method that "
+            "ends in 'location' allows for it. "
+        )
+        warn(
+            f"V does not look Gaussian (evidence {self.noise_evidence_:.1f}, where 1 is a doubt). {law}Compare "
+            "with a polynomial of the action by shell_score and diagnostics.",
+            ExtrapolationWarning,
+        )
 
     @staticmethod
     def _warn_about_width(n: int, width: int) -> None:
@@ -409,74 +279,35 @@ class LinearInvarianceEncoder(ActionEncoder):
             ridge=self.ridge,
         )
 
-    def _choose_dimension(self, learner: Learner, rows: FloatArray, acts: FloatArray) -> int:
-        """Directions that the action moves, on rows that were held out; says what could not be decided."""
-        # Kept, for resamples to choose again: with all directions, also those that are dropped here.
-        self._judged = learner.learn("ef", acts.shape[1])(rows), acts
-        found = Directions.measure(*self._judged)
-        self.effects_ = found.to_frame()
-        if found.undecided:
-            weakest = found.n_kept - 1
-            warn(
-                f"{found.undecided} of {found.n_kept} components may be nothing but noise: by {found.n} held-out rows, "
-                "one standard deviation of the action moves the weakest by "
-                f"{found.lower[weakest]:.2f} to {found.upper[weakest]:.2f} standard deviations of V, where less than "
-                f"{NEGLIGIBLE:g} is called negligible. It was kept. See effects_; more rows or wider actions decide, "
-                "or set n_components.",
-                IdentificationWarning,
-            )
-        return found.n_kept
+    def _one_kernel(self, rows: FloatArray, acts: FloatArray, kept: BoolArray) -> Learner:
+        return self._learner(rows[kept], acts[kept], [self.bandwidths[len(self.bandwidths) // 2]])
 
-    def _compare(
-        self, learner: Learner, rows: FloatArray, acts: FloatArray, out: BoolArray, wanted: int
-    ) -> tuple[dict[str, float], str, float | None]:
-        """Held-out score of every method (one kernel), the method to use, the precision gap."""
-        scores: dict[str, FloatArray] = {}
-        gap: float | None = None
-        rng = generator(self.random_state, "encoder references")
-        references = acts[rng.permutation(len(acts))[:MAX_REFERENCES]]
-        for method in METHODS:
-            representation = learner.learn(method, wanted)
-            phi = representation(rows)
-            gap = representation.precision_gap if gap is None else gap
-            law = LocationModel.fit(phi[~out], acts[~out], generator(self.random_state, "encoder score"))
-            scores[method] = law.scores(phi[out], acts[out], references)
-        best = _DEFAULT
-        for method in METHODS:
-            gain = scores[method] - scores[best]
-            if gain.mean() > _MARGIN * gain.std() / np.sqrt(len(gain)):
-                best = method
-        if np.count_nonzero(out) >= _TELLING and scores[best].mean() <= 0:
-            warn(
-                f"On held-out rows X says nothing about the action (score {scores[best].mean():.3f} nats, where 0 is "
-                "nothing): there is nothing to learn a representation from, and predictions at untried actions mean "
-                "nothing.",
-                IdentificationWarning,
-            )
-        return {method: float(values.mean()) for method, values in scores.items()}, best, gap
+    def _unseen_state(self, rows: FloatArray, acts: FloatArray, last: Learner) -> FloatArray:
+        """All directions (n, k) at each row, learnt without its fold; `last` saw all folds but the last."""
+        state = np.empty_like(acts)
+        for fold in range(N_FOLDS):
+            out = held_out(len(rows), fold)
+            learner = last if fold == N_FOLDS - 1 else self._one_kernel(rows, acts, ~out)
+            state[out] = learner.natural(rows[out])
+        return state
 
-    def _resampled(
-        self, rows: FloatArray, acts: FloatArray, rng: np.random.Generator
-    ) -> Callable[[FloatArray], FloatArray]:
-        """Representation learnt from a resample of the rows: one kernel, the same method, the dimension anew."""
-        n_components = self.n_components_
-        if self._judged is not None:
-            phi, judged = self._judged
-            at = rng.integers(len(phi), size=len(phi))
-            n_components = Directions.measure(phi[at], judged[at]).n_kept
-        n_noise = self.representation_.n_noise_components
-        learner = Learner(
-            rows,
-            acts,
-            [(self.bandwidths[0], rng)],
-            n_landmarks=self.n_landmarks,
-            n_references=self.n_references,
-            ridge=self.ridge,
-            features=self._first_features,
-            units=self.representation_.stages[0],  # type: ignore[arg-type]
-            mixture_sizes=() if n_noise == 1 else (n_noise,),
-        )
-        return learner.learn(self.method_, n_components, start=self.representation_.first_fit)
+    def learn_again(self, X: FloatArray, action: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Representation of a resample of the training rows, in little time; the fitted one stays.
+
+        One kernel, the same method, a law of V of the same kind; the dimension is chosen anew if it was chosen.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, D)
+        action : ndarray of shape (n, k)
+            After `action_transform`.
+        rng : Generator
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+        """
+        return self._resampling.learn(X, action, rng)
 
     def _check_choices(self) -> None:
         if self.method not in ("auto", *METHODS):
@@ -502,18 +333,3 @@ class LinearInvarianceEncoder(ActionEncoder):
                 "directions that the action moves. Leave it out, or vary more actions."
             )
         return wanted
-
-
-def _reconstruction(X: FloatArray, phi: FloatArray, rng: np.random.Generator) -> float:
-    """Share of the variance of X (standardised) explained by smooth regression on phi, on every fourth row."""
-    n = len(X)
-    out = np.arange(n) % _HELD_OUT == _HELD_OUT - 1
-    features = RadialFeatures.fit(phi, min(100, max(2, n // 4)), 1.0, rng)
-    columns = features(phi)
-    centre, middle = columns[~out].mean(axis=0), X[~out].mean(axis=0)
-    train, target = columns[~out] - centre, X[~out] - middle
-    system = train.T @ train / len(train) + 1e-5 * np.diag(features.penalty(0.01))
-    coef = np.linalg.solve(system, train.T @ target / len(train))
-    left = X[out] - middle - (columns[out] - centre) @ coef
-    total = np.sum((X[out] - middle) ** 2)
-    return float(1 - np.sum(left**2) / total) if total > 0 else 1.0

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import minimize
 
+from causalinv._matrix import range_eigh
 from causalinv._typing import FloatArray
 
 __all__ = ["ExponentialFamilyFit", "fit_exponential_family", "matched_references", "objective"]
@@ -135,15 +136,14 @@ def fit_exponential_family(
     """
     n, k = action.shape
     p = features.shape[1]
-    values, vectors = eigh(features.T @ features / n + ridge * np.diag(penalty))
-    keep = values > _GOOD * values[-1]
-    scaling = vectors[:, keep] / np.sqrt(values[keep])
+    values, vectors, _ = range_eigh(features.T @ features / n + ridge * np.diag(penalty), rescale=False, tol=_GOOD)
+    scaling = vectors / np.sqrt(values)
     curvature = ridge * (scaling.T * penalty) @ scaling
     i, j = np.triu_indices(k)
     if start is None:
-        params = np.zeros(keep.sum() * k + len(i) + k)
+        params = np.zeros(len(values) * k + len(i) + k)
     else:
-        unscaled = (vectors[:, keep] * np.sqrt(values[keep])).T @ start.coef
+        unscaled = (vectors * np.sqrt(values)).T @ start.coef
         params = np.r_[unscaled.ravel(), start.precision[i, j], start.linear]
     found = minimize(
         objective,
@@ -153,7 +153,7 @@ def fit_exponential_family(
         method="L-BFGS-B",
         options={"maxiter": max_iter, "maxcor": 20, "ftol": 1e-7},
     )
-    size = int(keep.sum()) * k
+    size = len(values) * k
     precision = np.zeros((k, k))
     precision[i, j] = precision[j, i] = found.x[size : size + len(i)]
     coef = scaling @ found.x[:size].reshape(-1, k)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy.linalg import eigh
 from scipy.spatial.distance import cdist, pdist
 
-from causalinv._matrix import constant_columns, lstsq
+from causalinv._matrix import constant_columns, lstsq, range_eigh, whitener
 from causalinv._typing import FloatArray
 
 __all__ = [
@@ -51,10 +50,8 @@ def whitening(rows: FloatArray) -> Affine:
     mean, scale = rows.mean(axis=0), _spread(rows)
     # Of columns in their own units: a small column is not an empty direction.
     unit = (rows - mean) / scale
-    values, vectors = eigh(unit.T @ unit / len(rows))
-    good = values > 1e-12 * max(values[-1], 0.0)
-    inverse = np.where(good, 1.0 / np.sqrt(np.where(good, values, 1.0)), 0.0)
-    matrix = (vectors * inverse) @ vectors.T / scale[:, None]
+    values, vectors, _ = range_eigh(unit.T @ unit / len(rows), rescale=False)
+    matrix = (vectors / np.sqrt(values)) @ vectors.T / scale[:, None]
     return Affine(matrix, -mean @ matrix)
 
 
@@ -118,9 +115,9 @@ class RadialFeatures:
         distances = pdist(landmarks[:_MAX_PAIRS])
         distances = distances[distances > 0]
         width = bandwidth * (float(np.median(distances)) if distances.size else 1.0)
-        values, vectors = eigh(np.exp(-cdist(landmarks, landmarks, "sqeuclidean") / (2 * width**2)))
-        keep = values > _EIGEN_CUT * values[-1]
-        return cls(landmarks, width, vectors[:, keep] / np.sqrt(values[keep]))
+        kernel = np.exp(-cdist(landmarks, landmarks, "sqeuclidean") / (2 * width**2))
+        values, vectors, _ = range_eigh(kernel, rescale=False, tol=_EIGEN_CUT)
+        return cls(landmarks, width, vectors / np.sqrt(values))
 
     @property
     def n_linear(self) -> int:
@@ -133,9 +130,10 @@ class RadialFeatures:
 
     def radial(self, rows: FloatArray) -> FloatArray:
         """Kernel part only, shape (n, r)."""
-        return self._kernel(rows) @ self.projection
+        return self.kernel(rows) @ self.projection
 
-    def _kernel(self, rows: FloatArray) -> FloatArray:
+    def kernel(self, rows: FloatArray) -> FloatArray:
+        """Gaussian kernel of rows (n, d) and landmarks, shape (n, m)."""
         # |x|² - 2 x'l + |l|² by one product: rows can be many (actions times draws) and columns few.
         half = (rows @ self.landmarks.T) / self.width**2
         half -= 0.5 * np.sum((self.landmarks / self.width) ** 2, axis=1)
@@ -145,7 +143,7 @@ class RadialFeatures:
     def derivatives(self, rows: FloatArray) -> FloatArray:
         """Derivatives of the features by each coordinate of the rows (n, d), shape (d, n, d + r)."""
         n, d = rows.shape
-        kernel = self._kernel(rows)
+        kernel = self.kernel(rows)
         found = np.zeros((d, n, d + self.projection.shape[1]))
         for j, out in enumerate(found):
             out[:, j] = 1.0
@@ -184,9 +182,7 @@ def moment_features(action: FloatArray, degree: int, *, max_columns: int | None 
     basis = legendre.legvander(scaled, sum(powers[-1]))  # (n, k, degree + 1)
     columns = np.stack([np.prod(basis[:, np.arange(k), list(p)], axis=1) for p in powers], axis=1)
     columns -= columns.mean(axis=0)
-    values, vectors = eigh(columns.T @ columns / n)
-    keep = values > 1e-10 * values[-1]
-    return columns @ (vectors[:, keep] / np.sqrt(values[keep]))
+    return columns @ whitener(columns.T @ columns / n, rescale=False, tol=1e-10)
 
 
 def action_regression(phi: FloatArray, action: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -1,27 +1,36 @@
-"""What a fit was made from, and how to make it again on part of the rows."""
+"""A fit: what it was made from, how to make it again on part of the rows, and what came of it."""
 
 from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import sklearn
 from sklearn.base import clone
 from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import column_or_1d
 
+from causalinv._frames import column_names
+from causalinv._matrix import matrix_rank, without_small
 from causalinv._parallel import generator
-from causalinv._typing import FloatArray, RandomState
-from causalinv._validation import check_finite
-from causalinv.exceptions import CausalInvWarning
+from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._validation import check_alignment, check_features, check_finite, check_number, check_target
+from causalinv._warn import warn
+from causalinv.exceptions import CausalInvWarning, DegenerateInputWarning, IdentificationWarning
+from causalinv.extrapolation._action import check_action, transform_action
 from causalinv.extrapolation._encoder import LinearInvarianceEncoder
 from causalinv.extrapolation._response import ControlFunction, fit_control_function
 from causalinv.extrapolation._steps import steps_of
 
-__all__ = ["Recipe", "Tried"]
+__all__ = ["Fitted", "Recipe", "Tried", "check_tried", "warn_of_unmoved"]
+
+_RESPONSES = ("auto", "smooth", "quadratic")
+_NO_EFFECT = 1e-8  # standard deviations of the representation per one of the action that are rounding
 
 
 @dataclass(frozen=True)
@@ -59,12 +68,28 @@ class Tried:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is fitted: the parameters of `Rep4ExRegressor`, checked."""
+    """How a model is fitted: the parameters of `Rep4ExRegressor`, which are checked here."""
 
     encoder: Any
     response: str
     calibration: float
     random_state: RandomState
+
+    def __post_init__(self) -> None:
+        if self.response not in _RESPONSES:
+            raise ValueError(f"response must be one of {_RESPONSES}, got {self.response!r}.")
+        check_number(self.calibration, "calibration", low=0.0)
+        if isinstance(self.encoder, str) and self.encoder != "identity":
+            raise ValueError(f"encoder must be None, 'identity' or a transformer, got {self.encoder!r}.")
+        if not (self.encoder is None or isinstance(self.encoder, str)) and (
+            isinstance(self.encoder, type) or not all(hasattr(self.encoder, name) for name in ("fit", "transform"))
+        ):
+            raise TypeError(f"encoder must have fit and transform, got {self.encoder!r}.")
+        if any(getattr(step, "action_transform", None) is not None for step in steps_of(self.encoder)):
+            raise ValueError(
+                "action_transform must be set on Rep4ExRegressor and not on its encoder, which is given the "
+                "transformed action: set on the encoder alone, predictions would use the raw one."
+            )
 
     def fit_encoder(self, tried: Tried, *, like: Any = None) -> Any:
         """A fresh encoder; `like` a fitted one, whose choice of method is kept and whose doubts were told."""
@@ -114,6 +139,71 @@ class Recipe:
             quadratic=self.response == "quadratic",
             rng=rng,
             like=like,
+        )
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A recipe, the rows, and what came of them: encoder, representation phi (n, d) of the rows, and response."""
+
+    recipe: Recipe
+    tried: Tried
+    encoder: Any
+    phi: FloatArray
+    control: ControlFunction
+
+    @classmethod
+    def fit(cls, recipe: Recipe, tried: Tried) -> Self:
+        """Learn the representation, then the response."""
+        encoder = recipe.fit_encoder(tried)
+        phi = recipe.encode(encoder, tried)
+        rng = generator(recipe.random_state, "response")
+        return cls(recipe, tried, encoder, phi, recipe.respond(phi, tried, rng))
+
+    def again(self, rng: np.random.Generator) -> ControlFunction:
+        """The response of a resample of the rows, its representation learnt again; what was chosen is kept."""
+        n = len(self.tried.y)
+        drawn = self.tried.take(rng.integers(n, size=n))
+        if hasattr(self.encoder, "learn_again"):
+            phi: FloatArray = self.encoder.learn_again(drawn.rows, drawn.given, rng)
+        else:
+            phi = self.recipe.encode(self.recipe.fit_encoder(drawn, like=self.encoder), drawn)
+        return self.recipe.respond(phi, drawn, rng, like=self.control)
+
+    def public(self, name: str) -> Any:
+        """A fitted attribute of the encoder, or of the first step of a Pipeline that has it; None where none has."""
+        return next((getattr(step, name) for step in steps_of(self.encoder) if hasattr(step, name)), None)
+
+
+def check_tried(
+    owner: Any, X: Rows, y: Rows, action: Rows, transform: Callable[[FloatArray], FloatArray] | None
+) -> tuple[Tried, tuple[Hashable, ...] | None]:
+    """Validated rows of a fit, and names of the action's columns."""
+    check_alignment(X=X, y=y, action=action)
+    rows = check_features(owner, X, reset=True, min_samples=4)
+    outcome = check_target(y, len(rows))
+    if outcome.ndim == 2 and outcome.shape[1] > 1:
+        raise ValueError(f"y must be a single outcome, got shape {outcome.shape}; fit one model for each.")
+    outcome = column_or_1d(outcome, warn=True)
+    acts = check_action(action, len(rows), type(owner).__name__)
+    if np.ptp(outcome) == 0:
+        warn("y is constant, so every prediction is that constant.", DegenerateInputWarning)
+    # Copies: support, bands and checks come back to them, when the caller's arrays may have changed.
+    names = getattr(owner, "feature_names_in_", None)
+    tried = Tried(rows.copy(), outcome.copy(), acts.copy(), transform_action(transform, acts), names)
+    return tried, column_names(action)
+
+
+def warn_of_unmoved(fitted: Fitted) -> None:
+    """Say where the representation has more directions than the action moves."""
+    control, phi = fitted.control, fitted.phi
+    state = control.whiten(phi)  # of covariance I, or 0 where phi is dependent
+    rank = matrix_rank(without_small(control.W * fitted.tried.given.std(axis=0), _NO_EFFECT))
+    if rank < matrix_rank(state.T @ state / len(state), tol=0.5):
+        warn(
+            f"The action moves {rank} direction(s) of a representation of {phi.shape[1]}: how the outcome "
+            "responds to the others is not identified, nor are predictions that need it. Use fewer components.",
+            IdentificationWarning,
         )
 
 

@@ -7,18 +7,14 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
-from scipy.special import ndtri
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from causalinv._frames import column_names
-from causalinv._matrix import matrix_rank, without_small
-from causalinv._parallel import generator, one_thread, streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
+    check_choice,
     check_confidence_level,
     check_features,
     check_number,
@@ -27,27 +23,20 @@ from causalinv._validation import (
     check_whole,
 )
 from causalinv._warn import warn
-from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
-from causalinv.extrapolation._action import check_action, check_actions, transform_action
-from causalinv.extrapolation._action_only import action_only
+from causalinv.exceptions import ExtrapolationWarning
+from causalinv.extrapolation._action import check_actions, transform_action
+from causalinv.extrapolation._curve import BANDS, Curve
 from causalinv.extrapolation._diagnostics import diagnose, shell
-from causalinv.extrapolation._encoder import LinearInvarianceEncoder
+from causalinv.extrapolation._doubts import check_fit, checks_table, warn_of_doubts
 from causalinv.extrapolation._features import action_regression
-from causalinv.extrapolation._fitted import Recipe, Tried
+from causalinv.extrapolation._fitted import Fitted, Recipe, check_tried, warn_of_unmoved
 from causalinv.extrapolation._steps import steps_of
-from causalinv.extrapolation._support import hull_mask, overlap, status, stretch
+from causalinv.extrapolation._support import support_table, unsupported
 from causalinv.results import Estimate, ExtrapolationDiagnostics
 
 __all__ = ["Rep4ExRegressor"]
 
-ASSUMPTION = (
-    "the action was randomised; it reaches the outcome only through the state; X shows the state (nearly) without "
-    "noise; the action moves the state linearly; the state's own variation is as wide as the stretch asked for"
-)
-_RESPONSES = ("auto", "smooth", "quadratic")
-_CURVE_COLUMNS = ("estimate", "lower", "upper", "status", "overlap", "action_only")
 _ON_UNSUPPORTED = ("warn", "nan", "ignore")
-_NO_EFFECT = 1e-8  # standard deviations of the representation per one of the action that are rounding
 _OUTSIDE = 0.01  # share of rows further out than the training rows from which `predict` warns
 
 
@@ -90,6 +79,13 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     n_components_ : int
     reduced_ : bool
         Whether X holds more than the representation (see `LinearInvarianceEncoder`); then `predict` refuses.
+    checks_ : DataFrame
+        What the fit can tell at once of its assumptions, one row per check: ``value`` (a sum of squared correlations
+        that the assumptions make 0, less what chance makes of it), ``threshold``, ``doubt``, ``sum_of`` (in words).
+        ``nonlinear_mean``: the state with squares and cubes of the action. ``unequal_noise``: the size of V with the
+        action and its squares (not where V looks non-Gaussian, which bends the representation). ``direct_effect``: what
+        state and V leave of the outcome with squares and cubes of the action. NaN where the action takes too few
+        values to tell.
     action_middle_ : ndarray of shape (k,)
         Middle of the tried actions.
     ridge_, bandwidths_ : float, tuple
@@ -100,7 +96,8 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     Warns
     -----
     ExtrapolationWarning
-        If V does not look Gaussian (default encoder), or actions without support are asked about.
+        If a check doubts an assumption (`checks_`), V does not look Gaussian (default encoder), or actions without
+        support are asked about.
     IdentificationWarning
         If the action moves fewer directions than the representation has.
     DegenerateInputWarning
@@ -108,9 +105,10 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
 
     Warnings
     --------
-    Nothing warns of a confounded action, or of an action that reaches the outcome past the state. `diagnostics` and
-    `shell_score` test what can be tested; with heavy-tailed or skew V (Laplace, t, Gumbel) the tails of the learnt
-    representation, from which extrapolation is made, are less certain, and now and then a polynomial in A is better.
+    No data can show that an action is confounded if action and V are jointly Gaussian, and predictions are then wrong
+    without a word; docs/mathematics/extrapolation.md derives what can be seen. With heavy-tailed or skew V (Laplace, t,
+    Gumbel) the tails of the learnt representation, from which extrapolation is made, are less certain, and now and then
+    a polynomial in A is better.
 
     Notes
     -----
@@ -177,58 +175,23 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             input is malformed.
         """
         self.__dict__.pop("n_components_", None)  # a refit that fails leaves no half of an older fit
-        check_alignment(X=X, y=y, action=action)
-        rows = check_features(self, X, reset=True, min_samples=4)
-        outcome = check_target(y, len(rows))
-        if outcome.ndim == 2 and outcome.shape[1] > 1:
-            raise ValueError(f"y must be a single outcome, got shape {outcome.shape}; fit one model for each.")
-        outcome = column_or_1d(outcome, warn=True)
-        self._check_choices()
-        acts = check_action(action, len(rows), "Rep4ExRegressor")
-        names = column_names(action)
-        self.n_actions_in_ = acts.shape[1]
+        recipe = Recipe(self.encoder, self.response, self.calibration, self.random_state)
+        tried, names = check_tried(self, X, y, action, self.action_transform)
+        self.n_actions_in_ = tried.actions.shape[1]
         self.action_names_ = None if names is None else np.array(names, dtype=object)
-        if np.ptp(outcome) == 0:
-            warn("y is constant, so every prediction is that constant.", DegenerateInputWarning)
-
-        # Copies: support, bands and checks come back to them, when the caller's arrays may have changed.
-        given = transform_action(self.action_transform, acts)
-        feature_names = getattr(self, "feature_names_in_", None)
-        self._tried = tried = Tried(rows.copy(), outcome.copy(), acts.copy(), given, feature_names)
-        self._recipe = Recipe(self.encoder, self.response, float(self.calibration), self.random_state)
-        self.action_middle_ = (acts.max(axis=0) + acts.min(axis=0)) / 2
-        self.encoder_ = self._recipe.fit_encoder(tried)
+        self.action_middle_ = (tried.actions.max(axis=0) + tried.actions.min(axis=0)) / 2
+        self._fitted = fitted = Fitted.fit(recipe, tried)
+        self.encoder_ = fitted.encoder
         self.reduced_ = any(bool(getattr(step, "reduced_", False)) for step in steps_of(self.encoder_))
-        phi = self._recipe.encode(self.encoder_, tried)
-        self.control_ = self._recipe.respond(phi, tried, generator(self.random_state, "response"))
-        self.W_, self.intercept_ = action_regression(phi, given)
+        phi = fitted.phi
+        self.W_, self.intercept_ = action_regression(phi, tried.given)
         self.n_components_ = int(phi.shape[1])
-        self.ridge_, self.bandwidths_ = self.control_.ridge, self.control_.bandwidths
-        state = self.control_.whiten(phi)  # of covariance I, or 0 where phi is dependent
-        rank = matrix_rank(without_small(self.control_.W * given.std(axis=0), _NO_EFFECT))
-        if rank < matrix_rank(state.T @ state / len(state), tol=0.5):
-            warn(
-                f"The action moves {rank} direction(s) of a representation of {self.n_components_}: how the outcome "
-                "responds to the others is not identified, nor are predictions that need it. Use fewer components.",
-                IdentificationWarning,
-            )
+        self.ridge_, self.bandwidths_ = fitted.control.ridge, fitted.control.bandwidths
+        warn_of_unmoved(fitted)
+        checks = check_fit(fitted)
+        self.checks_ = checks_table(checks)
+        warn_of_doubts(checks)
         return self
-
-    def _check_choices(self) -> None:
-        if self.response not in _RESPONSES:
-            raise ValueError(f"response must be one of {_RESPONSES}, got {self.response!r}.")
-        check_number(self.calibration, "calibration", low=0.0)
-        if isinstance(self.encoder, str) and self.encoder != "identity":
-            raise ValueError(f"encoder must be None, 'identity' or a transformer, got {self.encoder!r}.")
-        if not (self.encoder is None or isinstance(self.encoder, str)) and (
-            isinstance(self.encoder, type) or not all(hasattr(self.encoder, name) for name in ("fit", "transform"))
-        ):
-            raise TypeError(f"encoder must have fit and transform, got {self.encoder!r}.")
-        if any(getattr(step, "action_transform", None) is not None for step in steps_of(self.encoder)):
-            raise ValueError(
-                "action_transform must be set on Rep4ExRegressor and not on its encoder, which is given the "
-                "transformed action: set on the encoder alone, predictions would use the raw one."
-            )
 
     # -- predicting ---------------------------------------------------------------------------------------------
 
@@ -250,20 +213,18 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         if on_unsupported not in _ON_UNSUPPORTED:
             raise ValueError(f"on_unsupported must be one of {_ON_UNSUPPORTED}, got {on_unsupported!r}.")
         asked = self._asked(actions)
-        means = self.control_.mean_do(transform_action(self.action_transform, asked))
+        means = self._fitted.control.mean_do(transform_action(self.action_transform, asked))
         if on_unsupported == "ignore":
             return means
-        bad = self._support(asked)["status"].to_numpy() == "unsupported"
-        if on_unsupported == "nan":
-            return np.where(bad, np.nan, means)
-        self._warn_unsupported(bad)
-        return means
+        bad = unsupported(self._support(asked), say=on_unsupported == "warn")
+        return np.where(bad, np.nan, means) if on_unsupported == "nan" else means
 
     def do_curve(
         self,
         actions: Rows,
         *,
         confidence_level: float = 0.95,
+        band: Literal["simultaneous", "pointwise"] = "simultaneous",
         n_bootstrap: int = 200,
         n_jobs: int | None = None,
     ) -> Estimate:
@@ -273,9 +234,13 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         ----------
         actions : array-like of shape (m, k), or (m,) if k is 1
         confidence_level : float in (0, 1), default 0.95
-            Of the normal band at each action on its own.
+            Of the band.
+        band : {"simultaneous", "pointwise"}, default "simultaneous"
+            Whether the band holds the whole curve at these actions with this confidence (sup-t: as many standard errors
+            as the largest gap of a resample's curve takes up), or each action on its own (normal).
         n_bootstrap : int, default 200
-            Resamples of rows; each refits the encoder (for ours one kernel, method kept) and the response.
+            Resamples of rows; each refits the encoder (ours: one kernel, from where the fit ended, method kept, an
+            automatic dimension chosen anew) and the response.
         n_jobs : int, optional
             Workers of joblib; results do not depend on it.
 
@@ -291,41 +256,11 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         The bands hold sampling error. They do not hold the bias of smoothing, nor that of a wrong model.
         """
         level = check_confidence_level(confidence_level)
-        draws = check_whole(n_bootstrap, "n_bootstrap", low=2)
         asked = self._asked(actions)
         given = transform_action(self.action_transform, asked)
-        estimate = self.control_.mean_do(given)
-        rngs = streams(self.random_state, draws, "bootstrap")
-        resampled = np.array(Parallel(n_jobs=n_jobs)(delayed(self._resample)(given, rng) for rng in rngs))
-        half = ndtri((1 + level) / 2) * resampled.std(axis=0, ddof=1)
-        support = self._support(asked)
         names = [f"a{j}" for j in range(asked.shape[1])] if self.action_names_ is None else list(self.action_names_)
-        taken = sorted(set(names) & set(_CURVE_COLUMNS))
-        if taken:
-            raise ValueError(f"action columns {taken} have names that the table of a curve uses; rename them.")
-        table = pd.DataFrame(asked, columns=names).assign(
-            estimate=estimate,
-            lower=estimate - half,
-            upper=estimate + half,
-            status=support["status"],
-            overlap=support["overlap"],
-            action_only=action_only(self._tried.actions, self._tried.y)(asked),
-        )
-        notes = [f"bands: {draws} resamples of rows, pointwise; they hold no bias of smoothing"]
-        unsupported = int((support["status"] == "unsupported").sum())
-        if unsupported:
-            notes.append(f"{unsupported} action(s) have no support: their numbers are continued trends, not estimates")
-        return Estimate("E[Y | do(A = a)], units of y", ASSUMPTION, table, level, tuple(notes))
-
-    @one_thread
-    def _resample(self, given: FloatArray, rng: np.random.Generator) -> FloatArray:
-        n = len(self._tried.y)
-        drawn = self._tried.take(rng.integers(n, size=n))
-        if isinstance(self.encoder_, LinearInvarianceEncoder):
-            phi = self.encoder_._resampled(drawn.rows, drawn.given, rng)(drawn.rows)
-        else:
-            phi = self._recipe.encode(self._recipe.fit_encoder(drawn, like=self.encoder_), drawn)
-        return self._recipe.respond(phi, drawn, rng, like=self.control_).mean_do(given)
+        made = Curve(level, check_choice(band, "band", BANDS), check_whole(n_bootstrap, "n_bootstrap", low=2))
+        return made.estimate(self._fitted, names, asked, given, n_jobs)
 
     def predict(self, X: Rows, *, action: Rows = None) -> FloatArray:
         """Mean outcome of a unit that shows X under do(A = action): E[Y | X = x, do(A = a)], shape (n,).
@@ -359,19 +294,14 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             )
         check_alignment(X=X, action=action)
         rows = check_features(self, X, reset=False)
-        acts = check_actions(action, self.n_actions_in_, self.action_names_, name="action")
-        if len(rows) != len(acts):
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: X has {len(rows)}, action has "
-                f"{len(acts)}."
-            )
+        acts = check_actions(action, self.n_actions_in_, self.action_names_, name="action", n=len(rows))
         if self.reduced_:
             raise ValueError(
                 "X holds more than the representation: either the action moves fewer directions than the state has, or "
                 "X is noisy. Then E[Y | X, do(A)] is not identified; predict_do(actions) still is, if V is Gaussian."
             )
-        phi = self._recipe.encode(self.encoder_, self._tried, rows)
-        value, outside = self.control_.conditional(phi, transform_action(self.action_transform, acts))
+        phi = self._fitted.recipe.encode(self.encoder_, self._fitted.tried, rows)
+        value, outside = self._fitted.control.conditional(phi, transform_action(self.action_transform, acts))
         if outside.mean() > _OUTSIDE:
             warn(
                 f"{int(outside.sum())} of {len(rows)} rows have a state or a residual further out than every training "
@@ -425,19 +355,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         return self._support(self._asked(actions))
 
     def _support(self, asked: FloatArray) -> pd.DataFrame:
-        control = self.control_
-        centres = transform_action(self.action_transform, asked) @ control.W.T + control.b
-        states = control.whiten(self._recipe.encode(self.encoder_, self._tried))
-        share = overlap(states, centres, control.residuals)
-        inside = hull_mask(self._tried.actions, asked)
-        return pd.DataFrame(
-            {
-                "tried": inside,
-                "stretch": stretch(self._tried.actions, asked),
-                "overlap": share,
-                "status": status(inside, share),
-            }
-        )
+        return support_table(self._fitted, asked, transform_action(self.action_transform, asked))
 
     def shell_score(self, factor: float = 1.4) -> float:
         """Error of extrapolation inside the data: fit on the inner actions, predict the outer ones.
@@ -460,25 +378,16 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         size = check_number(factor, "factor", low=1.0, open_low=True)
-        return shell(self._recipe, self._tried, self.encoder_, size).error
+        return shell(self._fitted, size).error
 
     def diagnostics(self) -> ExtrapolationDiagnostics:
         """Everything that can be checked, in one object that prints; refits on parts of the rows, so it takes time."""
         check_is_fitted(self)
-        return diagnose(self._recipe, self._tried, self.encoder_, self.control_)
+        return diagnose(self._fitted)
 
     def _asked(self, actions: Rows) -> FloatArray:
         check_is_fitted(self)
         return check_actions(actions, self.n_actions_in_, self.action_names_)
-
-    def _warn_unsupported(self, bad: np.ndarray) -> None:
-        if bad.any():
-            warn(
-                f"{int(bad.sum())} of {len(bad)} actions are unsupported: fewer than 20% of their states lie where "
-                "training states are, so their predictions are continued trends. See support(actions); "
-                "on_unsupported='nan' blanks them.",
-                ExtrapolationWarning,
-            )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_components_")

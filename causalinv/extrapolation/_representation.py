@@ -23,7 +23,7 @@ from causalinv.extrapolation._features import (
     whitening,
 )
 from causalinv.extrapolation._instrumental import fit_instrumental
-from causalinv.extrapolation._location import MIXTURE_SIZES, LocationFit, fit_location
+from causalinv.extrapolation._location import MIXTURE_SIZES, LocationFit, fit_location, refit_location
 
 __all__ = ["METHODS", "Learner", "Representation", "noise_units"]
 
@@ -71,6 +71,8 @@ class Representation:
     n_iter : int
     first_fit : ExponentialFamilyFit or None
         Of the first member of the bag, where a refit to similar rows starts.
+    first_pass : LocationFit or None
+        Of the location model in its first pass, for the same.
     """
 
     stages: tuple[Affine | KernelMap, ...]
@@ -80,6 +82,7 @@ class Representation:
     n_noise_components: int = 1
     n_iter: int = 0
     first_fit: ExponentialFamilyFit | None = None
+    first_pass: LocationFit | None = None
 
     @property
     def n_components(self) -> int:
@@ -160,12 +163,31 @@ class Learner:
             return first
         if correction == "npiv":
             return replace(first, stages=(*first.stages, *self._straighten(phi, self.rngs[0])))
-        stages, fit = self._locate(phi, self.rngs[0])
+        stages, fit, first_pass = self._locate(phi, self.rngs[0])
         return replace(
             first,
             stages=(*first.stages, *stages),
             noise_evidence=fit.evidence,
             n_noise_components=len(fit.law.weights),
+            first_pass=first_pass,
+        )
+
+    def relearn(self, method: str, like: Representation) -> FloatArray:
+        """Phi (n, d) by a method of the location model, in one pass from where a fit to similar rows started.
+
+        In the axes of that fit, whose map for new rows is not made.
+        """
+        axes, white, bent = like.stages[2:5]
+        assert like.first_pass is not None
+        assert isinstance(bent, KernelMap)
+        if method.startswith("ef"):
+            fits = self.exponential_family(like.first_fit)
+            first = _mean([columns @ fit.coef for columns, fit in zip(self.columns, fits, strict=True)])
+        else:
+            first = self._solved()[0]
+        rows = white(axes(first))
+        return refit_location(
+            bent.features[0], rows, self.action, ridge=_LOCATION_PENALTY / len(rows), start=like.first_pass
         )
 
     def _exponential(self, n_components: int, start: ExponentialFamilyFit | None) -> tuple[FloatArray, Representation]:
@@ -186,6 +208,11 @@ class Learner:
         """Fits of all members, computed once."""
         return [self._fit_member(member, start) for member in range(len(self.columns))]
 
+    def natural(self, rows: FloatArray) -> FloatArray:
+        """Natural parameters of the exponential family at other rows, (m, k): all directions, in the action's axes."""
+        fits = self.exponential_family()
+        return KernelMap(tuple(self.features), tuple(self.centres), tuple(fit.coef for fit in fits))(self.units(rows))
+
     def _fit_member(self, member: int, start: ExponentialFamilyFit | None = None) -> ExponentialFamilyFit:
         if member not in self._fits:
             penalty = self.features[member].penalty(_LINEAR_RIDGE)
@@ -195,6 +222,12 @@ class Learner:
         return self._fits[member]
 
     def _instrumental(self, n_components: int) -> tuple[FloatArray, Representation]:
+        h, kernel_map = self._solved()
+        values, vectors = self._explained(h)
+        phi, stage = noise_units(h, self.action, vectors[:, :n_components])
+        return phi, Representation((self.units, kernel_map, stage), values)
+
+    def _solved(self) -> tuple[FloatArray, KernelMap]:
         """Average over members and penalties: all are in the units of the action, so they need no alignment."""
         moments = moment_features(self.action, _MOMENT_DEGREE, max_columns=self.max_moments)
         settings = [(r, v) for r in _NPIV_RIDGES for v in _NPIV_VARIANCE_RIDGES]
@@ -206,10 +239,7 @@ class Learner:
             ]
             coefs.append(_mean(each))
         h = _mean([columns @ coef for columns, coef in zip(self.columns, coefs, strict=True)])
-        kernel_map = KernelMap(tuple(self.features), tuple(self.centres), tuple(coefs))
-        values, vectors = self._explained(h)
-        phi, stage = noise_units(h, self.action, vectors[:, :n_components])
-        return phi, Representation((self.units, kernel_map, stage), values)
+        return h, KernelMap(tuple(self.features), tuple(self.centres), tuple(coefs))
 
     def _explained(self, h: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Eigenvalues (descending) and eigenvectors of the covariance of the part of h that the action explains."""
@@ -238,16 +268,20 @@ class Learner:
         _, stage = noise_units(corrected, self.action, order[:, :d])
         return [white, KernelMap((features,), (centre,), (coef,)), stage]
 
-    def _locate(self, phi: FloatArray, rng: np.random.Generator) -> tuple[list[Affine | KernelMap], LocationFit]:
-        """Maximum likelihood among functions of a first representation, and the fit of the last pass."""
+    def _locate(
+        self, phi: FloatArray, rng: np.random.Generator
+    ) -> tuple[list[Affine | KernelMap], LocationFit, LocationFit]:
+        """Maximum likelihood among functions of a first representation, and the fits of the last and first pass."""
         n, d = phi.shape
         stages: list[Affine | KernelMap] = []
         sizes, evidence = self.mixture_sizes, 0.0
+        passes = []
         for _ in range(_LOCATION_PASSES):
             white = whitening(phi)
             rows = white(phi)
             features = RadialFeatures.fit(rows, min(_LOCATION_LANDMARKS, max(2, n // 2)), _LOCATION_BANDWIDTH, rng)
             fit = fit_location(features, rows, self.action, ridge=_LOCATION_PENALTY / n, rng=rng, sizes=sizes)
+            passes.append(fit)
             if sizes:
                 evidence = fit.evidence
             if evidence < _HOPELESS:
@@ -255,7 +289,7 @@ class Learner:
             bent = KernelMap((features,), (fit.centre,), (fit.coef,))
             phi, stage = noise_units(bent(rows), self.action, np.eye(d))
             stages += [white, bent, stage]
-        return stages, replace(fit, evidence=evidence)
+        return stages, replace(fit, evidence=evidence), passes[0]
 
 
 def noise_units(h: FloatArray, action: FloatArray, directions: FloatArray) -> tuple[FloatArray, Affine]:

@@ -12,7 +12,6 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import eigh, solve
 
-from causalinv._matrix import lstsq
 from causalinv._typing import FloatArray
 from causalinv.extrapolation._exponential_family import matched_references
 from causalinv.extrapolation._features import (
@@ -31,9 +30,10 @@ _NU_BANDWIDTHS, _PSI_BANDWIDTHS = (0.5, 1.0, 2.0), (1.0, 2.0)
 _RIDGES = np.logspace(-7, 1, 17)
 _LINEAR_RIDGE, _QUADRATIC_RIDGE = 1e-3, 0.1
 _REACH = 0.99  # share of the rows that lie inside of it
-_CALIBRATION_ROWS, _CALIBRATION_DRAWS = 600, 300
-_MAX_DRAWS = 2000
-_CHUNK = 20_000  # states evaluated at a time: they stay in the cache
+# States and draws of V that stand for all; the latter in refits to resamples.
+_CALIBRATION_STATES, _CALIBRATION_STATES_AGAIN = 12_000, 6_000
+_MAX_DRAWS, _MAX_DRAWS_AGAIN = 2000, 500
+_CHUNK = 8_000  # states evaluated at a time: they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class Block:
         cls, rows: FloatArray, landmarks: FloatArray, bandwidth: float, *, quadratic: bool, rng: np.random.Generator
     ) -> Block:
         features = RadialFeatures.fit(rows, len(landmarks), bandwidth, rng, landmarks=landmarks)
+        return cls.of(rows, features, quadratic=quadratic)
+
+    @classmethod
+    def of(cls, rows: FloatArray, features: RadialFeatures, *, quadratic: bool) -> Block:
+        """Features that are there already, with the reach of these rows."""
         sizes = np.linalg.norm(rows, axis=1)
         return cls(features, quadratic, float(np.quantile(sizes, _REACH)), float(sizes.max()))
 
@@ -63,15 +68,25 @@ class Block:
         return np.r_[self.features.penalty(_LINEAR_RIDGE), bent]
 
     def __call__(self, rows: FloatArray) -> FloatArray:
-        sizes = np.linalg.norm(rows, axis=1)
+        """Features of rows (n, d), shape (n, p)."""
+        return self.means(rows[:, None, :])
+
+    def means(self, groups: FloatArray) -> FloatArray:
+        """Mean features of groups of rows (m, r, d), shape (m, p)."""
+        m, r, d = groups.shape
+        rows = groups.reshape(-1, d)
+        sizes = np.sqrt(np.einsum("ij,ij->i", rows, rows))
         # A ball, not a box: it does not change when the representation is rotated.
         pulled = rows * np.minimum(1.0, self.reach / np.maximum(sizes, 1e-300))[:, None]
-        columns = np.hstack([rows, self.features.radial(pulled)])
+        # The mean first, then the projection: there are many more rows than groups.
+        kernel = self.features.kernel(pulled).reshape(m, r, -1).mean(axis=1)
+        columns = np.hstack([groups.mean(axis=1), kernel @ self.features.projection])
         if not self.quadratic:
             return columns
-        i, j = np.triu_indices(rows.shape[1])
+        i, j = np.triu_indices(d)
         # With the root, the penalty is the Frobenius norm of the form, which rotations leave as it is.
-        return np.hstack([columns, np.where(i == j, 1.0, np.sqrt(2)) * rows[:, i] * rows[:, j]])
+        squares = np.einsum("mri,mrj->mij", groups, groups)[:, i, j] / r
+        return np.hstack([columns, np.where(i == j, 1.0, np.sqrt(2)) * squares])
 
     def outside(self, rows: FloatArray) -> np.ndarray:
         """Rows further out than any training row."""
@@ -122,16 +137,36 @@ class ControlFunction:
         value = self.nu(state) @ self.nu_conditional + self.psi(residual) @ self.psi_conditional
         return self.constant_conditional + value, self.nu.outside(state) | self.psi.outside(residual)
 
+    def left_over(
+        self, state: FloatArray, residual: FloatArray, y: FloatArray, extra: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """What the uncalibrated fit leaves of y (n,), and of other columns (n, q) after the same smoothing."""
+        columns = np.hstack([self.nu(state), self.psi(residual)])
+        both = np.column_stack([y, extra])
+        fit = _Ridge(columns, both, np.r_[self.nu.penalty, self.psi.penalty])
+        left = both - both.mean(axis=0) - (columns - columns.mean(axis=0)) @ fit.solve(self.ridge)
+        return left[:, 0], left[:, 1:]
+
 
 def mean_features(block: Block, centre: FloatArray, draws: FloatArray) -> FloatArray:
     """Mean over draws (r, d) of the features at centre + draw, for centres (m, d): (m, p)."""
     step = max(1, _CHUNK // len(draws))
-    parts = []
-    for start in range(0, len(centre), step):
-        some = centre[start : start + step]
-        states = (some[:, None, :] + draws).reshape(-1, centre.shape[1])
-        parts.append(block(states).reshape(len(some), len(draws), -1).mean(axis=1))
+    parts = [block.means(centre[at : at + step, None, :] + draws) for at in range(0, len(centre), step)]
     return np.concatenate(parts) if parts else np.empty((0, len(block.penalty)))
+
+
+def reached_features(
+    block: Block, centre: FloatArray, residual: FloatArray, n_states: int, rng: np.random.Generator
+) -> FloatArray:
+    """Mean features at the centre of each row plus residuals of some other rows: (n, p), of `n_states` in all."""
+    n = len(centre)
+    # Shifts of one shuffled row of residuals: of as many as there are rows, each row meets every residual once.
+    order = rng.permutation(n)
+    shuffles = [np.roll(order, shift) for shift in range(min(n, -(-n_states // n)))]
+    step = max(1, _CHUNK // len(shuffles))
+    drawn = np.stack([residual[order] for order in shuffles], axis=1)
+    parts = [block.means(centre[at : at + step, None, :] + drawn[at : at + step]) for at in range(0, n, step)]
+    return np.concatenate(parts)
 
 
 @dataclass
@@ -139,14 +174,14 @@ class _Ridge:
     """Ridge regression with an unpenalised constant; every penalty from one eigen-decomposition."""
 
     columns: FloatArray  # (n, p), not centred
-    y: FloatArray
+    y: FloatArray  # (n,), or (n, q) where leave-one-out is not asked for
     weights: FloatArray  # of the penalty, (p,)
 
     def __post_init__(self) -> None:
         self.n = len(self.y)
         self.scaled = (self.columns - self.columns.mean(axis=0)) / np.sqrt(self.weights)
         self.gram = self.scaled.T @ self.scaled / self.n
-        self.right = self.scaled.T @ (self.y - self.y.mean()) / self.n
+        self.right = self.scaled.T @ (self.y - self.y.mean(axis=0)) / self.n
 
     @cached_property
     def loo(self) -> FloatArray:
@@ -164,7 +199,39 @@ class _Ridge:
     def solve(self, ridge: float, gram: FloatArray | float = 0.0, right: FloatArray | float = 0.0) -> FloatArray:
         """Coefficients, with more squares added to the loss."""
         system = self.gram + gram + ridge * np.eye(len(self.gram))
-        return solve(system, self.right + right, assume_a="pos") / np.sqrt(self.weights)
+        coef = solve(system, self.right + right, assume_a="pos")
+        return (coef.T / np.sqrt(self.weights)).T
+
+
+_Choice = tuple[float, float, tuple[float, float], Block, Block, _Ridge]
+
+
+def _ridge_of(nu: Block, psi: Block, state: FloatArray, residual: FloatArray, y: FloatArray) -> _Ridge:
+    return _Ridge(np.hstack([nu(state), psi(residual)]), y, np.r_[nu.penalty, psi.penalty])
+
+
+def _choose(
+    state: FloatArray, residual: FloatArray, y: FloatArray, quadratic: bool, rng: np.random.Generator
+) -> _Choice:
+    """Bandwidths and ridge by exact leave-one-out: its error, ridge, bandwidths, blocks, ridge regression."""
+    marks = [choose_landmarks(rows, min(_N_LANDMARKS, len(y) // 2), rng) for rows in (state, residual)]
+    best: _Choice | None = None
+    for pair in ((f, g) for f in _NU_BANDWIDTHS for g in _PSI_BANDWIDTHS):
+        nu = Block.fit(state, marks[0], pair[0], quadratic=quadratic, rng=rng)
+        psi = Block.fit(residual, marks[1], pair[1], quadratic=False, rng=rng)
+        ridge_fit = _ridge_of(nu, psi, state, residual, y)
+        at = int(np.argmin(ridge_fit.loo))
+        if best is None or ridge_fit.loo[at] < best[0]:
+            best = (float(ridge_fit.loo[at]), float(_RIDGES[at]), pair, nu, psi, ridge_fit)
+    assert best is not None
+    return best
+
+
+def _like(like: ControlFunction, state: FloatArray, residual: FloatArray, y: FloatArray, quadratic: bool) -> _Choice:
+    """What an earlier fit chose, its landmarks too: whitened states fill the same ball, however they are rotated."""
+    nu = Block.of(state, like.nu.features, quadratic=quadratic)
+    psi = Block.of(residual, like.psi.features, quadratic=False)
+    return like.loo, like.ridge, like.bandwidths, nu, psi, _ridge_of(nu, psi, state, residual, y)
 
 
 def fit_control_function(
@@ -191,7 +258,7 @@ def fit_control_function(
         Whether nu also has (penalised) quadratic columns.
     rng : Generator
     like : ControlFunction, optional
-        Take ridge and bandwidths from this fit instead of choosing them.
+        Take ridge, bandwidths and landmarks from this fit, if it has as many coordinates, instead of choosing them.
 
     Returns
     -------
@@ -202,35 +269,24 @@ def fit_control_function(
     state = whiten(phi)
     W, b = action_regression(state, action)
     residual = state - action @ W.T - b
-    marks = [choose_landmarks(rows, min(_N_LANDMARKS, n // 2), rng) for rows in (state, residual)]
-    best: tuple[float, float, tuple[float, float], Block, Block, _Ridge] | None = None
-    pairs = [like.bandwidths] if like else [(f, g) for f in _NU_BANDWIDTHS for g in _PSI_BANDWIDTHS]
-    for pair in pairs:
-        nu = Block.fit(state, marks[0], pair[0], quadratic=quadratic, rng=rng)
-        psi = Block.fit(residual, marks[1], pair[1], quadratic=False, rng=rng)
-        ridge_fit = _Ridge(np.hstack([nu(state), psi(residual)]), y, np.r_[nu.penalty, psi.penalty])
-        if like:
-            best = (like.loo, like.ridge, pair, nu, psi, ridge_fit)
-            break
-        at = int(np.argmin(ridge_fit.loo))
-        if best is None or ridge_fit.loo[at] < best[0]:
-            best = (float(ridge_fit.loo[at]), float(_RIDGES[at]), pair, nu, psi, ridge_fit)
-    assert best is not None
-    loo, ridge, pair, nu, psi, ridge_fit = best
+    if like is not None and like.nu.features.n_linear == state.shape[1]:
+        chosen = _like(like, state, residual, y, quadratic)
+    else:
+        chosen = _choose(state, residual, y, quadratic, rng)
+    loo, ridge, pair, nu, psi, ridge_fit = chosen
 
     p = len(nu.penalty)
     # In random order, as some questions look at the first few; a part of the rows gets the mean and covariance of all.
-    draws = matched_references(residual, _MAX_DRAWS, rng) if n > _MAX_DRAWS else residual[rng.permutation(n)]
+    most, n_states = (
+        (_MAX_DRAWS, _CALIBRATION_STATES) if like is None else (_MAX_DRAWS_AGAIN, _CALIBRATION_STATES_AGAIN)
+    )
+    draws = matched_references(residual, most, rng) if n > most else residual[rng.permutation(n)]
     plain = ridge_fit.solve(ridge)
     if calibration > 0:
         moments = moment_features(action, 4, max_columns=max(1, n // 20))
-        rows = np.arange(n) if n <= _CALIBRATION_ROWS else np.sort(rng.permutation(n)[:_CALIBRATION_ROWS])
-        some = draws if len(draws) <= _CALIBRATION_DRAWS else draws[rng.permutation(len(draws))[:_CALIBRATION_DRAWS]]
-        means = mean_features(nu, (action @ W.T + b)[rows], some)
-        # As regression coefficients, not as raw products: only a part of the rows is used, and there the moment
-        # features are neither centred nor orthonormal.
-        design = np.column_stack([np.ones(len(rows)), moments[rows]])
-        extra = lstsq(design, means)[1:]
+        n_states = _CALIBRATION_STATES if like is None else _CALIBRATION_STATES_AGAIN
+        means = reached_features(nu, action @ W.T + b, residual, n_states, rng)
+        extra = moments.T @ (means - means.mean(axis=0)) / n
         extra = np.hstack([extra, np.zeros((len(extra), len(ridge_fit.weights) - p))]) / np.sqrt(ridge_fit.weights)
         wanted = moments.T @ (y - y.mean()) / n
         coef = ridge_fit.solve(ridge, calibration * extra.T @ extra, calibration * extra.T @ wanted)

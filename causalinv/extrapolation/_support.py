@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import linprog
 from scipy.spatial import ConvexHull, KDTree
 
 from causalinv._typing import BoolArray, FloatArray
+from causalinv._warn import warn
+from causalinv.exceptions import ExtrapolationWarning
+from causalinv.extrapolation._fitted import Fitted
 
-__all__ = ["hull_mask", "overlap", "status", "stretch"]
+__all__ = ["hull_mask", "overlap", "status", "stretch", "support_table", "unsupported"]
 
 _HULL_DIMENSIONS = 4  # up to which the hull's facets are listed; beyond, one linear programme per action
 _NEIGHBOURS, _REGION = 10, 0.99
@@ -65,3 +69,31 @@ def status(in_hull: BoolArray, share: FloatArray) -> list[str]:
     """One word per action: tried, supported, partial or unsupported."""
     words = np.where(share >= _SUPPORTED, "supported", np.where(share < _UNSUPPORTED, "unsupported", "partial"))
     return np.where(in_hull, "tried", words).tolist()
+
+
+def support_table(fitted: Fitted, asked: FloatArray, given: FloatArray) -> pd.DataFrame:
+    """One row per action (m, k), `given` the same after its transform, in the words of `Rep4ExRegressor.support`."""
+    control, tried = fitted.control, fitted.tried.actions
+    share = overlap(control.whiten(fitted.phi), given @ control.W.T + control.b, control.residuals)
+    inside = hull_mask(tried, asked)
+    return pd.DataFrame(
+        {
+            "tried": inside,
+            "stretch": stretch(tried, asked),
+            "overlap": share,
+            "status": status(inside, share),
+        }
+    )
+
+
+def unsupported(table: pd.DataFrame, *, say: bool = False) -> BoolArray:
+    """Which rows of a table of support have none; with a warning if asked."""
+    bad: BoolArray = table["status"].to_numpy() == "unsupported"
+    if say and bad.any():
+        warn(
+            f"{int(bad.sum())} of {len(bad)} actions are unsupported: fewer than 20% of their states lie where "
+            "training states are, so their predictions are continued trends. See support(actions); "
+            "on_unsupported='nan' blanks them.",
+            ExtrapolationWarning,
+        )
+    return bad

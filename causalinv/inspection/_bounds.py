@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from causalinv._typing import ArrayLike, FloatArray
-from causalinv.inspection._axes import axes
+from causalinv.inspection._axes import Display
 from causalinv.results import BoundsEstimate, PointwiseBounds
 
 __all__ = ["BoundsDisplay", "SensitivityDisplay"]
@@ -16,7 +16,7 @@ __all__ = ["BoundsDisplay", "SensitivityDisplay"]
 _BINS = 20
 
 
-class BoundsDisplay:
+class BoundsDisplay(Display):
     """Ribbon of pointwise bounds along a number per row, with Manski's band behind.
 
     Parameters
@@ -32,8 +32,6 @@ class BoundsDisplay:
     ----------
     band : pandas.DataFrame
         Means of ends over up to 20 groups of rows of neighbouring positions; its index is the mean position.
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
 
     Examples
     --------
@@ -69,19 +67,7 @@ class BoundsDisplay:
         means = table.assign(position=self.along).groupby(group).mean()
         return means.set_index("position")
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw ribbon and band.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure if left out.
-
-        Returns
-        -------
-        self
-        """
-        ax = axes(ax)
+    def _draw(self, ax: Any) -> None:
         x, band = self.band.index.to_numpy(), self.band
         if np.isfinite(band[["manski_lower", "manski_upper"]].to_numpy()).all():
             ax.fill_between(
@@ -96,11 +82,9 @@ class BoundsDisplay:
         ax.yaxis.label.set_fontsize(8)
         ax.title.set_wrap(True)
         ax.legend(fontsize=8)
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
 
 
-class SensitivityDisplay:
+class SensitivityDisplay(Display):
     """Ends and interval of an average against the odds ratio, with the breakdown point of a value.
 
     Parameters
@@ -118,8 +102,6 @@ class SensitivityDisplay:
     ----------
     table : pandas.DataFrame
         What is drawn.
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
     """
 
     def __init__(
@@ -135,19 +117,7 @@ class SensitivityDisplay:
         self.estimate, self.breakdown, self.null, self.benchmarks = estimate, breakdown, null, benchmarks
         self.table = estimate.to_frame().sort_index()
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure if left out.
-
-        Returns
-        -------
-        self
-        """
-        ax = axes(ax)
+    def _draw(self, ax: Any) -> None:
         table = self.table
         x: FloatArray = table.index.to_numpy(dtype=np.float64)
         level = f"{self.estimate.confidence_level:.0%} interval"
@@ -178,5 +148,3 @@ class SensitivityDisplay:
         ax.set(xlabel="odds ratio allowed to unmeasured confounding", ylabel=self.estimate.estimand, xlim=(x[0], x[-1]))
         ax.yaxis.label.set_fontsize(8)
         ax.legend(fontsize=7, loc="best")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from causalinv._typing import ArrayLike, Rows
 from causalinv._validation import check_rows, check_whole
 from causalinv.extrapolation import Rep4ExRegressor
-from causalinv.inspection._axes import axes
+from causalinv.inspection._axes import Display
 from causalinv.results import Estimate
 
 __all__ = ["DoCurveDisplay"]
@@ -19,7 +19,7 @@ __all__ = ["DoCurveDisplay"]
 _SHADES = {"tried": 0.0, "supported": 0.06, "partial": 0.15, "unsupported": 0.3}
 
 
-class DoCurveDisplay:
+class DoCurveDisplay(Display):
     """Mean outcome along one action: our curve and band, what the action alone says, and how far the data reach.
 
     Among tried actions (white) the two curves estimate the same thing: where they part, doubt the model. Beyond, only
@@ -34,11 +34,6 @@ class DoCurveDisplay:
         Column that holds the action on the horizontal axis.
     truth : ndarray of shape (m,), optional
         True means, if the data are simulated.
-
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
 
     Examples
     --------
@@ -134,19 +129,10 @@ class DoCurveDisplay:
         curve = model.do_curve(actions, n_bootstrap=n_bootstrap, n_jobs=n_jobs)
         return cls.from_estimate(curve, along=str(curve.table.columns[along]), truth=truth)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the curves on the background of their support.
+    def _size(self) -> tuple[float, float]:
+        return 6.0, 4.0
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Left out: a new figure.
-
-        Returns
-        -------
-        self
-        """
-        ax = axes(ax, size=(6.0, 4.0))
+    def _draw(self, ax: Any) -> None:
         at = self.table[self.along].to_numpy()
         edges = np.r_[at[0], (at[1:] + at[:-1]) / 2, at[-1]]
         words = self.table["status"].tolist()
@@ -173,5 +159,3 @@ class DoCurveDisplay:
         ax.set_xlabel(self.along)
         ax.set_ylabel("mean outcome under the action")
         ax.legend(fontsize="small")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self

@@ -10,9 +10,8 @@ import pandas as pd
 
 from causalinv._typing import ArrayLike
 from causalinv._validation import check_confidence_level
-from causalinv.inspection._axes import axes
+from causalinv.inspection._axes import Display
 from causalinv.ivlike import IVLikeRegression
-from causalinv.ivlike._summary import coefficient_index
 from causalinv.metrics import ncer
 
 __all__ = ["IVLikePathDisplay"]
@@ -20,7 +19,7 @@ __all__ = ["IVLikePathDisplay"]
 _SHOWN = 6
 
 
-class IVLikePathDisplay:
+class IVLikePathDisplay(Display):
     """Coefficients of an IV-like regression against its strength, with least squares beside; errors if truth is known.
 
     The horizontal axis is gamma = (1 + alpha) / alpha: by how much the size of the augmentation's shifts is multiplied,
@@ -38,11 +37,6 @@ class IVLikePathDisplay:
         Of the bands.
     errors : pandas.Series or None
         Error at each gamma, and at 0 that of least squares.
-
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot` and `plot_error`.
 
     Examples
     --------
@@ -109,8 +103,9 @@ class IVLikePathDisplay:
         table = model.summary().to_frame()
         if isinstance(table.index, pd.MultiIndex):
             raise ValueError("IVLikePathDisplay shows one outcome; fit them one by one.")
-        names = list(coefficient_index(model))
-        order = list(table.index[:_SHOWN]) if features is None else [_name(each, names) for each in features]
+        names = list(table.index)
+        differs = table["difference"].abs().to_numpy().argsort(kind="stable")[::-1]
+        order = [names[j] for j in differs[:_SHOWN]] if features is None else [_name(each, names) for each in features]
         at = [names.index(name) for name in order]
         coefs = model.gamma_path(grid)
         bands = np.full((*coefs.shape, 2), np.nan)
@@ -137,29 +132,19 @@ class IVLikePathDisplay:
             pd.concat(frames, ignore_index=True), reference, gamma=model.gamma_, confidence_level=level, errors=errors
         )
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw coefficients with bands; dotted lines are least squares.
+    def _size(self) -> tuple[float, float]:
+        return 6.0, 4.0
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-
-        Returns
-        -------
-        self
-        """
-        self.ax_ = axes(ax, size=(6.0, 4.0))
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
         for k, (name, part) in enumerate(self.path.groupby("feature", sort=False)):
             colour = f"C{k}"
-            self.ax_.plot(part["gamma"], part["coef"], color=colour, label=str(name))
-            self.ax_.fill_between(part["gamma"], part["lower"], part["upper"], color=colour, alpha=0.15, linewidth=0)
-            self.ax_.axhline(self.least_squares[name], color=colour, linestyle=":", linewidth=1)
+            ax.plot(part["gamma"], part["coef"], color=colour, label=str(name))
+            ax.fill_between(part["gamma"], part["lower"], part["upper"], color=colour, alpha=0.15, linewidth=0)
+            ax.axhline(self.least_squares[name], color=colour, linestyle=":", linewidth=1)
         self._finish("coefficient (dotted: least squares)")
-        self.ax_.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         if self.path["lower"].notna().any():
-            self.ax_.set_title(f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small")
-        return self
+            ax.set_title(f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small")
 
     def plot_error(self, ax: Any = None) -> Self:
         """Draw the error against the known truth, beside least squares and the zero vector.
@@ -174,8 +159,7 @@ class IVLikePathDisplay:
         """
         if self.errors is None:
             raise ValueError("There are no errors to draw: pass truth= to from_estimator.")
-        self.ax_ = axes(ax, size=(6.0, 4.0))
-        self.figure_ = self.ax_.figure
+        self._open(ax)
         inside = self.errors[self.errors.index > 0]
         self.ax_.plot(inside.index, inside, color="C0", label="IV-like regression")
         self.ax_.axhline(self.errors.loc[0.0], color="C3", linestyle=":", label="least squares")

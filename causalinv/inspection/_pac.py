@@ -7,14 +7,14 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from causalinv.inspection._axes import axes
+from causalinv.inspection._axes import Display
 
 __all__ = ["PACDisplay"]
 
 _MARKS = "osD^v*"
 
 
-class PACDisplay:
+class PACDisplay(Display):
     """Violations under fresh interventions against the number of training interventions, or against the dimension.
 
     Parameters
@@ -22,11 +22,6 @@ class PACDisplay:
     quantiles : pandas.DataFrame
         Indexed by ``learner``, ``d``, ``m``, with columns ``median``, ``q95`` and ``beta_sites``, ``vc`` (means of the
         bounds, NaN where not licensed).
-
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
     """
 
     def __init__(self, quantiles: pd.DataFrame) -> None:
@@ -80,29 +75,37 @@ class PACDisplay:
         """
         if against not in ("interventions", "dimension"):
             raise ValueError(f"against must be 'interventions' or 'dimension', got {against!r}.")
-        names = list(self.quantiles.index.get_level_values("learner").unique())
-        chosen = names[0] if learner is None else learner
-        if chosen not in names:
+        names = self._learners()
+        if learner is not None and learner not in names:
             raise ValueError(f"learner must be one of {names}, got {learner!r}.")
+        self._draw(self._open(ax), against, learner)
+        return self
+
+    def _learners(self) -> list[Any]:
+        return list(self.quantiles.index.get_level_values("learner").unique())
+
+    def _size(self) -> tuple[float, float]:
+        return 5.6, 4.0
+
+    def _draw(self, ax: Any, against: str = "interventions", learner: str | None = None) -> None:
         along, lines = ("m", "d") if against == "interventions" else ("d", "m")
+        chosen = self._learners()[0] if learner is None else learner
         table = self.quantiles.loc[chosen].reset_index()
-        self.ax_ = axes(ax, size=(5.6, 4.0))
-        self.figure_ = self.ax_.figure
         for k, (value, part) in enumerate(table.groupby(lines)):
             label = f"{'features' if lines == 'd' else 'interventions'}: {value}"
             color = f"C{k}"
-            self.ax_.plot(part[along], part["q95"], _MARKS[k % len(_MARKS)] + "-", color=color, label=label)
-            self.ax_.plot(part[along], part["median"], "-", color=color, linewidth=0.8, alpha=0.6)
+            ax.plot(part[along], part["q95"], _MARKS[k % len(_MARKS)] + "-", color=color, label=label)
+            ax.plot(part[along], part["median"], "-", color=color, linewidth=0.8, alpha=0.6)
             if lines == "m":
-                self.ax_.plot(part[along], part["beta_sites"], "--", color=color, linewidth=1.0)
+                ax.plot(part[along], part["beta_sites"], "--", color=color, linewidth=1.0)
         if lines == "d":
             bounds = table.groupby("m")[["beta_sites", "vc"]].mean()
             for name, style in (("beta_sites", "--"), ("vc", ":")):
                 if bounds[name].min() < 1:  # a bound of 1 says nothing and would only stretch the picture
-                    self.ax_.plot(bounds.index, bounds[name], style, color="0.3", label=f"bound: {name}")
+                    ax.plot(bounds.index, bounds[name], style, color="0.3", label=f"bound: {name}")
         positive = np.isfinite(table["beta_sites"]).any()
         top = 1.05 if not positive else min(1.05, 1.3 * float(table["beta_sites"].max()))
-        self.ax_.set(
+        ax.set(
             xscale="log",
             ylim=(-0.01 * top, top),
             xlabel="training interventions" if along == "m" else "features",
@@ -110,7 +113,6 @@ class PACDisplay:
             title=f"{chosen}: 95% quantile, median (thin), bound (dashed)",
         )
         ticks = sorted(table[along].unique())
-        self.ax_.set_xticks(ticks, [str(t) for t in ticks])
-        self.ax_.minorticks_off()
-        self.ax_.legend(fontsize="small", frameon=False)
-        return self
+        ax.set_xticks(ticks, [str(t) for t in ticks])
+        ax.minorticks_off()
+        ax.legend(fontsize="small", frameon=False)

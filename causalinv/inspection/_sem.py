@@ -8,14 +8,15 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from causalinv._matrix import symmetric_root
 from causalinv._typing import ArrayLike, FloatArray, Node
-from causalinv.inspection._axes import axes
+from causalinv.inspection._axes import Display
 from causalinv.sem import EnvironmentSet, LinearSEM
 
 __all__ = ["DAGDisplay", "EnvironmentsDisplay"]
 
 
-class DAGDisplay:
+class DAGDisplay(Display):
     """Graph of a model: causes above effects, the target and the sites of interventions marked.
 
     Parameters
@@ -24,11 +25,6 @@ class DAGDisplay:
         One row per node (index: name) with columns ``x``, ``y`` and ``role`` (feature, target, hidden, site).
     edges : pandas.DataFrame
         Columns ``parent``, ``child``, ``weight``.
-
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
 
     Examples
     --------
@@ -87,9 +83,15 @@ class DAGDisplay:
         -------
         self
         """
+        self._draw(self._open(ax), edge_labels)
+        return self
+
+    def _size(self) -> tuple[float, float]:
+        width, height = np.ptp(self.positions[["x", "y"]].to_numpy(), axis=0)
+        return max(3.0, 1.0 + 0.9 * width), max(2.5, 1.0 + 0.9 * height)
+
+    def _draw(self, ax: Any, edge_labels: bool = True) -> None:
         at = self.positions[["x", "y"]]
-        width, height = np.ptp(at.to_numpy(), axis=0)
-        ax = axes(ax, size=(max(3.0, 1.0 + 0.9 * width), max(2.5, 1.0 + 0.9 * height)))
         pairs = set(zip(self.edges["parent"], self.edges["child"], strict=True))
         for parent, child, weight in self.edges.itertuples(index=False):
             bend = 0.25 if (child, parent) in pairs or _passes_a_node(at, parent, child) else 0.0
@@ -122,8 +124,6 @@ class DAGDisplay:
         ax.set_aspect("equal", adjustable="datalim")
         ax.margins(0.15)
         ax.set_axis_off()
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
 
 
 _STYLE = {
@@ -176,7 +176,7 @@ def _passes_a_node(at: pd.DataFrame, parent: str, child: str) -> bool:
     return bool((np.linalg.norm(others - nearest, axis=1) < 0.2).any())
 
 
-class EnvironmentsDisplay:
+class EnvironmentsDisplay(Display):
     """Two variables in every environment: their means, and the ellipses that their covariances draw.
 
     Parameters
@@ -189,11 +189,6 @@ class EnvironmentsDisplay:
         Labels of the environments.
     names : (str, str)
         Names of the two variables.
-
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
 
     Examples
     --------
@@ -236,10 +231,10 @@ class EnvironmentsDisplay:
 
     def ellipse(self, environment: int, *, n_std: float = 2.0, n_points: int = 100) -> FloatArray:
         """Outline of one ellipse, `n_std` standard deviations wide, shape (n_points, 2)."""
-        values, vectors = np.linalg.eigh(self.covs[environment])
+        root = symmetric_root(self.covs[environment])  # one row where the two nodes are on a line
         angle = np.linspace(0, 2 * np.pi, n_points)
         circle = np.column_stack([np.cos(angle), np.sin(angle)])
-        return self.means[environment] + n_std * (circle * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+        return self.means[environment] + n_std * circle[:, : len(root)] @ root
 
     def plot(self, ax: Any = None, *, n_std: float = 2.0) -> Self:
         """Draw one ellipse per environment, the first one black; a legend for up to ten.
@@ -255,7 +250,10 @@ class EnvironmentsDisplay:
         -------
         self
         """
-        ax = axes(ax)
+        self._draw(self._open(ax), n_std)
+        return self
+
+    def _draw(self, ax: Any, n_std: float = 2.0) -> None:
         few = len(self.labels) <= 10
         import matplotlib
 
@@ -268,5 +266,3 @@ class EnvironmentsDisplay:
         ax.set(xlabel=self.names[0], ylabel=self.names[1])
         if few:
             ax.legend(title="environment", fontsize=8)
-        self.ax_, self.figure_ = ax, ax.figure
-        return self

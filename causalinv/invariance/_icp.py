@@ -6,37 +6,38 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._matrix import pseudo_inverse, whitener
-from causalinv._typing import FloatArray, Rows
-from causalinv._validation import check_features, check_number, check_whole
+from causalinv._matrix import whitener
+from causalinv._typing import BoolArray, FloatArray, Rows
+from causalinv._validation import check_number, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
-from causalinv.invariance._decision import TESTS, Test, robust_on, standard_designs
-from causalinv.invariance._environments import (
-    check_moments,
-    check_rows_by_environment,
-    dependent_features,
-    exact_sets,
-    pooled_coef,
-    warn_exact,
+from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features
+from causalinv.invariance._linear import LinearPrediction, names_of
+from causalinv.invariance.subsets._decision import (
+    Test,
+    check_test,
+    reads_rows,
+    warn_two_values,
 )
-from causalinv.invariance._search import EXHAUSTIVE
-from causalinv.invariance._sets import as_tuples, unpack
-from causalinv.invariance._sweep import MASK_BITS, SubsetStatistics, sweep
-from causalinv.invariance._tests import chow_pvalues, residual_pvalues
-from causalinv.linear_rule import LinearRule
+from causalinv.invariance.subsets._fits import exact_sets, pooled_coef, warn_exact
+from causalinv.invariance.subsets._intervals import hull_by_rows, hull_of_intervals
+from causalinv.invariance.subsets._row_tests import ResidualTest, RowTest
+from causalinv.invariance.subsets._search import EXHAUSTIVE
+from causalinv.invariance.subsets._sets import as_tuples, named_sets, unpack
+from causalinv.invariance.subsets._sweep import MASK_BITS, SubsetStatistics, sweep
+from causalinv.invariance.subsets._tests import chow_pvalues, residual_pvalues
 from causalinv.moments import Moments
 
 __all__ = ["InvariantCausalPrediction"]
 
+_READ = 14  # features up to which a test that reads rows is run on every set: 16000, a few milliseconds each
 _LEVERAGE = 0.1  # mean leverage of an environment from which its residuals are visibly shrunk
 
 
-class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
+class InvariantCausalPrediction(LinearPrediction, RegressorMixin, BaseEstimator):
     """Causes of y that no environment contradicts: the intersection of all sets that pass a test of invariance.
 
     A set of features passes if its regression is the same in all environments, as far as a test can tell. The true
@@ -46,12 +47,17 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
     ----------
     level : float, default 0.05
         Level of the test, from 0 to 1.
-    test : {"chow", "chow_hc", "residual"}, default "chow"
-        ``"chow"``: intercept and coefficients are the same in all environments; exact for Gaussian errors of equal
-        variance however small an environment is, close to its level for other laws of the errors, but blind to a change
-        of the noise, and wrong where the errors' variance depends on the features. ``"chow_hc"``: the same, robust to
-        that; needs the rows and a regression per set. ``"residual"``: residuals of the pooled regression also have one
-        variance, the test of the paper and of R's package; only for Gaussian errors.
+    test : {"chow_hc", "chow", "residual", "ks", "ranks", "logistic"} or callable, default "chow_hc"
+        ``"chow_hc"``: intercept and coefficients are the same in all environments, for errors of any law whose variance
+        may depend on the features; blind to a change of the noise. Each set costs regressions of its own (a few
+        milliseconds), so up to 14 features. ``"chow"``: the same from moments, for errors of one variance:
+        exact if Gaussian however small an environment is, close to its level for other laws, wrong where the variance
+        depends on the features. The others ask whether residuals of the pooled regression have one law, and reject the
+        truth where the errors' law depends on features that move. ``"residual"``: by mean and variance, the test of the
+        paper and of R's package; only for Gaussian errors. ``"ks"`` and ``"ranks"``: by Kolmogorov and Smirnov's test,
+        or by ranks for location and scale; any law of the errors, environments large beside the set. ``"logistic"``:
+        for an outcome of two values, the same logistic regression; environments with many rows of either value. A
+        function of residuals (n,) and labels (n,) that returns a p-value (NaN: not testable).
     max_size : int, optional
         Only test sets of at most so many features; left out, all subsets (up to 20 features). With it the guarantee
         needs the true causes to be that few.
@@ -67,12 +73,15 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
     pvalues_ : ndarray of shape (d,)
         Per feature, the largest p-value of a set without it; 1 if no set is accepted.
     conf_int_ : ndarray of shape (d, 2)
-        Per feature, the hull of its intervals over the accepted sets (0 where it is not in one), units of y per unit
-        of x; NaN if no set is accepted. In large samples it misses a coefficient with probability about 1.5 level, for
-        each feature separately: the true set is rejected with probability level (then NaN may be the answer), and each
-        interval is taken at level / 2.
+        Per feature, the hull of its intervals over the sets with a p-value above level / 2 (0 where it is not in
+        one), each at level / 2, so that it misses a coefficient with probability at most level, for each feature
+        separately; units of y per unit of x, for ``"logistic"`` log odds. NaN if there is no such set. With ``"chow"``
+        and ``"residual"`` the errors have one variance, otherwise it may depend on the features (HC2, degrees of
+        freedom of Bell and McCaffrey). For ``"residual"`` sets enter at `level`, as in R's package, and the hull misses
+        with probability up to 1.5 level.
     sets_ : DataFrame
-        All tested sets by size: ``set``, ``size``, ``pvalue``, ``accepted``; made when it is asked for.
+        All tested sets by size: ``set`` (positions), ``features`` (names), ``size``, ``pvalue``,
+        ``accepted``; made when it is asked for.
     coef_ : ndarray of shape (d,)
         Least squares on the estimate, all environments together; 0 elsewhere.
     intercept_ : float
@@ -88,21 +97,21 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
     IdentificationWarning
         If no set is accepted.
     DegenerateInputWarning
-        If features are dependent, an environment is too small, or pulls the fit too strongly, for the test, or y is an
-        exact linear function of features.
+        If features are dependent, an environment is too small, or pulls the fit too strongly, for the test, y is an
+        exact linear function of features, or y has two values and the test is of a linear regression.
 
     Notes
     -----
     Valid if y is a linear function of its causes plus noise, with the same coefficients in every environment (no
-    environment intervenes on y), and no hidden common cause of y and its causes. Intervals take the noise to have one
-    variance. ``test="residual"`` needs Gaussian noise: with exponential errors it rejects the truth in a third of all
-    data sets, and then names false causes. It also treats fitted residuals as errors: every environment must be much
-    larger than the set. A small environment in which the features vary far more than elsewhere pulls the fit towards
-    itself, and the truth is rejected too often; this is warned about. With E > 2 environments its size can reach
-    E / (E - 1) times the level, as in R's package. It agrees with the package causalicp; its p-values of sets follow
-    the R package InvariantCausalPrediction. In return it sees changes of variance, which the other two do not: these
-    name a cause only if leaving it out moves an intercept or a coefficient. `score` is plain R²; to compare models
-    across environments use `causalinv.metrics.worst_environment_risk`.
+    environment intervenes on y), and no hidden common cause of y and its causes. ``test="residual"`` needs Gaussian
+    noise: with exponential errors it rejects the truth in a third of all data sets, and then names false causes. It
+    also treats fitted residuals as errors: every environment must be much larger than the set. A small environment in
+    which the features vary far more than elsewhere pulls the fit towards itself, and the truth is rejected too often;
+    this is warned about. With E > 2 environments its size can reach E / (E - 1) times the level, as in R's package. It
+    agrees with the package causalicp; its p-values of sets follow the R package InvariantCausalPrediction. In return it
+    sees changes of variance, which Chow's tests do not: these name a cause only if leaving it out moves an intercept or
+    a coefficient. `score` is plain R²; to compare models across environments use
+    `causalinv.metrics.worst_environment_risk`.
 
     Source: Peters, Bühlmann and Meinshausen (2016), method II for ``"residual"``; Chow (1960).
 
@@ -122,7 +131,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
 
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"environments": True}
 
-    def __init__(self, *, level: float = 0.05, test: Test = "chow", max_size: int | None = None):
+    def __init__(self, *, level: float = 0.05, test: Test | ResidualTest = "chow_hc", max_size: int | None = None):
         self.level = level
         self.test = test
         self.max_size = max_size
@@ -147,13 +156,15 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         ------
         ValueError
             If `environments` is missing or has one label only, an environment has fewer than two rows, there are too
-            many features for all subsets, y is constant, or an input is malformed.
+            many features for all subsets, y is constant, a function given as `test` returns no p-value, or an input is
+            malformed.
         """
         given = check_rows_by_environment(self, X, y, environments)
+        check_test(self.test)
+        warn_two_values(self.test, given.outcome)
         rows = None
-        if self.test == "chow_hc":
-            inside = [given.labels.rows(code) for code in range(len(given.labels))]
-            rows = [(given.features[at], given.outcome[at]) for at in inside]
+        if reads_rows(self.test):
+            rows = RowTest(self.test, given.moments, given.features, given.outcome, given.labels)
         return self._fit(given.moments, rows)
 
     def fit_moments(self, moments: Moments) -> Self:
@@ -175,15 +186,17 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         """
         if not moments.is_unweighted:
             raise ValueError("The tests need moments of unweighted rows; these are a population's, or weighted.")
-        if self.test == "chow_hc":
-            raise ValueError("test='chow_hc' needs the rows, for their fourth moments: use fit instead of fit_moments.")
+        check_test(self.test)
+        if reads_rows(self.test):
+            raise ValueError(
+                f"test={self.test!r} needs the rows: use fit instead of fit_moments. Moments are enough for "
+                "test='chow' (errors of one variance) and test='residual' (Gaussian errors)."
+            )
         check_moments(self, moments)
         return self._fit(moments, None)
 
-    def _fit(self, moments: Moments, rows: list[tuple[FloatArray, FloatArray]] | None) -> Self:
+    def _fit(self, moments: Moments, rows: RowTest | None) -> Self:
         level = check_number(self.level, "level", low=0.0, high=1.0)
-        if self.test not in TESTS:
-            raise ValueError(f"test must be one of {TESTS}, got {self.test!r}.")
         d = moments.blocks["x"]
         size = self._max_size(d)
         pooled = moments.pooled
@@ -196,11 +209,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         warn_exact(exact, subsets, d)
         if rows is not None:
             inside = unpack(subsets.packed, d)
-            designs = standard_designs(moments, rows)
-            outcomes = [outcome for _, outcome in rows]
-            pvalues = np.array(
-                [1.0 if e else robust_on(designs, outcomes, s) for e, s in zip(exact, inside, strict=True)]
-            )
+            pvalues = np.array([1.0 if e else rows.pvalue(s) for e, s in zip(exact, inside, strict=True)])
         else:
             tested_by = residual_pvalues if self.test == "residual" else chow_pvalues
             pvalues = np.where(exact, 1.0, tested_by(subsets, moments.count))
@@ -229,35 +238,47 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             if self.accepted_
             else np.ones(d)
         )
-        self.conf_int_ = _union_of_intervals(
-            pooled,
-            inside[accepted],
-            subsets.coefficients[accepted],
-            level,
-            dependent=bool(self.dependent_features_.any()),
-        )
+        self.conf_int_ = self._intervals(pooled, rows, subsets, untested | (pvalues > self._split(level)))
         chosen = np.zeros(d, bool)
         chosen[list(self.estimate_ or ())] = True
         self.coef_ = pooled_coef(pooled, chosen)
         self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
         return self
 
+    def _split(self, level: float) -> float:
+        """Level at which sets enter the hull: half, so that with the intervals' half the error is at most `level`."""
+        return level if self.test == "residual" else level / 2  # as R's package has it
+
+    def _intervals(
+        self, pooled: Moments, rows: RowTest | None, subsets: SubsetStatistics, kept: BoolArray
+    ) -> FloatArray:
+        """Hull of the intervals, each at level / 2, of the sets that are kept for it."""
+        inside = unpack(subsets.packed[kept], self.n_features_in_)
+        if rows is not None:
+            return hull_by_rows(rows, inside, self.level / 2)
+        dependent = bool(self.dependent_features_.any())
+        return hull_of_intervals(pooled, inside, subsets.coefficients[kept], self.level / 2, dependent=dependent)
+
     @property
     def sets_(self) -> pd.DataFrame:
-        """All tested sets by size: ``set``, ``size``, ``pvalue``, ``accepted``."""
+        """All tested sets by size: ``set`` (positions), ``features`` (names), ``size``, ``pvalue``, ``accepted``."""
         check_is_fitted(self)
         packed, pvalues, accepted = self._tested
         sets = as_tuples(packed, self.n_features_in_)
-        return pd.DataFrame({"set": sets, "size": [len(s) for s in sets], "pvalue": pvalues, "accepted": accepted})
+        named = named_sets(sets, names_of(self))
+        return pd.DataFrame(
+            {"set": sets, "features": named, "size": [len(s) for s in sets], "pvalue": pvalues, "accepted": accepted}
+        )
 
     def _max_size(self, d: int) -> int:
         if d > MASK_BITS:
             raise ValueError(f"{d} features are more than the {MASK_BITS} that can be searched; choose features first.")
         if self.max_size is None:
-            if d > EXHAUSTIVE:
+            most, which = (_READ, f" by test={self.test!r}") if reads_rows(self.test) else (EXHAUSTIVE, "")
+            if d > most:
                 raise ValueError(
-                    f"{d} features have 2^{d} subsets; up to {EXHAUSTIVE} are searched exhaustively. Set max_size, or "
-                    "choose features first."
+                    f"{d} features have 2^{d} subsets; of up to {most} features all are tested{which}. Set max_size, "
+                    "choose features first" + (f", or take test='chow' (up to {EXHAUSTIVE})." if which else ".")
                 )
             return d
         return min(check_whole(self.max_size, "max_size", low=0), d)
@@ -290,7 +311,7 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
             return
         warn(
             f"The test of invariance is not reliable here: {text}. It may reject the true causes, and then accept "
-            "false ones, much more often than the level. Use test='chow', larger environments, or fewer features.",
+            "false ones, much more often than the level. Use test='chow_hc', larger environments, or fewer features.",
             DegenerateInputWarning,
         )
 
@@ -298,47 +319,3 @@ class InvariantCausalPrediction(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.regressor_tags.poor_score = True  # it predicts by causes alone, and by none if it finds none
         return tags
-
-    @property
-    def rule_(self) -> LinearRule:
-        """The fitted rule on all features."""
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        return LinearRule(self.coef_, self.intercept_, names=None if names is None else tuple(names))
-
-    def predict(self, X: Rows) -> FloatArray:
-        """Predict by the estimated causes alone, shape (n,)."""
-        check_is_fitted(self)
-        return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
-
-
-def _union_of_intervals(
-    pooled: Moments, accepted: np.ndarray, coefficients: np.ndarray, level: float, *, dependent: bool
-) -> FloatArray:
-    """Hull of the intervals of all accepted sets, each at level / 2, sets of one size solved together."""
-    d, n = accepted.shape[1], pooled.count[0]
-    if not len(accepted):
-        return np.full((d, 2), np.nan)
-    cov, cross, total = pooled.cov("x")[0], pooled.cov("x", "y")[0, :, 0], pooled.cov("y")[0, 0, 0]
-    scale = np.sqrt(np.diag(cov))
-    scale[scale == 0] = 1.0
-    cov, cross = cov / np.outer(scale, scale), cross / scale  # so that ranks do not depend on units
-    low, high = np.where(accepted.all(axis=0), np.inf, 0.0), np.where(accepted.all(axis=0), -np.inf, 0.0)
-    quantile = -ndtri(level / 4)
-    sizes = accepted.sum(axis=1)
-    for k in np.unique(sizes[sizes > 0]):
-        at = np.nonzero(accepted[sizes == k])[1].reshape(-1, k)
-        blocks = cov[at[:, :, None], at[:, None, :]]
-        inverse = np.array([pseudo_inverse(block) for block in blocks]) if dependent else np.linalg.inv(blocks)
-        coef = np.einsum("nij,nj->ni", inverse, cross[at])
-        risk = np.maximum(total - np.sum(coef * cross[at], axis=1), 0.0)
-        left = n - coefficients[sizes == k]
-        with np.errstate(divide="ignore"):
-            spread = np.diagonal(inverse, axis1=1, axis2=2)
-            # Where no residual is left to tell a width from, the rows say nothing about these coefficients.
-            width = np.where(
-                left[:, None] > 0, quantile * np.sqrt(risk / np.maximum(left, 1))[:, None] * np.sqrt(spread), np.inf
-            )
-        np.minimum.at(low, at, coef - width)
-        np.maximum.at(high, at, coef + width)
-    return np.column_stack([low, high]) / scale[:, None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,11 +15,16 @@ from causalinv._validation import check_features, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import IdentificationWarning
 from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features
-from causalinv.invariance._gaps import invariance_gaps, represent, rule_risks
-from causalinv.invariance._neutral import PENALTY, neutral_rule, riemannian_descent, site_directions
-from causalinv.invariance._search import find
-from causalinv.invariance._sets import unpack
-from causalinv.invariance._sweep import SubsetStatistics
+from causalinv.invariance._linear import LinearPrediction, store_risks
+from causalinv.invariance._summaries import summarise_representation
+from causalinv.invariance.certificates._certify import CertifiesTraining
+from causalinv.invariance.rules._gaps import invariance_gaps, represent
+from causalinv.invariance.rules._neutral import neutral_rule
+from causalinv.invariance.rules._row_space import PENALTY, row_space_descent
+from causalinv.invariance.rules._sites import site_directions
+from causalinv.invariance.subsets._search import find
+from causalinv.invariance.subsets._sets import unpack
+from causalinv.invariance.subsets._sweep import SubsetStatistics
 from causalinv.linear_rule import LinearRule, least_squares
 from causalinv.moments import Moments
 from causalinv.results import Summary
@@ -31,7 +35,14 @@ _WORSE = 1.1  # times the risk of the mean of y: a rule that does harm
 _MISSED = 1e-6  # of the outcome's own column: a neutral rule exists if it misses by less
 
 
-class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin, BaseEstimator):
+class InvariantRepresentation(
+    LinearPrediction,
+    CertifiesTraining,
+    ClassNamePrefixFeaturesOutMixin,
+    RegressorMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
     r"""Linear combinations of the features whose regression does not move between environments.
 
     ``method="neutral"`` finds the least risky linear rule whose residual none of the changes seen between environments
@@ -255,7 +266,7 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
             # The neutral rule in place of each row of the subset's space would be many starts: beside all but the last.
             starts.append(_filled(np.vstack([neutral @ back, subset])[:k], k, rngs[-1]))
         starts += [rng.standard_normal((k, r)) for rng in rngs[:-1]]
-        runs = [riemannian_descent(white, start) for start in starts]
+        runs = [row_space_descent(white, start) for start in starts]
         components, self.objective_path_, self.converged_ = min(runs, key=lambda run: run[1][-1])
         self.components_ = np.linalg.qr((vectors / root) @ components.T)[0].T / units
         seen = represent(moments, self.components_)
@@ -265,16 +276,11 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
 
     def _report(self, moments: Moments) -> None:
         """Gaps and risks of the rule, and of plain least squares."""
-        self.risk_env_ = rule_risks(moments, self.coef_, self.intercept_)[0]
-        self.worst_risk_ = float(self.risk_env_.max())
+        store_risks(self, moments)
         rule = self.components_ if self.method == "manifold" else self.coef_[None]
         weights = None if self.method == "manifold" else np.ones(1)
         self.gaps_ = invariance_gaps(moments, rule, weights, self.intercept_)
         self.gap_ = float(self.gaps_.max())
-        self.least_squares_coef_ = least_squares(moments)[:, 0]
-        pooled = moments.pooled
-        plain = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.least_squares_coef_)
-        self.least_squares_risk_env_ = rule_risks(moments, self.least_squares_coef_, plain)[0]
 
     @property
     def _n_features_out(self) -> int:
@@ -285,39 +291,10 @@ class InvariantRepresentation(ClassNamePrefixFeaturesOutMixin, RegressorMixin, T
         check_is_fitted(self)
         return check_features(self, X, reset=False) @ self.components_.T
 
-    @property
-    def rule_(self) -> LinearRule:
-        """The fitted rule on all features."""
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        return LinearRule(self.coef_, self.intercept_, self.components_, names=None if names is None else tuple(names))
-
-    def predict(self, X: Rows) -> FloatArray:
-        """Predict by the rule, shape (n,)."""
-        check_is_fitted(self)
-        return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
-
     def summary(self) -> Summary:
         """Risks by environment beside plain least squares, and what the rule rests on."""
         check_is_fitted(self)
-        table = pd.DataFrame(
-            {
-                "rows": self.moments_.count,
-                "risk": self.risk_env_,
-                "risk, least squares on all": self.least_squares_risk_env_,
-                "gap": self.gaps_,
-            },
-            index=pd.Index(self.environments_, name="environment"),
-        )
-        return Summary(
-            title=f"Invariant representation, {self.method}: {len(self.components_)} of {self.n_features_in_} features",
-            estimand="the least risky linear rule whose residual the changes between environments do not reach"
-            if self.method == "neutral"
-            else "least pooled risk with coefficients that do not move between environments",
-            assumption="new environments move the same sites as these did, and never the outcome's own mechanism",
-            table=table,
-            notes=(f"{self.n_directions_} directions of change stand out of the sampling noise.",),
-        )
+        return summarise_representation(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

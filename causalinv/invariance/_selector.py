@@ -2,54 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._matrix import whitener
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
-from causalinv._validation import check_features, check_number, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, ScreeningWarning
-from causalinv.invariance._certificates import certify_training, check_names
-from causalinv.invariance._certified import gap_upper_bound
-from causalinv.invariance._decision import (
-    OBJECTIVES,
-    TESTS,
+from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features
+from causalinv.invariance._linear import FeatureChoice, LinearPrediction, names_of, store_risks
+from causalinv.invariance._summaries import summarise_selector
+from causalinv.invariance.certificates._certify import CertifiesTraining
+from causalinv.invariance.rules._gaps import Metric, represent
+from causalinv.invariance.rules._rule import rule_of
+from causalinv.invariance.subsets._decision import (
     Decision,
     Objective,
     Test,
     averaged_coef,
+    check_options,
+    check_test,
+    reads_rows,
+    warn_two_values,
 )
-from causalinv.invariance._environments import (
-    check_moments,
-    check_rows_by_environment,
-    dependent_features,
-    exact_sets,
-    left_out_risks,
-    pooled_coef,
-    warn_exact,
-)
-from causalinv.invariance._gaps import METRICS, Metric, invariance_gaps, represent, rule_risks, subset_gaps
-from causalinv.invariance._rule import rule_of
-from causalinv.invariance._search import SEARCHES, Found, Search, count_subsets, find
-from causalinv.invariance._sets import as_tuples, unpack
-from causalinv.invariance._sweep import SubsetStatistics
-from causalinv.linear_rule import LinearRule, least_squares
+from causalinv.invariance.subsets._excess_bound import gap_upper_bound
+from causalinv.invariance.subsets._fits import exact_sets, left_out_risks, pooled_coef, warn_exact
+from causalinv.invariance.subsets._row_tests import ResidualTest, RowTest
+from causalinv.invariance.subsets._search import Found, Search, count_subsets, find
+from causalinv.invariance.subsets._sets import as_tuples, named_sets, unpack
+from causalinv.invariance.subsets._subset_gaps import subset_gaps
+from causalinv.invariance.subsets._sweep import SubsetStatistics
 from causalinv.moments import Moments
-from causalinv.results import InvarianceCertificate, Summary
-from causalinv.sem import EnvironmentSet, InterventionFamily
+from causalinv.results import Summary
 
 __all__ = ["InvariantSubsetSelector"]
 
 _ROWS = 1000  # accepted sets in the table
 
 
-class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
+class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining, RegressorMixin, BaseEstimator):
     r"""Features whose linear regression is the same in every environment, and which predict best among such sets.
 
     Every subset of the features (up to 20; of a screened few beyond) is judged by a statistical test, or by an upper
@@ -82,11 +78,10 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         Features that screening keeps.
     level : float, default 0.05
         Level of the test; with `eps`, the probability with which any certified gap may be wrong.
-    test : {"chow", "chow_hc", "residual"}, default "chow"
-        ``"chow"``: same intercept and coefficients, exact for Gaussian errors of one variance. ``"chow_hc"``: the same,
-        robust to errors of unequal variance; it needs the rows, and sets are tested in the order of the objective until
-        the first is accepted (best first). ``"residual"``: the residuals also have one variance, the test of Invariant
-        Causal Prediction.
+    test : {"chow", "chow_hc", "residual", "ks", "ranks", "logistic"} or callable, default "chow"
+        As in `InvariantCausalPrediction`. ``"chow"`` and ``"residual"`` judge all sets from moments. The others, and a
+        function of residuals and labels, read rows: sets are tested in the order of the objective until the first is
+        accepted. Take ``"chow_hc"`` where the errors' variance may depend on the features.
     averaging : bool, default False
         Average the coefficients of the accepted sets (the best 1000), weighted by exp(-BIC / 2), instead of taking one
         set's. What is said of the chosen set, as by `transform` and `left_out_risk_`, is not said of the average.
@@ -127,7 +122,8 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         Mean squared error in each environment of least squares on all features, fitted to all others; computed when it
         is asked for.
     invariant_sets_ : DataFrame
-        Accepted sets, best first, at most 1000: ``set``, ``size``, ``risk``, ``worst_risk``, ``left_out_risk``,
+        Accepted sets, best first, at most 1000: ``set`` (positions), ``features`` (names), ``size``,
+        ``risk``, ``worst_risk``, ``left_out_risk``,
         ``gap``, ``pvalue`` (``left_out_risk`` is NaN where neither objective nor tolerance needs it).
     accepted_sets_packed_ : ndarray of uint8, shape (n_accepted, ceil(d / 8))
         All accepted sets as bits (``numpy.unpackbits(..., bitorder="little")``).
@@ -193,7 +189,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         min_size: int = 0,
         screen_size: int = 16,
         level: float = 0.05,
-        test: Test = "chow",
+        test: Test | ResidualTest = "chow",
         averaging: bool = False,
         random_state: RandomState = None,
     ):
@@ -235,10 +231,12 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
             too many subsets to search, an option does not go with another, or an input is malformed.
         """
         given = check_rows_by_environment(self, X, y, environments, sample_weight)
+        check_test(self.test)
         rows = None
-        if self.test == "chow_hc" and self.eps is None:  # the only test that reads rows again
-            inside = [given.labels.rows(code) for code in range(len(given.labels))]
-            rows = [(given.features[at], given.outcome[at]) for at in inside]
+        if self.eps is None:
+            warn_two_values(self.test, given.outcome)
+        if reads_rows(self.test) and self.eps is None and given.moments.is_unweighted:
+            rows = RowTest(self.test, given.moments, given.features, given.outcome, given.labels)
         return self._fit(given.moments, rows)
 
     def fit_moments(self, moments: Moments) -> Self:
@@ -261,8 +259,8 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         check_moments(self, moments)
         return self._fit(moments, None)
 
-    def _fit(self, moments: Moments, rows: list[tuple[FloatArray, FloatArray]] | None) -> Self:
-        level, d = self._check(moments, rows), moments.blocks["x"]
+    def _fit(self, moments: Moments, rows: RowTest | None) -> Self:
+        level, d = check_options(self, moments, rows is not None), moments.blocks["x"]
         # One bound for whatever is chosen: every set that could have been, in every environment.
         certified_level = level / (count_subsets(d, self.max_size) * len(moments))
         decision = Decision(
@@ -303,10 +301,7 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
                 f"{moments.count[smallest] - 1:g} or more features {follows}",
                 DegenerateInputWarning,
             )
-        if rows is not None and self.eps is None and self.test == "chow_hc":
-            verdict = decision.judge_by_rows(subsets, best_first, rows)
-        else:
-            verdict = decision.judge(subsets)
+        verdict = decision.judge(subsets) if rows is None else decision.judge_by_rows(subsets, best_first, rows)
         self.accepted_ = bool(verdict.accepted.any())
         ranked = best_first[verdict.accepted[best_first]]
         chosen = int(ranked[0]) if self.accepted_ else int(np.lexsort((subsets.sizes, verdict.violation))[0])
@@ -327,36 +322,6 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         else:
             self.gap_upper_ = self.gap_ if decision.population else float("nan")  # an average is no set's rule
         return self
-
-    def _check(self, moments: Moments, rows: object) -> float:
-        """Validate the parameters; returns the level."""
-        level = check_number(self.level, "level", low=0.0, high=1.0)
-        choices = {"metric": METRICS, "objective": OBJECTIVES, "test": TESTS, "search": SEARCHES}
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}.")
-        d = moments.blocks["x"]
-        check_whole(self.screen_size, "screen_size", low=1)
-        smallest = check_whole(self.min_size, "min_size", low=0)
-        largest = d if self.max_size is None else check_whole(self.max_size, "max_size", low=0)
-        if smallest > min(largest, d):
-            raise ValueError(f"min_size={smallest} leaves no set among {d} features and max_size={self.max_size}.")
-        sampled = np.isfinite(moments.count).all()
-        if self.eps is not None:
-            check_number(self.eps, "eps", low=0.0)
-            if sampled and self.metric != "relative_excess" and moments.is_unweighted:
-                raise ValueError(
-                    f"metric={self.metric!r} has no confidence bound on samples, so eps cannot be certified. Use "
-                    "metric='relative_excess', or fit_moments on a population."
-                )
-        elif self.test == "chow_hc" and sampled:
-            if rows is None:
-                raise ValueError(
-                    "test='chow_hc' needs the rows, for their fourth moments: use fit instead of fit_moments."
-                )
-            if self.averaging:
-                raise ValueError("test='chow_hc' stops at the first accepted set, so there is nothing to average.")
-        return level
 
     def _note_search(self, found: Found) -> None:
         self.search_ = found.how
@@ -385,9 +350,11 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         top = ranked[:_ROWS]
         shown = subsets.take(top)
         share = moments.weight / moments.weight.sum()
+        sets = as_tuples(shown.packed, d)
         self.invariant_sets_ = pd.DataFrame(
             {
-                "set": as_tuples(shown.packed, d),
+                "set": sets,
+                "features": named_sets(sets, names_of(self)),
                 "size": shown.sizes,
                 "risk": shown.pooled_risk @ share,
                 "worst_risk": shown.pooled_risk.max(axis=1),
@@ -401,15 +368,10 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         else:
             self.coef_ = pooled_coef(pooled, self.support_)
         self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
-        self.risk_env_ = rule_risks(moments, self.coef_, self.intercept_)[0]
-        self.worst_risk_ = float(self.risk_env_.max())
+        store_risks(self, moments)
         self.left_out_risk_ = left_out_risks(moments, self.support_)
-        rule = rule_of(self)
-        self.gaps_ = invariance_gaps(moments, rule.components, rule.coef, rule.intercept, metric=self.metric)
+        self.gaps_ = rule_of(self).gaps(moments, self.metric)
         self.gap_ = float(self.gaps_.max())
-        self.least_squares_coef_ = least_squares(moments)[:, 0]
-        plain = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.least_squares_coef_)
-        self.least_squares_risk_env_ = rule_risks(moments, self.least_squares_coef_, plain)[0]
 
     @property
     def least_squares_left_out_risk_(self) -> FloatArray:
@@ -417,151 +379,13 @@ class InvariantSubsetSelector(RegressorMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return left_out_risks(self.moments_, np.ones(self.n_features_in_, bool))
 
-    @property
-    def rule_(self) -> LinearRule:
-        """The fitted rule on all features."""
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        return LinearRule(self.coef_, self.intercept_, names=None if names is None else tuple(names))
-
-    def predict(self, X: Rows) -> FloatArray:
-        """Predict by the pooled rule on the chosen set, shape (n,)."""
-        check_is_fitted(self)
-        return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
-
-    def transform(self, X: Rows) -> FloatArray:
-        """Keep the chosen features, shape (n, k)."""
-        check_is_fitted(self)
-        return check_features(self, X, reset=False)[:, self.support_]
-
-    def get_support(self, indices: bool = False) -> np.ndarray:
-        """The chosen set, as a mask or as positions."""
-        check_is_fitted(self)
-        return np.flatnonzero(self.support_) if indices else self.support_
-
-    def get_feature_names_out(self, input_features: Rows = None) -> np.ndarray:
-        """Names of the chosen features."""
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        if input_features is not None:
-            given = np.asarray(input_features, dtype=object)
-            if names is not None and not np.array_equal(names, given):
-                raise ValueError("input_features is not equal to feature_names_in_")
-            if len(given) != self.n_features_in_:
-                raise ValueError(
-                    f"input_features should have length equal to number of features ({self.n_features_in_}), got "
-                    f"{len(given)}"
-                )
-            names = given
-        if names is None:
-            names = np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
-        return names[self.support_]
-
-    def certify(
-        self,
-        *,
-        method: Literal["beta_sites", "box", "scenario", "vc", "hull"],
-        eps: float | None = None,
-        confidence_level: float = 0.95,
-        family: InterventionFamily | None = None,
-        baseline: Any = None,
-        in_degree: int | None = None,
-        environment_set: EnvironmentSet | None = None,
-        new: Moments | None = None,
-        plug_in: bool = False,
-    ) -> InvarianceCertificate:
-        """Say what the training environments prove about unseen interventions.
-
-        Parameters
-        ----------
-        method : {"beta_sites", "box", "scenario", "vc", "hull"}
-            See `causalinv.invariance.validity_table`; no method is the default, as each needs a claim that is yours.
-        eps : float, optional
-            Tolerated gap, at least the one in training; left out, that one.
-        confidence_level : float, default 0.95
-        family : InterventionFamily, optional
-            Your declaration: kind of interventions, sites, and whether one environment moves one of them.
-        baseline : label, optional
-            The training environment without intervention.
-        in_degree : int, optional
-            For ``"vc"`` with changes of weights: most parents of a site.
-        environment_set : EnvironmentSet, optional
-            For ``"box"``: the training environments with model and magnitudes.
-        new : Moments, optional
-            For ``"hull"``: the environment that is asked about.
-        plug_in : bool, default False
-            Take estimated moments for exact; the certificate says that it is not proved.
-
-        Returns
-        -------
-        InvarianceCertificate
-            About the pooled rule of the chosen set (for ``"scenario"``, about the minimax rule on that set; its
-            coefficients are in the certificate).
-
-        Raises
-        ------
-        ValueError
-            If the request is not licensed, or exact moments refute the declared family; the message names the
-            condition.
-
-        Warns
-        -----
-        FamilyWarning
-            If the environments, by estimated moments, move more directions than the declared family can.
-        TargetInterventionWarning
-            If no set has the same residuals everywhere.
-        """
-        check_is_fitted(self)
-        if self.averaging and method == "scenario":
-            raise ValueError("method='scenario' speaks of one set; an average of sets has none. Use averaging=False.")
-        if new is not None:
-            check_names(getattr(self, "feature_names_in_", None), new.names["x"], "new")
-        return certify_training(
-            rule_of(self),
-            self.moments_,
-            method=method,
-            metric=self.metric,
-            gaps=self.gaps_,
-            class_size=count_subsets(self.n_features_in_, self.max_size),
-            eps=eps,
-            confidence_level=confidence_level,
-            family=family,
-            baseline=baseline,
-            in_degree=in_degree,
-            environment_set=environment_set,
-            new=new,
-            plug_in=plug_in,
-        )
+    def _class_size(self) -> float:
+        return float("inf") if self.averaging else count_subsets(self.n_features_in_, self.max_size)
 
     def summary(self) -> Summary:
         """Risks by environment beside plain least squares, what was chosen, and what it rests on."""
         check_is_fitted(self)
-        table = pd.DataFrame(
-            {
-                "rows": self.moments_.count,
-                "risk": self.risk_env_,
-                "risk, fitted elsewhere": self.left_out_risk_,
-                "least squares on all": self.least_squares_risk_env_,
-                "the same, fitted elsewhere": self.least_squares_left_out_risk_,
-                "gap": self.gaps_,
-            },
-            index=pd.Index(self.environments_, name="environment"),
-        )
-        chosen = ", ".join(map(str, self.get_feature_names_out())) or "no feature"
-        notes = [f"smallest relative excess that these data certify: {self.gap_upper_:.3g}"]
-        if not self.accepted_:
-            notes.insert(0, "NO set was accepted; this is the one of smallest gap.")
-        if self.screened_out_.any():
-            notes.append(f"{int(self.screened_out_.sum())} features were screened out before the search.")
-        how = f"test {self.test!r} at level {self.level:g}" if self.eps is None else f"{self.metric} <= {self.eps:g}"
-        accepted = f"{len(self.accepted_sets_packed_)} of {self.n_evaluated_} sets accepted"
-        return Summary(
-            title=f"Invariant subset: {chosen} ({accepted})",
-            estimand=f"the rule of least {self.objective} among sets invariant by {how}",
-            assumption="new environments change what these changed, and never the outcome's own mechanism",
-            table=table,
-            notes=tuple(notes),
-        )
+        return summarise_selector(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from scipy.linalg import qr
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._matrix import column_basis
 from causalinv._parallel import seed_estimator, streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
-from causalinv.ivlike._inputs import evidence_of
+from causalinv.ivlike._inputs import design_of
 from causalinv.ivlike._scorer import shifted_r2
 from causalinv.transformations import Transformation as Augmentation
 
@@ -80,6 +80,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
     feature_names_in_: np.ndarray
     features: ClassVar[None] = None
     integration: ClassVar[str] = "sampled"
+    penalty: ClassVar[str] = "first_stage"
 
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"instruments": True, "augmentation_parameters": True}
     __metadata_request__score: ClassVar[dict[str, bool]] = {"instruments": True, "augmentation_parameters": True}
@@ -133,15 +134,15 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
         ValueError
             If not exactly one source of knowledge is given, y has several columns, or an input is malformed.
         """
-        evidence, single = evidence_of(
+        design, single = design_of(
             self,
             X,
             y,
             instruments=instruments,
             augmentation_parameters=augmentation_parameters,
         )
-        if evidence.y.shape[1] > 1:
-            raise ValueError(f"y must be a single outcome, got {evidence.y.shape[1]} columns.")
+        if design.y.shape[1] > 1:
+            raise ValueError(f"y must be a single outcome, got {design.y.shape[1]} columns.")
         if not single:
             column_or_1d(y, warn=True)
         self.alpha_ = self._alpha(genuine=instruments is not None)
@@ -149,14 +150,14 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
         n_estimators = check_whole(self.n_estimators, "n_estimators", low=1)
         learner = DecisionTreeRegressor(max_depth=3) if self.estimator is None else self.estimator
 
-        copies = [(each.x, each.g) for each in evidence.copies()]
+        copies = [(each.x, each.g) for each in design.copies()]
         rows, G = (np.vstack(part) for part in zip(*copies, strict=True))
         project = _projection(G)
 
         def objective(r: FloatArray) -> float:
             return float(self.alpha_ * (r @ r) + r @ project(r)) / len(r)
 
-        residual = np.tile(evidence.y[:, 0] - evidence.y.mean(), len(copies))
+        residual = np.tile(design.y[:, 0] - design.y.mean(), len(copies))
         self.estimators_, steps, course = [], [], [objective(residual)]
         for rng in streams(self.random_state, n_estimators, "boosting"):
             gradient = self.alpha_ * residual + project(residual)
@@ -171,7 +172,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
             steps.append(step)
             course.append(objective(residual))
         self.steps_, self.objective_ = np.array(steps), np.array(course)
-        self.intercept_ = float(np.mean(evidence.y[:, 0] - self._sum(evidence.X)))
+        self.intercept_ = float(np.mean(design.y[:, 0] - self._sum(design.X)))
         return self
 
     def predict(self, X: Rows) -> FloatArray:
@@ -190,7 +191,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
     ) -> float:
         """R² under shifts √11 times as large as the augmentation, or the instruments; as `IVLikeRegression.score`."""
         check_is_fitted(self)
-        evidence, _ = evidence_of(
+        design, _ = design_of(
             self,
             X,
             y,
@@ -199,7 +200,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
             sample_weight=sample_weight,
             reset=False,
         )
-        return shifted_r2(lambda rows: self._sum(rows) + self.intercept_, evidence, shift_size=11**0.5)
+        return shifted_r2(lambda rows: self._sum(rows) + self.intercept_, design, shift_size=11**0.5)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -229,6 +230,5 @@ def _projection(G: FloatArray) -> Callable[[FloatArray], FloatArray]:
     size = np.abs(centred).max(axis=0)
     if not size.any():
         raise ValueError("The parameters G are constant: a constant moves nothing.")
-    q, r, _ = qr(centred[:, size > 0] / size[size > 0], mode="economic", pivoting=True)
-    q = q[:, np.abs(np.diag(r)) > 1e-10 * np.abs(r[0, 0])]
+    q = column_basis(centred[:, size > 0] / size[size > 0], tol=1e-10)
     return lambda values: np.asarray(q @ (q.T @ values))

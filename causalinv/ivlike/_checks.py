@@ -1,79 +1,23 @@
-"""What is refused, and what is warned about, before a path is read."""
+"""What is warned about before a path is read."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from causalinv._typing import FloatArray
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
+from causalinv.ivlike._design import Design, RowDesign
 from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._reading import Reading
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
-from causalinv.transformations import Transformation as Augmentation
 
-__all__ = [
-    "check_instruments",
-    "check_leaves",
-    "check_limit",
-    "check_moves",
-    "warn_degenerate",
-]
+__all__ = ["REACTS", "warn_degenerate", "warn_reacts"]
 
 _ILL_CONDITIONED = 1e10
-
-
-def check_instruments(moments: Moments, stage: FirstStage, name: str) -> None:
-    """Refuse constant instruments, and so many that they explain every row."""
-    constant = np.flatnonzero(np.diagonal(moments.cov("g")[0]) == 0)
-    if constant.size:
-        names = moments.names["g"]
-        which = [int(i) if names is None else names[i] for i in constant]
-        raise ValueError(
-            f"{name} are constant in column {which}: a constant has no strength. Drop it (an intercept is always "
-            "included)."
-        )
-    # As many instruments as rows explain everything, and IVL would silently be least squares.
-    effective, n = len(stage.factor), moments.count.sum()
-    if effective >= n - 1:
-        raise ValueError(
-            f"{name} have {effective} independent columns for {n:g} rows: they fit every row, so the result would be "
-            "least squares. Use fewer instruments or more rows."
-        )
-
-
-def check_moves(augmentation: Augmentation, stage: FirstStage) -> None:
-    """Refuse an augmentation that moves nothing."""
-    if not stage.moves_anything:
-        raise ValueError(
-            f"{type(augmentation).__name__} moves no feature (up to rounding), so nothing would be left but least "
-            "squares. Give directions or a function that change the rows."
-        )
-
-
-def check_leaves(augmentation: Augmentation, path: IVLikePath) -> None:
-    """Refuse a group that leaves nothing."""
-    if augmentation.averages and path.moved.all():
-        raise ValueError(
-            f"The group of {type(augmentation).__name__} leaves no direction of the features fixed, so every "
-            "coefficient of a linear outcome would be 0. Use fewer elements, or nonlinear features=."
-        )
-
-
-def check_limit(source: object, path: IVLikePath) -> None:
-    """At alpha=0: refuse if an augmentation leaves no direction, warn if instruments (no source) do not identify."""
-    if source is not None and path.moved.all():
-        raise ValueError(
-            "alpha=0 leaves no invariant direction: the augmentation moves all "
-            f"{len(path.moved)} directions of the features, so every coefficient would be 0. Use alpha > 0, "
-            "or fewer directions."
-        )
-    if source is None and not path.moved.all():
-        warn(
-            f"alpha=0 with {path.n_instruments_effective} effective instruments for {len(path.moved)} "
-            "feature directions: two-stage least squares is not identified, and of all its solutions the one "
-            "of least risk is returned. Add instruments, or use alpha > 0.",
-            IdentificationWarning,
-        )
+_HARDLY = 1e-3  # share of a coordinate's variance that is moved: a constraint that may be an approximation only
+REACTS = 1e-6  # share of the range of y: a larger change of a prediction is no rounding
 
 
 def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge: float) -> None:
@@ -99,3 +43,25 @@ def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge
         warn(f"Features {which} are constant: their coefficients are 0.", DegenerateInputWarning)
     if not np.diagonal(moments.cov("y")[0]).all():
         warn("y is constant, so its coefficients are 0.", DegenerateInputWarning)
+
+
+def warn_reacts(design: Design, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray) -> None:
+    """At alpha=0: warn if predictions still react, or are held still where the augmentation hardly moves anything."""
+    if alpha != 0 or not isinstance(design, RowDesign) or not design.moves or design.first_stage_known:
+        return
+    change = design.largest_reaction(coef)
+    if change > REACTS:
+        warn(
+            f"alpha=0, but predictions still change under the augmentation, by up to {change:.2g} of the range of y: "
+            "only what G explains of the change is held at zero. Confounding along what is moved remains. Use "
+            "penalty='reaction', or a G that holds the functions of the parameters that matter.",
+            IdentificationWarning,
+        )
+    least = float(path.strength[path.moved].min(initial=1.0))
+    if reading.whole and least < _HARDLY:
+        warn(
+            f"alpha=0 holds predictions still also along a direction of which the augmentation moves only "
+            f"{least:.1g} of the variance. Right if the outcome is linear in the features used; where it is only "
+            "nearly so, coefficients shrink. Compare a small alpha > 0.",
+            IdentificationWarning,
+        )

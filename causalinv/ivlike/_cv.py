@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from causalinv._fingerprints import Fingerprints, fingerprints
 from causalinv._parallel import generator
-from causalinv._typing import ArrayLike, FloatArray, RandomState
-from causalinv._validation import check_number, check_whole
-from causalinv.ivlike._evidence import Evidence, Reading
-from causalinv.ivlike._path import IVLikePath, check_alphas
-from causalinv.ivlike._regression import IVLikeRegression
-from causalinv.ivlike._selection import Strength
+from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
+from causalinv._validation import check_number, check_rows, check_whole
+from causalinv.ivlike._design import Design, RowDesign
+from causalinv.ivlike._fit import fit_design
+from causalinv.ivlike._fitted import FittedRegression
+from causalinv.ivlike._inputs import design_of
+from causalinv.ivlike._integrations import Copies
+from causalinv.ivlike._path import IVLikePath, Split, check_alphas
+from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._strength import Cells, Strength, StrengthRule
 from causalinv.moments import Moments
 from causalinv.transformations import Transformation as Augmentation
 
@@ -23,7 +28,7 @@ __all__ = ["IVLikeRegressionCV"]
 _EQUALLY_GOOD = 1e-9  # relative
 
 
-class IVLikeRegressionCV(IVLikeRegression):
+class IVLikeRegressionCV(FittedRegression):
     r"""IV-like regression whose strength minimises a held-out risk under shifts of a chosen size.
 
     The risk is :math:`E\,r^2 + (k^2 - 1)\,E(\Pi r)^2` on held-out rows, that is the mean squared error when the
@@ -33,7 +38,7 @@ class IVLikeRegressionCV(IVLikeRegression):
     ----------
     alphas : array-like of shape (m,), optional
         Strengths to try; 100 from 1e-4 to 1e4 if left out.
-    augmentation, integration, n_copies, features, ridge, random_state
+    augmentation, integration, penalty, n_copies, features, ridge, random_state
         As in `IVLikeRegression`.
     shift_size : float, default sqrt(11)
         k. **On the population the optimum is gamma = k², whatever the truth**: cross-validation finds out whether the
@@ -77,6 +82,7 @@ class IVLikeRegressionCV(IVLikeRegression):
         *,
         augmentation: Augmentation | None = None,
         integration: str = "auto",
+        penalty: str = "auto",
         n_copies: int = 10,
         features: Any = None,
         ridge: float = 0.0,
@@ -86,7 +92,8 @@ class IVLikeRegressionCV(IVLikeRegression):
     ):
         self.alphas = alphas
         self.augmentation = augmentation
-        self.integration = integration  # type: ignore[assignment]
+        self.integration = integration
+        self.penalty = penalty
         self.n_copies = n_copies
         self.features = features
         self.ridge = ridge
@@ -94,53 +101,118 @@ class IVLikeRegressionCV(IVLikeRegression):
         self.cv = cv
         self.random_state = random_state
 
-    def fit_moments(self, moments: Moments) -> IVLikeRegressionCV:
-        """Not available: folds need rows."""
-        raise ValueError("IVLikeRegressionCV needs rows to make folds of: use fit(X, y), or IVLikeRegression.")
+    def fit(
+        self,
+        X: Rows,
+        y: Rows,
+        *,
+        instruments: Rows = None,
+        augmentation_parameters: Rows = None,
+        controls: Rows = None,
+        groups: Rows = None,
+        sample_weight: Rows = None,
+    ) -> Self:
+        """Fit on rows, the strength chosen by folds of them.
 
-    def _chosen_from_data(self) -> bool:
-        return True
+        Parameters
+        ----------
+        X, y, instruments, augmentation_parameters, controls, groups, sample_weight
+            As in `IVLikeRegression.fit`.
 
-    def _prepare(self, evidence: Evidence | None) -> None:
-        assert evidence is not None
-        check_number(self.shift_size, "shift_size", low=0.0)
-        self._fold_of_row = _folds(evidence, self.cv, self.random_state)
+        Returns
+        -------
+        self
 
-    def _record(self, strength: Strength) -> None:
-        self.cv_results_ = strength.table
-
-    def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
-        assert evidence is not None
+        Raises
+        ------
+        ValueError
+            As in `IVLikeRegression.fit`; also if folds part the copies of a row, overlap, or are empty.
+        """
+        design, single = design_of(
+            self,
+            X,
+            y,
+            instruments=instruments,
+            augmentation_parameters=augmentation_parameters,
+            controls=controls,
+            groups=groups,
+            sample_weight=sample_weight,
+        )
+        self._training_rows: Fingerprints | None = fingerprints(check_rows(X, "X"), check_rows(y, "y"))
         alphas = np.logspace(-4, 4, 100) if self.alphas is None else check_alphas(self.alphas)
         if not len(alphas):
             raise ValueError("alphas must hold at least one strength.")
-        # In units of the outcome's spread, so that squares of risks neither over- nor underflow.
-        spread = float(np.sqrt(reading.moments.cov("y")[0].max(initial=0.0))) or 1.0
-        scaled = replace(evidence, y=evidence.y / spread)
-        risks, weights = _held_out(scaled, self._fold_of_row, alphas, ridge=self.ridge, k=float(self.shift_size))
+        rule = CrossValidated(
+            alphas=alphas,
+            shift_size=check_number(self.shift_size, "shift_size", low=0.0),
+            ridge=check_number(self.ridge, "ridge", low=0.0, finite=True),
+            cv=self.cv,
+            random_state=self.random_state,
+        )
+        fit = fit_design(design, rule, ridge=self.ridge, single_output=single)
+        self.cv_results_ = fit.strength.table
+        self._keep(fit)
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidated(StrengthRule):
+    """The strength with the least risk in held-out folds.
+
+    Attributes
+    ----------
+    alphas : ndarray of shape (m,)
+    shift_size, ridge : float
+    cv, random_state
+        Folds to make.
+    folds : ndarray of shape (n,) or None
+        Fold of each row, once made.
+    """
+
+    alphas: FloatArray
+    shift_size: float
+    ridge: float
+    cv: Any
+    random_state: RandomState
+    folds: np.ndarray | None = None
+
+    def prepare(self, design: Design) -> StrengthRule:
+        assert isinstance(design, RowDesign)
+        return replace(self, folds=_folds(design, self.cv, self.random_state))
+
+    def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
+        assert isinstance(design, RowDesign)
+        assert self.folds is not None
+        spread = 1.0
+        if cells is None:
+            # In units of the outcome's spread, so that squares of risks neither over- nor underflow.
+            spread = float(np.sqrt(reading.moments.cov("y")[0].max(initial=0.0))) or 1.0
+            cells = design.with_outcome(design.y / spread).collect(self.folds)
+        risks, weights = _held_out(design, cells, self.alphas, ridge=self.ridge, k=self.shift_size)
         mean = weights @ risks / weights.sum()
         with np.errstate(divide="ignore"):
-            gammas = 1.0 + 1.0 / alphas
+            gammas = 1.0 + 1.0 / self.alphas
+        deviation = risks.std(axis=0, ddof=1)
         table = pd.DataFrame(
-            {"alpha": alphas, "gamma": gammas, "risk": mean * spread**2, "std": risks.std(axis=0, ddof=1) * spread**2}
+            {"alpha": self.alphas, "gamma": gammas, "risk": mean * spread**2, "std": deviation * spread**2}
         )
         # Of strengths that are equally good up to rounding the first: rounding must not choose.
         best = int(np.argmax(mean <= mean.min() * (1.0 + _EQUALLY_GOOD)))
-        return Strength.single(float(alphas[best]), table)
+        return Strength.single(float(self.alphas[best]), table)
 
 
-def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray:
+def _folds(design: RowDesign, cv: Any, random_state: RandomState) -> np.ndarray:
     """Fold of each row, -1 for rows that only train: by number (groups stay together, in random order) or splitter."""
-    n = len(evidence.y)
-    if evidence.mode == "copies" and evidence.groups is None:
+    n = len(design.y)
+    if isinstance(design, Copies) and design.groups is None:
         raise ValueError(
             "Copies of a row must not be split between folds: pass groups= (the source row of each) to fit."
         )
     if not isinstance(cv, int | np.integer) or isinstance(cv, bool):
-        splits: Any = cv.split(evidence.X, evidence.y, evidence.groups) if hasattr(cv, "split") else cv
-        if evidence.positions is not None and not hasattr(cv, "split"):
+        splits: Any = cv.split(design.X, design.y, design.groups) if hasattr(cv, "split") else cv
+        if design.positions is not None and not hasattr(cv, "split"):
             # Rows of weight 0 are out, but a list of splits counts them.
-            splits = [(None, np.flatnonzero(np.isin(evidence.positions, test))) for _, test in splits]
+            splits = [(None, np.flatnonzero(np.isin(design.positions, test))) for _, test in splits]
         folds = np.full(n, -1)
         for fold, (_, test) in enumerate(splits):
             if (folds[test] >= 0).any():
@@ -151,11 +223,10 @@ def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray
                 "cv needs rows of positive weight in at least two test sets, and there are fewer. Use fewer folds, or "
                 "more rows or groups."
             )
-        if evidence.mode == "copies":
-            _check_whole_sources(folds, evidence.groups)
+        design.check_folds(folds)
         return folds
     n_folds = check_whole(cv, "cv", low=2)
-    codes = np.arange(n) if evidence.groups is None else evidence.groups
+    codes = np.arange(n) if design.groups is None else design.groups
     units = int(codes.max()) + 1
     if units < n_folds:
         raise ValueError(f"cv={n_folds} folds need as many rows or groups, but there are {units}.")
@@ -163,41 +234,33 @@ def _folds(evidence: Evidence, cv: Any, random_state: RandomState) -> np.ndarray
     return np.asarray(np.argsort(order)[codes] % n_folds)
 
 
-def _check_whole_sources(folds: np.ndarray, source: np.ndarray | None) -> None:
-    """Refuse folds that hold out one copy of a row and train on another."""
-    assert source is not None
-    first = np.full(int(source.max()) + 1, -2)
-    first[source[::-1]] = folds[::-1]
-    parted = int(np.unique(source[folds != first[source]]).size)
-    if parted:
-        raise ValueError(
-            f"cv parts the copies of {parted} source rows between folds, so a fold is judged by copies of what it was "
-            "trained on. Use a splitter that respects groups, such as GroupKFold, or a number of folds."
-        )
-
-
 def _held_out(
-    evidence: Evidence, folds: np.ndarray, alphas: FloatArray, *, ridge: float, k: float
+    design: RowDesign, cells: Cells, alphas: FloatArray, *, ridge: float, k: float
 ) -> tuple[FloatArray, FloatArray]:
     """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds."""
-    moments, total = evidence.collect(folds)
+    moments, total = cells
     labels = moments.cells.tolist()
-    risks, weights = [], []
+    risks, weights, split = [], [], None
     for held in (label for label in labels if label >= 0):
         rest = [label for label in labels if label != held]
-        train = evidence.reading(moments.select(cells=rest), total.select(cells=rest))
-        test = evidence.reading(moments.select(cells=[held]), total.select(cells=[held]))
-        path = IVLikePath.from_first_stage(train.stage, ridge=ridge)
-        coefs = np.stack([path.coef(alpha) for alpha in alphas])
-        risks.append([_risk(coef, train.moments, test, k) for coef in coefs])
+        train = design.reading(moments.select(cells=rest), total.select(cells=rest))
+        split = Split.of(train.stage) if split is None else split
+        path = IVLikePath.resembling(train.stage, split, ridge=ridge)
+        coefs = np.array([train.with_controls(coef) for coef in path.coefs(alphas)])
+        seen = design.judged(moments.select(cells=rest), total.select(cells=rest)).moments
+        test = design.judged(moments.select(cells=[held]), total.select(cells=[held]))
+        if coefs.shape[2] == 1:  # strengths side by side, as if they were outcomes
+            risks.append(_risk(coefs[:, :, 0].T, seen, test, k))
+        else:
+            risks.append(np.array([_risk(coef, seen, test, k).sum() for coef in coefs]))
         weights.append(test.moments.weight[0])
     return np.array(risks), np.array(weights)
 
 
-def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> float:
-    """Held-out risk, summed over outcomes: the intercept is that of the training rows."""
+def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> FloatArray:
+    """Held-out risk of every column of coefficients: the intercept is that of the training rows."""
     moments = test.moments
     variance, explained = test.risks(coef)
     intercept = train.mean("y")[0] - train.mean("x")[0] @ coef
     offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - intercept
-    return float((variance + offset**2 + (k**2 - 1.0) * explained).sum())
+    return np.asarray(variance + offset**2 + (k**2 - 1.0) * explained)

@@ -21,10 +21,10 @@ from causalinv._matrix import orthonormal_range, whitener
 from causalinv._typing import FloatArray
 from causalinv._warn import warn
 from causalinv.exceptions import WeakSignalWarning
-from causalinv.ivlike._evidence import Evidence, Reading
 from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._reading import Reading
 
-__all__ = ["Relevance", "relevance", "warn_weak_copies", "warn_weak_instruments"]
+__all__ = ["Relevance", "relevance", "robust_f", "warn_weak_copies", "warn_weak_instruments"]
 
 _INCLUDED = 1e-9  # 1 - λ up to here: the instruments contain the direction, rounding apart
 _NEAR_ZERO = 1e-3  # strengths up to here are read as two-stage least squares
@@ -54,46 +54,59 @@ class Relevance:
         return float(np.nanmin(with_effective))
 
 
-def relevance(evidence: Evidence | None, reading: Reading, path: IVLikePath, *, n_controls: int = 0) -> Relevance:
+def relevance(
+    reading: Reading,
+    path: IVLikePath,
+    *,
+    x: FloatArray | None = None,
+    g: FloatArray | None = None,
+    weight: FloatArray | None = None,
+    groups: np.ndarray | None = None,
+) -> Relevance:
     """Statistics of a fit to instruments, or to copies whose parameters are used like them.
 
     Parameters
     ----------
-    evidence : Evidence or None
-        The rows, if there are any.
     reading : Reading
     path : IVLikePath
         Of the same reading.
-    n_controls : int
-        Regressors that were partialled out before.
+    x, g : ndarray of shape (n, d) and (n, q), optional
+        Rows of features and instruments, for the robust statistic.
+    weight, groups : ndarray of shape (n,), optional
+        Of the same rows.
     """
     q, n = len(reading.stage.factor), float(reading.total.count.sum())
     share = np.clip(path.strength, 0.0, 1.0)
     included = share >= 1.0 - _INCLUDED
-    left, excluded = max(n - q - n_controls - 1.0, 0.0), max(q - int(included.sum()), 1)
+    left, excluded = max(n - q - reading.spent, 0.0), max(q - int(included.sum()), 1)
     partial = np.sort(share[~included] / (1.0 - share[~included])) * left / excluded
     effective = np.nan
-    if evidence is not None and evidence.instruments is not None and len(partial) == 1 and left > 0:
-        effective = _effective_f(evidence, reading, path, included, left=left)
+    if x is not None and g is not None and len(partial) == 1 and left > 0:
+        stage, total = reading.stage, reading.total
+        outside = orthonormal_range((stage.factor @ path.basis[:, included]).T, tol=1e-8)[1]
+        effective = robust_f(
+            (x - total.mean("x")[0]) @ path.basis[:, ~included][:, 0],
+            (g - total.mean("g")[0]) @ whitener(total.cov("g")[0]) @ outside.T,
+            weight=np.ones(len(x)) if weight is None else weight,
+            groups=groups,
+            left=left,
+        )
     return Relevance(partial, effective)
 
 
-def _effective_f(evidence: Evidence, reading: Reading, path: IVLikePath, included: np.ndarray, *, left: float) -> float:
-    """π'π over the trace of its robust covariance, instruments excluded from the equation and standardised."""
-    stage, total = reading.stage, reading.total
-    assert evidence.instruments is not None
-    x = (evidence.expand(evidence.X) - total.mean("x")[0]) @ path.basis[:, ~included][:, 0]
-    outside = orthonormal_range((stage.factor @ path.basis[:, included]).T, tol=1e-8)[1]
-    z = (evidence.instruments - total.mean("g")[0]) @ whitener(total.cov("g")[0]) @ outside.T
-    weight = np.ones(len(x)) if evidence.weight is None else evidence.weight
+def robust_f(x: FloatArray, z: FloatArray, *, weight: FloatArray, groups: np.ndarray | None, left: float) -> float:
+    """Effective F: π'π over the trace of its robust covariance.
+
+    Of a feature (n,) and standardised instruments (n, q), with `left` degrees of freedom of the first stage.
+    """
     share = weight / weight.sum()
     slope = (share * x) @ z
     rows = share[:, None] * z * (x - z @ slope)[:, None]
     n, m = len(x), len(x)
-    if evidence.groups is not None:
-        m = int(evidence.groups.max()) + 1
+    if groups is not None:
+        m = int(groups.max()) + 1
         summed = np.zeros((m, z.shape[1]))
-        np.add.at(summed, evidence.groups, rows)
+        np.add.at(summed, groups, rows)
         rows = summed
     variance = float(np.sum(rows**2)) * m / (m - 1) * (n - 1) / left
     return float(slope @ slope) / variance if variance > 0 else np.inf
@@ -105,8 +118,8 @@ def warn_weak_instruments(found: Relevance, alpha: float) -> None:
         warn(
             f"Weak instruments: the first-stage F of the weakest direction is {found.weakest:.2g} (below "
             f"{WEAK_F:g}). The estimate is pulled towards least squares, and intervals from s.e. can miss far more "
-            "often than they say. Use instruments that move the features more, fewer of them, or a test that allows "
-            "for weak ones.",
+            "often than they say. Use instruments that move the features more, or fewer of them; weak_instrument_set() "
+            "holds its level however weak they are.",
             WeakSignalWarning,
         )
 

@@ -13,7 +13,6 @@ not vanish as in two-stage least squares. Copies of a row are averaged: they are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +20,16 @@ from scipy.stats import f, t
 
 from causalinv._matrix import lstsq, singular_values, whitener
 from causalinv._typing import FloatArray
-from causalinv.ivlike._evidence import Evidence, Reading
+from causalinv.ivlike._design import RowDesign
+from causalinv.ivlike._integrations import by_source
 from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._reading import Reading
 
 __all__ = [
     "Influence",
     "by_cluster",
     "coefficient_influence",
+    "coefficient_scores",
     "hotelling",
     "least_squares_influence",
     "moved_influence",
@@ -82,18 +84,27 @@ class Influence:
 
 
 def coefficient_influence(
-    evidence: Evidence, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray, *, ridge: float = 0.0
+    design: RowDesign, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray, *, ridge: float = 0.0
 ) -> Influence:
-    """Influence of every row on the coefficients (d, p) at one strength.
+    """Influence of every row on the coefficients (d, p) at one strength."""
+    return _finish(design, *coefficient_scores(design, reading, path, alpha, coef, ridge=ridge))
+
+
+def coefficient_scores(
+    design: RowDesign, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray, *, ridge: float = 0.0
+) -> tuple[FloatArray, int]:
+    """Scores (n, d, p) of rows, not yet weighted nor centred, and the degrees of freedom that the fit took.
+
+    The rows may be some of those that `reading` is of: what a score needs of the others is in the moments.
 
     At ``alpha=0`` with directions that nothing moves, the limit is taken: coordinates along them are fitted to the
     residual corrected for what the constraint holds back, the others solve the instruments' equations alone.
     """
     fixed, moved = path.basis[:, ~path.moved], path.basis[:, path.moved]
-    if evidence.known:
+    if design.first_stage_known:
         used = fixed if alpha == 0 else path.basis
         divisor = np.ones(used.shape[1]) if alpha == 0 or np.isinf(alpha) else 1.0 + path.strength / alpha
-        return _of_originals(evidence, reading, coef, basis=used, divisor=divisor)
+        return _of_originals(design, reading, coef, basis=used, divisor=divisor)
 
     stage = reading.stage
     unbounded = len(stage.factor) > moved.shape[1] and np.any(stage.outcome)
@@ -106,12 +117,15 @@ def coefficient_influence(
         )
     # The multiplier of the constraint: what remains of its residual, per unit of alpha, in the limit.
     slack = lstsq(stage.factor.T, stage.variance @ coef + ridge * coef - stage.cross)
-    rows: FloatArray = np.zeros((len(evidence.y), *coef.shape))
-    for each in _centred(evidence, reading):
+    rows: FloatArray = np.zeros((len(design.y), *coef.shape))
+    for each in design.centred(reading):
         residual = each.y - each.x @ coef
         own = each.x[:, :, None] * residual[:, None, :]
         if np.isinf(alpha):
             part = _solve(own, path.basis)
+        elif reading.whole:  # no copy moves the fixed coordinates, so there is no constraint to hold them back
+            first = -each.z[:, :, None] * (each.z @ coef)[:, None, :]
+            part = _solve(own, fixed) + _solve(alpha * own + first, moved, alpha + path.strength[path.moved])
         else:
             # The first stage: what it explains of the rows' gap, and its own error.
             zhat = each.g @ stage.factor
@@ -124,17 +138,18 @@ def coefficient_influence(
             else:
                 part = _solve(alpha * own + first, path.basis, alpha + path.strength)
         rows += each.share * part
-    return _finish(evidence, rows, path.basis.shape[1] + 1)
+    free = fixed.shape[1] if reading.whole and alpha == 0 else path.basis.shape[1]
+    return rows, free + reading.spent
 
 
-def least_squares_influence(evidence: Evidence, reading: Reading, coef: FloatArray) -> Influence:
+def least_squares_influence(design: RowDesign, reading: Reading, coef: FloatArray) -> Influence:
     """Influence of every row on the least squares coefficients (d, p) of the rows themselves."""
     basis = whitener(reading.moments.cov("x")[0])
-    return _of_originals(evidence, reading, coef, basis=basis)
+    return _finish(design, *_of_originals(design, reading, coef, basis=basis))
 
 
 def moved_influence(
-    evidence: Evidence, reading: Reading, coef: FloatArray, own: Influence
+    design: RowDesign, reading: Reading, coef: FloatArray, own: Influence
 ) -> tuple[FloatArray, Influence]:
     """By how much predictions move per standardised instrument, F h (q, p), and the influence of every row on that.
 
@@ -143,11 +158,11 @@ def moved_influence(
     factor = reading.stage.factor
     shift = factor @ coef
     through = np.einsum("qd,ndp->nqp", factor, own.rows)
-    if not evidence.known:
-        rows: FloatArray = np.zeros((len(evidence.y), *shift.shape))
-        for each in _centred(evidence, reading):
+    if not design.first_stage_known:
+        rows: FloatArray = np.zeros((len(design.y), *shift.shape))
+        for each in design.centred(reading):
             rows += each.share * each.g[:, :, None] * (each.z @ coef - each.g @ shift)[:, None, :]
-        through = through + _finish(evidence, rows, own.rank).rows
+        through = through + _finish(design, rows, own.rank).rows
     return shift, Influence(through, own.groups, own.rank)
 
 
@@ -180,16 +195,16 @@ def hotelling(estimate: FloatArray, rows: FloatArray, *, spent: int = 0) -> tupl
 
 def by_cluster(rows: FloatArray, groups: np.ndarray | None) -> FloatArray:
     """Sums over clusters of contributions (n, ...), or the contributions themselves."""
-    return rows if groups is None else _by_source(rows, groups)
+    return rows if groups is None else by_source(rows, groups)
 
 
-def restricted_score(evidence: Evidence, reading: Reading, path: IVLikePath) -> tuple[FloatArray, Influence]:
+def restricted_score(design: RowDesign, reading: Reading, path: IVLikePath) -> tuple[FloatArray, Influence]:
     """Covariance of the moved coordinates (q,) with the residual of least squares that ignores them, and its rows.
 
     The moved coordinates are taken uncorrelated with the others, so the coefficients of these do not matter.
     """
-    x = evidence.expand(evidence.X) - reading.moments.mean("x")[0]
-    y = evidence.y - reading.moments.mean("y")[0]
+    x = design.expand(design.X) - reading.moments.mean("x")[0]
+    y = design.y - reading.moments.mean("y")[0]
     fixed = path.basis[:, ~path.moved]
     cov = reading.moments.cov("x")[0]
     own = x @ fixed
@@ -198,9 +213,8 @@ def restricted_score(evidence: Evidence, reading: Reading, path: IVLikePath) -> 
     moved = moved[:, : int(path.moved.sum())]
     left = x @ moved - own @ (fixed.T @ cov @ moved)
     rows = left[:, :, None] * residual[:, None, :]
-    weight = np.ones(len(x)) if evidence.weight is None else evidence.weight
-    score = np.einsum("n,nqp->qp", weight / weight.sum(), rows)
-    return score, _finish(evidence, rows, fixed.shape[1] + 1)
+    score = np.einsum("n,nqp->qp", design.share, rows)
+    return score, _finish(design, rows, fixed.shape[1] + 1)
 
 
 def quantile(confidence_level: float, df: int) -> float:
@@ -208,35 +222,12 @@ def quantile(confidence_level: float, df: int) -> float:
     return float(t.ppf(0.5 + confidence_level / 2, df))
 
 
-@dataclass(frozen=True)
-class _Centred:
-    """One copy of the rows about the mean of all copies; instruments standardised."""
-
-    x: FloatArray
-    y: FloatArray
-    g: FloatArray
-    z: FloatArray
-    w: FloatArray
-    share: float
-
-
-def _centred(evidence: Evidence, reading: Reading) -> Iterator[_Centred]:
-    total = reading.total
-    half = whitener(total.cov("g")[0])
-    y = evidence.y - total.mean("y")[0]
-    paired = "z" in total.blocks
-    for each in evidence.copies():
-        x = each.x - total.mean("x")[0]
-        z, w = (each.z - total.mean("z")[0], np.zeros_like(y)) if paired else (x, y)
-        yield _Centred(x, y, (each.g - total.mean("g")[0]) @ half, z, w, each.share)
-
-
 def _of_originals(
-    evidence: Evidence, reading: Reading, coef: FloatArray, *, basis: FloatArray, divisor: FloatArray | float = 1.0
-) -> Influence:
-    x = evidence.expand(evidence.X) - reading.moments.mean("x")[0]
-    residual = evidence.y - reading.moments.mean("y")[0] - x @ coef
-    return _finish(evidence, _solve(x[:, :, None] * residual[:, None, :], basis, divisor), basis.shape[1] + 1)
+    design: RowDesign, reading: Reading, coef: FloatArray, *, basis: FloatArray, divisor: FloatArray | float = 1.0
+) -> tuple[FloatArray, int]:
+    x = design.expand(design.X) - reading.moments.mean("x")[0]
+    residual = design.y - reading.moments.mean("y")[0] - x @ coef
+    return _solve(x[:, :, None] * residual[:, None, :], basis, divisor), basis.shape[1] + 1
 
 
 def _solve(scores: FloatArray, basis: FloatArray, divisor: FloatArray | float = 1.0) -> FloatArray:
@@ -246,19 +237,9 @@ def _solve(scores: FloatArray, basis: FloatArray, divisor: FloatArray | float = 
     return solved
 
 
-def _finish(evidence: Evidence, rows: FloatArray, rank: int) -> Influence:
+def _finish(design: RowDesign, rows: FloatArray, rank: int) -> Influence:
     """Centre the scores and weight them."""
-    weight = np.ones(len(rows)) if evidence.weight is None else evidence.weight
-    share = weight / weight.sum()
+    share = design.share
     rows = share[:, None, None] * (rows - np.einsum("n,ndp->dp", share, rows))
-    groups = evidence.groups
-    if evidence.mode == "copies" and groups is not None:
-        return Influence(_by_source(rows, groups), None, rank)
-    return Influence(rows, groups, rank)
-
-
-def _by_source(rows: FloatArray, source: np.ndarray) -> FloatArray:
-    """Sums over the copies of a row: they are one observation, in the degrees of freedom too."""
-    summed = np.zeros((int(source.max()) + 1, *rows.shape[1:]))
-    np.add.at(summed, source, rows)
-    return summed
+    observations, groups = design.independent(rows)
+    return Influence(observations, groups, rank)

@@ -32,12 +32,64 @@ from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_number
 from causalinv.transformations import FirstStage
 
-__all__ = ["IVLikePath", "check_alpha", "check_alphas"]
+__all__ = ["IVLikePath", "Split", "check_alpha", "check_alphas"]
 
 _ROUNDING = 1e-12  # of the spread of a standardised feature
 _DIRECTION_TOL = 1e-10  # directions of unit length that differ by less are one direction
 _NOTHING = 1e-13  # of a coordinate's variance, what is left without the augmentation
+_WELL_CONDITIONED = 1e-4  # smallest spread of a combination of standardised features, for the fast way
 _STRENGTH_TOL = 1e-9  # of the largest singular value: what sampled instruments do not move, up to rounding
+
+
+@dataclass(frozen=True)
+class Split:
+    """Coefficients that the instruments do not move, and those that they do: bases (d, .) in units of `scale` (d,)."""
+
+    scale: FloatArray
+    still: FloatArray
+    moving: FloatArray
+
+    @classmethod
+    def of(cls, stage: FirstStage) -> Split:
+        """The split of a first stage."""
+        spread, pushed = np.sqrt(np.diag(stage.variance)), column_lengths(stage.factor)
+        scale = np.where(spread > 0, spread, np.where(pushed > 0, pushed, 1.0))
+        return cls(scale, *_split(stage.factor / scale, declared=stage.added))
+
+    def scaled(self, stage: FirstStage, ridge: float) -> tuple[Split, FloatArray, FloatArray, FloatArray]:
+        """Variance, covariance with the outcome and factor in these units; the split anew if it is another."""
+        inside = 1.0 / self.scale
+        variance = stage.variance * inside[:, None] * inside
+        if ridge:
+            variance[np.diag_indices(len(variance))] += ridge * inside**2
+        factor = stage.factor * inside
+        split = self
+        if np.abs(factor @ self.still).max(initial=0.0) > _STRENGTH_TOL * np.abs(factor).max(initial=0.0):
+            split = Split(self.scale, *_split(factor, declared=stage.added))
+        return split, variance, stage.cross * inside[:, None], factor
+
+    def coef(self, stage: FirstStage, alpha: float, *, ridge: float = 0.0) -> FloatArray:
+        """Coefficients (d, p) at one strength, without the path: one linear system where it is well conditioned."""
+        split, variance, cross, factor = self.scaled(stage, ridge)
+        if alpha == 0 and split.still.shape[1] and np.any(stage.outcome):
+            return IVLikePath.from_first_stage(stage, ridge=ridge).coef(alpha)
+        explained, right = factor.T @ factor, factor.T @ stage.outcome
+        total = variance + explained if stage.added else variance
+        back = np.eye(len(cross))
+        if np.isinf(alpha):
+            matrix, right = total, cross
+        elif alpha > 0:
+            matrix, right = total + explained / alpha, cross + right / alpha
+        elif split.still.shape[1]:
+            back = split.still
+            matrix, right = back.T @ variance @ back, back.T @ cross
+        else:
+            matrix = explained
+        try:
+            root = _inverse_root(matrix)
+        except np.linalg.LinAlgError:
+            return IVLikePath.from_first_stage(stage, ridge=ridge).coef(alpha)
+        return np.asarray(back @ (root.T @ (root @ right))) / self.scale[:, None]
 
 
 @dataclass(frozen=True)
@@ -108,6 +160,44 @@ class IVLikePath:
             condition=max(_condition(fixed), _condition(rest @ whiten)),
         )
 
+    @classmethod
+    def resembling(cls, stage: FirstStage, split: Split, *, ridge: float = 0.0) -> IVLikePath:
+        """The same as `from_first_stage` for moments like those of `split`, several times faster.
+
+        One generalised eigendecomposition where features are far from dependent and the instruments move the same
+        directions; otherwise the careful way.
+        """
+        split, variance, cross, factor = split.scaled(stage, ridge)
+        still, moving = split.still, split.moving
+        pushes = factor @ moving
+        try:
+            fixed, rest, inner = still, moving, moving.T @ variance @ moving
+            if still.shape[1]:
+                fixed = still @ _inverse_root(still.T @ variance @ still).T
+                shared = fixed.T @ variance @ moving
+                rest, inner = moving - fixed @ shared, inner - shared.T @ shared
+            inner += pushes.T @ pushes if stage.added else 0.0
+            root = _inverse_root(inner)
+        except np.linalg.LinAlgError:
+            return cls.from_first_stage(stage, ridge=ridge)
+        half = pushes @ root.T
+        strength, turn = np.linalg.eigh(half.T @ half)
+        if strength.min(initial=1.0) < _WELL_CONDITIONED * strength.max(initial=0.0):
+            return cls.from_first_stage(stage, ridge=ridge)
+        turn = root.T @ turn
+        along = rest @ turn
+        k, p = fixed.shape[1], cross.shape[1]
+        basis = np.hstack([fixed, along])
+        return cls(
+            basis=basis / split.scale[:, None],
+            strength=np.concatenate([np.zeros(k), strength]),
+            moved=np.arange(basis.shape[1]) >= k,
+            outcome=basis.T @ cross,
+            explained=np.vstack([np.zeros((k, p)), (pushes @ turn).T @ stage.outcome]),
+            n_instruments_effective=len(factor),
+            condition=_condition(basis),
+        )
+
     def coef(self, alpha: float) -> FloatArray:
         """Coefficients at one strength, shape (d, p); α = 0 and α = ∞ are the limits, taken exactly."""
         strength = self.strength[:, None]
@@ -125,6 +215,17 @@ class IVLikePath:
             shrunk = np.divide(total, divisor, out=np.zeros_like(total), where=np.abs(divisor) > least)
             weights = np.where(self.moved[:, None], shrunk, self.outcome)
         return self.basis @ weights
+
+    def coefs(self, alphas: FloatArray) -> FloatArray:
+        """Coefficients (m, d, p) at many strengths."""
+        inside = (alphas > 0) & np.isfinite(alphas)
+        grid = np.where(inside, alphas, 1.0)[:, None, None]
+        shrunk = (grid * self.outcome + self.explained) / (grid + self.strength[:, None])
+        weights = np.where(self.moved[:, None], shrunk, self.outcome)
+        found = np.ascontiguousarray(np.moveaxis(np.tensordot(weights, self.basis, axes=(1, 1)), 1, 2))
+        for j in np.flatnonzero(~inside):
+            found[j] = self.coef(float(alphas[j]))
+        return found
 
 
 def _root(cov: FloatArray, cross: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -145,8 +246,24 @@ def _split(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArra
         # Directions that the analyst chose count however short they are; only their independence is in question.
         length = column_lengths(factor.T)
         factor = factor[length > 0] / length[length > 0, None]
-    moving, still = orthonormal_range(factor, tol=_DIRECTION_TOL if declared else _STRENGTH_TOL)
-    return still.T, moving.T
+    tol = _DIRECTION_TOL if declared else _STRENGTH_TOL
+    moving, still = orthonormal_range(factor, tol=tol)
+    basis = still.T.copy()
+    basis[np.linalg.norm(basis, axis=1) < tol] = 0.0  # fixed at 0, not at a rounding of it
+    return basis, moving.T
+
+
+def _inverse_root(matrix: FloatArray) -> FloatArray:
+    """L^-1 with L L' a matrix that is far from singular in its own units; raises LinAlgError if it is not."""
+    if not len(matrix):
+        return matrix
+    unit = np.sqrt(np.diagonal(matrix))
+    if not (unit > 0).all():
+        raise np.linalg.LinAlgError
+    inverse = np.linalg.inv(np.linalg.cholesky(matrix / unit[:, None] / unit))
+    if np.abs(inverse).max() > 1.0 / _WELL_CONDITIONED:
+        raise np.linalg.LinAlgError
+    return np.asarray(inverse / unit)
 
 
 def _condition(basis: FloatArray) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-from scipy.linalg import null_space
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._matrix import orthonormal_range
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_features, check_rows
 from causalinv.transformations import Translation
@@ -71,13 +71,13 @@ class InvariantProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             )
         names = getattr(self, "feature_names_in_", None)
         directions = self.augmentation.parameters(rows.shape[1], names)
-        basis = null_space(directions / np.linalg.norm(directions, axis=1, keepdims=True), rcond=1e-10)
-        if basis.shape[1] == 0:
+        basis = orthonormal_range(directions / np.linalg.norm(directions, axis=1, keepdims=True), tol=1e-10)[1]
+        if not len(basis):
             raise ValueError(
                 f"The directions span all {rows.shape[1]} feature(s), so no invariant direction is left to keep."
             )
-        self.components_ = basis.T
-        self._n_features_out = basis.shape[1]
+        self.components_ = basis
+        self._n_features_out = len(basis)
         return self
 
     def transform(self, X: Rows) -> FloatArray:

@@ -1,40 +1,28 @@
-"""The estimator: a validated shell around evidence, moments and the one-path solver."""
+"""The estimator: a validated shell around a design, its moments and the one-path solver."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
-
-import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
+from typing import Any, Literal, Self
 
 from causalinv._fingerprints import Fingerprints, fingerprints
-from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
-from causalinv._validation import check_features, check_number, check_rows
-from causalinv.ivlike._checks import (
-    check_instruments,
-    check_leaves,
-    check_limit,
-    check_moves,
-    warn_degenerate,
-)
-from causalinv.ivlike._evidence import Evidence, Reading, expand
-from causalinv.ivlike._first_stage import Relevance, relevance, warn_weak_copies, warn_weak_instruments
-from causalinv.ivlike._inputs import evidence_of, find_mode, limited
-from causalinv.ivlike._path import IVLikePath, check_alphas
-from causalinv.ivlike._reports import Reports
-from causalinv.ivlike._selection import Strength, check_rule, select
-from causalinv.linear_rule import least_squares
+from causalinv._typing import RandomState, Rows
+from causalinv._validation import check_rows
+from causalinv.ivlike._controls import read_moments
+from causalinv.ivlike._design import MomentsOnly
+from causalinv.ivlike._fit import fit_design
+from causalinv.ivlike._fitted import FittedRegression
+from causalinv.ivlike._formula import from_formula
+from causalinv.ivlike._inputs import design_of, find_integration, find_knowledge
+from causalinv.ivlike._integrations import ClosedForm
+from causalinv.ivlike._kclass_rules import rule_of
+from causalinv.ivlike._reading import Reading
 from causalinv.moments import Moments, take_features
-from causalinv.transformations import FirstStage
 from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["IVLikeRegression"]
 
-_SCORED_GAMMA = 11.0  # the same size of shift, for `score`
 
-
-class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class IVLikeRegression(FittedRegression):
     r"""Linear regression that treats an augmentation, or genuine instruments, as a soft intervention.
 
     With :math:`r = y - h'Gx` centred and :math:`\Pi` the projection on the instruments G, it minimises
@@ -48,13 +36,15 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
 
     Parameters
     ----------
-    alpha : float, "auto", "eb" or "cc", default "auto"
+    alpha : float, "auto", "eb", "cc", "liml" or "fuller", default "auto"
         Strength, from 0 to infinity, or a rule. ``"auto"`` is 0 if the augmentation is declared outcome-invariant and
         0.1 (which protects against shifts √11 times the augmentation's size) if not. With genuine instruments there is
         no safe default and ``"auto"`` raises: say 0 for two-stage least squares. ``"cc"`` estimates the strength of
         confounding from the spectrum of the features and shrinks the norm by it; ``"eb"``, for `GaussianNoise` only,
         averages over the posterior of that strength (its ridge does not depend on ``scale``). Both rest on a prior
-        without preferred direction, in the units of the features, and on one vector of data: they are noisy.
+        without preferred direction, in the units of the features, and on one vector of data: they are noisy. With
+        genuine instruments ``"liml"`` is limited information maximum likelihood, and ``"fuller"`` or ``"fuller(4)"``
+        Fuller's estimator with constant 1 or 4: points of the same path, at or a little below 0.
     augmentation : Augmentation, optional
         What the outcome is claimed to ignore. Either this or ``instruments`` in `fit` must be given: there is no
         silent fall-back to least squares.
@@ -63,6 +53,13 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         original or (``"sampled"``, for comparison) as if the originals were not known. ``"auto"`` takes the closed form
         where there is one. With `features` the closed form is a quadrature: of one or two directions, or of all
         elements of a group.
+    penalty : {"auto", "reaction", "first_stage"}, default "auto"
+        What is penalised of the reaction :math:`\delta'h = h'Gx - h'x` of a prediction. ``"first_stage"``, the paper's
+        penalty, takes what G explains of it; that depends on how G is written, and is nothing for a rotation of
+        features about their mean. ``"reaction"`` takes all of it, :math:`E(\delta'h)^2`, which is zero exactly if no
+        copy changes a prediction; it rests on an outcome that is linear in the features used. ``"auto"`` takes the
+        whole reaction of black boxes that are declared outcome-invariant, and the first stage otherwise. Of
+        translations, and of groups averaged in closed form, both are one.
     n_copies : int, default 10
         Copies of each row that ``"paired"`` and ``"sampled"`` draw.
     features : transformer, optional
@@ -82,10 +79,13 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
     coef_ : ndarray of shape (d,) or (p, d)
         Coefficients, units of y per unit of x.
     intercept_ : float or ndarray of shape (p,)
-        Constant; predictions are right on average at the mean of the *original* features.
+        Constant; predictions are right on average at the mean of the *original* features (and of the controls).
+    controls_coef_ : ndarray of shape (c,) or (p, c), only with controls
+        Coefficients of the controls; `controls_frame` has their standard errors.
     alpha_, gamma_, kappa_ : float
         The strength used, and what anchor regression and the K-class call it; with ``alpha="eb"`` the posterior mean of
-        gamma, and NaN otherwise, as no single strength is used.
+        gamma, and NaN otherwise, as no single strength is used. The last two are not defined (AttributeError) where the
+        whole reaction is penalised, which no anchor regression does.
     least_squares_coef_ : ndarray of the shape of `coef_`
         What least squares on the same rows says (on the copies, if that is what the rows are): look at it beside every
         coefficient.
@@ -171,22 +171,13 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
            [-1.01, -0.93]])
     """
 
-    n_features_in_: int
-    feature_names_in_: np.ndarray
-
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {
-        "instruments": True,
-        "augmentation_parameters": True,
-        "groups": True,
-    }
-    __metadata_request__score: ClassVar[dict[str, bool]] = {"instruments": True, "augmentation_parameters": True}
-
     def __init__(
         self,
-        alpha: float | Literal["auto", "eb", "cc"] = "auto",
+        alpha: float | Literal["auto", "eb", "cc", "liml", "fuller"] | str = "auto",
         *,
         augmentation: Augmentation | None = None,
         integration: Literal["auto", "closed_form", "paired", "sampled"] = "auto",
+        penalty: Literal["auto", "reaction", "first_stage"] = "auto",
         n_copies: int = 10,
         features: Any = None,
         ridge: float = 0.0,
@@ -195,12 +186,11 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         self.alpha = alpha
         self.augmentation = augmentation
         self.integration = integration
+        self.penalty = penalty
         self.n_copies = n_copies
         self.features = features
         self.ridge = ridge
         self.random_state = random_state
-
-    # -- fitting ------------------------------------------------------------------------------------------------
 
     def fit(
         self,
@@ -209,6 +199,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         *,
         instruments: Rows = None,
         augmentation_parameters: Rows = None,
+        controls: Rows = None,
         groups: Rows = None,
         sample_weight: Rows = None,
     ) -> Self:
@@ -225,6 +216,9 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         augmentation_parameters : array-like of shape (n,) or (n, q), optional
             The parameters G drawn for each row, if the rows are augmented copies already; then `augmentation` must be
             None, and `groups` should say which source row each is a copy of.
+        controls : array-like of shape (n,) or (n, c), optional
+            Exogenous regressors, with `instruments` only: they are partialled out of X, y and the instruments. Columns
+            that stand in both X and instruments are the same thing, and give the same numbers.
         groups : array-like of shape (n,), optional
             Cluster of each row, for standard errors and folds.
         sample_weight : array-like of shape (n,), optional
@@ -241,17 +235,67 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
             constant, there are as many instruments as rows, ``alpha=0`` with an augmentation that moves every
             direction, or an input is malformed.
         """
-        evidence, single = evidence_of(
+        rule = rule_of(self.alpha)
+        design, single = design_of(
             self,
             X,
             y,
             instruments=instruments,
             augmentation_parameters=augmentation_parameters,
+            controls=controls,
             groups=groups,
             sample_weight=sample_weight,
         )
         self._training_rows: Fingerprints | None = fingerprints(check_rows(X, "X"), check_rows(y, "y"))
-        return self._fit(evidence, evidence.read(), single)
+        self._keep(fit_design(design, rule, ridge=self.ridge, single_output=single))
+        return self
+
+    @classmethod
+    def from_formula(
+        cls, formula: str, data: Rows, *, groups: Rows = None, sample_weight: Rows = None, **params: Any
+    ) -> Self:
+        """Fit by a formula, ``"y ~ 1 + w + [x ~ z1 + z2]"``: controls w, features x, instruments z1 and z2.
+
+        Parameters
+        ----------
+        formula : str
+            Outcome, then controls and in brackets features and instruments; without brackets features alone (with
+            ``augmentation=``). Terms are those of formulaic: ``C(region)``, ``np.log(wage)``, ``a:b``. The constant is
+            always fitted.
+        data : DataFrame
+            pandas or polars.
+        groups, sample_weight : array-like of shape (n,), optional
+            As in `fit`.
+        **params
+            Parameters of the estimator. With instruments ``alpha`` is 0 if left out: two-stage least squares.
+
+        Returns
+        -------
+        IVLikeRegression
+            Fitted.
+
+        Raises
+        ------
+        ImportError
+            If formulaic is not installed (extra ``formula``).
+        ValueError
+            If the formula is of another form, or a value is missing.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from causalinv import IVLikeRegression
+        >>> rng = np.random.default_rng(0)
+        >>> data = pd.DataFrame(rng.normal(size=(2000, 3)), columns=["z", "w", "u"])
+        >>> data["x"] = data.z + data.w + data.u
+        >>> data["y"] = 2 * data.x - data.w + 3 * data.u
+        >>> IVLikeRegression.from_formula("y ~ 1 + w + [x ~ z]", data).coef_.round(1)
+        array([2.])
+        """
+        given = from_formula(formula, data)
+        if "instruments" in given:
+            params = {"alpha": 0} | params
+        return cls(**params).fit(**given, groups=groups, sample_weight=sample_weight)
 
     def fit_moments(self, moments: Moments) -> Self:
         """Fit on moments: a population, or data that were read in chunks. Standard errors need rows.
@@ -259,7 +303,7 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
         Parameters
         ----------
         moments : Moments
-            Blocks ``x`` and ``y``, and ``g`` for genuine instruments. Cells are pooled.
+            Blocks ``x`` and ``y``, ``g`` for genuine instruments, and with these ``c`` for controls. Cells are pooled.
 
         Returns
         -------
@@ -271,215 +315,22 @@ class IVLikeRegression(Reports, MultiOutputMixin, RegressorMixin, BaseEstimator)
             As in `fit`; also if the augmentation has no closed form, or with `features`, as rows are needed then.
         """
         pooled = moments.pool()
-        mode = find_mode(self, instruments="g" in pooled.blocks, where="a block 'g' in the moments")
+        rule = rule_of(self.alpha)
+        knowledge = find_knowledge(self, instruments="g" in pooled.blocks, where="a block 'g' in the moments")
         if self.features is not None:
             raise ValueError("features= needs rows, and moments have none: use fit(X, y).")
-        if mode in ("paired", "sampled"):
-            raise ValueError(
-                f"integration={mode!r} draws copies of rows, and moments have none: use fit(X, y), or an "
-                "augmentation with a closed form."
-            )
-        single_output = pooled.mean("y").shape[1] == 1
+        augmentation = self.augmentation
+        if augmentation is None:
+            reading = read_moments(pooled)
+        else:
+            if find_integration(self, augmentation) is not ClosedForm:
+                raise ValueError(
+                    f"integration={self.integration!r} draws copies of rows, and moments have none: use fit(X, y), or "
+                    "an augmentation with a closed form."
+                )
+            reading = Reading(pooled, augmentation.first_stage(pooled), pooled)
         take_features(self, pooled)
         self._training_rows = None
-        stage = FirstStage.from_moments(pooled) if self.augmentation is None else self.augmentation.first_stage(pooled)
-        return self._fit(None, Reading(pooled, stage, pooled), single_output)
-
-    def _fit(self, evidence: Evidence | None, reading: Reading, single_output: bool) -> Self:
-        moments, stage = reading.moments, reading.stage
-        ridge = check_number(self.ridge, "ridge", low=0.0, finite=True)
-        self._prepare(evidence)
-        self._mode = "" if evidence is None else evidence.mode
-        sampled = self._mode in ("sampled", "copies")
-        if "g" in moments.blocks and self.augmentation is None:
-            check_instruments(moments, stage, "augmentation_parameters" if sampled else "instruments")
-        if self.augmentation is not None:
-            check_moves(self.augmentation, stage)
-        path = IVLikePath.from_first_stage(stage, ridge=ridge)
-        if self.augmentation is not None:
-            check_leaves(self.augmentation, path)
-        warn_degenerate(path, moments, stage, ridge)
-        found = relevance(evidence, reading, path) if sampled or self.augmentation is None else None
-        self._keep_relevance(found)
-        if sampled and found is not None:
-            warn_weak_copies(found)
-        strength = self._select(evidence, reading, path)
-        if not sampled and found is not None and path.moved.all():
-            warn_weak_instruments(found, strength.alpha)
-        if strength.alpha == 0:
-            check_limit(limited(self.augmentation, self._mode), path)
-
-        self._record(strength)
-        coef, reference = strength.coef(path), least_squares(moments)
-        mean_x, mean_y = moments.mean("x")[0], moments.mean("y")[0]
-        intercept = mean_y - mean_x @ coef
-        self._single_output = single_output
-        self._evidence, self._reading = evidence, reading
-        self.coef_ = coef[:, 0] if single_output else coef.T
-        self.least_squares_coef_ = reference[:, 0] if single_output else reference.T
-        self.intercept_ = float(intercept[0]) if single_output else intercept
-        self.alpha_ = strength.alpha
-        self.gamma_ = strength.gamma
-        self.kappa_ = 1.0 / (1.0 + strength.alpha)
-        self.path_ = path
-        self.strength_ = path.strength
-        self.n_instruments_effective_ = path.n_instruments_effective
-        self.constant_features_ = np.diagonal(moments.cov("x")[0]) == 0
+        design = MomentsOnly(knowledge=knowledge, reading=reading)
+        self._keep(fit_design(design, rule, ridge=self.ridge, single_output=pooled.mean("y").shape[1] == 1))
         return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "_evidence" in state:
-            state["_evidence"] = None
-        return state
-
-    def _keep_relevance(self, found: Relevance | None) -> None:
-        for name in ("first_stage_f_", "effective_f_"):
-            if hasattr(self, name):
-                delattr(self, name)
-        if found is not None:
-            self.first_stage_f_ = found.partial_f
-            if not np.isnan(found.effective_f):
-                self.effective_f_ = found.effective_f
-
-    # -- choices ------------------------------------------------------------------------------------------------
-
-    def _prepare(self, evidence: Evidence | None) -> None:
-        """Validate the rule, and make once what `_select` needs again in every bootstrap replication."""
-        check_rule(self.alpha)
-
-    def _record(self, strength: Strength) -> None:
-        """Keep how the strength of the fit was chosen."""
-
-    def _chosen_from_data(self) -> bool:
-        return isinstance(self.alpha, str) and self.alpha != "auto"
-
-    def _select(self, evidence: Evidence | None, reading: Reading, path: IVLikePath) -> Strength:
-        """The strength, or the mixture, that `alpha` asks for."""
-        mode = "" if evidence is None else evidence.mode
-        return select(self.alpha, self.augmentation, reading, path, mode=mode)
-
-    # -- reading ------------------------------------------------------------------------------------------------
-
-    def alpha_path(self, alphas: ArrayLike) -> FloatArray:
-        """Coefficients at other strengths, without refitting.
-
-        Parameters
-        ----------
-        alphas : array-like of shape (m,)
-            Strengths, each >= 0; 0 and ``inf`` are allowed.
-
-        Returns
-        -------
-        ndarray of shape (m, d) or (m, p, d)
-            ``alpha_path([a])[0]`` equals ``coef_`` of a fit with ``alpha=a``.
-        """
-        check_is_fitted(self)
-        grid = check_alphas(alphas)
-        if (grid == 0).any():
-            check_limit(limited(self.augmentation, self._mode), self.path_)
-        return self._coefs_at(grid)
-
-    def gamma_path(self, gammas: ArrayLike) -> FloatArray:
-        """Coefficients at other multiples of the augmentation's strength: the path on which its rivals lie too.
-
-        In the population of a translation with covariance D, ``h(gamma) = (Var x + gamma D)^-1 Cov(x, y)``. So 0 is
-        least squares, 1 least squares on augmented rows, ``(1 + alpha) / alpha`` this regression, ``(1 + a) / 2`` the
-        estimator of Kania and Wit with weight a, ``k**2`` augmentation k times as far, and infinity restricted least
-        squares; with `GaussianNoise` all are ridge, with ``gamma * scale**2`` added to the variance of each feature.
-
-        Parameters
-        ----------
-        gammas : array-like of shape (m,)
-            Each >= 0, below 1 only for augmentations in closed form; ``inf`` is allowed.
-
-        Returns
-        -------
-        ndarray of shape (m, d) or (m, p, d)
-
-        Notes
-        -----
-        At 0 a moved direction without variance of its own has coefficient 0, the limit of small gamma. Of a group that
-        is averaged exactly every gamma, 0 included, gives the invariant coefficients, not least squares.
-        """
-        check_is_fitted(self)
-        grid = check_alphas(gammas, "gammas")
-        if (grid < 1).any() and not self._reading.stage.added:
-            raise ValueError(
-                f"gamma = {grid.min():g} < 1 takes moments of an augmentation away again, which needs them in closed "
-                "form; here they are estimated from copies or instruments. Use gamma >= 1."
-            )
-        if np.isinf(grid).any():
-            check_limit(limited(self.augmentation, self._mode), self.path_)
-        with np.errstate(divide="ignore"):
-            alphas = np.where(np.isinf(grid), 0.0, 1.0 / (grid - 1.0))
-        return self._coefs_at(alphas)
-
-    def _coefs_at(self, alphas: FloatArray) -> FloatArray:
-        """Coefficients at every strength of a grid, which may be empty."""
-        coefs = np.array([self.path_.coef(alpha).T for alpha in alphas]).reshape(
-            len(alphas), *np.atleast_2d(self.coef_).shape
-        )
-        return coefs[:, 0] if self._single_output else coefs
-
-    def predict(self, X: Rows) -> FloatArray:
-        """Predict the outcome's mean under interventions on X, shape (n,) or (n, p).
-
-        Confounding moves the observed outcome away from it, so the fit to observed data is worse than that of
-        least squares; that is meant.
-        """
-        check_is_fitted(self)
-        rows = check_features(self, X, reset=False)
-        if hasattr(self, "features_"):
-            rows = expand(self.features_, rows, getattr(self, "feature_names_in_", None))
-        return rows @ self.coef_.T + self.intercept_
-
-    def score(
-        self,
-        X: Rows,
-        y: Rows,
-        *,
-        instruments: Rows = None,
-        augmentation_parameters: Rows = None,
-        sample_weight: Rows = None,
-    ) -> float:
-        r"""R² in the worst case over shifts √11 times the augmentation's (or instruments') own size.
-
-        That is :math:`1 - (E r^2 + 10\, E(\Pi r)^2) / \operatorname{Var} y` on the augmented data. Its optimum
-        over alpha is 0.1 on the population: it validates a strength of shift, and no score of observed data
-        can tell how far the outcome really is invariant. Plain R² would choose least squares. What q instruments
-        explain of noise by chance is subtracted from E(Πr)², down to 0.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-        y : array-like of shape (n,) or (n, p)
-        instruments : array-like of shape (n, q), required if the model was fitted with instruments
-        augmentation_parameters : array-like of shape (n, q), required if the model was fitted with them
-        sample_weight : array-like of shape (n,), optional
-
-        Returns
-        -------
-        float
-            Mean over outcomes; 1 is perfect. With an augmentation, 0 is what the mean of y reaches; with
-            instruments that move y the mean of y has less than 0.
-        """
-        check_is_fitted(self)
-        evidence, _ = evidence_of(
-            self,
-            X,
-            y,
-            instruments=instruments,
-            augmentation_parameters=augmentation_parameters,
-            sample_weight=sample_weight,
-            reset=False,
-        )
-        reading = evidence.read()
-        moments = reading.moments
-        coef = np.atleast_2d(self.coef_).T
-        total = np.diagonal(moments.cov("y")[0])
-        offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - self.intercept_
-        variance, explained = reading.risks(coef)
-        shifted = variance + offset**2 + (_SCORED_GAMMA - 1.0) * np.maximum(explained, 0.0)
-        r2 = np.where(total > 0, 1.0 - shifted / np.where(total > 0, total, 1.0), np.where(shifted > 0, 0.0, 1.0))
-        return float(r2.mean())

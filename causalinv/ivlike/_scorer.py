@@ -12,8 +12,11 @@ from causalinv._frames import column_names
 from causalinv._matrix import whitener
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_number, check_rows, check_target, check_whole
-from causalinv.ivlike._evidence import Evidence, less_chance
+from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._inputs import own_generator
+from causalinv.ivlike._integrations import Paired
+from causalinv.ivlike._knowledge import Augmented
+from causalinv.ivlike._reading import less_chance
 from causalinv.moments import Moments
 from causalinv.transformations import Transformation as Augmentation
 
@@ -70,14 +73,11 @@ class ShiftedR2Scorer:
         """Score of `estimator` on rows (n, d) and outcomes (n,) or (n, p): 1 is perfect."""
         k = check_number(self.shift_size, "shift_size", low=1.0)
         rows, names = check_rows(X, "X"), column_names(X)
-        evidence = Evidence(
+        design = Paired(
+            knowledge=Augmented(self.augmentation),
             X=rows,
             y=check_target(y, len(rows)).reshape(len(rows), -1),
-            weight=None,
-            groups=None,
-            mode="paired",
             names=names,
-            augmentation=self.augmentation,
             n_copies=check_whole(self.n_copies, "n_copies", low=1),
             rng=own_generator(self.random_state, "augmentation"),
         )
@@ -86,25 +86,25 @@ class ShiftedR2Scorer:
             framed = values if names is None else pd.DataFrame(values, columns=list(names))
             return np.asarray(estimator.predict(framed), dtype=np.float64)
 
-        return shifted_r2(predict, evidence, shift_size=k)
+        return shifted_r2(predict, design, shift_size=k)
 
 
-def shifted_r2(predict: Callable[[FloatArray], FloatArray], evidence: Evidence, *, shift_size: float) -> float:
-    """R² of a prediction under shifts of the evidence's augmentation, or instruments, that many times as large.
+def shifted_r2(predict: Callable[[FloatArray], FloatArray], design: RowDesign, *, shift_size: float) -> float:
+    """R² of a prediction under shifts of the design's augmentation, or instruments, that many times as large.
 
     Of drawn copies the change from their original is projected on G, which leaves out the rows' own noise; of other
     rows what G explains of noise by chance is subtracted.
     """
-    n = len(evidence.y)
-    original = predict(evidence.X).reshape(n, -1)
-    drawn = evidence.instruments is None
+    n = len(design.y)
+    original = predict(design.X).reshape(n, -1)
+    drawn = design.moves
     risk: FloatArray = np.zeros(original.shape[1])
     total: Moments | None = None
-    for each in evidence.copies():
+    for each in design.copies():
         moved = predict(each.x).reshape(n, -1) if drawn else original
-        risk = risk + each.share * np.average((evidence.y - moved) ** 2, axis=0, weights=evidence.weight)
+        risk = risk + each.share * np.average((design.y - moved) ** 2, axis=0, weights=design.weight)
         part = Moments.from_rows(
-            g=each.g, delta=moved - original if drawn else evidence.y - moved, sample_weight=evidence.weight
+            g=each.g, delta=moved - original if drawn else design.y - moved, sample_weight=design.weight
         )
         total = part if total is None else total.merge(part)
     assert total is not None
@@ -113,8 +113,8 @@ def shifted_r2(predict: Callable[[FloatArray], FloatArray], evidence: Evidence, 
     if not drawn:
         noise = np.diagonal(total.cov("delta")[0])
         explained = np.maximum(less_chance(explained, noise, q=half.shape[1], n=float(total.count.sum())), 0.0)
-    mean = np.average(evidence.y, axis=0, weights=evidence.weight)
-    variance = np.average((evidence.y - mean) ** 2, axis=0, weights=evidence.weight)
+    mean = np.average(design.y, axis=0, weights=design.weight)
+    variance = np.average((design.y - mean) ** 2, axis=0, weights=design.weight)
     if not variance.all():
         return 0.0 if risk.any() else 1.0
     return float(np.mean(1.0 - (risk + (shift_size**2 - 1.0) * explained) / variance))

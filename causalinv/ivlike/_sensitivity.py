@@ -14,13 +14,82 @@ half width of the interval of :math:`c'w` is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
-from scipy.linalg import null_space
+import pandas as pd
 
-from causalinv._matrix import whitener
+from causalinv._matrix import orthonormal_range, whitener
 from causalinv._typing import FloatArray
+from causalinv._validation import check_confidence_level, check_number
+from causalinv.ivlike._fit import Fit
+from causalinv.ivlike._inference import Influence, quantile
+from causalinv.ivlike._intervals import influence_at
 
-__all__ = ["benchmark_r2", "end_influence", "half_width", "robustness_value"]
+__all__ = ["benchmark_r2", "end_influence", "half_width", "robustness_value", "sensitivity"]
+
+
+def sensitivity(
+    fit: Fit, r2: float | None, *, benchmark: str | int | None, confidence_level: float | None
+) -> pd.DataFrame:
+    """Ends of the effects that are compatible with confounding of some size, per coefficient."""
+    if not fit.design.knowledge.imposes_invariance(fit.alpha, averages=fit.averages):
+        raise ValueError(f"sensitivity needs alpha=0, where the invariance is imposed; alpha is {fit.alpha:g}.")
+    if fit.ridge > 0:
+        raise ValueError(f"sensitivity is exact for least squares only, without ridge; got ridge={fit.ridge:g}.")
+    if not fit.single_output:
+        raise ValueError("sensitivity takes one outcome; fit them one by one.")
+    moments, fixed, coef = fit.reading.moments, fit.path.basis[:, ~fit.path.moved], fit.coef[:, 0]
+    cov, cross = moments.cov("x")[0], moments.cov("x", "y")[0, :, 0]
+    sigma2 = float(moments.cov("y")[0, 0, 0] - 2 * coef @ cross + coef @ cov @ coef)
+    if not np.allclose(fixed.T @ cov @ fixed, np.eye(fixed.shape[1]), atol=1e-6):
+        raise ValueError(
+            "sensitivity needs directions that the augmentation leaves alone in every row; here they are left "
+            "alone on average only (sampled copies, or a curved augmentation), and nothing exact can be said."
+        )
+    if (r2 is None) == (benchmark is None):
+        raise ValueError("Give either r2, a bound from 0 to below 1, or benchmark, the name of a feature.")
+    told = ""
+    if benchmark is not None:
+        at = _position(benchmark, fit.names)
+        r2 = benchmark_r2(coef, fixed, cov=cov, cross=cross, sigma2=sigma2, feature=at)
+        told = f" (as if {benchmark} were hidden)"
+    bound = check_number(r2, "r2", low=0.0)
+    if bound >= 1:
+        raise ValueError(f"r2 must be below 1, got {bound:g}: noise that is all confounding allows every effect.")
+    width = half_width(fixed, sigma2, bound)
+    ends = np.stack([coef - width, coef + width])
+    if confidence_level is not None:
+        level = check_confidence_level(confidence_level)
+        ends += _end_errors(fit, fixed, sigma2, bound, level) * np.array([[-1.0], [1.0]])
+        told += f", {level:.0%} confidence"
+    table = {
+        "coef": coef,
+        "lower": ends[0],
+        "upper": ends[1],
+        "robustness_value": robustness_value(coef, fixed, sigma2),
+    }
+    return pd.DataFrame(table, index=fit.index).rename_axis(columns=f"R2 <= {bound:.3g}{told}")
+
+
+def _end_errors(fit: Fit, fixed: FloatArray, sigma2: float, r2: float, level: float) -> FloatArray:
+    """Sampling error of both ends of a sensitivity interval, times the one-sided quantile."""
+    design, moments = fit.rows(), fit.reading.moments
+    influence = influence_at(fit)
+    x = design.expand(design.X) - moments.mean("x")[0]
+    residual = design.y[:, 0] - moments.mean("y")[0, 0] - x @ fit.coef[:, 0]
+    ends = end_influence(x, residual, fixed, sigma2=sigma2, r2=r2, own=influence.rows[:, :, 0], share=design.share)
+    both = Influence(np.stack(ends, axis=-1), influence.groups, influence.rank).covariance()
+    return quantile(level, influence.df) * np.sqrt(np.diagonal(both, axis1=1, axis2=2))
+
+
+def _position(feature: str | int, names: Sequence[Any]) -> int:
+    if feature in names:
+        return names.index(feature)
+    if isinstance(feature, int | np.integer) and 0 <= feature < len(names):
+        return int(feature)
+    raise ValueError(f"benchmark must be a feature of this fit, {names}, or its position; got {feature!r}.")
 
 
 def half_width(fixed: FloatArray, sigma2: float, r2: float) -> FloatArray:
@@ -51,7 +120,7 @@ def benchmark_r2(
 
     The others are the invariant coordinates in which it has no weight.
     """
-    others = fixed @ null_space(fixed[[feature]])
+    others = fixed @ orthonormal_range(fixed[[feature]])[1].T
     if not others.shape[1]:
         return 0.0
     half = others @ whitener(others.T @ cov @ others)

@@ -14,16 +14,17 @@ from typing import Literal
 import numpy as np
 
 from causalinv._clusters import robust_covariance
-from causalinv._matrix import matrix_rank, pseudo_inverse, whitener
+from causalinv._matrix import matrix_rank, pseudo_inverse
 from causalinv._typing import FloatArray
-from causalinv.ivlike._evidence import Evidence, Reading
+from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._inference import Influence
 from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._reading import Reading
 
 __all__ = ["COV_TYPES", "CovType", "Errors", "errors_of"]
 
-CovType = Literal["auto", "classical", "HC1", "HC2", "HC3"]
-COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3")
+CovType = Literal["auto", "classical", "HC1", "HC2", "HC3", "misspecified"]
+COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3", "misspecified")
 
 _SMALL = 30.0  # degrees of freedom: with more, corrections change nothing that matters
 _MANY = 5000  # clusters (rows, if there are none): with more, degrees of freedom are not counted
@@ -38,7 +39,7 @@ class Errors:
 
 
 def errors_of(
-    evidence: Evidence,
+    design: RowDesign,
     reading: Reading,
     path: IVLikePath,
     alpha: float,
@@ -54,27 +55,28 @@ def errors_of(
     """
     p = coef.shape[1]
     asymptotic = Errors(influence.covariance(), np.full((p, len(coef)), float(influence.df)))
-    if cov_type == "HC1" or (cov_type == "auto" and influence.n_clusters > _MANY):
+    if cov_type in ("HC1", "misspecified") or (cov_type == "auto" and influence.n_clusters > _MANY):
         return asymptotic
-    regressors = _regressors(evidence, reading, path, alpha, exactly=cov_type == "auto")
-    if regressors is None:
+    form = design.least_squares_form(reading, path, alpha, exactly=cov_type == "auto")
+    if form is None:
         if cov_type == "auto":
             return asymptotic
         raise ValueError(
             f"cov_type={cov_type!r} needs a fit that is least squares or two-stage least squares (alpha=0 along known "
             "directions, or with an instrument for every feature); this one is not. Use cov_type='HC1'."
         )
-    shown, basis = regressors
-    design = np.column_stack([np.ones(len(shown)), shown])
-    contrasts = np.column_stack([np.zeros(len(basis)), basis])
-    x = evidence.expand(evidence.X) - reading.moments.mean("x")[0]
-    residual = evidence.y - reading.moments.mean("y")[0] - x @ coef
+    shown, basis = form
+    constants = design.constants
+    regressors = np.column_stack([constants, shown])
+    contrasts = np.column_stack([np.zeros((len(basis), constants.shape[1])), basis])
+    x = design.expand(design.X) - reading.moments.mean("x")[0]
+    residual = design.y - reading.moments.mean("y")[0] - x @ coef
     if cov_type == "classical":
-        return _classical(design, residual, contrasts, evidence.weight)
+        return _classical(regressors, residual, contrasts, design.weight)
     covs, dfs = [], []
     for column in residual.T:
         fit = robust_covariance(
-            design, column, weight=evidence.weight, clusters=evidence.groups, correction=3 if cov_type == "HC3" else 2
+            regressors, column, weight=design.weight, clusters=design.groups, correction=3 if cov_type == "HC3" else 2
         )
         covs.append(contrasts @ fit.cov @ contrasts.T)
         # A coefficient that is 0 by declaration has no error, and no degrees of freedom.
@@ -83,33 +85,11 @@ def errors_of(
     return asymptotic if cov_type == "auto" and found.df.min(initial=np.inf) >= _SMALL else found
 
 
-def _regressors(
-    evidence: Evidence, reading: Reading, path: IVLikePath, alpha: float, *, exactly: bool
-) -> tuple[FloatArray, FloatArray] | None:
-    """Rows of the least squares problem (n, k) and the coefficients of its coordinates (d, k), if the fit is one.
-
-    With `exactly`, over-identified instruments are out: the influence of their rows allows for instruments that
-    disagree, these errors do not.
-    """
-    centred = evidence.expand(evidence.X) - reading.moments.mean("x")[0]
-    if evidence.known:
-        fixed = path.basis[:, ~path.moved]
-        return (centred @ fixed, fixed) if alpha == 0 else None
-    if evidence.mode != "instruments" or evidence.instruments is None:
-        return None
-    if np.isinf(alpha):
-        return centred @ path.basis, path.basis
-    if alpha != 0 or not path.moved.all() or (exactly and len(reading.stage.factor) > len(path.moved)):
-        return None
-    g = (evidence.instruments - reading.moments.mean("g")[0]) @ whitener(reading.moments.cov("g")[0])
-    return g @ reading.stage.factor @ path.basis, path.basis
-
-
-def _classical(design: FloatArray, residual: FloatArray, contrasts: FloatArray, weight: FloatArray | None) -> Errors:
+def _classical(rows: FloatArray, residual: FloatArray, contrasts: FloatArray, weight: FloatArray | None) -> Errors:
     """Errors independent and of equal variance."""
-    w = np.ones(len(design)) if weight is None else weight / weight.mean()
-    bread = pseudo_inverse(design.T @ (w[:, None] * design))
-    df = len(design) - matrix_rank(design)
+    w = np.ones(len(rows)) if weight is None else weight / weight.mean()
+    bread = pseudo_inverse(rows.T @ (w[:, None] * rows))
+    df = len(rows) - matrix_rank(rows)
     variance = w @ residual**2 / df
     inner = contrasts @ bread @ contrasts.T
     return Errors(variance[:, None, None] * inner, np.full((residual.shape[1], len(contrasts)), float(df)))

@@ -2,77 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from causalinv._typing import FloatArray
+from causalinv.ivlike._fit import Fit
+from causalinv.ivlike._identification import fixed_by_declaration, named_coefficients
+from causalinv.ivlike._intervals import errors_at
+from causalinv.ivlike._reading import ControlSlopes
+from causalinv.ivlike._structural import controls_frame, head_of, method_name
 from causalinv.results import Summary
 
-__all__ = ["coefficient_index", "summarize"]
+__all__ = ["summary"]
 
 
-def coefficient_index(model: Any) -> pd.Index:
-    """Names of the coefficients: features, or outcomes and features."""
-    named = model._reading.moments.names["x"]
-    names = list(named or (f"x{i}" for i in range(model.coef_.shape[-1])))
-    if model.coef_.ndim == 1:
-        return pd.Index(names, name="feature")
-    return pd.MultiIndex.from_product([range(len(model.coef_)), names], names=["outcome", "feature"])
-
-
-def summarize(model: Any, errors: FloatArray | None, reason: str) -> Summary:
-    """Coefficients beside those of least squares, the rows that differ most first.
-
-    Parameters
-    ----------
-    model : IVLikeRegression
-        Fitted.
-    errors : ndarray of shape (p, d) or None
-        Standard errors.
-    reason : str
-        Why there are none.
-    """
-    table = pd.DataFrame({"IVL": model.coef_.ravel()}, index=coefficient_index(model))
+def summary(fit: Fit) -> Summary:
+    """Coefficients beside those of least squares, in the order of the columns."""
+    errors, reason = _standard_errors(fit)
+    table = pd.DataFrame({"IVL": fit.coef.T.ravel()}, index=fit.index)
     if errors is not None:
         table["s.e."] = errors.ravel()
-    table["least squares"] = model.least_squares_coef_.ravel()
+    table["least squares"] = fit.least_squares.T.ravel()
     table["difference"] = table["IVL"] - table["least squares"]
-    order = table["difference"].abs().to_numpy().argsort(kind="stable")[::-1]
-    if np.isnan(model.alpha_):
-        strength = f"alpha from the posterior (mean gamma={model.gamma_:.3g})"
+    if fit.slopes is not None and fit.single_output:
+        table = pd.concat([table, _of_controls(fit, fit.slopes, with_errors=errors is not None)])
+    if np.isnan(fit.alpha):
+        strength = f"alpha from the posterior (mean gamma={fit.strength.gamma:.3g})"
+    elif fit.reading.whole:
+        strength = f"alpha={fit.alpha:g}, the whole reaction penalised"
     else:
-        strength = f"alpha={model.alpha_:g} (gamma={model.gamma_:g}, kappa={model.kappa_:.3g})"
+        strength = f"alpha={fit.alpha:g} (gamma={fit.strength.gamma:g}, kappa={1.0 / (1.0 + fit.alpha):.5g})"
+    head = head_of(fit)
     return Summary(
-        title=f"IV-like regression, {strength}",
+        title="\n".join([f"{method_name(fit)}, {strength}", *head]),
         estimand="linear effect of the features on the outcome, up to confounding that the assumption leaves",
-        assumption=_assumption(model),
-        table=table.iloc[order],
-        notes=_notes(model, errors, reason),
+        assumption=fit.design.knowledge.assumption(fit.path.n_instruments_effective),
+        table=table,
+        notes=_notes(fit, errors, reason, headed=bool(head)),
     )
 
 
-def _assumption(model: Any) -> str:
-    if model.augmentation is None:
-        kind = "genuine instruments"
-        if model._mode == "copies":
-            return (
-                "declared by you: the rows are augmented copies, and the outcome ignores the augmentation (effective "
-                f"number of parameters {model.n_instruments_effective_})"
-            )
-        return (
-            f"declared by you: {kind} (effective number {model.n_instruments_effective_}), independent of the hidden "
-            "confounder, act on the outcome only through X"
-        )
-    claim = "ignores" if model.augmentation.outcome_invariant else "is NOT claimed to ignore"
-    return (
-        f"declared by you: the outcome {claim} this {type(model.augmentation).__name__} (effective number of "
-        f"directions {model.n_instruments_effective_})"
-    )
+def _of_controls(fit: Fit, slopes: ControlSlopes, *, with_errors: bool) -> pd.DataFrame:
+    """Rows of the controls, for the same table."""
+    own, reference = slopes.coef(fit.coef)[:, 0], slopes.coef(fit.least_squares)[:, 0]
+    names = slopes.names or tuple(f"c{i}" for i in range(len(own)))
+    table = pd.DataFrame({"IVL": own}, index=pd.Index(names, name="feature"))
+    if with_errors:
+        frame = controls_frame(fit, cov_type="misspecified", confidence_level=0.95)
+        table["s.e."] = frame["s.e."].to_numpy()
+    return table.assign(**{"least squares": reference, "difference": own - reference})
 
 
-def _notes(model: Any, errors: FloatArray | None, reason: str) -> tuple[str, ...]:
+def _standard_errors(fit: Fit) -> tuple[FloatArray | None, str]:
+    """Standard errors (p, d), or why there are none."""
+    try:
+        found = errors_at(fit, None, "auto")
+    except ValueError as reason:
+        return None, str(reason)
+    return np.sqrt(np.diagonal(found.cov, axis1=1, axis2=2)), ""
+
+
+def _notes(fit: Fit, errors: FloatArray | None, reason: str, *, headed: bool) -> tuple[str, ...]:
     notes = []
     if errors is not None:
         notes.append(
@@ -80,20 +70,21 @@ def _notes(model: Any, errors: FloatArray | None, reason: str) -> tuple[str, ...
         )
     elif reason:
         notes.append(reason)
-    if model.augmentation is not None:
+    fixed = fixed_by_declaration(fit, fit.alpha)
+    if fixed.any():
+        notes.append(f"fixed by the declaration, without error: {named_coefficients(fit, fixed)}.")
+    if fit.design.knowledge.augmentation is not None:
         notes.append(
             "where the two columns differ, either confounding along ignored directions was removed, or a proxy of the "
             "confounder that least squares adjusted for was lost. The data cannot tell which."
         )
-        if model._averages():
+        if fit.averages:
             notes.append("averaged exactly over a group: every alpha gives these coefficients.")
-    if hasattr(model, "first_stage_f_") and len(model.first_stage_f_):
-        found = model.first_stage_f_
-        if model._mode in ("sampled", "copies"):
-            notes.append(f"largest first-stage F of a direction: {found[-1]:.3g} (mostly noise below 10).")
-        else:
-            robust = f", effective F {model.effective_f_:.3g}" if hasattr(model, "effective_f_") else ""
-            notes.append(f"first-stage F of the weakest direction: {found[0]:.3g}{robust} (weak below 10).")
-    if model.constant_features_.any():
-        notes.append(f"{int(model.constant_features_.sum())} features are constant.")
+    if not headed and fit.relevance is not None and len(fit.relevance.partial_f):
+        notes.append(fit.design.knowledge.relevance_note(fit.relevance))
+    if fit.slopes is not None and fit.single_output:
+        notes.append(f"the last {len(fit.slopes.mean)} rows are controls.")
+    constant = np.diagonal(fit.reading.moments.cov("x")[0]) == 0
+    if constant.any():
+        notes.append(f"{int(constant.sum())} features are constant.")
     return tuple(notes)

@@ -1,7 +1,6 @@
 """Environments: one model under many interventions, with exact moments and reproducible samples.
 
-Only what differs from the observational model is stored. Environments whose mechanisms agree share one solved form;
-those that change a few rows of B get theirs by the Woodbury identity; the rest are solved in full.
+Only what differs from the observational model is stored.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from causalinv.results import Printed, Summary
 from causalinv.sem._arguments import environment_labels, parameters, selected, sizes
 from causalinv.sem._interventions import Intervention, drafted, warn_about_target
 from causalinv.sem._model import Model, check_fits
-from causalinv.sem._noise import draw
+from causalinv.sem._solver import Solver
 from causalinv.sem._tables import Tables
 
 __all__ = ["EnvironmentSet"]
@@ -30,8 +29,6 @@ __all__ = ["EnvironmentSet"]
 M = TypeVar("M", bound=Model)
 
 _LONGEST = 34  # letters of an intervention in a printed table
-_BATCH_BYTES = 64 * 2**20  # of temporary arrays at a time
-_FULL_SHARE = 3 / 4  # of the rows of B: beyond it, solving in full is cheaper than updating (measured, p = 30 to 200)
 
 
 def _short(intervention: Intervention | None, model: Model) -> str:
@@ -118,7 +115,7 @@ class EnvironmentSet(Printed, Generic[M]):
             raise TypeError(f"interventions must hold Interventions such as Do(0, 1.0), or None; got {odd!r}.")
         self._fill(sem, len(chosen), labels, theta)
         self._interventions: tuple[Intervention | None, ...] | Callable[[], Sequence[Intervention | None]] = chosen
-        self._tables = Tables.of(sem, chosen)
+        self._solver = Solver(sem, Tables.of(sem, chosen))
         hit = sum(iv is not None and sem.target in {sem.node(v) for v in iv.sites} for iv in chosen)
         if hit:
             warn_about_target(sem.names[self._target], hit, len(chosen))
@@ -171,7 +168,8 @@ class EnvironmentSet(Printed, Generic[M]):
         new = cls.__new__(cls)
         new._fill(sem, len(mean), None, theta)
         tables = Tables.observational(sem, len(mean))
-        new._tables = replace(tables, constants=tables.constants + mean, shift_var=tables.shift_var + variance)
+        added = replace(tables, constants=tables.constants + mean, shift_var=tables.shift_var + variance)
+        new._solver = Solver(sem, added)
         new._interventions = interventions
         return new
 
@@ -221,7 +219,7 @@ class EnvironmentSet(Printed, Generic[M]):
         new._fill(self.sem, len(at), self.labels[at], None if self.theta is None else self.theta[at])
         new.positions = self.positions[at]
         new._interventions = partial(_pick, self, at)
-        new._tables = self._tables.take(at)
+        new._solver = Solver(self.sem, self._solver.tables.take(at))
         return new
 
     def model(self, position: int) -> M:
@@ -289,87 +287,11 @@ class EnvironmentSet(Printed, Generic[M]):
         mean = np.empty((len(which), len(at)))
         cov = np.empty((len(which), len(at), len(at)))
         with np.errstate(over="ignore", invalid="ignore"):
-            self._fill_moments(mean, cov, at, which)
+            self._solver.fill(mean, cov, at, which)
         names = [self.sem.names[i] for i in at]
         check_fits(mean.T, "mean of", names)
         check_fits(cov.transpose(1, 2, 0), "variance of", names)
         return mean, cov
-
-    def _fill_moments(self, mean: FloatArray, cov: FloatArray, at: np.ndarray, which: np.ndarray) -> None:
-        for mechanism in self._tables.mechanisms:
-            # `which` is a run of positions and members ascend, so the overlap is a slice.
-            inside = slice(*np.searchsorted(mechanism.members, [which[0], which[-1] + 1]))
-            members = mechanism.members[inside]
-            if not members.size:
-                continue
-            out = members - which[0]
-            if not mechanism.rows:
-                M = self.sem.M[at]
-                mean[out] = self._tables.constants[members] @ M.T
-                cov[out] = self._shared_cov(M, members)
-                continue
-            change = mechanism.change[inside]
-            step = max(1, _BATCH_BYTES // (8 * len(at) * self.sem.n_nodes))
-            for start in range(0, len(members), step):
-                piece = slice(start, start + step)
-                M = self._solved(mechanism.rows, change[piece], at)
-                half = M * np.sqrt(self._variance(members[piece]))[:, None, :]
-                mean[out[piece]] = (M @ self._tables.constants[members[piece], :, None])[:, :, 0]
-                cov[out[piece]] = half @ half.transpose(0, 2, 1)
-                self._add_common(cov, out[piece], members[piece], M)
-
-    def _variance(self, members: np.ndarray) -> FloatArray:
-        """Variances of the noise beside common causes, (n, p)."""
-        return self._tables.own_std[members] ** 2 + self._tables.shift_var[members]
-
-    def _shared_cov(self, M: FloatArray, members: np.ndarray) -> FloatArray:
-        """Covariances where only the noise differs: a fixed part plus one matrix product for what varies."""
-        variance = self._variance(members)
-        varies = np.ptp(variance, axis=0) > 0
-        fixed = M[:, ~varies] * np.sqrt(variance[0, ~varies])
-        moving = M[:, varies]
-        a, s = moving.shape
-        cov = np.tile(fixed @ fixed.T, (len(members), 1, 1))
-        if 8 * a * a * s <= _BATCH_BYTES:
-            products = (moving[:, None, :] * moving[None, :, :]).reshape(a * a, s)
-            cov += (variance[:, varies] @ products.T).reshape(len(members), a, a)
-        else:
-            for k, v in enumerate(variance[:, varies]):
-                half = moving * np.sqrt(v)
-                cov[k] += half @ half.T
-        self._add_common(cov, np.arange(len(members)), members, M)
-        return cov
-
-    def _add_common(self, cov: FloatArray, out: np.ndarray, members: np.ndarray, M: FloatArray) -> None:
-        """Add what common causes, old and new, contribute; `M` is shared (a, p) or one per member (n, a, p)."""
-        share, together = self._tables.share, self._tables.together
-        if share is None and not together:
-            return
-        for k, (position, e) in enumerate(zip(out, members, strict=True)):
-            parts = [] if share is None else [share[e][:, None] * self.sem.common.loading]
-            if e in together:
-                parts.append(together[e])
-            if parts:
-                half = (M if M.ndim == 2 else M[k]) @ np.hstack(parts)
-                cov[position] += half @ half.T
-
-    def _solved(self, rows: tuple[int, ...], change: FloatArray, at: np.ndarray) -> FloatArray:
-        """Rows `at` of the solved forms (n, a, p) when rows of B change: M + M_T (I - D M_T)^-1 D M."""
-        sem, t = self.sem, len(rows)
-        if t > _FULL_SHARE * sem.n_nodes:
-            system = np.tile(np.eye(sem.n_nodes) - sem.B, (len(change), 1, 1))
-            system[:, list(rows)] -= change
-            solved = np.linalg.inv(system)[:, at]
-        else:
-            moved = change @ sem.M  # (n, t, p)
-            inner = np.eye(t) - moved[:, :, list(rows)]
-            solved = sem.M[at] + sem.M[np.ix_(at, np.array(rows))] @ np.linalg.solve(inner, moved)
-        # A node that has lost all its parents is its own noise, exactly: a node set by do must not vary by rounding.
-        alone = np.logical_not(np.any(change + sem.B[list(rows)], axis=2)).reshape(-1, t)
-        for k, row in enumerate(rows):
-            for position in np.flatnonzero(at == row):
-                solved[alone[:, k], position] = np.eye(sem.n_nodes)[row]
-        return np.asarray(solved, dtype=np.float64)
 
     # -- samples ----------------------------------------------------------------------------------------------------
 
@@ -405,34 +327,16 @@ class EnvironmentSet(Printed, Generic[M]):
         X, y = np.empty((ends[-1], len(at) - 1)), np.empty(ends[-1])
         rngs = streams_at(random_state, self.positions.tolist(), "rows")
         with np.errstate(over="ignore", invalid="ignore"):
-            for mechanism in self._tables.mechanisms:
+            for mechanism in self._solver.tables.mechanisms:
                 for k, e in enumerate(mechanism.members):
                     M = (
-                        self._solved(mechanism.rows, mechanism.change[k : k + 1], at)[0]
+                        self._solver.form(mechanism.rows, mechanism.change[k : k + 1], at)[0]
                         if mechanism.rows
                         else self.sem.M[at]
                     )
-                    rows = self._draw(e, int(rows_of[e]), M, rngs[e])
+                    rows = self._solver.draw(e, int(rows_of[e]), M, rngs[e])
                     X[ends[e] : ends[e + 1]], y[ends[e] : ends[e + 1]] = rows[:, :-1], rows[:, -1]
         names = [self.sem.names[i] for i in at]
         check_fits(X.T, "sample of", names[:-1])
         check_fits(y[None], "sample of", names[-1:])
         return X, y, np.repeat(self.labels.to_numpy(), rows_of)
-
-    def _draw(self, e: int, n: int, M: FloatArray, rng: np.random.Generator) -> FloatArray:
-        tables = self._tables
-        laws = list(self.sem.noise)
-        for node, law in tables.laws.get(e, {}).items():
-            laws[node] = law
-        rows = draw(laws, n, rng) @ (M * tables.own_std[e]).T
-        rows += M @ tables.constants[e]
-        shifted = np.flatnonzero(tables.shift_var[e])
-        if shifted.size:
-            rows += rng.standard_normal((n, shifted.size)) @ (M[:, shifted] * np.sqrt(tables.shift_var[e, shifted])).T
-        if tables.share is not None:
-            causes = self.sem.common
-            rows += draw(causes.laws, n, rng) @ (M @ (tables.share[e][:, None] * causes.loading)).T
-        if e in tables.together:
-            extra = tables.together[e]
-            rows += rng.standard_normal((n, extra.shape[1])) @ (M @ extra).T
-        return rows

@@ -29,19 +29,7 @@ _NOISE_VARIANCE = 0.1  # of the pixels' overall variance, as the paper's authors
 
 
 def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
-    """Compare the methods on digits with an injected confounder, and on the optical device if it is at hand.
-
-    Parameters
-    ----------
-    random_state : int
-        Seed of the light and the noise.
-    data : path or None
-        Folder with the real data sets; see `causalinv.tour.run`.
-
-    Returns
-    -------
-    Chapter
-    """
+    """Compare the methods on digits with an injected confounder, and on the optical device if it is at hand."""
     digits = load_confounded_digits(random_state=random_state)
     coefs = _digit_coefs(digits)
     cov = np.cov(digits.X.T)
@@ -78,7 +66,14 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
             "the claim, declared by us, that the outcome ignores brightness (digits). For the device nothing is\n"
             "claimed, so there is no alpha = 0."
         ),
-        figure=_panels({m: coefs[m] for m in ("truth", "least squares", "augmented least squares", "IVL, alpha = 0")}),
+        figure=_panels(
+            {
+                "truth": coefs["truth"],
+                "least squares": coefs["least squares"],
+                "augmented l.s.": coefs["augmented least squares"],
+                "IVL, alpha = 0": coefs["IVL, alpha = 0"],
+            }
+        ),
         notes=notes,
     )
 
@@ -138,6 +133,6 @@ def _panels(images: dict[str, FloatArray]) -> str:
     marks = np.array(["::", "· ", "  ", "░░", "▒▒", "▓▓", "██"])
     edges = np.array([-0.25, -0.1, 0.1, 0.3, 0.6, 0.85])
     blocks = [marks[np.digitize(image / size, edges)].reshape(8, 8) for image in images.values()]
-    header = "   ".join(f"{name:<22}" for name in images).rstrip()
-    lines = ["   ".join(f"{''.join(block[row]):<22}" for block in blocks).rstrip() for row in range(8)]
+    header = "    ".join(f"{name:<16}" for name in images).rstrip()
+    lines = ["    ".join("".join(block[row]) for block in blocks).rstrip() for row in range(8)]
     return "\n".join([header, *lines])

@@ -17,19 +17,7 @@ _ROWS = 20_000
 
 
 def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
-    """Intervene on a small model and regress in every environment, exactly and on a sample.
-
-    Parameters
-    ----------
-    random_state : int
-        Seed of the sample.
-    data : path or None
-        Not used: this chapter simulates.
-
-    Returns
-    -------
-    Chapter
-    """
+    """Intervene on a small model and regress in every environment, exactly and on a sample."""
     sem = LinearSEM.from_adjacency(
         np.array([[0, 1.0, 0, 0.5], [0, 0, 0, 1.0], [0, 0, 0, 0], [0, 0, 1.0, 0]]),
         names=["rain", "soil", "growth", "yield"],

@@ -22,19 +22,7 @@ _FRESH = 200
 
 
 def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
-    """Compare rules on fresh interventions, then ask two real data sets whether any set of features is invariant.
-
-    Parameters
-    ----------
-    random_state : int
-        Seed of the simulation.
-    data : path or None
-        Folder with the real data sets.
-
-    Returns
-    -------
-    Chapter
-    """
+    """Compare rules on fresh interventions, then ask two real data sets whether any set of features is invariant."""
     table, claim = _simulated(random_state)
     grunfeld = load_grunfeld()
     answers = []

@@ -21,19 +21,7 @@ __all__ = ["run"]
 
 
 def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
-    """Certify one rule from 6, 59 and 300 hospitals and compare with the truth.
-
-    Parameters
-    ----------
-    random_state : int
-        Seed of the hospitals.
-    data : path or None
-        Not used: this chapter simulates.
-
-    Returns
-    -------
-    Chapter
-    """
+    """Certify one rule from 6, 59 and 300 hospitals and compare with the truth."""
     sem = LinearSEM.from_adjacency(
         np.array([[0, 0.5, 0, 0, 1.0], [0, 0, 0, 0, 1.0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 1.0, 1.0, 0]]),
         noise=[1.0, 1.0, 0.3, 1.0, 0.7],

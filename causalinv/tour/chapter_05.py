@@ -22,19 +22,7 @@ _WIDTH = 60
 
 
 def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
-    """Bound the effect of a teaching programme, and a simulated mean whose truth is known.
-
-    Parameters
-    ----------
-    random_state : int
-        Seed of folds, learners and the simulation.
-    data : path or None
-        Not used: the students come with a dependency.
-
-    Returns
-    -------
-    Chapter
-    """
+    """Bound the effect of a teaching programme, and a simulated mean whose truth is known."""
     students = load_spector()
     hidden = make_confounded_treatment(_ROWS, kind="adverse", random_state=random_state)
     cap = _cap(students, random_state, law="knn", n_repeats=5)

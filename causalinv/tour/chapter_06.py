@@ -27,19 +27,7 @@ _WORLDS = {
 
 
 def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
-    """Photograph digits under a hidden light in four worlds, and ask of each what can be told from (X, y).
-
-    Parameters
-    ----------
-    random_state : int
-        Seed of the light and the noise.
-    data : path or None
-        Not used: this chapter's images are inside a dependency.
-
-    Returns
-    -------
-    Chapter
-    """
+    """Photograph digits under a hidden light in four worlds, and ask of each what can be told from (X, y)."""
     rows = {}
     for name, (confounding, reads_light) in _WORLDS.items():
         X, y, truth, groups = _world(confounding, reads_light, random_state)
@@ -52,13 +40,13 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
         rows[name] = {
             ("told by the data", "p, l.s. ignores light"): model.ols_invariance_test().pvalue,
             ("told by the data", "alpha by CV"): cv.fit(X, y, groups=groups).alpha_,
-            ("error of the effects (hidden)", "least squares"): ncer(model.least_squares_coef_, truth, cov=cov),
-            ("error of the effects (hidden)", "alpha = 0.1"): ncer(model.alpha_path([0.1])[0], truth, cov=cov),
-            ("error of the effects (hidden)", "alpha = 0"): ncer(model.coef_, truth, cov=cov),
-            ("error of the effects (hidden)", "covered by 95%"): covered.mean(),
+            ("true error of the effects", "least squares"): ncer(model.least_squares_coef_, truth, cov=cov),
+            ("true error of the effects", "alpha = 0.1"): ncer(model.alpha_path([0.1])[0], truth, cov=cov),
+            ("true error of the effects", "alpha = 0"): ncer(model.coef_, truth, cov=cov),
+            ("true error of the effects", "covered by 95%"): covered.mean(),
         }
     table = pd.DataFrame(rows).T.rename_axis("world")
-    error = table["error of the effects (hidden)"]
+    error = table["true error of the effects"]
     first, third = error.loc["claim true, confounded"], error.loc["claim false, not confounded"]
     return Chapter(
         question="I declared that the outcome ignores brightness. Is that so, and what did it buy or cost?",

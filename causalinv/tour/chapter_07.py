@@ -21,19 +21,7 @@ _PUSHES = (-1.75, -1.25, -0.75, 0.0, 0.75, 1.25, 1.75)
 
 
 def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
-    """Predict the outcome of pushes inside and outside of those that were tried.
-
-    Parameters
-    ----------
-    random_state : int
-        Seed of pushes, draught and noise.
-    data : path or None
-        Not used: the image is inside scikit-learn.
-
-    Returns
-    -------
-    Chapter
-    """
+    """Predict the outcome of pushes inside and outside of those that were tried."""
     digits = load_moving_digits(n_samples=_ROWS, random_state=random_state)
     encoder = make_pipeline(
         PCA(8, random_state=0), LinearInvarianceEncoder(method="npiv+location", random_state=random_state)

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from causalinv._matrix import orthonormal_range
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv.moments import Moments
 from causalinv.transformations._base import Transformation, indicator
@@ -236,7 +237,9 @@ class SignFlip(FiniteGroup):
 class _ImageGroup(FiniteGroup):
     """Groups of movements of an image whose rows are flattened."""
 
-    shape: tuple[int, ...]
+    def __init__(self, shape: tuple[int, ...], *, outcome_invariant: bool = True):
+        self.shape = shape
+        self.outcome_invariant = outcome_invariant
 
     def _moves(self, image: np.ndarray) -> list[np.ndarray]:
         raise NotImplementedError
@@ -268,10 +271,6 @@ class Rotate90(_ImageGroup):
     [[1, 3, 0, 2]]
     """
 
-    def __init__(self, shape: tuple[int, ...], *, outcome_invariant: bool = True):
-        self.shape = shape
-        self.outcome_invariant = outcome_invariant
-
     def _moves(self, image: np.ndarray) -> list[np.ndarray]:
         if image.shape[0] != image.shape[1]:
             raise ValueError(f"Rotate90 needs a square image, got shape {self.shape}.")
@@ -297,9 +296,8 @@ class Flip(_ImageGroup):
     """
 
     def __init__(self, shape: tuple[int, ...], *, axis: int = 1, outcome_invariant: bool = True):
-        self.shape = shape
+        super().__init__(shape, outcome_invariant=outcome_invariant)
         self.axis = axis
-        self.outcome_invariant = outcome_invariant
 
     def _moves(self, image: np.ndarray) -> list[np.ndarray]:
         if self.axis not in (0, 1):
@@ -322,10 +320,6 @@ class CyclicShift(_ImageGroup):
     >>> len(CyclicShift((3, 4)).elements(12)[0])
     12
     """
-
-    def __init__(self, shape: tuple[int, ...], *, outcome_invariant: bool = True):
-        self.shape = shape
-        self.outcome_invariant = outcome_invariant
 
     def _moves(self, image: np.ndarray) -> list[np.ndarray]:
         return [np.roll(image, 1, axis=axis) for axis in (0, 1)]
@@ -356,7 +350,7 @@ def group_stage(moments: Moments, perms: np.ndarray, signs: np.ndarray) -> First
         sign = np.where(single[:d] == lead, 1.0, -1.0)
         fixed = np.where(free[:, None] & (lead[:, None] == np.unique(lead[free])), sign[:, None], 0.0)
         fixed /= np.linalg.norm(fixed, axis=0)
-    moving = np.linalg.svd(fixed, full_matrices=True)[0][:, fixed.shape[1] :].T
+    moving = orthonormal_range(fixed.T)[1]
     return FirstStage(variance, averaged, moving, np.zeros((len(moving), cross.shape[1])), added=True)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._frames import column_names
-from causalinv._matrix import orthonormal_range
+from causalinv._matrix import factor_split, orthonormal_range
 from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_alignment, check_finite, check_number, check_rows
 from causalinv.moments import Moments
@@ -127,13 +127,12 @@ class Translation(_Translation):
         names = list(f.index) if isinstance(f, pd.Series) else column_names(f)
         read = np.atleast_2d(np.asarray(f, dtype=np.float64))
         check_finite(read, "f")
-        _, size, basis = np.linalg.svd(read, full_matrices=True)
-        rank = int(np.sum(size > size.max(initial=0.0) * max(read.shape) * np.finfo(np.float64).eps))
-        if rank == 0:
+        inside, ignored = orthonormal_range(read)
+        if not len(inside):
             raise ValueError("f is zero: an outcome that reads nothing has no directions to respect.")
-        if rank == read.shape[1]:
-            raise ValueError(f"f reads all {rank} features, so no direction is left that the outcome ignores.")
-        directions = basis[rank:] if names is None else pd.DataFrame(basis[rank:], columns=list(names))
+        if not len(ignored):
+            raise ValueError(f"f reads all {len(inside)} features, so no direction is left that the outcome ignores.")
+        directions = ignored if names is None else pd.DataFrame(ignored, columns=list(names))
         return cls(directions, scale=scale, outcome_invariant=outcome_invariant)
 
     @classmethod
@@ -174,8 +173,8 @@ class Translation(_Translation):
                 f"X and X_other must have the same columns, got shapes {first.shape} and {second.shape}, "
                 f"names {names} and {column_names(X_other)}."
             )
-        _, size, basis = np.linalg.svd((second - first) / np.sqrt(len(first)), full_matrices=False)
-        rank = int(np.sum(size > size.max(initial=0.0) * max(first.shape) * np.finfo(np.float64).eps))
+        size, basis = factor_split((second - first) / np.sqrt(len(first)))
+        rank = len(size)
         if rank == 0:
             raise ValueError("X and X_other are equal, so the pairs show no direction.")
         keep = rank if n_directions is None else n_directions

@@ -68,7 +68,7 @@ MISTAKES = [
     Mistake("one group holds an arm", lambda: fit(groups=A), "groups put all rows of arm"),
     Mistake("unknown arm", lambda: ask(arm=2), r"arm must be one of the arms \[0, 1\], got 2"),
     Mistake("unknown control", lambda: ask("ate", control="x"), r"control must be one of the arms \[0, 1\], got 'x'"),
-    Mistake("arm left out", lambda: fit(treatment=A + 1).average_bounds(odds_ratio=2.0), r"arm= must be given, one of \[1, 2\]"),
+    Mistake("arm left out", lambda: fit(treatment=A + 1).average_bounds("mean", odds_ratio=2.0), r"arm= must be given, one of \[1, 2\]"),
     Mistake("arm is control", lambda: ask("ate", arm=1, control=1), "arm and control are both 1"),
     Mistake("control of a mean", lambda: ask(control=0), "estimand='mean' is about one arm"),
     Mistake("unknown estimand", lambda: ask("late"), r"estimand must be one of .* got 'late'"),
@@ -171,20 +171,20 @@ def test_weights_without_a_learner_for_them_raise():
 @pytest.mark.parametrize("labels", [[False, True], [0, 1], [0.0, 1.0]])
 def test_zero_one_labels_have_default_arms(labels):
     model = fit(treatment=np.array(labels)[A])
-    assert model.average_bounds(odds_ratio=2.0).estimand == f"mean of Y if all rows took arm {labels[1]!r}"
+    assert model.average_bounds("mean", odds_ratio=2.0).estimand == f"mean of Y if all rows took arm {labels[1]!r}"
 
 
 def test_degenerate_but_legal():
     constant = fit(y=np.full(60, 0.3), outcome_support=(0, 1))
-    bounds = constant.average_bounds(odds_ratio=3.0)
+    bounds = constant.average_bounds("mean", odds_ratio=3.0)
     assert (bounds.lower, bounds.upper, bounds.se_upper) == (pytest.approx(0.3), pytest.approx(0.3), pytest.approx(0.0))
-    ball = f_ball(y=np.full(60, 0.3)).average_bounds()
+    ball = f_ball(y=np.full(60, 0.3)).average_bounds("mean")
     assert ball.lower < 0.3 < ball.upper
-    at_the_limit = f_ball(y=np.ones(60)).average_bounds()
+    at_the_limit = f_ball(y=np.ones(60)).average_bounds("mean")
     assert 1.0 <= at_the_limit.upper < 1.002  # the floor of kappa widens by a thousandth
     with pytest.warns(DegenerateInputWarning, match="left out of all models"):
         constant_feature = fit(X=np.c_[X, np.ones(60)], law="knn")
-    assert np.isfinite(constant_feature.average_bounds(odds_ratio=2.0).conf_int).all()
+    assert np.isfinite(constant_feature.average_bounds("mean", odds_ratio=2.0).conf_int).all()
     single_row = constant.predict_bounds(X[:1], odds_ratio=2.0)
     assert single_row.upper.shape == (1,)
     two = f_ball(y=(Y > 0.5).astype(int)).predict_bounds(X)

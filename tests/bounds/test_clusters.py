@@ -68,11 +68,11 @@ def test_few_clusters_are_said():
     model = SensitivityBounds(law="marginal", cv=2, random_state=0)
     model.fit(X, y, treatment=t, groups=np.arange(200) % 4)
     with pytest.warns(DegenerateInputWarning, match="leave 3 degrees of freedom"):
-        bounds = model.average_bounds(odds_ratio=1.0)
+        bounds = model.average_bounds("mean", odds_ratio=1.0)
     assert "3 degrees of freedom" in " ".join(str(bounds.summary()).split())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model.fit(X, y, treatment=t, groups=np.arange(200) % 13).average_bounds(odds_ratio=1.0)
+        model.fit(X, y, treatment=t, groups=np.arange(200) % 13).average_bounds("mean", odds_ratio=1.0)
 
 
 @pytest.mark.parametrize("sizes", [np.full(4, 30), np.r_[100, np.ones(20, int)]], ids=["four", "one of 100"])

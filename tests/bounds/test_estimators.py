@@ -10,7 +10,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression
 
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds, cap_bounds
-from causalinv.bounds._base import Contrast
+from causalinv.bounds._contrast import Contrast
 from causalinv.datasets import make_confounded_treatment
 from causalinv.exceptions import BoundsCrossingWarning, ObservedSupportWarning, UnboundedOutcomeWarning
 
@@ -283,8 +283,8 @@ def test_regressed_scores_average_to_the_average(f_divergence):
 
 
 def test_alpha_family_and_own_divergence_reach_the_estimator():
-    by_name = fitted(FDivergenceBounds, divergence="chi2", outcome_support=(0, 1)).average_bounds()
-    by_order = fitted(FDivergenceBounds, divergence=("alpha", 2.0), outcome_support=(0, 1)).average_bounds()
+    by_name = fitted(FDivergenceBounds, divergence="chi2", outcome_support=(0, 1)).average_bounds("mean")
+    by_order = fitted(FDivergenceBounds, divergence=("alpha", 2.0), outcome_support=(0, 1)).average_bounds("mean")
     assert by_order.upper == pytest.approx(by_name.upper, abs=1e-9)
 
 
@@ -389,13 +389,14 @@ def test_population_quantiles_by_hand_and_their_interval():
 # -- what is said ------------------------------------------------------------------------------------------------------
 
 
-def test_crossing_ends_are_kept_and_warned_about(sensitivity):
-    contrast = Contrast(sensitivity, "mean", 1, None, None)
+def test_crossing_ends_are_kept_and_warned_about(sensitivity, monkeypatch):
+    contrast = Contrast(sensitivity._rows, "mean", "mean", arm=1)
     n = len(DATA.y)
     high, low = np.full(n, 0.4), np.full(n, 0.6)
     high[0], low[0] = 0.0, 1.0
+    monkeypatch.setattr(sensitivity, "_terms", lambda *_: (low, high))
     with pytest.warns(BoundsCrossingWarning, match="lies above the upper one"):
-        line = sensitivity._average(contrast, lambda r: (low, high), 1, 0.95, "parameter")
+        line = sensitivity._average(contrast, None, 0.95, "parameter")
     assert line["lower"] > line["upper"]
     assert line["ci_lower"] == pytest.approx(line["lower"] - 1.959964 * line["se_lower"])
 

@@ -81,7 +81,8 @@ def test_conjugate_and_tilt_by_maximisation_on_a_grid(divergence):
         best = max(objective.max(), -own.recession)
         assert float(own.conjugate(np.array([w]))[0]) == pytest.approx(best, rel=1e-8, abs=1e-5)
         if divergence != "tv" and best == objective.max():  # where TV's maximum is, is a matter of taste
-            assert float(own.tilt(np.array([w]))[0]) == pytest.approx(s[objective.argmax()], rel=1e-4)
+            close = 1e-3 if own is LE_CAM else 1e-4  # a user's is a step function
+            assert float(own.tilt(np.array([w]))[0]) == pytest.approx(s[objective.argmax()], rel=close)
 
 
 def test_uniform_law_in_closed_form():

@@ -110,7 +110,7 @@ def test_clipping_is_counted_and_warned_about():
         model = SensitivityBounds(law="marginal", clip=0.05, random_state=0).fit(x, x[:, 0], treatment=treatment)
     assert model.n_clipped_ > 20
     assert model.oof_propensity_.min() == 0.05
-    assert f"{model.n_clipped_} of 400 rows" in str(model.average_bounds(odds_ratio=1.5))
+    assert f"{model.n_clipped_} of 400 rows" in str(model.average_bounds("mean", odds_ratio=1.5))
 
 
 def test_the_seed_reaches_the_users_learners_unless_they_have_their_own():
@@ -119,6 +119,6 @@ def test_the_seed_reaches_the_users_learners_unless_they_have_their_own():
     law = ExtraTreesRegressor(5, min_samples_leaf=10)
     a, b, c = (SensitivityBounds(propensity=forest, law=law, cv=2, random_state=seed).fit(**data) for seed in (0, 0, 1))
     np.testing.assert_array_equal(a.oof_propensity_, b.oof_propensity_)
-    assert a.average_bounds(odds_ratio=2.0).upper == b.average_bounds(odds_ratio=2.0).upper
+    assert a.average_bounds("mean", odds_ratio=2.0).upper == b.average_bounds("mean", odds_ratio=2.0).upper
     assert not np.array_equal(a.oof_propensity_, c.oof_propensity_)
     assert forest.random_state is None  # the user's object is left alone

@@ -18,8 +18,8 @@ from causalinv.bounds import (
     cap_bounds,
     manski_bounds,
 )
+from causalinv.bounds._arm_law import ArmLaw
 from causalinv.bounds._inference import critical_value, interval
-from causalinv.bounds._scores import ArmLaw
 from causalinv.exceptions import OverlapWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::causalinv.exceptions.BoundsCrossingWarning")

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from causalinv.bounds import _scores as scores
+from causalinv.bounds import _sieve_dual as scores
 from causalinv.bounds import cap_bounds, f_ball_bounds
+from causalinv.bounds._arm_law import ArmLaw
 from causalinv.bounds._divergences import NAMES, as_divergence
 from causalinv.bounds._inference import clustered as _clusters
 from causalinv.bounds._inference import combine, critical_value, interval, ratio_of_means
-from causalinv.bounds._scores import ArmLaw, cap_att_terms, cap_scores, f_ball_scores, manski_scores
+from causalinv.bounds._scores import cap_att_terms, cap_scores, manski_scores
+from causalinv.bounds._sieve_dual import f_ball_scores
 
 ATOMS = np.array([0.0, 0.1, 0.35, 0.5, 0.8, 0.95])
 P = np.array([0.1, 0.3, 0.2, 0.15, 0.15, 0.1])
@@ -89,8 +91,7 @@ def f_ball_mean(divergence, e_used, copies=60):
         np.full(n, e_used),
         X=np.zeros((n, 1)),
         folds=np.repeat(np.arange(2), n // 2),
-        atoms=ATOMS,
-        weights=np.tile(P, (n, 1)),
+        laws=[(np.arange(n), ATOMS, np.tile(P, (n, 1)))],
         limit=1.0,
         divergence=as_divergence(divergence),
         row_weight=weight,
@@ -126,8 +127,7 @@ def test_dual_functions_follow_the_covariate(divergence):
         e[x],
         X=x[:, None].astype(float),
         folds=np.repeat(np.arange(2), len(phi) // 2),
-        atoms=ATOMS,
-        weights=laws[x],
+        laws=[(np.arange(len(x)), ATOMS, laws[x])],
         limit=1.0,
         divergence=as_divergence(divergence),
         row_weight=weight,
@@ -145,9 +145,9 @@ def test_dual_functions_are_learnt_on_the_other_folds(monkeypatch):
             self.learnt_from = X[:, 0]
             super().__init__(X, *rest)
 
-        def __call__(self, X):
+        def __call__(self, X, e):
             seen.append((set(self.learnt_from), set(X[:, 0])))
-            return super().__call__(X)
+            return super().__call__(X, e)
 
     monkeypatch.setattr(scores, "SieveDual", Spy)
     rng, n = np.random.default_rng(0), 60
@@ -158,8 +158,7 @@ def test_dual_functions_are_learnt_on_the_other_folds(monkeypatch):
         np.full(n, 0.5),
         X=np.arange(n, dtype=float)[:, None],
         folds=np.arange(n) % 3,
-        atoms=ATOMS,
-        weights=np.tile(P, (n, 1)),
+        laws=[(np.arange(n), ATOMS, np.tile(P, (n, 1)))],
         limit=1.0,
         divergence=as_divergence("chi2"),
         row_weight=None,

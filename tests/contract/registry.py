@@ -58,6 +58,7 @@ def rows(n=120, d=4, seed=0):
         "X": X,
         "y": y,
         "instruments": Z,
+        "controls": np.random.default_rng(seed + 1000).normal(size=(n, 2)) + Z,
         "action": Z,
         "environments": np.array(["b", "a", "c"])[np.arange(n) % 3],
         "augmentation_parameters": Z,
@@ -131,6 +132,13 @@ REGISTRY: dict[type, Entry] = {
             ),
             Case("ivl-copies", lambda: IVLikeRegression(0.5), ("augmentation_parameters", "groups")),
             Case("ivl-instruments", lambda: IVLikeRegression(0.5), ("instruments",), affine_equivariant=True),
+            Case(
+                "ivl-controls",
+                lambda: IVLikeRegression(0.5),
+                ("instruments", "controls"),
+                output_metadata=("controls",),
+                affine_equivariant=True,
+            ),
         ),
     ),
     IVLikeBoosting: Entry(

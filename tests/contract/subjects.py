@@ -36,8 +36,28 @@ from causalinv import (
 )
 from causalinv.transformations import SignFlip
 
-_REPORTED = ("coef_", "intercept_", "alpha_", "gaps_", "gap_", "risk_env_", "worst_risk_", "pvalues_", "conf_int_")
-METADATA = ("instruments", "augmentation_parameters", "groups", "environments", "treatment", "action", "sample_weight")
+_REPORTED = (
+    "coef_",
+    "controls_coef_",
+    "intercept_",
+    "alpha_",
+    "gaps_",
+    "gap_",
+    "risk_env_",
+    "worst_risk_",
+    "pvalues_",
+    "conf_int_",
+)
+METADATA = (
+    "instruments",
+    "controls",
+    "augmentation_parameters",
+    "groups",
+    "environments",
+    "treatment",
+    "action",
+    "sample_weight",
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +95,8 @@ class Subject:
                 out[name] = np.asarray(getattr(fitted, name), dtype=float)
         new = data.get("new", data["X"])
         if hasattr(fitted, "predict") and "action" not in self.metadata:
-            out["predict"] = np.asarray(fitted.predict(new))
+            known = {"controls": data["new_controls"]} if "controls" in self.metadata else {}
+            out["predict"] = np.asarray(fitted.predict(new, **known))
         return out | self.report(fitted, data)
 
 
@@ -149,6 +170,7 @@ SUBJECTS = [
         drawn=True,
     ),
     Subject("ivl-instruments", lambda d: IVLikeRegression(0.5), ("instruments",), report=_intervals),
+    Subject("ivl-controls", lambda d: IVLikeRegression(0.5), ("instruments", "controls", "groups"), report=_intervals),
     Subject("two-stage", lambda d: IVLikeRegression(0), ("instruments",), report=_intervals),
     Subject("anchor-clustered", lambda d: IVLikeRegression(3.0), ("instruments", "groups"), report=_intervals),
     Subject("ivl-copies", lambda d: IVLikeRegression(0.5), ("augmentation_parameters", "groups"), report=_intervals),
@@ -287,6 +309,7 @@ def base(n=90, d=4, seed=0):
         "X": X,
         "y": y,
         "instruments": Z,
+        "controls": np.random.default_rng(seed + 1000).normal(size=(n, 2)) + Z,
         "augmentation_parameters": Z,
         "action": Z,
         "environments": e,
@@ -294,6 +317,7 @@ def base(n=90, d=4, seed=0):
         "treatment": (X[:, 2] + rng.normal(size=n) > 0).astype(int),
         "sample_weight": None,
         "new": X[:20] + 0.1,
+        "new_controls": np.ones((20, 2)),
     }
 
 

@@ -52,6 +52,7 @@ def framed(data):
         "X": pd.DataFrame(data["X"], columns=[f"f{i}" for i in range(data["X"].shape[1])], index=index),
         "y": pd.Series(data["y"], name="y", index=index),
         "instruments": pd.DataFrame(data["instruments"], columns=["z0", "z1"], index=index),
+        "controls": pd.DataFrame(data["controls"], columns=["c0", "c1"], index=index),
         "action": pd.DataFrame(data["action"], columns=["a0", "a1"], index=index),
         "environments": pd.Series(data["environments"], index=index),
         "augmentation_parameters": pd.DataFrame(data["augmentation_parameters"], columns=["z0", "z1"], index=index),
@@ -118,6 +119,7 @@ def test_pandas_and_polars_give_the_same_numbers_as_numpy(case):
         "X": pl.DataFrame(data["X"], schema=list(frame["X"].columns)),
         "y": pl.Series("y", data["y"]),
         "instruments": pl.DataFrame(data["instruments"], schema=["z0", "z1"]),
+        "controls": pl.DataFrame(data["controls"], schema=["c0", "c1"]),
         "action": pl.DataFrame(data["action"], schema=["a0", "a1"]),
         "environments": pl.Series(data["environments"]),
         "augmentation_parameters": pl.DataFrame(data["augmentation_parameters"], schema=["z0", "z1"]),
@@ -145,7 +147,9 @@ def test_permuted_index_raises_instead_of_aligning_by_position(case):
 @cases()
 def test_nan_and_infinity_are_named(case, value):
     kind = "NaN" if np.isnan(value) else "infinity"
-    numeric = [name for name in case.metadata if name in ("instruments", "augmentation_parameters", "action")]
+    numeric = [
+        name for name in case.metadata if name in ("instruments", "controls", "augmentation_parameters", "action")
+    ]
     for name in ("X", *(("y",) if case.needs_y else ()), *numeric):
         frame = framed(rows())
         column = "" if name == "y" else f", column '{frame[name].columns[1]}'"
@@ -205,7 +209,7 @@ def test_features_are_affine_equivariant(case):
     R = np.random.default_rng(2).normal(size=(4, 4))
     moved = data | {"X": data["X"] @ R + [5.0, -100.0, 0.0, 1e4]}
     first, second = case.fit(data), case.fit(moved)
-    np.testing.assert_allclose(first.predict(data["X"]), second.predict(moved["X"]), rtol=1e-7)
+    np.testing.assert_allclose(predicted(case, first, data["X"]), predicted(case, second, moved["X"]), rtol=1e-7)
     np.testing.assert_allclose(R @ second.coef_, first.coef_, rtol=1e-7)
 
 

@@ -129,7 +129,7 @@ def pandas_rows(subject, data):
     index = pd.Index(np.arange(len(data["y"]))[::-1] * 3)
     out = {"X": pd.DataFrame(data["X"], columns=[f"f{i}" for i in range(4)], index=index)}
     out["y"] = pd.Series(data["y"], index=index)
-    for key in ("instruments", "augmentation_parameters", "action"):
+    for key in ("instruments", "controls", "augmentation_parameters", "action"):
         out[key] = pd.DataFrame(data[key], columns=["z0", "z1"], index=index)
     for key in ("environments", "groups", "treatment"):
         out[key] = pd.Series(data[key], index=index)
@@ -138,7 +138,7 @@ def pandas_rows(subject, data):
 
 def polars_rows(subject, data):
     out = {"X": pl.DataFrame(data["X"], schema=[f"f{i}" for i in range(4)]), "y": pl.Series(data["y"])}
-    for key in ("instruments", "augmentation_parameters", "action"):
+    for key in ("instruments", "controls", "augmentation_parameters", "action"):
         out[key] = pl.DataFrame(data[key], schema=["z0", "z1"])
     for key in ("environments", "groups", "treatment"):
         out[key] = pl.Series(data[key])

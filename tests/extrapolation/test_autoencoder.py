@@ -3,12 +3,14 @@
 import pickle
 import subprocess
 import sys
+import warnings
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 from causalinv.datasets import make_extrapolation_data
+from causalinv.exceptions import IdentificationWarning
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.metrics import affine_r2
 
@@ -80,3 +82,29 @@ def test_it_can_start_from_the_convex_encoder_and_serve_the_regressor():
     truth = data.truth_do([[0.5, 0.5], [-0.5, 0.5]])
     assert np.abs(model.predict_do([[0.5, 0.5], [-0.5, 0.5]]) - truth).max() < 0.3
     assert affine_r2(data.Z, model.encoder_.transform(data.X)) > 0.9
+
+
+@needs_torch
+def test_the_code_has_the_components_that_were_asked_for_or_says_so():
+    data = make_extrapolation_data(300, random_state=0)
+    two = LinearInvarianceEncoder(2, method="ef", random_state=0)
+    with pytest.raises(ValueError, match=r"n_components=1, but init has 2 component"):
+        AutoencoderMMREncoder(1, init=two, n_steps=1).fit(data.X, action=data.action)
+    bent = LinearInvarianceEncoder(action_transform=np.tanh)
+    with pytest.raises(ValueError, match=r"on AutoencoderMMREncoder and not on its init.*twice"):
+        AutoencoderMMREncoder(init=bent, n_steps=1).fit(data.X, action=data.action)
+    with pytest.raises(TypeError, match=r"hidden must be a tuple of sizes.*got 5"):
+        AutoencoderMMREncoder(hidden=5).fit(data.X, action=data.action)
+    with pytest.raises(ValueError, match=r"device must be one that torch has here.*'no such'"):
+        AutoencoderMMREncoder(device="no such").fit(data.X, action=data.action)
+
+
+@needs_torch
+def test_a_lost_direction_is_trained_again_and_said():
+    data = make_extrapolation_data(1000, mixing="linear", random_state=0)
+    with pytest.warns(IdentificationWarning, match=r"lost a direction.*best of 3 trainings"):
+        AutoencoderMMREncoder(hidden=(1,), n_steps=2, random_state=0).fit(data.X, action=data.action)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", IdentificationWarning)
+        fitted = AutoencoderMMREncoder(n_steps=500, random_state=0).fit(data.X, action=data.action)
+    assert np.linalg.svd(fitted.W_, compute_uv=False)[1] > 0.7  # M has 1.33 and 1.21, V standard deviation 1

@@ -70,20 +70,33 @@ def test_a_direction_is_dropped_only_if_its_upper_bound_is_negligible(effects, n
 
 
 def test_a_weak_direction_is_kept_and_flagged_and_a_strong_one_is_not_flagged():
-    X, _, action = two_directions(1.6, 0.4, 0)
+    X, _, action = two_directions(1.6, 0.3, 0)  # .3 / sqrt(3) = .17 standard deviations of V, where .15 is negligible
     with pytest.warns(IdentificationWarning, match="1 of 2 components may be nothing but noise"):
         weak = small().fit(X, action=action)
     assert weak.n_components_ == 2
-    X, _, action = two_directions(1.6, 1.2, 0)
+    for weaker in (1.2, 0.4):
+        X, _, action = two_directions(1.6, weaker, 0, n=2000)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", IdentificationWarning)
+            strong = small().fit(X, action=action)
+        assert strong.n_components_ == 2
+        assert strong.effects_["decision"].tolist() == ["kept", "kept"]
+
+
+def test_every_row_judges_a_direction_that_was_learnt_without_it():
+    """A state that repeats the action row by row would show effects without bound if rows judged themselves."""
+    rng = np.random.default_rng(0)
+    action, X = rng.uniform(-1, 1, (300, 2)), rng.normal(size=(300, 6))  # X knows nothing of the action
     with warnings.catch_warnings():
-        warnings.simplefilter("error", IdentificationWarning)
-        strong = small().fit(X, action=action)
-    assert strong.n_components_ == 2
-    assert strong.effects_["decision"].tolist() == ["kept", "kept"]
+        warnings.simplefilter("ignore")
+        found = small().fit(X, action=action).effects_
+    assert found["effect"].max() < 0.35  # six times the standard error
+    assert found["effect"].iloc[0] - found["lower"].iloc[0] < 1.7 * 1.1 / np.sqrt(300)  # by all rows
 
 
-def test_a_direction_that_is_not_there_is_dropped():
-    data = make_extrapolation_data(3000, n_latent=2, n_actions=3, n_features=6, random_state=0)
+@pytest.mark.parametrize("n", [1000, 3000])
+def test_a_direction_that_is_not_there_is_dropped(n):
+    data = make_extrapolation_data(n, n_latent=2, n_actions=3, n_features=6, random_state=0)
     encoder = small().fit(data.X, action=data.action)
     assert encoder.n_components_ == 2
     assert encoder.effects_["decision"].tolist() == ["kept", "kept", "dropped"]
@@ -94,15 +107,14 @@ def test_resamples_choose_the_dimension_again():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         encoder = small().fit(data.X, action=data.action)
-    found = {
-        encoder._resampled(data.X, data.action, np.random.default_rng(seed))(data.X).shape[1] for seed in range(12)
-    }
+    found = {encoder.learn_again(data.X, data.action, np.random.default_rng(seed)).shape[1] for seed in range(12)}
     assert found == {1, 2}
     fixed = small(1).fit(data.X, action=data.action)
     assert fixed.effects_ is None
-    assert fixed._resampled(data.X, data.action, np.random.default_rng(0))(data.X).shape[1] == 1
+    assert fixed.learn_again(data.X, data.action, np.random.default_rng(0)).shape[1] == 1
 
 
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.ExtrapolationWarning")
 def test_what_is_left_of_x_is_said():
     X, y, action = two_directions(1.6, 1.2, 0, n=1000)
     with pytest.warns(IdentificationWarning, match="1 direction.s. of the action were left out by n_components=1"):

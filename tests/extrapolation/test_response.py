@@ -36,7 +36,7 @@ def test_mean_over_draws_is_the_mean_of_the_features():
     control = fit(data)
     centres = np.random.default_rng(0).normal(size=(7, 2))
     by_hand = [control.nu(c + control.residuals).mean(axis=0) for c in centres]
-    np.testing.assert_allclose(mean_features(control.nu, centres, control.residuals), by_hand, rtol=1e-10)
+    np.testing.assert_allclose(mean_features(control.nu, centres, control.residuals), by_hand, rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -81,8 +81,8 @@ def test_constants_cancel_and_the_level_is_that_of_the_outcome(calibration):
 
 
 def test_calibration_is_least_squares_on_stacked_rows():
-    data = make_extrapolation_data(250, random_state=6)
-    n, kappa = 250, 3.0
+    n, kappa = 100, 3.0  # so few that every row meets every residual
+    data = make_extrapolation_data(n, random_state=6)
     control = fit(data, calibration=kappa)
     state = control.whiten(data.Z)
     residual = state - data.action @ control.W.T - control.b

@@ -69,6 +69,6 @@ def test_curve_marks_breakdown_and_benchmarks(model):
 
 def test_curve_needs_a_grid_of_odds_ratios(model):
     manski = ManskiBounds(outcome_support=(0, 1), random_state=0).fit(DATA.X, DATA.y, treatment=DATA.treatment)
-    for estimate in (model.average_bounds(odds_ratio=2.0), manski.average_bounds()):
+    for estimate in (model.average_bounds("mean", odds_ratio=2.0), manski.average_bounds("mean")):
         with pytest.raises(ValueError, match="at least two odds ratios"):
             SensitivityDisplay(estimate)

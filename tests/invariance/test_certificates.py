@@ -1,6 +1,8 @@
 """Certificates: published-style tables, exact inverses, exceedance by simulation, and every refusal."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,9 +28,12 @@ from causalinv.invariance import (
     vc_dimension,
     violation_bound,
 )
-from causalinv.invariance._declared import suspect_target
-from causalinv.invariance._minimax import minimax_rule
-from causalinv.invariance._rule import rule_of
+from causalinv.invariance.certificates._declared import suspect_target
+from causalinv.invariance.certificates._method import Method, Numbers
+from causalinv.invariance.certificates._registry import METHODS as METHOD_CLASSES
+from causalinv.invariance.certificates._registry import methods_page
+from causalinv.invariance.rules._minimax import minimax_rule
+from causalinv.invariance.rules._rule import rule_of
 from causalinv.sem import (
     InterventionFamily,
     LinearSEM,
@@ -128,6 +133,51 @@ def test_the_mean_is_the_integral_of_the_tail(method):
     assert expected_violation(m, method=method, **keys) == pytest.approx(np.trapezoid(upper, levels), rel=5e-3)
 
 
+@pytest.mark.parametrize(
+    ("name", "violations"),
+    [
+        (name, violations)
+        for name, each in METHOD_CLASSES.items()
+        if each.random
+        for violations in ((0, 3) if each.counts_violations else (0,))
+    ],
+)
+def test_tail_bound_and_mean_are_one_law(name, violations):
+    """The bound solves tail = level; the mean is the tail's integral (two_level: over t beyond 1, too)."""
+    method = METHOD_CLASSES[name]
+    numbers = Numbers(n_sites=3, class_size=10, vc_dimension=3, n_coefficients=3, violations=violations)
+    for m, level in ((400, 0.05), (3000, 0.3)):
+        t = method.upper(level, m, numbers)
+        if t < 1:
+            assert method.tail(t, m, numbers) == pytest.approx(level, rel=1e-6)
+            assert method.tail(t * 1.01, m, numbers) < level
+    if name != "vc":  # whose mean may be taken without violations only, above
+        mean = super(type(method), method).mean if name == "scenario" else lambda *a: Method.mean(method, *a)
+        assert method.mean(400, numbers) == pytest.approx(mean(400, numbers), rel=1e-3)
+
+
+def test_an_unknown_number_is_named():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'n_site'; known: n_sites"):
+        violation_bound(5, method="box", n_site=1)
+
+
+def test_the_page_of_certificates_has_the_table_that_the_code_makes():
+    page = Path(__file__).parents[2] / "docs" / "certificates.md"
+    assert methods_page() in page.read_text(), "run: python docs/_certificates.py"
+    sections = [int(n) for n in re.findall(r"^## (\d+)\.", page.read_text(), flags=re.MULTILINE)]
+    assert {each.section for each in METHOD_CLASSES.values()} <= set(sections)
+
+
+def test_a_representation_has_what_is_proved_of_every_rule_at_once(trained):
+    _, family, environments, _ = trained
+    model = InvariantRepresentation().fit_moments(environments.moments())
+    held = model.certify(method="beta_sites", family=family, baseline=0)
+    assert held.violation_upper == violation_bound(60, method="beta_sites", n_sites=2)
+    np.testing.assert_allclose(held.coef, model.coef_)
+    with pytest.raises(ValueError, match="chosen among infinitely many"):
+        model.certify(method="scenario", baseline=0)
+
+
 def test_clopper_pearson_covers_by_enumeration():
     for m, p in ((10, 0.1), (60, 0.03), (25, 0.4)):
         covered = sum(
@@ -173,11 +223,17 @@ def test_mistaken_numbers_are_named(call, match):
 
 def test_the_plan_lists_what_each_method_needs():
     plan = plan_interventions(0.05, n_sites=3, class_size=1024, n_coefficients=3)
-    expected = {"holdout": 59, "two_level": 62, "beta_sites": 124, "box": 124, "union": 194, "vc": 15825}
-    assert plan["interventions"].drop("scenario").to_dict() == expected
+    expected = {"holdout": 59, "two_level": 62, "bounded": 62, "beta_sites": 124, "box": 124, "union": 194, "vc": 15825}
+    assert plan["interventions"].drop("scenario").dropna().to_dict() == expected
+    assert set(plan.index) == set(validity_table().index)
+    assert plan["interventions"].dropna().is_monotonic_increasing
+    assert "nothing is random" in plan.loc["hull", "needs"]
     wanted = required_interventions(0.05, method="scenario", n_coefficients=3, class_size=1024)
     assert plan.loc["scenario", "interventions"] == wanted
-    assert list(plan_interventions(0.1, kind="shift").index) == ["holdout", "two_level", "vc"]
+    shift = plan_interventions(0.1, kind="shift")
+    assert list(shift["interventions"].dropna().index) == ["holdout", "two_level", "bounded", "vc"]
+    assert "not proved here; missing: a family whose moments are affine" in shift.loc["beta_sites", "needs"]
+    assert shift.loc["union", "needs"].startswith("give class_size=")
     assert plan_interventions(0.05, kind="shift", n_sites=3).loc["vc", "interventions"] == 4610
 
 
@@ -439,7 +495,7 @@ def test_fresh_environments_exact(trained):
         certify(model, fresh, eps=1.0, method="union")
     with pytest.raises(ValueError, match="these are exact: use method='holdout'"):
         certify(model, fresh, eps=1.0, method="two_level")
-    with pytest.raises(ValueError, match="method must be 'holdout', 'union' or 'two_level'"):
+    with pytest.raises(ValueError, match="method must be 'holdout', 'union', 'two_level' or 'bounded'"):
         certify(model, fresh, eps=1.0, method="beta_sites")
     with pytest.raises(ValueError, match="The features of X are"):
         certify(model, fresh.select(x=[0, 1], y=True), eps=1.0, method="holdout")
@@ -637,7 +693,17 @@ def test_two_level_covers_the_true_violation():
 
 def test_the_validity_table_lists_every_method():
     table = validity_table()
-    assert set(table.index) == {"beta_sites", "box", "scenario", "vc", "hull", "holdout", "union", "two_level"}
+    assert set(table.index) == {
+        "beta_sites",
+        "box",
+        "scenario",
+        "vc",
+        "hull",
+        "holdout",
+        "union",
+        "two_level",
+        "bounded",
+    }
     assert table["conditions"].str.len().min() > 20
 
 
@@ -799,7 +865,7 @@ def test_of_several_minimax_rules_the_one_of_least_norm_is_taken():
 def test_the_level_at_which_the_target_is_suspected(pvalue, warned, monkeypatch):
     X, y, e = textbook_sem("chain").environments([None, None]).sample(50, random_state=0)
     monkeypatch.setattr(
-        "causalinv.invariance._declared.residual_pvalues", lambda sets, counts: np.full(len(sets), pvalue)
+        "causalinv.invariance.certificates._declared.residual_pvalues", lambda sets, counts: np.full(len(sets), pvalue)
     )
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")

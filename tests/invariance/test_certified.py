@@ -6,7 +6,7 @@ from scipy import integrate, stats
 
 from causalinv import InvariantSubsetSelector, Moments
 from causalinv.invariance import SubsetStatistics, certify, sweep
-from causalinv.invariance._certified import certified, gap_upper_bound, random_design_cdf, ranks_lost
+from causalinv.invariance.subsets._excess_bound import certified, gap_upper_bound, random_design_cdf, ranks_lost
 
 
 def statistic(rng, n, k, eps):

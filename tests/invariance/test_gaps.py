@@ -7,7 +7,8 @@ from scipy import integrate, stats
 from causalinv import Moments
 from causalinv.datasets import make_invariance_environments
 from causalinv.invariance import SubsetStatistics, invariance_gaps, sweep
-from causalinv.invariance._gaps import METRICS, subset_gaps
+from causalinv.invariance.rules._gaps import METRICS
+from causalinv.invariance.subsets._subset_gaps import subset_gaps
 from causalinv.sem import Shift, random_sem, random_unfaithful_sem, textbook_sem
 
 QUADRATIC = ("relative_excess", "excess", "coefficient", "gradient")

@@ -36,13 +36,16 @@ def test_the_cause_is_found_and_the_effect_is_not():
     table = model.sets_.set_index("set")["pvalue"]
     assert model.pvalues_[0] == max(table[()], table[(1,)])
     assert model.pvalues_[1] == max(table[()], table[(0,)])
-    # The interval of the cause: least squares of y on it, at level .05 / 2.
+    # The interval of the cause: least squares of y on it, at level .05 / 2; robust, or for errors of one variance.
     from statsmodels.api import OLS, add_constant
 
-    fit = OLS(y, add_constant(X[:, 0])).fit()
+    fit = OLS(y, add_constant(X[:, 0])).fit(cov_type="HC2")
     half = stats.norm.ppf(1 - 0.05 / 4) * fit.bse[1]
-    np.testing.assert_allclose(model.conf_int_[0], [fit.params[1] - half, fit.params[1] + half], rtol=1e-9)
+    np.testing.assert_allclose(model.conf_int_[0], [fit.params[1] - half, fit.params[1] + half], rtol=1e-3)
     np.testing.assert_array_equal(model.conf_int_[1], 0.0)
+    model = InvariantCausalPrediction(test="chow").fit(X, y, environments=e)
+    half = stats.norm.ppf(1 - 0.05 / 4) * OLS(y, add_constant(X[:, 0])).fit().bse[1]
+    np.testing.assert_allclose(model.conf_int_[0], [fit.params[1] - half, fit.params[1] + half], rtol=1e-9)
 
 
 def test_the_hull_of_intervals_covers_every_accepted_set():
@@ -71,22 +74,23 @@ def test_no_set_accepted_is_an_answer():
 
 
 def test_it_never_includes_a_false_cause_more_often_than_its_level():
-    """300 data sets of 3 environments; false inclusions are binomial with at most .05 if the test has its size."""
+    """360 data sets of 3 environments; false inclusions are binomial with at most .05 if the test has its size."""
     sem = textbook_sem("chain")
     envs = sem.environments([None, Shift("x1", std=1.0), Shift("x2", std=1.0)])
     warnings.simplefilter("ignore", IdentificationWarning)  # where even the truth is rejected, as may happen
     false = sum(
-        1 in (InvariantCausalPrediction().fit(X, y, environments=e).estimate_ or ())
-        for X, y, e in (envs.sample(100, random_state=seed) for seed in range(300))
+        1 in (InvariantCausalPrediction(test=test).fit(X, y, environments=e).estimate_ or ())
+        for test, n in (("chow", 300), ("chow_hc", 60))
+        for X, y, e in (envs.sample(100, random_state=seed) for seed in range(n))
     )
-    assert false <= stats.binom.isf(1e-5, 300, 0.05)
+    assert false <= stats.binom.isf(1e-5, 360, 0.05)
 
 
 def test_moments_and_rows_agree_and_max_size_limits():
     X, y, e = chain()
-    rows = InvariantCausalPrediction().fit(X, y, environments=e)
+    rows = InvariantCausalPrediction(test="chow").fit(X, y, environments=e)
     moments = Moments.from_rows(x=pd.DataFrame(X, columns=["u", "v"]), y=y, environments=e)
-    model = InvariantCausalPrediction().fit_moments(moments)
+    model = InvariantCausalPrediction(test="chow").fit_moments(moments)
     np.testing.assert_allclose(model.pvalues_, rows.pvalues_, rtol=1e-12)
     assert list(model.feature_names_in_) == ["u", "v"]
     assert len(InvariantCausalPrediction(max_size=1).fit(X, y, environments=e).sets_) == 3
@@ -125,7 +129,7 @@ MISTAKES = {
     ),
     "test": (
         lambda X, y, e: InvariantCausalPrediction(test="anova").fit(X, y, environments=e),
-        r"test must be one of \('chow', 'chow_hc', 'residual'\), got 'anova'",
+        r"test must be one of \('chow', 'chow_hc', .*'logistic'\), or a function .* got 'anova'",
     ),
     "max_size": (
         lambda X, y, e: InvariantCausalPrediction(max_size=-1).fit(X, y, environments=e),
@@ -136,17 +140,33 @@ MISTAKES = {
         "64 features are more than the 62",
     ),
     "environments and folds": (
-        lambda X, y, e: InvariantCausalPrediction().fit_moments(
+        lambda X, y, e: InvariantCausalPrediction(test="chow").fit_moments(
             Moments.from_rows(x=X, y=y, environments=e, folds=np.arange(len(y)) % 2)
         ),
         "pool\\(by='environments'\\) first",
     ),
     "too many features": (
-        lambda X, y, e: InvariantCausalPrediction().fit(np.tile(X, 11), y, environments=e),
-        r"22 features have 2\^22 subsets.*Set max_size",
+        lambda X, y, e: InvariantCausalPrediction(test="chow").fit(np.tile(X, 11), y, environments=e),
+        r"22 features have 2\^22 subsets.*up to 20 features.*Set max_size",
+    ),
+    "too many features for rows": (
+        lambda X, y, e: InvariantCausalPrediction().fit(np.tile(X, 8), y, environments=e),
+        r"16 features.*up to 14 features all are tested by test='chow_hc'.*or take test='chow'",
+    ),
+    "robust without rows": (
+        lambda X, y, e: InvariantCausalPrediction().fit_moments(Moments.from_rows(x=X, y=y, environments=e)),
+        "test='chow_hc' needs the rows.*enough for test='chow'",
+    ),
+    "no p-value": (
+        lambda X, y, e: InvariantCausalPrediction(test=lambda r, labels: 2.0).fit(X, y, environments=e),
+        r"must return a p-value from 0 to 1 .*got 2.0 for features \[\]",
+    ),
+    "logistic of numbers": (
+        lambda X, y, e: InvariantCausalPrediction(test="logistic").fit(X, y, environments=e),
+        "needs an outcome of two values, got 1200",
     ),
     "population": (
-        lambda X, y, e: InvariantCausalPrediction().fit_moments(
+        lambda X, y, e: InvariantCausalPrediction(test="chow").fit_moments(
             textbook_sem("chain").environments([None, None]).moments()
         ),
         "moments of unweighted rows",
@@ -257,7 +277,7 @@ def test_chow_with_a_tiny_environment_is_the_nested_f_test(tiny):
     import statsmodels.api as sm
 
     from causalinv.invariance import chow_pvalues, sweep
-    from causalinv.invariance._sweep import SubsetStatistics
+    from causalinv.invariance.subsets._sweep import SubsetStatistics
 
     rng = np.random.default_rng(tiny)
     e = np.repeat([0, 1, 2], [30, 25, tiny])
@@ -288,7 +308,9 @@ def test_weights_of_mean_one_in_each_environment_are_still_weights():
     X, y, e = chain()
     weight = np.where(np.arange(len(y)) % 2, 0.5, 1.5)
     with pytest.raises(ValueError, match="unweighted rows"):
-        InvariantCausalPrediction().fit_moments(Moments.from_rows(x=X, y=y, environments=e, sample_weight=weight))
+        InvariantCausalPrediction(test="chow").fit_moments(
+            Moments.from_rows(x=X, y=y, environments=e, sample_weight=weight)
+        )
     with pytest.raises(ValueError, match="equal weight"):
         InvariantSubsetSelector().fit(X, y, environments=e, sample_weight=weight)
 
@@ -309,7 +331,7 @@ def test_sets_that_cannot_be_tested_are_kept_and_reported():
 
 def test_names_are_forgotten_by_a_fit_without_them():
     X, y, e = chain()
-    model = InvariantCausalPrediction().fit(pd.DataFrame(X, columns=["u", "v"]), y, environments=e)
+    model = InvariantCausalPrediction(test="chow").fit(pd.DataFrame(X, columns=["u", "v"]), y, environments=e)
     model.fit_moments(Moments.from_rows(x=X[:, :1], y=y, environments=e))
     assert not hasattr(model, "feature_names_in_")
 
@@ -323,3 +345,102 @@ def test_worst_environment_risk_by_hand():
     ):
         with pytest.raises(ValueError, match=message):
             worst_environment_risk(*arguments[:2], environments=arguments[2])
+
+
+# -- tests that read rows ---------------------------------------------------------------------------------------------
+
+
+def spread(seed, E=3, n=60):
+    """A cause x0 whose errors have sd exp(x0), its effect x1, and moved means and spreads."""
+    rng = np.random.default_rng(seed)
+    e = np.repeat(np.arange(E), n)
+    x = rng.normal(size=E * n) * (1 + 0.3 * (e % 3)) + (e % 3)
+    y = x + np.exp(x - 1) * rng.normal(size=E * n)
+    return np.c_[x, 0.5 * y + rng.normal(size=E * n)], y, e
+
+
+def test_the_default_holds_where_the_variance_depends_on_the_features():
+    warnings.simplefilter("ignore")
+    rejected, covered, runs = {"chow_hc": 0, "chow": 0}, 0, 60
+    for seed in range(runs):
+        X, y, e = spread(seed)
+        for test in rejected:
+            model = InvariantCausalPrediction(test=test).fit(X, y, environments=e)
+            rejected[test] += not model.sets_["accepted"].to_numpy()[1]
+            if test == "chow_hc":
+                covered += model.conf_int_[0, 0] <= 1 <= model.conf_int_[0, 1]
+    assert InvariantCausalPrediction().test == "chow_hc"
+    assert rejected["chow_hc"] <= stats.binom.isf(1e-4, runs, 0.05)
+    assert rejected["chow"] > stats.binom.isf(1e-4, runs, 0.05)
+    assert covered >= stats.binom.ppf(1e-4, runs, 0.95)
+
+
+def test_a_function_of_residuals_and_labels_is_a_test():
+    X, y, e = chain(100)
+    seen = []
+
+    def welch(residual, labels):
+        seen.append((len(residual), set(labels)))
+        return stats.f_oneway(*(residual[labels == label] for label in "abc")).pvalue
+
+    for estimator in (InvariantCausalPrediction(test=welch), InvariantSubsetSelector(test=welch)):
+        model = estimator.fit(X, y, environments=e)
+        assert set(map(str, seen)) == {str((300, {"a", "b", "c"}))} or seen[0] == (300, {"a", "b", "c"})
+    residual = y - np.polyval(np.polyfit(X[:, 0], y, 1), X[:, 0])
+    table = InvariantCausalPrediction(test=welch).fit(X, y, environments=e).sets_.set_index("set")
+    assert table.loc[[(0,)], "pvalue"].item() == pytest.approx(welch(residual, e), rel=1e-9)
+    untestable = InvariantCausalPrediction(test=lambda r, labels: np.nan)
+    with pytest.warns(DegenerateInputWarning, match="kept as if accepted"):
+        assert untestable.fit(X, y, environments=e).estimate_ == ()
+    assert model.pvalue_ > 0.05
+
+
+@pytest.mark.parametrize("test", ["ks", "ranks"])
+def test_tests_by_ranks_do_not_depend_on_the_law_of_the_errors(test):
+    """Exponential errors, of which the residual test rejects the truth in a third; scale and location are seen."""
+    warnings.simplefilter("ignore")
+    e, false, seen, runs = np.repeat(np.arange(3), 100), 0, np.zeros(2), 25
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        x, noise = rng.normal(size=300) * (1 + e), rng.exponential(size=300)
+        for at, y in enumerate((x + noise, x + noise * (1 + e), x + noise + 0.6 * e)):
+            table = InvariantCausalPrediction(test=test).fit(x[:, None], y, environments=e).sets_
+            rejected = not table["accepted"].to_numpy()[1]
+            false, seen = false + (rejected and at == 0), seen + rejected * np.array([at == 1, at == 2])
+    assert false <= stats.binom.isf(1e-4, runs, 0.05)
+    assert (seen > 0.8 * runs).all()
+
+
+def test_ks_by_hand():
+    X, y, e = chain(80)
+    residual = y - y.mean()
+    each = [stats.ks_2samp(residual[e == k], residual[e != k], method="asymp").pvalue for k in "abc"]
+    table = InvariantCausalPrediction(test="ks").fit(X, y, environments=e).sets_
+    assert table["pvalue"][0] == pytest.approx(min(1.0, 3 * min(each)))
+
+
+def test_an_outcome_of_two_values_is_judged_by_logistic_regression_or_warned_about():
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(0)
+    e = np.repeat(np.arange(3), 400)
+    x = rng.normal(size=1200) * (1 + e) + e
+    y = (rng.uniform(size=1200) < 1 / (1 + np.exp(-x))) * 2.0 - 1.0
+    X = np.c_[x, y + rng.normal(size=1200) * (1 + e)]
+    model = InvariantCausalPrediction(test="logistic").fit(X, y, environments=e)
+    assert model.estimate_ == (0,)
+    whole = sm.Logit(y > 0, sm.add_constant(x)).fit(disp=0)
+    own = [sm.Logit(y[e == k] > 0, sm.add_constant(x[e == k])).fit(disp=0) for k in range(3)]
+    expected = stats.chi2.sf(2 * (sum(each.llf for each in own) - whole.llf), 4)
+    assert model.sets_["pvalue"][1] == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(model.conf_int_[0], whole.conf_int(alpha=0.025)[1], rtol=1e-5)
+    warnings.simplefilter("ignore", IdentificationWarning)  # a linear regression is not invariant here
+    with pytest.warns(DegenerateInputWarning, match="y has two values, and this test asks whether a linear"):
+        InvariantCausalPrediction().fit(X, y, environments=e)
+    with pytest.warns(DegenerateInputWarning, match="only 'chow_hc' is made"):
+        InvariantSubsetSelector().fit(X, y, environments=e)
+    apart = np.where(e == 0, x > 0, y > 0)  # separated in one environment: nothing can be tested
+    with pytest.warns(DegenerateInputWarning, match="could not be tested"):
+        kept = InvariantCausalPrediction(test="logistic").fit(x[:, None], apart, environments=e)
+    assert kept.accepted_sets_[-1] == (0,)
+    assert np.isnan(kept.sets_["pvalue"][1])

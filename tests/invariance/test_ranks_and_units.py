@@ -13,8 +13,8 @@ from causalinv.invariance import (
     InvariantRepresentation,
     InvariantSubsetSelector,
 )
-from causalinv.invariance._sweep import SubsetStatistics, sweep
-from causalinv.invariance._tests import chow_pvalues
+from causalinv.invariance.subsets._sweep import SubsetStatistics, sweep
+from causalinv.invariance.subsets._tests import chow_pvalues
 from causalinv.moments import Moments
 
 

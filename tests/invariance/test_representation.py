@@ -10,8 +10,8 @@ from causalinv import Moments
 from causalinv.datasets import make_invariance_environments
 from causalinv.exceptions import IdentificationWarning
 from causalinv.invariance import InvariantRepresentation, SubsetStatistics, invariance_gaps, sweep
-from causalinv.invariance._gaps import represent, rule_risks
-from causalinv.invariance._neutral import PENALTY, riemannian_descent, trade_off
+from causalinv.invariance.rules._gaps import represent, rule_risks
+from causalinv.invariance.rules._row_space import PENALTY, row_space_descent, trade_off
 from causalinv.sem import (
     InterventionFamily,
     LinearSEM,
@@ -185,8 +185,8 @@ def test_descent_is_never_above_the_best_subset(k):
 
 def test_descent_keeps_its_start_if_nothing_is_better():
     data = make_invariance_environments(1, n_features=5, random_state=1)
-    phi, _, _ = riemannian_descent(data.moments, np.random.default_rng(0).normal(size=(2, 5)))
-    again, path, _ = riemannian_descent(data.moments, phi)
+    phi, _, _ = row_space_descent(data.moments, np.random.default_rng(0).normal(size=(2, 5)))
+    again, path, _ = row_space_descent(data.moments, phi)
     assert trade_off(data.moments, PENALTY)(again)[0] <= trade_off(data.moments, PENALTY)(phi)[0] * (1 + 1e-9)
     assert path[-1] <= trade_off(data.moments, PENALTY)(phi)[0] * (1 + 1e-9)
 

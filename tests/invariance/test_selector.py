@@ -21,7 +21,7 @@ from causalinv.invariance import (
     robust_chow_pvalue,
     sweep,
 )
-from causalinv.invariance._search import screen
+from causalinv.invariance.subsets._search import screen
 from causalinv.metrics import LeaveOneEnvironmentOut, worst_environment_scorer
 from causalinv.sem import LinearSEM, ScaleNoise, Shift, choose_sites, random_sem, textbook_sem
 
@@ -139,8 +139,8 @@ def test_greedy_search_finds_what_the_exhaustive_one_finds():
 def test_greedy_neighbours_have_the_numbers_of_the_sweep():
     data = make_invariance_environments(100, n_features=7, random_state=0)
     moments = Moments.from_rows(x=data.X, y=data.y, environments=data.environments)
-    from causalinv.invariance._search import _neighbours
-    from causalinv.invariance._sweep import start
+    from causalinv.invariance.subsets._search import _neighbours
+    from causalinv.invariance.subsets._sweep import start
 
     everything = SubsetStatistics.concatenate(sweep(moments, left_out=True))
     inside = np.array([1, 0, 1, 1, 0, 0, 0], bool)

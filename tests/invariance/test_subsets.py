@@ -9,7 +9,7 @@ from scipy import stats
 from causalinv import Moments
 from causalinv.datasets import make_invariance_environments
 from causalinv.invariance import SubsetStatistics, chow_pvalues, residual_pvalues, sweep
-from causalinv.invariance._sets import unpack
+from causalinv.invariance.subsets._sets import unpack
 from causalinv.sem import random_sem
 
 

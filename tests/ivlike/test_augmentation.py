@@ -258,7 +258,9 @@ def test_an_augmentation_that_moves_nothing_is_not_least_squares_in_disguise():
         (lambda rows, rng: (rows + 1.0, np.ones((len(rows), 1))), r"constant in column \[0\]"),
     ):
         with pytest.raises(ValueError, match=message):
-            IVLikeRegression(augmentation=FunctionAugmentation(func, outcome_invariant=True)).fit(X, y)
+            IVLikeRegression(
+                augmentation=FunctionAugmentation(func, outcome_invariant=True), penalty="first_stage"
+            ).fit(X, y)
 
 
 def test_check_invariance_accepts_and_names_the_worst_row():

@@ -122,6 +122,7 @@ def test_permutations_with_signs_compose_in_the_right_order():
     np.testing.assert_allclose(stage.variance, np.cov(rows.T, ddof=0), atol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:alpha=0, but predictions still change")
 def test_a_group_carries_no_first_moment_signal_on_centred_rows():
     """Fact 2f: sampled at alpha=.01 is augmented least squares up to noise, and the warning says where to go."""
     rng = np.random.default_rng(0)

@@ -14,10 +14,11 @@ from sklearn.base import clone
 from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Translation
 from causalinv._matrix import whitener
 from causalinv.datasets import load_confounded_digits
-from causalinv.exceptions import DegenerateInputWarning, WeakSignalWarning
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, WeakSignalWarning
 from causalinv.ivlike import SignFlip
 from causalinv.ivlike._inference import least_squares_influence, moved_influence
 from causalinv.ivlike._inputs import own_generator
+from causalinv.ivlike._intervals import influence_at
 from causalinv.linear_rule import least_squares
 
 STEP = np.array([[1.0, 1.0, 0.0]])
@@ -72,6 +73,7 @@ def test_just_identified_two_stage_least_squares_has_the_classical_robust_errors
     np.testing.assert_allclose(model.covariance(), expected, rtol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:alpha=0, but predictions still change")
 @pytest.mark.parametrize(
     ("alpha", "integration", "func", "n_copies", "ridge"),
     [
@@ -97,7 +99,7 @@ def test_influence_is_the_derivative_of_the_fit_in_the_weight_of_a_row(alpha, in
     model = IVLikeRegression(
         alpha, augmentation=aug, integration=integration, n_copies=n_copies, ridge=ridge, random_state=3
     ).fit(X, y)
-    influence = model._influence().rows[:, :, 0]
+    influence = influence_at(model._fit).rows[:, :, 0]
     eps = 1e-4
     for row in (0, 17, 41):
         moved = []
@@ -123,7 +125,7 @@ def test_influence_on_the_moved_prediction_is_a_derivative_too(integration):
     model = IVLikeRegression(
         0.2, augmentation=FunctionAugmentation(remembered), integration=integration, n_copies=2, random_state=3
     ).fit(X, y)
-    evidence, reading = model._rows_again()
+    evidence, reading = model._fit.read_again()
     coef = least_squares(reading.moments)
     own = least_squares_influence(evidence, reading, coef)
     shift, influence = moved_influence(evidence, reading, coef, own)
@@ -328,6 +330,7 @@ def test_sampling_error_of_sensitivity_ends_is_that_of_the_bootstrap():
     assert (wide["lower"] < plain["lower"]).all()
 
 
+@pytest.mark.filterwarnings("ignore:alpha=0, but predictions still change")
 def test_bootstrap_agrees_with_the_sandwich_and_reselects_alpha_and_directions():
     X, y, _ = data(300)
     for model in (
@@ -349,7 +352,9 @@ def test_bootstrap_agrees_with_the_sandwich_and_reselects_alpha_and_directions()
     fixed = model.bootstrap(200, random_state=0)
     free = model.bootstrap(200, pairs=pairs, random_state=0)
     assert "directions estimated anew" in free.confint().columns.name
-    assert (free.standard_errors() / fixed.standard_errors()).max() > 1.3
+    assert (
+        free.standard_errors() / fixed.standard_errors()
+    ).max() > 1.15  # a ratio of two standard deviations of 200: s.e. .1
     for integration in ("paired", "sampled"):  # copies are those of the directions drawn anew, not the held ones
         drawn = IVLikeRegression(0.0, augmentation=learnt, integration=integration, n_copies=20, random_state=0)
         again = drawn.fit(X, y).bootstrap(50, pairs=pairs, random_state=0).replicates
@@ -433,8 +438,11 @@ def test_identified_is_refused_where_the_fit_does_not_impose_the_invariance_or_i
         refused.confint(kind="identified")
     with pytest.warns(DegenerateInputWarning):
         twice = IVLikeRegression(0.0, augmentation=Translation(np.c_[STEP, 0.0])).fit(np.c_[X, X[:, 2]], y)
-    with pytest.raises(ValueError, match="linearly dependent"):
-        twice.confint(kind="identified")
+    with pytest.warns(DegenerateInputWarning, match="coefficients of x2, x3 are not identified"):
+        ends = twice.confint(kind="identified")
+    assert ends.isna().all(axis=1).tolist() == [False, False, True, True]
+    plain = IVLikeRegression(0.0, augmentation=Translation(STEP)).fit(X, y).confint(kind="identified")
+    np.testing.assert_allclose(ends.iloc[:2], plain.iloc[:2], rtol=1e-6)
 
     # A contrast that spreads or narrows at random is moved by a mean of 0 given G: nothing is imposed on it.
     def stretched(X, rng):
@@ -442,7 +450,8 @@ def test_identified_is_refused_where_the_fit_does_not_impose_the_invariance_or_i
         return X * np.hstack([g, g, np.ones((len(X), 1))]), g
 
     curved = FunctionAugmentation(stretched)
-    black_box = IVLikeRegression(0.0, augmentation=curved, random_state=0).fit(X, y)
+    with pytest.warns(IdentificationWarning, match="alpha=0, but predictions still change"):
+        black_box = IVLikeRegression(0.0, augmentation=curved, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="predictions that ignore the augmentation"):
         black_box.confint(kind="identified")
 

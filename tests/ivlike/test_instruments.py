@@ -28,7 +28,7 @@ def test_partial_f_leaves_included_regressors_out_and_is_that_of_linearmodels(q)
     peer = iv.IV2SLS(y, sm.add_constant(W), x, Z).fit(cov_type="unadjusted", debiased=True)
     assert model.first_stage_f_ == pytest.approx([peer.first_stage.diagnostics["f.stat"].iloc[0]], rel=1e-8)
     text = str(model.summary())
-    assert f"weakest direction: {model.first_stage_f_[0]:.3g}, effective F {model.effective_f_:.3g}" in text
+    assert f"First stage: F {model.first_stage_f_[0]:.4g}, effective F {model.effective_f_:.4g} (weak below 10)" in text
 
 
 @pytest.mark.parametrize("clustered", [False, True])

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from causalinv import FunctionAugmentation, GaussianNoise, InvariantProjection, IVLikeRegression, Translation
 from causalinv.datasets import fetch_optical_device, make_confounded_linear
 from causalinv.ivlike import IVLikeRegressionCV, ShiftedR2Scorer, SignFlip
-from causalinv.ivlike._selection import confounding_posterior, confounding_strength
+from causalinv.ivlike._strength import confounding_posterior, confounding_strength
 from causalinv.metrics import ncer
 
 STEP = np.array([[1.0, 1.0, 0.0]])
@@ -132,7 +132,7 @@ def test_fold_moments_equal_brute_force_refits(kind):
 
     from causalinv.ivlike._cv import _folds
 
-    folds = _folds(model._evidence, 4, 0)
+    folds = _folds(model._fit.design, 4, 0)
     if kind == "copies":
         assert (pd.Series(folds).groupby(groups).nunique() == 1).all()  # copies never split
     assert np.ptp(np.bincount(folds)) <= (3 if kind == "copies" else 1)

@@ -39,7 +39,7 @@ from causalinv.sem import (
     random_sem,
     textbook_sem,
 )
-from causalinv.sem import _environments as environments_module
+from causalinv.sem import _solver as solver_module
 
 B = np.array(
     [
@@ -148,9 +148,9 @@ def by_hand(name):
     return hand.moments()
 
 
-@pytest.mark.parametrize("batch", [environments_module._BATCH_BYTES, 1], ids=["one batch", "tiny batches"])
+@pytest.mark.parametrize("batch", [solver_module._BATCH_BYTES, 1], ids=["one batch", "tiny batches"])
 def test_every_intervention_has_the_moments_of_its_definition(batch, monkeypatch):
-    monkeypatch.setattr(environments_module, "_BATCH_BYTES", batch)
+    monkeypatch.setattr(solver_module, "_BATCH_BYTES", batch)
     names = list(CASES) * 2  # several environments of each mechanism
     envs = base().environments([CASES[name][0] for name in names])
     for e, name in enumerate(names):

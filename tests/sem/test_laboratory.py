@@ -37,7 +37,7 @@ from causalinv.sem import (
     random_unfaithful_sem,
     textbook_sem,
 )
-from causalinv.sem import _environments as environments_module
+from causalinv.sem import _solver as solver_module
 
 LAWS = [Gaussian(1.0), Uniform(0.5, 1.0), Laplace(2.0), Exponential(1.0, -1.0), StudentT(1.5, df=9.0)]
 LAWS += [Empirical([0.0, 1.0, 5.0])]
@@ -131,12 +131,12 @@ def test_samples_have_the_exact_moments_in_every_environment(name):
 
 @pytest.mark.parametrize("full_share", [0.0, 2.0], ids=["in full", "Woodbury"])
 def test_woodbury_and_full_solutions_agree_with_each_model(full_share, monkeypatch):
-    monkeypatch.setattr(environments_module, "_FULL_SHARE", full_share)
+    monkeypatch.setattr(solver_module, "_FULL_SHARE", full_share)
     sem = random_sem(12, expected_degree=5.0, standardize=False, random_state=2)
     inner = [v for v in sem.features if sem.parents(v)]
     few = sem.environments([SetWeights(v, {sem.parents(v)[0]: 2.0}) for v in inner[:3]])
     many = sem.environments([sum((ScaleWeights(v, 0.7) for v in inner[1:]), ScaleWeights(inner[0], 0.7))])
-    assert len(many._tables.mechanisms[0].rows) > 4
+    assert len(many._solver.tables.mechanisms[0].rows) > 4
     for envs in (few, many):
         for e in range(len(envs)):
             np.testing.assert_allclose(envs.covs()[e], envs.model(e).cov(), rtol=1e-10, atol=1e-10)

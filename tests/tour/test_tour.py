@@ -1,6 +1,9 @@
 """The command line shows what it promises, with and without the real data."""
 
 import json
+import os
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
@@ -10,7 +13,7 @@ from causalinv.__main__ import main
 
 
 def test_chapter_one_shows_gain_and_loss(data_home, capsys):
-    assert main(["--data", str(data_home), "--json"]) == 0
+    assert main(["--data", str(data_home), "--json", "--chapter", "1"]) == 0
     chapter = json.loads(capsys.readouterr().out)["chapters"][0]
     rows = {row["error of"]: row for row in chapter["table"]}
     assert list(rows) == [
@@ -34,12 +37,58 @@ def test_chapter_one_shows_gain_and_loss(data_home, capsys):
 def test_without_the_device_the_digits_are_shown_and_the_rest_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("CAUSALINV_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert main(["--seed", "3"]) == 0
+    assert main(["--seed", "3", "--chapter", "1"]) == 0
     out = capsys.readouterr().out
     assert "The optical device is left out: optical_device is not in the cache" in out
     assert "IVL, alpha = 0" in out
     assert "█" in out
     assert not list(tmp_path.iterdir())  # nothing was downloaded
+
+
+def test_every_line_of_the_tour_fits_eighty_columns_and_the_page_needs_no_other_file(data_home, tmp_path, capsys):
+    assert main(["--data", str(data_home), "--save", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert max(map(len, said.out.splitlines())) <= 80
+    assert [line for line in said.out.splitlines() if line.startswith("Chapter ")][-1].startswith(
+        f"Chapter {len(tour.chapters())}. "
+    )
+    page = (tmp_path / "out" / "tour.html").read_text()
+    assert page.count("<h2>") == page.count("<table") == len(tour.chapters())
+    assert "src=" not in page
+    assert len(list((tmp_path / "out").glob("*.csv"))) == len(tour.chapters())
+
+
+def test_one_chapter_and_an_ascii_terminal():
+    done = subprocess.run(
+        [sys.executable, "-m", "causalinv", "tour", "--chapter", "2"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Chapter 2. ")
+    assert "Chapter 3" not in done.stdout
+
+
+def test_no_such_chapter(capsys):
+    assert main(["tour", "--chapter", "99"]) == 2
+    assert "--chapter must be 1 to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [["pac", "--data", "x"], ["info", "--jobs", "3"], ["tour", "--sites", "2"], ["4"]])
+def test_flags_that_do_not_apply_are_refused(wrong, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(wrong)
+    assert stop.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("causalinv 0.")
 
 
 def test_wrong_use_is_exit_code_two(tmp_path, capsys):
@@ -60,14 +109,14 @@ def test_info_lists_versions_and_extras(capsys):
 def test_the_seed_reaches_the_simulation(tmp_path, monkeypatch):
     monkeypatch.delenv("CAUSALINV_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first, again, other = (tour.run(random_state=seed)[0].table for seed in (0, 0, 1))
+    first, again, other = (tour.run(random_state=seed, only=1)[0].table for seed in (0, 0, 1))
     assert first.equals(again)
     assert not first.equals(other)
 
 
 def test_chapter_on_invariance_shows_that_gain_and_harm_look_alike():
     table = import_module("causalinv.tour.chapter_06").run(0, None).table
-    told, hidden = table["told by the data"], table["error of the effects (hidden)"]
+    told, hidden = table["told by the data"], table["true error of the effects"]
     for world in ("claim true, confounded", "claim false, not confounded"):
         assert told.loc[world, "p, l.s. ignores light"] < 1e-6
     alphas = told["alpha by CV"]

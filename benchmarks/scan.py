@@ -1,0 +1,186 @@
+"""One pass over Parquet beside bare reading, and the same moments from every engine.
+
+``python scan.py [ROWS]``: 1e8 rows of 20 columns by default (16 GB, written in pieces under $TMPDIR and removed after).
+"""
+
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from _record import record
+
+from causalinv import IVLikeRegression, Moments
+
+X, G = [f"x{j}" for j in range(15)], [f"z{j}" for j in range(4)]
+GROUP = 131_072
+TWO_PASSES = """
+import resource, sys, time
+from causalinv import IVLikeRegression, Moments
+path, = sys.argv[1:]
+X, G = [f"x{j}" for j in range(15)], [f"z{j}" for j in range(4)]
+began = time.perf_counter()
+m = Moments.scan(path, x=X, y="y", g=G, n_threads=2)
+model = IVLikeRegression(alpha=0.1).fit_moments(m)
+model.alpha_path([0.0, 0.1, 1.0, 10.0])
+first = time.perf_counter()
+model.covariance(source=path, n_threads=2)
+print(first - began, time.perf_counter() - first, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def piece(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    z, hidden = rng.normal(size=(n, 4)), rng.normal(size=n)
+    x = rng.normal(size=(n, 15))
+    x[:, :4] += z + 0.7 * hidden[:, None]
+    return pd.DataFrame(np.c_[x, x @ np.linspace(1, 2, 15) + 2 * hidden + rng.normal(size=n), z], columns=[*X, "y", *G])
+
+
+def write(folder: Path, n: int) -> None:
+    """Files of about 1e7 rows, row groups of 131,072."""
+    rng = np.random.default_rng(0)
+    for k, start in enumerate(range(0, n, 76 * GROUP)):
+        rows = min(76 * GROUP, n - start)
+        with pq.ParquetWriter(
+            folder / f"part-{k:03d}.parquet",
+            pa.schema([(name, pa.float64()) for name in [*X, "y", *G]]),
+            use_dictionary=False,
+            compression="none",
+        ) as out:
+            for at in range(0, rows, GROUP):
+                out.write_table(pa.Table.from_pandas(piece(rng, min(GROUP, rows - at))), row_group_size=GROUP)
+
+
+def bare(folder: Path) -> float:
+    """Seconds to read the same row groups with two threads, and nothing else."""
+    parts = [part for file in ds.dataset(folder).get_fragments() for part in file.split_by_row_group()]
+    began = time.perf_counter()
+    with ThreadPoolExecutor(2) as pool:
+        for _ in pool.map(lambda part: part.to_table(use_threads=False).num_rows, parts):
+            pass
+    return time.perf_counter() - began
+
+
+def two_passes(folder: Path) -> tuple[float, float, float]:
+    """Seconds of a scan with an IVL path, of its robust errors, and peak memory of the process in MB."""
+    done = subprocess.run([sys.executable, "-c", TWO_PASSES, str(folder)], capture_output=True, text=True, check=True)
+    scan, errors, memory = map(float, done.stdout.split())
+    return scan, errors, memory
+
+
+def large(n: int) -> pd.DataFrame:
+    folder = Path(tempfile.mkdtemp(prefix="causalinv-scan-"))
+    try:
+        write(folder, n)
+        size = sum(file.stat().st_size for file in folder.iterdir()) / 1e9
+        rows = []
+        for _ in range(3):
+            read = bare(folder)
+            scan, errors, memory = two_passes(folder)
+            rows.append([n, size, read, scan, scan / read, errors, errors / read, memory])
+    finally:
+        shutil.rmtree(folder)
+    columns = ["rows", "GB", "bare, s", "scan and path, s", "ratio", "robust errors, s", "ratio 2", "peak MB"]
+    return pd.DataFrame(rows, columns=columns).sort_values("ratio", ascending=False)
+
+
+def engines(n: int) -> pd.DataFrame:
+    """The same coefficients from every engine; seconds of the pass alone."""
+    import dask.dataframe as dd
+    import distributed
+    import duckdb
+    import polars as pl
+
+    rows = pd.concat([piece(np.random.default_rng(k), GROUP) for k in range(n // GROUP)], ignore_index=True)
+    folder = Path(tempfile.mkdtemp(prefix="causalinv-scan-"))
+    rows.to_parquet(folder / "t.parquet", row_group_size=GROUP, index=False)
+    held = duckdb.connect()
+    held.execute(f"CREATE TABLE t AS SELECT * FROM '{folder / 't.parquet'}'")
+    asked = {"x": X, "y": "y", "g": G}
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    client = distributed.Client(cluster)
+    ways = {
+        "in memory, from_rows": lambda: Moments.from_rows(x=rows[X], y=rows[["y"]], g=rows[G]),
+        "pandas frame": lambda: Moments.scan(rows, **asked),
+        "Parquet": lambda: Moments.scan(folder, **asked),
+        "Arrow data set": lambda: Moments.scan(ds.dataset(folder), **asked),
+        "polars lazy": lambda: Moments.scan(pl.scan_parquet(folder / "*.parquet"), **asked),
+        "DuckDB relation": lambda: Moments.scan(held.table("t"), **asked),
+        "DuckDB, two statements": lambda: Moments.scan("t", connection=held, **asked),
+        "Dask, two worker processes": lambda: Moments.scan(dd.read_parquet(folder), **asked),
+    }
+    postgres = _postgres(folder, rows)
+    if postgres is not None:
+        ways["PostgreSQL, two statements"] = lambda: Moments.scan("t", connection=postgres, **asked)
+    truth = IVLikeRegression(alpha=0.1).fit_moments(ways["in memory, from_rows"]()).coef_
+    found = {}
+    for name, way in ways.items():
+        spent = []
+        for _ in range(3):
+            began = time.perf_counter()
+            moments = way()
+            spent.append(time.perf_counter() - began)
+        away = np.abs(IVLikeRegression(alpha=0.1).fit_moments(moments).coef_ / truth - 1).max()
+        found[name] = [len(rows), min(spent), f"{away:.1e}"]
+    client.close()
+    cluster.close()
+    shutil.rmtree(folder)
+    table = pd.DataFrame(found, index=["rows", "seconds", "coefficients, relative difference"]).T
+    return table.sort_values("seconds", ascending=False)
+
+
+def _postgres(folder: Path, rows: pd.DataFrame):
+    """A server in the folder, if there is one on this machine; it dies with the folder's removal and this process."""
+    import atexit
+    import os
+
+    import sqlalchemy as sa
+
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if not places:
+        return None
+    home = Path(tempfile.mkdtemp(prefix="causalinv-pg-", dir="/tmp"))
+    user = []
+    if os.geteuid() == 0:
+        shutil.chown(home, "postgres")
+        user = ["runuser", "-u", "postgres", "--"]
+
+    def call(*command):
+        subprocess.run([*user, *command], cwd=home, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    call(str(places[0] / "initdb"), "-D", str(home / "d"), "-A", "trust", "-U", "postgres", "--no-sync")
+    control = [str(places[0] / "pg_ctl"), "-D", str(home / "d")]
+    call(*control, "-o", f"-k {home} -c listen_addresses='' -c fsync=off", "-l", str(home / "log"), "-w", "start")
+    atexit.register(lambda: (call(*control, "-m", "immediate", "stop"), shutil.rmtree(home, ignore_errors=True)))
+    engine = sa.create_engine(f"postgresql+psycopg://postgres@/postgres?host={home}")
+    columns = ", ".join(f'"{name}" double precision' for name in rows.columns)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"CREATE TABLE t ({columns})"))
+        cursor = connection.connection.cursor()
+        with cursor.copy("COPY t FROM STDIN WITH CSV") as copy:
+            for start in range(0, len(rows), 50_000):
+                copy.write(rows[start : start + 50_000].to_csv(index=False, header=False))
+    return engine
+
+
+if __name__ == "__main__":
+    n = int(float(sys.argv[1])) if len(sys.argv) > 1 else 100_000_000
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    record(
+        "scan",
+        {
+            "Parquet: a pass with an IVL path, one for robust errors, beside bare reading, two threads each": large(n),
+            "The same moments from every engine": engines(1_000_000),
+            "Notes": f"Peak memory counts the interpreter and imports ({base:.0f} MB here before any row is read).",
+        },
+        packages=("pyarrow", "polars", "duckdb", "dask", "sqlalchemy"),
+    )

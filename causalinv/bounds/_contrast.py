@@ -1,0 +1,159 @@
+"""A question about averages: which arms, over which rows, and how its ends are composed of single arms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from causalinv._labels import encode
+from causalinv._typing import BoolArray, FloatArray
+from causalinv._typing import Rows as Given
+from causalinv.bounds._rows import Functional, Rows
+
+__all__ = ["ESTIMANDS", "Contrast", "Ends", "Estimand", "Policy", "arm_position", "functional_text", "groups_of"]
+
+Policy: TypeAlias = Callable[[Any], Any]
+Ends: TypeAlias = tuple[FloatArray, FloatArray]
+Estimand: TypeAlias = Literal["mean", "ate", "att", "overlap", "policy"]
+ESTIMANDS = ("ate", "mean", "att", "overlap", "policy")
+
+
+class Contrast:
+    """A question on validated data, with its name in words."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        functional: Functional,
+        estimand: str,
+        *,
+        arm: Hashable | None = None,
+        control: Hashable | None = None,
+        policy: Policy | None = None,
+        where: Any = None,
+    ) -> None:
+        if estimand not in ESTIMANDS:
+            raise ValueError(f"estimand must be one of {ESTIMANDS}, got {estimand!r}.")
+        self.estimand = estimand
+        self.rows = None if where is None else rows_where(where, rows)
+        place = "" if self.rows is None else f", over {int(self.rows.sum())} rows chosen by where="
+        if (policy is not None) != (estimand == "policy"):
+            raise ValueError(f"policy= belongs to estimand='policy', got estimand={estimand!r} and policy={policy!r}.")
+        phi = functional_text(functional)
+        if policy is not None:
+            if arm is not None or control is not None:
+                raise ValueError("A policy chooses the arm of every row itself: leave out arm= and control=.")
+            self.shares = policy_shares(policy, rows)
+            self.text = f"mean of {phi} if the policy chose every row's arm{place}"
+            return
+        self.arm = arm_position(rows, arm, "arm", -1)
+        self.text = f"mean of {phi} if all rows took arm {rows.arms.tolist()[self.arm]!r}{place}"
+        if estimand == "mean":
+            if control is not None:
+                raise ValueError("estimand='mean' is about one arm: leave out control=, or ask for 'ate' or 'att'.")
+            return
+        self.control = arm_position(rows, control, "control", 0)
+        if self.arm == self.control:
+            raise ValueError(f"arm and control are both {rows.arms.tolist()[self.arm]!r}; they must differ.")
+        treated, untreated = (rows.arms.tolist()[a] for a in (self.arm, self.control))
+        among = {
+            "ate": "over all rows",
+            "att": f"over the rows that took {treated!r}",
+            "overlap": "over all rows weighted by overlap, e e' / (e + e')",
+        }[estimand]
+        self.text = f"mean of {phi} under arm {treated!r} minus that under {untreated!r}, {place[2:] or among}"
+        if place and estimand != "ate":
+            self.text += f" ({among[5:]})"
+
+    def compose(self, of_arm: Callable[[int], Ends]) -> Ends:
+        """Terms of the two ends from those of single arms; not for "att"."""
+        if self.estimand == "mean":
+            return of_arm(self.arm)
+        if self.estimand in ("ate", "overlap"):
+            (low1, high1), (low0, high0) = of_arm(self.arm), of_arm(self.control)
+            return low1 - high0, high1 - low0
+        low, high = np.zeros(len(self.shares)), np.zeros(len(self.shares))
+        for arm in np.flatnonzero(self.shares.any(axis=0)):
+            share = self.shares[:, arm]
+            below, above = (np.where(share > 0, end, 0.0) for end in of_arm(int(arm)))  # 0 times infinity is 0 here
+            low, high = low + share * below, high + share * above
+        return low, high
+
+    def tilt(self, e: FloatArray, codes: Any) -> tuple[FloatArray, FloatArray]:
+        """Overlap weight h of every row, and what estimating the propensities in it adds to first order."""
+        one, zero = e[:, self.arm], e[:, self.control]
+        both = one + zero
+        moved = (zero / both) ** 2 * ((codes == self.arm) - one) + (one / both) ** 2 * ((codes == self.control) - zero)
+        return one * zero / both, moved
+
+
+def arm_position(rows: Rows, arm: Hashable | None, name: str, default: int) -> int:
+    """Position of an arm; it may be left out only if the labels are 0 and 1."""
+    labels = rows.arms.tolist()
+    if arm is None:
+        if labels not in ([0, 1], [False, True]):
+            raise ValueError(f"{name}= must be given, one of {labels}: only for labels 0 and 1 is there a default.")
+        return default % 2
+    if arm not in labels:
+        raise ValueError(f"{name} must be one of the arms {labels}, got {arm!r}.")
+    return labels.index(arm)
+
+
+def functional_text(functional: Functional) -> str:
+    """How results call phi(Y)."""
+    if isinstance(functional, tuple):
+        return f"1{{Y {'<=' if functional[0] == 'cdf' else '>'} {functional[1]:g}}}"
+    return "Y" if isinstance(functional, str) else "phi(Y)"
+
+
+def policy_shares(policy: Policy, rows: Rows) -> FloatArray:
+    """Probabilities (n, n_arms) with which a policy chooses arms; (n,) is the chance of the last of two arms."""
+    shares: FloatArray = np.asarray(policy(rows.given), dtype=np.float64)
+    n = len(rows.codes)
+    if shares.shape == (n,) and rows.n_arms == 2:
+        shares = np.column_stack([1.0 - shares, shares])
+    if shares.shape != (n, rows.n_arms):
+        raise ValueError(
+            f"policy must return shape ({n}, {rows.n_arms}), one probability per arm in the order {rows.arms.tolist()}"
+            f"{' (or the chance of the last arm)' if rows.n_arms == 2 else ''}; got {shares.shape}."
+        )
+    if not (np.isfinite(shares).all() and (shares >= 0).all() and np.allclose(shares.sum(axis=1), 1.0)):
+        raise ValueError("policy must return probabilities: numbers >= 0 that sum to one in every row.")
+    return shares
+
+
+def rows_where(where: Any, rows: Rows) -> BoolArray:
+    """The mask of a subgroup, on the rows of positive weight."""
+    mask = np.asarray(where(rows.given) if callable(where) else where)
+    if mask.shape == rows.kept.shape and not callable(where):
+        mask = mask[rows.kept]
+    if mask.dtype != bool or mask.shape != rows.codes.shape:
+        raise ValueError(
+            f"where must be a mask of True and False of shape ({len(rows.kept)},), one per row of fit, or a function "
+            f"of X that returns one; got {mask.dtype} of shape {mask.shape}."
+        )
+    if not mask.any():
+        raise ValueError("where chooses no row of positive weight.")
+    return mask
+
+
+def groups_of(by: Any, rows: Rows) -> dict[Any, BoolArray]:
+    """Masks of the groups that a column of X, or labels, make; on the rows of fit."""
+    n = len(rows.kept)
+    if isinstance(by, str | int | np.integer) and not isinstance(by, bool):
+        names = list(getattr(rows.given, "columns", range(rows.given.shape[1])))
+        if by not in names:
+            raise ValueError(f"by={by!r} is no column of X; they are {names}.")
+        labels: Given = rows.given[by] if hasattr(rows.given, "columns") else rows.given[:, by]
+        found = encode(labels, "by", len(rows.codes))
+        out = np.full(n, -1)
+        out[rows.kept] = found.codes
+    else:
+        found = encode(by, "by", n)
+        out = np.where(rows.kept, found.codes, -1)
+    present = np.unique(out[rows.kept])
+    if len(present) > len(rows.codes) // 2:
+        raise ValueError(f"by has {len(present)} different values in {len(rows.codes)} rows: bin it first.")
+    return {found.names[code]: out == code for code in present}

@@ -1,0 +1,113 @@
+"""One text for every argument that several estimators share, filled into their docstrings by its name."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from typing import Any
+
+__all__ = ["Documented"]
+
+_TEXTS = {
+    # -- parameters of estimators
+    "finite_support": """
+        outcome_support : (float, float), "observed" or None, default None
+            Limits of the outcome (of phi, if `functional` is a function); either may be infinite. ``"observed"`` takes
+            the arm's sample range and warns. None: 0 and 1 for an indicator or a 0/1 outcome; else no limits, infinite
+            ends and a warning that says why.""",
+    "functional": """
+        functional : "mean", ("cdf", t), ("exceedance", t) or callable, default "mean"
+            phi, whose mean is bounded: the outcome, ``Y <= t``, ``Y > t``, or a vectorised function.""",
+    "features": """
+        features : transformer, optional
+            Turns X into finite numbers before any learner sees it: a `ColumnTransformer` that codes text and
+            categories, an imputer. It is fitted to all rows, without arm and outcome. Policies and `where` get X as it
+            came.""",
+    "learners": """
+        propensity : classifier, optional
+            P(A | X), with ``predict_proba``; gets a frame if X had names. Logistic regression on standardised features
+            if left out.""",
+    "law": """
+        law : {"forest", "kernel", "knn", "marginal"}, forest or callable, default "forest"
+            Conditional law of phi in each arm: as weights of a random forest's leaves, of a Gaussian kernel, of nearest
+            neighbours, without X; a forest of yours (anything with ``apply``); or a function
+            ``(X_train, X_query) -> weights (m, n_train)``.""",
+    "folds": """
+        cv : int, default 5
+            Folds of the cross-fitting, stratified by arm.
+        clip : float, default 0.01
+            Propensities are clipped to [clip, 1 - clip], and counted.
+        n_repeats : int, default 1
+            Independent divisions into folds. Ends are medians over them; errors include how far they differ.
+        n_jobs : int, optional
+            Folds fitted at once, through joblib.
+        random_state : int, SeedSequence, Generator, RandomState or None
+            Seed of folds and learners.""",
+    # -- attributes
+    "attributes": """
+        arms_ : ndarray
+            Labels of the arms, sorted.
+        outcome_support_ : ndarray of shape (n_arms, 2)
+            Limits used, infinite where none are known.
+        n_features_in_ : int
+            0 if X was None.
+        feature_names_in_ : ndarray of str, only if X had names""",
+    "crossfitted": """
+        oof_propensity_ : ndarray of shape (n, n_arms)
+            Propensities by models that did not see the row, clipped, first repeat; rows of positive weight.
+        n_clipped_ : int
+            Rows of which one was clipped, first repeat.
+        propensity_ : classifier
+            Fitted to all rows, when first asked for; for new features.""",
+    # -- arguments of questions
+    "estimand": """
+        estimand : {"ate", "mean", "att", "overlap", "policy"}, default "ate"
+            Mean of Y(arm) - Y(control) over all rows; mean of Y(arm); the difference over the rows that took `arm`;
+            over all rows weighted by e_arm e_control / (e_arm + e_control), which asks little where an arm is rare
+            (only `SensitivityBounds`); mean under a policy. Not "att" for `FDivergenceBounds`: a ball around the arm's
+            law says nothing about the others beyond the outcome's limits.
+        arm, control : label, optional
+            May be left out if the arms are 0 and 1: then 1 and 0.
+        policy : callable, optional
+            Features -> probabilities (n, n_arms), or (n,) of the last of two arms; gets a frame if X had names.
+        where : array-like of bool of shape (n,), or callable, optional
+            Over which rows of fit the average is taken: a mask, or a function of X that gives one. A mask made from
+            estimated propensities (trimming) defines the estimand by these rows.
+        by : str, int or array-like of shape (n,), optional
+            One answer per group of rows: the name or position of a column of X, or labels.""",
+    "interval": """
+        confidence_level : float, default 0.95
+        target : {"parameter", "set"}, default "parameter"
+            Whether the interval covers the estimand, wherever it lies between the ends, or both ends at once. Every
+            row of the answer has this level by itself.""",
+    "arm": """
+        arm : label, optional
+            May be left out if the arms are 0 and 1: then 1.""",
+    "pointwise": """
+        X : array-like of shape (m, d), or None
+            Where; None: the rows of fit, by models that did not see them.""",
+}
+
+
+def filled(text: str) -> str:
+    """The docstring with every line ``{name}`` replaced by that text, indented as the line was."""
+    lines = []
+    for line in text.split("\n"):
+        name = line.strip()
+        if name.startswith("{") and name.endswith("}") and name[1:-1] in _TEXTS:
+            indent = line[: len(line) - len(line.lstrip())]
+            lines.append(textwrap.indent(textwrap.dedent(_TEXTS[name[1:-1]]).strip("\n"), indent))
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+class Documented:
+    """Base that fills the docstrings of its subclasses and of the methods that they define."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Fill, once, when the class is made."""
+        super().__init_subclass__(**kwargs)
+        for each in (cls, *(value for value in vars(cls).values() if inspect.isfunction(value))):
+            if each.__doc__:
+                each.__doc__ = filled(each.__doc__)

@@ -1,0 +1,93 @@
+"""The curve of the mean outcome over actions, and its bands from refits to resampled rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from causalinv._parallel import run, streams
+from causalinv._typing import FloatArray
+from causalinv.extrapolation._action_only import action_only
+from causalinv.extrapolation._fitted import Fitted
+from causalinv.extrapolation._support import support_table, unsupported
+from causalinv.results import Estimate
+
+__all__ = ["BANDS", "Curve", "half_widths"]
+
+ASSUMPTION = (
+    "the action was randomised; it reaches the outcome only through the state; X shows the state (nearly) without "
+    "noise; the action moves the state linearly; the state's own variation is as wide as the stretch asked for"
+)
+
+BANDS = ("simultaneous", "pointwise")
+CURVE_COLUMNS = ("estimate", "lower", "upper", "status", "overlap", "action_only")
+
+
+def resampled_curves(fitted: Fitted, asked: FloatArray, n_draws: int, n_jobs: int | None) -> FloatArray:
+    """Means under actions (m, q), after their transform, of refits to resamples of the rows: (n_draws, m)."""
+    tasks = [(fitted, asked, rng) for rng in streams(fitted.recipe.random_state, n_draws, "bootstrap")]
+    return np.array(run(_resampled_curve, tasks, n_jobs=n_jobs))
+
+
+def _resampled_curve(fitted: Fitted, asked: FloatArray, rng: np.random.Generator) -> FloatArray:
+    return fitted.again(rng).mean_do(asked)
+
+
+def half_widths(curves: FloatArray, level: float, kind: str) -> tuple[FloatArray, float]:
+    """Half widths (m,) of the band of a curve, and their multiple of the standard errors.
+
+    Parameters
+    ----------
+    curves : ndarray of shape (n_draws, m)
+        Of resamples.
+    level : float
+    kind : {"simultaneous", "pointwise"}
+        The first takes, of the largest studentised gap of each resample's curve, the quantile at `level`; never less
+        than the normal quantile that the second takes.
+    """
+    normal = float(ndtri((1 + level) / 2))
+    errors = curves.std(axis=0, ddof=1)
+    if kind == "pointwise":
+        return normal * errors, normal
+    gaps = np.abs(curves - curves.mean(axis=0)) / np.where(errors > 0, errors, 1.0)
+    multiple = max(normal, float(np.quantile(gaps.max(axis=1), level)))
+    return multiple * errors, multiple
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a curve is asked for: confidence level, kind of band, resamples."""
+
+    level: float
+    kind: str
+    n_draws: int
+
+    def estimate(
+        self, fitted: Fitted, names: list[Any], asked: FloatArray, given: FloatArray, n_jobs: int | None
+    ) -> Estimate:
+        """The curve at actions (m, k) of named columns, `given` the same after their transform."""
+        taken = sorted(set(names) & set(CURVE_COLUMNS))
+        if taken:
+            raise ValueError(f"action columns {taken} have names that the table of a curve uses; rename them.")
+        estimate = fitted.control.mean_do(given)
+        half, multiple = half_widths(resampled_curves(fitted, given, self.n_draws, n_jobs), self.level, self.kind)
+        support = support_table(fitted, asked, given)
+        table = pd.DataFrame(asked, columns=names).assign(
+            estimate=estimate,
+            lower=estimate - half,
+            upper=estimate + half,
+            status=support["status"],
+            overlap=support["overlap"],
+            action_only=action_only(fitted.tried.actions, fitted.tried.y)(asked),
+        )
+        whole = "the whole curve" if self.kind == "simultaneous" else "each action on its own"
+        notes = [f"band: for {whole}, {multiple:.2f} s.e. of {self.n_draws} resamples; no bias of smoothing in it"]
+        beyond = int(unsupported(support).sum())
+        if beyond:
+            notes.append(f"{beyond} action(s) have no support: their numbers are continued trends, not estimates")
+        together = self.kind == "simultaneous"
+        return Estimate("E[Y | do(A = a)], units of y", ASSUMPTION, table, self.level, tuple(notes), together)

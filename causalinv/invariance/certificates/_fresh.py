@@ -1,0 +1,240 @@
+"""Methods whose evidence are fresh environments, none of which had a part in choosing the rule."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalinv._labels import Labels
+from causalinv._matrix import whitener
+from causalinv._typing import BoolArray, FloatArray
+from causalinv._validation import check_number
+from causalinv._warn import warn
+from causalinv.exceptions import DegenerateInputWarning
+from causalinv.invariance.certificates._declared import need_exact
+from causalinv.invariance.certificates._method import Claim, Method, Numbers
+from causalinv.invariance.certificates._same import ROUNDING
+from causalinv.invariance.certificates._tails import binomial_quantile, binomial_tail
+from causalinv.invariance.rules._betting import evidence, rows_needed
+from causalinv.invariance.rules._gaps import represent, rule_risks
+from causalinv.invariance.rules._rule import Rule
+from causalinv.invariance.subsets._excess_bound import random_design_cdf
+from causalinv.moments import Moments
+
+__all__ = ["Bounded", "FreshMethod", "FreshRequest", "GivenRows", "Holdout", "TwoLevel", "Union"]
+
+_REFUTED = 0.05  # level, at most, at which rows show a gap above the tolerance
+_LAW = "the fresh interventions are independent draws of the law that is spoken of"
+_FIXED = "rule and eps were fixed before these environments were seen"
+
+
+@dataclass(frozen=True)
+class GivenRows:
+    """Rows by environment, where they were given."""
+
+    features: FloatArray
+    outcome: FloatArray
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class FreshRequest:
+    """A rule, a tolerance, and the environments by which it is judged; as in `certify`."""
+
+    rule: Rule
+    moments: Moments
+    eps: float
+    metric: str
+    class_size: float | None
+    miss_rate: float
+    plug_in: bool
+    rows: GivenRows | None = None
+    residual_bound: float | None = None
+
+
+class FreshMethod(Method):
+    """A method that judges one rule by environments that it never saw."""
+
+    evidence = "fresh environments"
+
+    @abstractmethod
+    def claim(self, request: FreshRequest) -> Claim:
+        """Count violations; raise if the request is not licensed."""
+
+
+def _above(method: Method, request: FreshRequest) -> BoolArray:
+    """Environments whose exact gap is above the tolerance."""
+    need_exact(method.name, request.moments.is_population, request.plug_in)
+    gaps = request.rule.gaps(request.moments, request.metric)
+    above: BoolArray = gaps > request.eps * (1 + 1e-9) + ROUNDING
+    return above
+
+
+class Holdout(FreshMethod):
+    """Violations of one rule, counted."""
+
+    name = "holdout"
+    section = 6
+    conditions = "rule and eps are fixed before the fresh environments are seen"
+    asks = "fresh environments, none of which trained the rule; exact moments"
+    counts_violations = True
+    averages = False
+
+    def tail(self, t: float, m: int, numbers: Numbers) -> float:
+        return binomial_tail(t, numbers.violations, m)
+
+    def upper(self, level: float, m: int, numbers: Numbers) -> float:
+        return binomial_quantile(level, numbers.violations, m)
+
+    def mean(self, m: int, numbers: Numbers) -> float:
+        return (numbers.violations + 1) / (m + 1)
+
+    def claim(self, request: FreshRequest) -> Claim:
+        failed = int(_above(self, request).sum())
+        numbers = Numbers(violations=failed)
+        return Claim(request.rule, request.eps, len(request.moments), numbers, [_LAW, _FIXED], failed)
+
+
+class Union(FreshMethod):
+    """A rule without violations, one of finitely many."""
+
+    name = "union"
+    section = 6
+    conditions = "the class of rules and eps are fixed before the environments are seen; the rule has no violation"
+    asks = "class_size rules fixed before the environments were seen; exact moments"
+    needs = ("class_size",)
+
+    def tail(self, t: float, m: int, numbers: Numbers) -> float:
+        return min(1.0, float(numbers.class_size or 1) * (1.0 - t) ** m)
+
+    def upper(self, level: float, m: int, numbers: Numbers) -> float:
+        return float(-np.expm1(np.log(level / float(numbers.class_size or 1)) / m))
+
+    def mean(self, m: int, numbers: Numbers) -> float:
+        share = float(numbers.class_size or 1) ** (-1.0 / m)  # the tail is 1 up to 1 - share, then N (1 - t)^m
+        return 1.0 - share + share / (m + 1)
+
+    def claim(self, request: FreshRequest) -> Claim:
+        found, m = int(_above(self, request).sum()), len(request.moments)
+        if request.class_size is None:
+            raise ValueError("method='union' needs class_size, the number of rules fixed before these environments.")
+        if found:
+            raise ValueError(f"method='union' speaks of rules without violations; this one has {found} of {m}.")
+        fixed = f"the rule is one of {request.class_size:g} fixed before these environments were seen"
+        return Claim(request.rule, request.eps, m, Numbers(class_size=request.class_size), [_LAW, fixed])
+
+
+class _ByRows(FreshMethod):
+    """Each environment is judged by its rows; one that violates passes with probability at most the miss rate."""
+
+    evidence = "fresh environments, with their rows"
+    families = "any, environments with their data independent of one law"
+    moments = "estimated"
+    metrics = ("relative_excess",)
+    takes = ("miss_rate",)
+    counts_violations = True
+    averages = False
+
+    def tail(self, t: float, m: int, numbers: Numbers) -> float:
+        return binomial_tail(t * (1.0 - numbers.miss_rate), numbers.violations, m)
+
+    def upper(self, level: float, m: int, numbers: Numbers) -> float:
+        return binomial_quantile(level, numbers.violations, m) / (1.0 - numbers.miss_rate)
+
+    def mean(self, m: int, numbers: Numbers) -> float:
+        return (numbers.violations + 1) / (m + 1) / (1.0 - numbers.miss_rate)
+
+
+class TwoLevel(_ByRows):
+    """Each environment is judged by its Gaussian rows."""
+
+    name = "two_level"
+    section = 6
+    conditions = (
+        "rule and eps are fixed before the fresh environments are seen; rows jointly Gaussian in each environment"
+    )
+    asks = "fresh environments and their rows, Gaussian; every one shown to keep to the tolerance"
+
+    def claim(self, request: FreshRequest) -> Claim:
+        moments = request.moments
+        if moments.is_population:
+            raise ValueError(f"{self.name} is for estimated moments; these are exact: use method='holdout'.")
+        if not moments.is_unweighted:
+            raise ValueError(
+                f"{self.name} needs rows that all have one and the same weight; these moments are weighted."
+            )
+        counted, refuted = _judged(request.rule, moments, request.eps, request.miss_rate)
+        numbers = Numbers(violations=int(counted.sum()), miss_rate=request.miss_rate)
+        assumptions = [_LAW, "rows are independent and jointly Gaussian in each environment", _FIXED]
+        return Claim(request.rule, request.eps, len(moments), numbers, assumptions, int(refuted.sum()))
+
+
+class Bounded(_ByRows):
+    """Each environment is judged by rows whose residuals are bounded, whatever their law."""
+
+    name = "bounded"
+    section = 9
+    conditions = (
+        "rule and eps are fixed before the fresh environments are seen; in each environment neither the rule nor "
+        "the environment's own least-squares rule misses y by more than residual_bound"
+    )
+    asks = "fresh environments and their rows, any law; a bound on residuals; every one shown to keep to the tolerance"
+
+    def claim(self, request: FreshRequest) -> Claim:
+        rows, bound, moments = request.rows, request.residual_bound, request.moments
+        if rows is None:
+            raise ValueError("method='bounded' needs the rows: give X, y and environments=, not moments.")
+        if bound is None:
+            raise ValueError(
+                "method='bounded' needs residual_bound=, the largest miss of y (in its unit) that the rule, or an "
+                "environment's own best rule, can make. Without a bound on something no rows prove a gap small, "
+                "whatever their number (Bahadur and Savage, 1956)."
+            )
+        bound = check_number(bound, "residual_bound", low=0.0, open_low=True)
+        rule, eps = request.rule, request.eps
+        residual = rows.outcome - rows.features @ rule.full - rule.intercept
+        worst = int(np.argmax(np.abs(residual)))
+        if abs(residual[worst]) > bound:
+            raise ValueError(
+                f"residual_bound={bound:g} is refuted: in row {worst} the rule misses y by {abs(residual[worst]):.4g}."
+            )
+        centre, unit = moments.pooled.mean("x")[0], np.sqrt(np.diag(moments.pooled.cov("x")[0]))
+        standard = (rows.features - centre) / np.where(unit > 0, unit, 1.0)
+        seen = standard @ (rule.components * np.where(unit > 0, unit, 1.0)).T
+        design = np.column_stack([np.ones(len(seen)), seen])
+        shown, needed = 0, 0.0
+        for code in range(len(rows.labels)):
+            at = rows.labels.rows(code)
+            shown += evidence(residual[at], design[at], eps, bound) >= 1.0 / request.miss_rate
+            needed = max(needed, rows_needed(residual[at], eps, bound, request.miss_rate))
+        if shown == 0:
+            warn(
+                f"No environment is shown to keep eps={eps:g}. With residuals like these, and no excess at all, about "
+                f"{needed:.3g} rows in each environment would show it; the fewest here are {moments.count.min():g}.",
+                DegenerateInputWarning,
+            )
+        m = len(moments)
+        numbers = Numbers(violations=m - shown, miss_rate=request.miss_rate)
+        ranges = f"no residual of the rule, or of an environment's own best rule, is above {bound:g} (declared by you)"
+        assumptions = [_LAW, "rows are independent in each environment", ranges, _FIXED]
+        return Claim(rule, eps, m, numbers, assumptions, extra=(("rows_needed", needed),))
+
+
+def _judged(rule: Rule, moments: Moments, eps: float, miss_rate: float) -> tuple[BoolArray, BoolArray]:
+    """Environments whose rows do not show a gap of at most eps, and those whose rows show one above.
+
+    Each of the two is said wrongly with probability at most `miss_rate`.
+    """
+    seen = represent(moments, rule.components)
+    risk = rule_risks(seen, rule.coef, rule.intercept)[0]
+    excess = rule.gaps(moments, "excess")
+    unshown, refuted = np.ones(len(moments), bool), np.zeros(len(moments), bool)
+    for e, n in enumerate(moments.count.astype(int).tolist()):
+        own = risk[e] - excess[e]
+        k = whitener(seen.cov("x")[e]).shape[1] + 1  # coefficients that the rows of this environment can tell apart
+        if n > k and own > 0:
+            below = random_design_cdf(float(excess[e] / own) * (n - k) / k, k, n, eps)
+            unshown[e], refuted[e] = below > miss_rate, 1.0 - below <= min(miss_rate, _REFUTED)
+    return unshown, refuted

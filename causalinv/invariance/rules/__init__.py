@@ -1,0 +1,1 @@
+"""Linear rules: their gaps, and those made to have small ones (minimax, neutral, by descent)."""

@@ -1,0 +1,142 @@
+"""The linear rule that a certificate speaks of, taken from whatever was fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from causalinv._matrix import lstsq
+from causalinv._typing import FloatArray
+from causalinv._validation import check_finite
+from causalinv.invariance.rules._gaps import invariance_gaps
+from causalinv.linear_rule import LinearRule
+from causalinv.moments import Moments
+
+__all__ = ["Rule", "rule_of"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One linear rule: representation, coefficients on it, intercept.
+
+    Attributes
+    ----------
+    components : ndarray of shape (k, d)
+    coef : ndarray of shape (k,)
+    intercept : float
+    """
+
+    components: FloatArray
+    coef: FloatArray
+    intercept: float
+
+    def __post_init__(self) -> None:
+        check_finite(self.components, "components of the rule")
+        check_finite(self.coef, "coef of the rule")
+        if not np.isfinite(self.intercept):
+            raise ValueError(f"The intercept of the rule must be finite, got {self.intercept}.")
+
+    @property
+    def full(self) -> FloatArray:
+        """Coefficients on all features, shape (d,)."""
+        return self.coef @ self.components
+
+    def gaps(self, moments: Moments, metric: str) -> FloatArray:
+        """Its gap in each environment, shape (E,)."""
+        return invariance_gaps(moments, self.components, self.coef, self.intercept, metric=metric)  # type: ignore[arg-type]
+
+    @property
+    def size(self) -> int:
+        """Coefficients, the intercept included."""
+        return len(self.coef) + 1
+
+
+def rule_of(fitted: Any, near: Moments | None = None) -> Rule:
+    """The linear rule of a fitted estimator, of a Pipeline, or of a tuple (components, coef, intercept).
+
+    Of a Pipeline it is the composite rule on the features that go in: the coefficients after the last refit, not those
+    of a selector inside. Its representation is the features with a coefficient. A prediction is probed about the centre
+    of `near` (the origin by default).
+
+    Raises
+    ------
+    TypeError
+        If the prediction is not linear in the features.
+    ValueError
+        If a coefficient or the intercept is not finite: such a rule predicts nothing.
+    NotFittedError
+        If the estimator is not fitted.
+    """
+    if isinstance(fitted, tuple):
+        components, coef, intercept = fitted
+        components = np.atleast_2d(np.asarray(components, dtype=np.float64))
+        coef = np.atleast_1d(np.asarray(coef, dtype=np.float64))
+        if coef.shape != (len(components),):
+            raise ValueError(f"The rule has {len(components)} components and coefficients of shape {coef.shape}.")
+        return Rule(components, coef, float(intercept))
+    if hasattr(fitted, "fit"):
+        check_is_fitted(fitted)
+    if isinstance(getattr(fitted, "rule_", None), LinearRule):  # this package's own know their rule
+        coef, intercept = np.array(fitted.rule_.coef), fitted.rule_.intercept
+    elif hasattr(fitted, "predict"):
+        coef, intercept = _probed(fitted, near)
+    elif hasattr(fitted, "coef_"):
+        coef, intercept = np.ravel(fitted.coef_), float(np.ravel(fitted.intercept_)[0])
+    else:
+        raise TypeError(
+            "certify needs a fitted linear rule: an estimator that predicts, a Pipeline, or (components, coef, "
+            f"intercept); got {type(fitted).__name__}."
+        )
+    components = getattr(fitted, "components_", None)
+    if components is not None and np.shape(components)[-1] == len(coef):
+        if len(components) == 1:
+            return Rule(coef[None], np.ones(1), intercept)
+        return Rule(np.asarray(components), lstsq(components.T, coef), intercept)
+    inside = np.asarray(getattr(fitted, "support_", coef != 0), dtype=bool) | (coef != 0)
+    return Rule(np.eye(len(coef))[inside], coef[inside], intercept)
+
+
+def _probed(fitted: Any, near: Moments | None) -> tuple[FloatArray, float]:
+    """Coefficients and intercept of a prediction, by predicting; an unused feature has exactly no effect.
+
+    The steps start from the centre of the data and are one standard deviation long: from the origin, a feature far from
+    it (a time in seconds since 1970) would leave nothing but the rounding of its own effect.
+    """
+    d = int(fitted.n_features_in_)
+    names = getattr(fitted, "feature_names_in_", None)
+    centre, unit = np.zeros(d), np.ones(d)
+    if near is not None and near.blocks["x"] == d:
+        pooled = near.pooled
+        centre, unit = pooled.mean("x")[0], np.sqrt(np.diag(pooled.cov("x")[0]))
+        unit = np.where(unit > 0, unit, np.maximum(np.abs(centre), 1.0))
+
+    def predict(rows: FloatArray) -> FloatArray:
+        return np.ravel(fitted.predict(pd.DataFrame(rows, columns=names) if names is not None else rows))
+
+    try:
+        start = float(predict(centre[None])[0])
+        effect = predict(centre + np.diag(unit)) - start
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{type(fitted).__name__} does not predict numbers, so it is no linear rule.") from error
+    if not (np.isfinite(start) and np.isfinite(effect).all()):
+        raise ValueError(f"This {type(fitted).__name__} predicts NaN or infinity; such a rule predicts nothing.")
+    # The same zero effect may be summed in another order in another row.
+    effect[np.abs(effect) <= 1e-13 * abs(start)] = 0.0
+    # Steps whose effects compare, but not so long that the rounding of a coefficient shows.
+    least = max(1e-8 * max(np.abs(effect).max(initial=0.0), abs(start)), 1e-300)
+    scale = np.where(effect != 0, 1.0 / np.maximum(np.abs(effect), least), 1.0)
+    steps = np.vstack([-2.0 * np.eye(d), np.linspace(-1, 2, d), np.cos(np.arange(d))]) * scale
+    check = centre + steps * unit
+    said = predict(check)
+    if not np.allclose(said, steps @ effect + start, rtol=1e-7, atol=1e-7 * (1 + abs(start))):
+        raise TypeError(f"The prediction of this {type(fitted).__name__} is not linear in its features.")
+    own, constant = np.ravel(getattr(fitted, "coef_", [])), np.ravel(getattr(fitted, "intercept_", []))
+    told = len(own) == d and len(constant) >= 1 and np.allclose(own * unit, effect, rtol=1e-6, atol=1e-9)
+    if told and np.allclose(check @ own + constant[0], said, rtol=1e-6, atol=1e-9):
+        return own, float(constant[0])  # the same, without the probe's rounding
+    coef = effect / unit
+    return coef, start - float(coef @ centre)

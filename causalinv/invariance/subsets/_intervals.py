@@ -1,0 +1,61 @@
+"""Intervals for coefficients that hold whichever accepted set is the true one: the hull over these."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtri
+
+from causalinv._matrix import pseudo_inverse
+from causalinv._typing import BoolArray, FloatArray
+from causalinv.invariance.subsets._row_tests import RowTest
+from causalinv.moments import Moments
+
+__all__ = ["hull_by_rows", "hull_of_intervals"]
+
+
+def hull_of_intervals(
+    pooled: Moments, accepted: np.ndarray, coefficients: np.ndarray, level: float, *, dependent: bool
+) -> FloatArray:
+    """Hull of the intervals of accepted sets for errors of one variance, sets of one size solved together."""
+    d, n = accepted.shape[1], pooled.count[0]
+    if not len(accepted):
+        return np.full((d, 2), np.nan)
+    cov, cross, total = pooled.cov("x")[0], pooled.cov("x", "y")[0, :, 0], pooled.cov("y")[0, 0, 0]
+    scale = np.sqrt(np.diag(cov))
+    scale[scale == 0] = 1.0
+    cov, cross = cov / np.outer(scale, scale), cross / scale  # so that ranks do not depend on units
+    low, high = np.where(accepted.all(axis=0), np.inf, 0.0), np.where(accepted.all(axis=0), -np.inf, 0.0)
+    quantile = -ndtri(level / 2)
+    sizes = accepted.sum(axis=1)
+    for k in np.unique(sizes[sizes > 0]):
+        at = np.nonzero(accepted[sizes == k])[1].reshape(-1, k)
+        blocks = cov[at[:, :, None], at[:, None, :]]
+        inverse = np.array([pseudo_inverse(block) for block in blocks]) if dependent else np.linalg.inv(blocks)
+        coef = np.einsum("nij,nj->ni", inverse, cross[at])
+        risk = np.maximum(total - np.sum(coef * cross[at], axis=1), 0.0)
+        left = n - coefficients[sizes == k]
+        with np.errstate(divide="ignore"):
+            spread = np.diagonal(inverse, axis1=1, axis2=2)
+            # Where no residual is left to tell a width from, the rows say nothing about these coefficients.
+            width = np.where(
+                left[:, None] > 0, quantile * np.sqrt(risk / np.maximum(left, 1))[:, None] * np.sqrt(spread), np.inf
+            )
+        np.minimum.at(low, at, coef - width)
+        np.maximum.at(high, at, coef + width)
+    return np.column_stack([low, high]) / scale[:, None]
+
+
+def hull_by_rows(test: RowTest, accepted: BoolArray, level: float) -> FloatArray:
+    """The same by the intervals of a test that reads rows, shape (d, 2)."""
+    d = accepted.shape[1]
+    if not len(accepted):
+        return np.full((d, 2), np.nan)
+    always = accepted.all(axis=0)
+    out = np.column_stack([np.where(always, np.inf, 0.0), np.where(always, -np.inf, 0.0)])
+    for inside in accepted[accepted.any(axis=1)]:
+        limits = test.interval(inside, level)
+        limits = np.where(np.isnan(limits), [-np.inf, np.inf], limits)
+        out[inside] = np.column_stack(
+            [np.minimum(out[inside, 0], limits[:, 0]), np.maximum(out[inside, 1], limits[:, 1])]
+        )
+    return out

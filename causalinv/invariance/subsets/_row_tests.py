@@ -1,0 +1,175 @@
+"""Tests of invariance that read rows, one set of features at a time, and intervals that go with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.special import chdtrc, ndtri
+from scipy.stats import ks_2samp, mannwhitneyu
+
+from causalinv._clusters import robust_covariance
+from causalinv._labels import Labels
+from causalinv._matrix import column_lengths, factor_split, lstsq
+from causalinv._typing import BoolArray, FloatArray
+from causalinv.invariance.subsets._tests import robust_chow_pvalue
+from causalinv.moments import Moments
+
+__all__ = ["ROW_TESTS", "ResidualTest", "RowTest", "logistic_chow_pvalue", "two_sample_pvalue"]
+
+#: From residuals (n,) and labels (n,) of environments to a p-value.
+ResidualTest = Callable[[FloatArray, np.ndarray], float]
+ROW_TESTS = ("chow_hc", "ks", "ranks", "logistic")
+_STEPS, _CONVERGED = 50, 1e-10  # of Newton's iteration
+_SURE = 1e-8  # a fitted probability nearer to 0 or 1 says that classes are separated
+_SINGULAR = 1e-7  # of the longest direction of a design: columns that depend on others
+
+
+class RowTest:
+    """One test, ready for any set of the features.
+
+    Parameters
+    ----------
+    test : str or callable
+        One of `ROW_TESTS`, or a function of residuals and labels.
+    moments : Moments
+        Of the rows, one cell per environment.
+    features : ndarray of shape (n, d)
+    outcome : ndarray of shape (n,)
+    labels : Labels
+    """
+
+    def __init__(
+        self, test: str | ResidualTest, moments: Moments, features: FloatArray, outcome: FloatArray, labels: Labels
+    ):
+        pooled = moments.pooled
+        self._unit = np.sqrt(np.diag(pooled.cov("x")[0]))
+        still = self._unit == 0
+        self._unit[still] = 1.0
+        centred = np.where(still, 0.0, (features - pooled.mean("x")[0]) / self._unit)
+        self._test, self._labels = test, labels
+        self._parts = [labels.rows(code) for code in range(len(labels))]
+        self._design = np.column_stack([np.ones(len(features)), centred])
+        self._outcome = outcome
+        if test == "logistic":
+            values = np.unique(outcome)
+            if len(values) != 2:
+                raise ValueError(
+                    f"test='logistic' needs an outcome of two values, got {len(values)}. Use test='chow_hc'."
+                )
+            self._outcome = (outcome == values[1]).astype(float)
+
+    def pvalue(self, inside: BoolArray) -> float:
+        """P-value of one set; NaN where it cannot be tested."""
+        design = self._design[:, np.r_[True, inside]]
+        if self._test in ("chow_hc", "logistic"):
+            designs, outcomes = [design[at] for at in self._parts], [self._outcome[at] for at in self._parts]
+            return (robust_chow_pvalue if self._test == "chow_hc" else logistic_chow_pvalue)(designs, outcomes)
+        residual = self._outcome - design @ lstsq(design, self._outcome)
+        if callable(self._test):
+            return _checked(self._test(residual, np.asarray(self._labels.names)[self._labels.codes]), inside)
+        return two_sample_pvalue(residual, self._labels, self._test)
+
+    def interval(self, inside: BoolArray, level: float) -> FloatArray:
+        """Intervals of the coefficients of one set, shape (k, 2), each missing with probability about `level`.
+
+        Robust to a variance that depends on the features (HC2, degrees of freedom of Bell and McCaffrey); for
+        ``"logistic"`` Wald intervals of log odds.
+        """
+        design = self._design[:, np.r_[True, inside]]
+        unit = self._unit[inside]
+        if self._test == "logistic":
+            fit = _logistic(design, self._outcome)
+            if fit is None:
+                return np.column_stack([np.full(len(unit), -np.inf), np.full(len(unit), np.inf)])
+            wide = -ndtri(level / 2) * np.sqrt(np.diag(fit[2]))
+            return (np.column_stack([fit[1] - wide, fit[1] + wide])[1:]) / unit[:, None]
+        coef = lstsq(design, self._outcome)
+        robust = robust_covariance(design, self._outcome - design @ coef)
+        low, high = robust.interval(coef, confidence_level=1.0 - level)
+        return np.column_stack([low, high])[1:] / unit[:, None]
+
+
+def _checked(value: Any, inside: BoolArray) -> float:
+    """The p-value that a user's function gave."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not (np.isnan(number) or 0 <= number <= 1):
+        raise ValueError(
+            f"test= must return a p-value from 0 to 1 (or NaN: not testable), got {value!r} for features "
+            f"{np.flatnonzero(inside).tolist()}."
+        )
+    return number
+
+
+def two_sample_pvalue(residual: FloatArray, labels: Labels, test: str) -> float:
+    """Whether residuals have one law: each environment against all others, times the number of comparisons.
+
+    ``"ks"`` is the test of Kolmogorov and Smirnov. ``"ranks"`` takes the smaller of Wilcoxon's p-value for the
+    residuals and that for their distances from the common median, times two: location and scale. Fitted residuals are
+    treated as errors, so environments must be large beside the set; an error whose law depends on the features is
+    refuted wherever the features' law changes.
+    """
+    smallest, count = 1.0, len(labels)
+    scale = np.abs(residual - np.median(residual))
+    for code in range(count if count > 2 else 1):
+        here = labels.codes == code
+        if test == "ks":
+            found = float(ks_2samp(residual[here], residual[~here], method="asymp").pvalue)
+        else:
+            pair = [mannwhitneyu(each[here], each[~here], method="asymptotic").pvalue for each in (residual, scale)]
+            found = 2.0 * float(min(pair))
+        smallest = min(smallest, found)
+    return min(1.0, smallest * (count if count > 2 else 1))
+
+
+def logistic_chow_pvalue(designs: list[FloatArray], outcomes: list[FloatArray]) -> float:
+    """Likelihood ratio test that a logistic regression has the same coefficients in all environments.
+
+    Parameters
+    ----------
+    designs : list of ndarray of shape (n_e, k)
+        The constant included.
+    outcomes : list of ndarray of shape (n_e,)
+        0 or 1.
+
+    Returns
+    -------
+    float
+        By the chi-squared law, so for environments with many rows of either class; NaN if classes are separated in an
+        environment (nothing can be tested), or environments have no coefficients of their own.
+    """
+    together = _logistic(np.concatenate(designs), np.concatenate(outcomes))
+    own = [_logistic(design, outcome) for design, outcome in zip(designs, outcomes, strict=True)]
+    if together is None or any(each is None for each in own):
+        return float("nan")
+    statistic = 2.0 * (sum(each[0] for each in own if each is not None) - together[0])
+    freedom = sum(each[3] for each in own if each is not None) - together[3]
+    return float(chdtrc(freedom, max(statistic, 0.0))) if freedom > 0 else float("nan")
+
+
+def _logistic(design: FloatArray, y: FloatArray) -> tuple[float, FloatArray, FloatArray, int] | None:
+    """Log likelihood, coefficients, their covariance and rank; None if no finite maximum is found."""
+    size, right = factor_split(design / np.where(np.any(design, axis=0), column_lengths(design), 1.0), tol=_SINGULAR)
+    back = (right.T / size) / np.where(np.any(design, axis=0), column_lengths(design), 1.0)[:, None]
+    basis = design @ back
+    b = np.zeros(basis.shape[1])
+    for _ in range(_STEPS):
+        p = 1.0 / (1.0 + np.exp(-np.clip(basis @ b, -40, 40)))
+        if np.minimum(p, 1 - p).max() < _SURE or not 0 < y.mean() < 1:
+            return None
+        information = basis.T @ (basis * (p * (1 - p))[:, None])
+        try:
+            step = np.linalg.solve(information, basis.T @ (y - p))
+        except np.linalg.LinAlgError:
+            return None
+        b = b + step
+        if np.abs(step).max() <= _CONVERGED * (1.0 + np.abs(b).max()):
+            eta = basis @ b
+            likelihood = float(np.sum(y * eta - np.logaddexp(0.0, eta)))
+            cov = back @ np.linalg.inv(information) @ back.T
+            return likelihood, back @ b, cov, len(b)
+    return None

@@ -1,0 +1,406 @@
+"""Estimates, tests and answers of a model: numbers with what they rest on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from causalinv._printing import Printed, Summary
+from causalinv._typing import FloatArray
+
+__all__ = [
+    "BoundsEstimate",
+    "ConditionalLaw",
+    "Estimate",
+    "ExtrapolationDiagnostics",
+    "PointwiseBounds",
+    "PopulationRegression",
+    "TestResult",
+]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimate(Printed):
+    """Estimated numbers, one row each, with their intervals and what they rest on.
+
+    Attributes
+    ----------
+    estimand : str
+        What the numbers estimate.
+    assumption : str
+        Under which assumption.
+    table : pandas.DataFrame
+        One row per number: ``estimate``, ``lower``, ``upper``, and what is known beside them.
+    confidence_level : float
+        Of the intervals, each on its own unless `simultaneous`.
+    notes : tuple of str
+        What else a reader must know.
+    simultaneous : bool
+        Whether all intervals hold together with this confidence.
+    """
+
+    estimand: str
+    assumption: str
+    table: pd.DataFrame
+    confidence_level: float = 0.95
+    notes: tuple[str, ...] = ()
+    simultaneous: bool = False
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the whole table, a copy."""
+        return self.table.copy()
+
+    def summary(self) -> Summary:
+        """The table on one screen, with its notes."""
+        kind = "simultaneous" if self.simultaneous else "pointwise"
+        title = f"Estimates with {kind} {self.confidence_level:.0%} intervals"
+        return Summary(title, self.estimand, self.assumption, self.table, self.notes)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TestResult(Printed):
+    """A statistical test, with what it tests, what its level rests on, and what its rejection does not say.
+
+    Attributes
+    ----------
+    statistic, pvalue : float
+    df : float or None
+        Degrees of freedom, if the reference law has any.
+    hypothesis : str
+        What is tested.
+    assumption : str
+        What the level of the test rests on.
+    note : str
+        How to read the answer.
+    """
+
+    __test__ = False  # not a test of pytest
+
+    statistic: float
+    pvalue: float
+    df: float | None = None
+    hypothesis: str = ""
+    assumption: str = ""
+    note: str = ""
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row: statistic, degrees of freedom, p-value."""
+        return pd.DataFrame({"statistic": [self.statistic], "df": [self.df], "pvalue": [self.pvalue]})
+
+    def summary(self) -> Summary:
+        """The numbers with the hypothesis, the assumption and how to read them."""
+        notes = (self.note,) if self.note else ()
+        return Summary("Test", f"null hypothesis: {self.hypothesis}", self.assumption, self.to_frame(), notes)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BoundsEstimate(Printed):
+    """Estimated ends of what the data and an assumption leave open, with Manski's ends beside.
+
+    Attributes
+    ----------
+    title : str
+        Method.
+    estimand : str
+        What lies between the ends.
+    assumption : str
+        Under which assumption, and who made it.
+    table : pandas.DataFrame
+        One row per strength (or per divergence) asked for: ``lower``, ``upper``, ``se_lower``, ``se_upper``,
+        ``ci_lower``, ``ci_upper``, ``manski_lower``, ``manski_upper``.
+    confidence_level : float
+        Of the interval from ``ci_lower`` to ``ci_upper``.
+    n : int
+        Rows.
+    target : {"parameter", "set"}
+        Whether the interval covers the estimand, wherever it lies between the ends, or both ends at once.
+    notes : tuple of str
+        What else a reader must know.
+    poor_overlap : bool
+        Whether more than 5% of the propensities lie outside [0.03, 0.97]: intervals then cover less than they say.
+    moved : tuple of bool
+        For each row whether an end or its interval was moved: cut at what is possible, or widened to hold smaller
+        strengths.
+    """
+
+    title: str
+    estimand: str
+    assumption: str
+    table: pd.DataFrame
+    confidence_level: float
+    n: int
+    target: str = "parameter"
+    notes: tuple[str, ...] = ()
+    poor_overlap: bool = False
+    moved: tuple[bool, ...] = ()
+
+    def _column(self, name: str) -> Any:
+        values = self.table[name].to_numpy()
+        return float(values[0]) if len(values) == 1 else values.copy()
+
+    @property
+    def lower(self) -> Any:
+        """Lower end; an array if several strengths were asked for."""
+        return self._column("lower")
+
+    @property
+    def upper(self) -> Any:
+        """Upper end."""
+        return self._column("upper")
+
+    @property
+    def se_lower(self) -> Any:
+        """Standard error of the lower end; NaN if the end is infinite."""
+        return self._column("se_lower")
+
+    @property
+    def se_upper(self) -> Any:
+        """Standard error of the upper end."""
+        return self._column("se_upper")
+
+    @property
+    def conf_int(self) -> FloatArray:
+        """Confidence interval, shape (2,); (g, 2) for g strengths."""
+        both = self.table[["ci_lower", "ci_upper"]].to_numpy()
+        return both[0].copy() if len(both) == 1 else both.copy()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the whole table, a copy."""
+        return self.table.copy()
+
+    def summary(self) -> Summary:
+        """The table with what it rests on, as text and HTML."""
+        what = {"set": "both ends at once", "band": "both ends in all rows at once"}.get(
+            self.target, "the estimand, wherever it lies between the ends"
+        )
+        level = f"ci: {self.confidence_level:.0%} for {what}; n = {self.n}"
+        return Summary(self.title, self.estimand, self.assumption, self.table, (level, *self.notes))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PointwiseBounds(Printed):
+    """Ends at each row of features: estimates without standard errors.
+
+    Attributes
+    ----------
+    lower, upper : ndarray of shape (m,)
+        Ends.
+    manski_lower, manski_upper : ndarray of shape (m,)
+        Ends under no assumption beyond the outcome's limits, from the same law and propensity.
+    propensity : ndarray of shape (m,)
+        Estimated chance of the arm.
+    estimand : str
+        What lies between the ends.
+    assumption : str
+        Under which assumption, and who made it.
+    index : pandas.Index, optional
+        Labels of the rows that were asked about, where they had any.
+    """
+
+    lower: FloatArray
+    upper: FloatArray
+    manski_lower: FloatArray
+    manski_upper: FloatArray
+    propensity: FloatArray
+    estimand: str
+    assumption: str
+    index: pd.Index | None = None
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per row of features, under its label."""
+        names = ("lower", "upper", "manski_lower", "manski_upper", "propensity")
+        return pd.DataFrame({name: getattr(self, name) for name in names}, index=self.index)
+
+    def summary(self) -> Summary:
+        """The ends with what they rest on, as text and HTML."""
+        notes = ["pointwise estimates, without standard errors."]
+        crossing = int(np.count_nonzero(self.lower > self.upper))
+        if crossing:
+            notes.append(f"in {crossing} rows the lower end lies above the upper one; both are kept.")
+        return Summary("Bounds at each row", self.estimand, self.assumption, self.to_frame(), tuple(notes))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PopulationRegression(Printed):
+    """Best linear prediction of a node from others in a whole population: no sample, no standard error.
+
+    Attributes
+    ----------
+    target : str
+        The node that is predicted.
+    names : tuple of str
+        The nodes that it is predicted from.
+    coef : ndarray of shape (k,)
+        Coefficients, in units of the target per unit of each node.
+    intercept : float
+    residual_variance : float
+        Mean squared error of the prediction.
+    variance : float
+        Variance of the target.
+    exact : bool
+        Whether the residual is independent of the regressors, so that this line is the conditional mean.
+    """
+
+    target: str
+    names: tuple[str, ...]
+    coef: FloatArray
+    intercept: float
+    residual_variance: float
+    variance: float
+    exact: bool
+
+    @property
+    def r2(self) -> float:
+        """Share of the target's variance that is explained; NaN if the target is constant."""
+        return 1.0 - self.residual_variance / self.variance if self.variance > 0 else float("nan")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Coefficients, the intercept last."""
+        index = pd.Index([*self.names, "intercept"], name="node")
+        return pd.DataFrame({"coef": np.append(self.coef, self.intercept)}, index=index)
+
+    def summary(self) -> Summary:
+        """The coefficients with what they mean, as text and HTML."""
+        return Summary(
+            f"Population regression of {self.target}",
+            f"the linear prediction of {self.target} with the least mean squared error, which is "
+            f"{self.residual_variance:.4g} of a variance of {self.variance:.4g}",
+            "the model is the truth; nothing is estimated",
+            self.to_frame(),
+            (_linearity(self.exact), "A coefficient is an effect only if nothing confounds it."),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConditionalLaw(Printed):
+    """Mean and covariance of nodes given values of others, in a whole population.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The nodes asked about.
+    mean : ndarray of shape (k,)
+    cov : ndarray of shape (k, k)
+    given : tuple of (str, float)
+        What was seen.
+    exact : bool
+        Whether these are the conditional mean and covariance; if not, the best linear prediction and the covariance of
+        its error, averaged over all values of what was seen.
+    """
+
+    names: tuple[str, ...]
+    mean: FloatArray
+    cov: FloatArray
+    given: tuple[tuple[str, float], ...]
+    exact: bool
+
+    def to_frame(self) -> pd.DataFrame:
+        """Mean and standard deviation of each node."""
+        index = pd.Index(self.names, name="node")
+        return pd.DataFrame({"mean": self.mean, "sd": np.sqrt(np.diag(self.cov))}, index=index)
+
+    def summary(self) -> Summary:
+        """Means and standard deviations with what they mean, as text and HTML."""
+        seen = ", ".join(f"{name} = {value:.4g}" for name, value in self.given) or "nothing"
+        return Summary(
+            f"Law given {seen}",
+            "mean and standard deviation of each node where these values are seen (seen, not set)",
+            "the model is the truth; nothing is estimated",
+            self.to_frame(),
+            (_linearity(self.exact),),
+        )
+
+
+def _linearity(exact: bool) -> str:
+    if exact:
+        return "Exact: the conditional mean is linear here, and its error does not depend on the values seen."
+    return "Best linear approximation: the noise is not Gaussian, so the conditional mean may bend and the spread vary."
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExtrapolationDiagnostics(Printed):
+    """What can be checked; none of it can prove that the action was randomised or acts only through the state.
+
+    A check that the data do not allow (too few rows or actions, once some are held out) is NaN.
+
+    Attributes
+    ----------
+    linearity_pvalue : float
+        Is the mean of the representation linear in the action? On a third of the rows, the encoder refitted without
+        them. Small: the action moves the state nonlinearly, or the encoder is off.
+    residual_pvalue : float
+        Are representation residuals and action independent (distance correlation, 400 rows)? Small: the same.
+    precision_gap : float or None
+        Our encoder: relative distance of two estimates of its ``"ef"`` form that agree for Gaussian V; it grows as rows
+        become few.
+    noise_evidence : float or None
+        Our encoder: evidence that V is not Gaussian; above 1 a doubt.
+    n_noise_components : float
+        Gaussians (by BIC: 1 or 3) needed for the residuals; above 1 doubt Gaussian V.
+    singular_values : tuple of float
+        Of the representation's slope: standard deviations of V per standard deviation of the action.
+    effective_rank : float
+        Exponential of the entropy of their shares: how many directions the action really moves.
+    do_consistency : float
+        Root mean squared gap between `predict_do` and a smooth of y on the action over the tried actions, in standard
+        deviations of the smooth. Large: the action also acts past the state (nonlinearly; a linear direct effect does
+        no harm, as the action is linear in state and residual), or the response is off.
+    shell_error, shell_action_only : float
+        `Rep4ExRegressor.shell_score` at 1.4, and the same for a polynomial of the action alone.
+    conditional_score : float
+        Held-out score of the encoder, in nats; not above 0 if X does not follow the action.
+    """
+
+    linearity_pvalue: float
+    residual_pvalue: float
+    precision_gap: float | None
+    noise_evidence: float | None
+    n_noise_components: float
+    singular_values: tuple[float, ...]
+    effective_rank: float
+    do_consistency: float
+    shell_error: float
+    shell_action_only: float
+    conditional_score: float
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per check: its value and whether it is a reason to doubt."""
+        doubts = self._doubts()
+        names = [field.name for field in fields(self)]
+        values = [getattr(self, name) for name in names]
+        shown = [" ".join(f"{v:.3g}" for v in value) if isinstance(value, tuple) else value for value in values]
+        return pd.DataFrame({"value": shown, "doubt": [name in doubts for name in names]}, index=names)
+
+    def _doubts(self) -> dict[str, str]:
+        found = {}
+        if self.linearity_pvalue < 0.05:
+            found["linearity_pvalue"] = "the mean of the representation is not linear in the action"
+        if self.residual_pvalue < 0.05:
+            found["residual_pvalue"] = "residuals of the representation depend on the action"
+        if self.noise_evidence is not None and self.noise_evidence > 1:
+            found["noise_evidence"] = "V does not look Gaussian"
+        if self.conditional_score <= 0:
+            found["conditional_score"] = "the representation says nothing about the action on held-out rows"
+        if self.n_noise_components > 1:
+            found["n_noise_components"] = "the residuals do not look Gaussian"
+        if self.effective_rank < 0.7 * len(self.singular_values):
+            found["effective_rank"] = "the action hardly moves some components"
+        if self.do_consistency > 0.3:
+            found["do_consistency"] = "the model does not reproduce the mean outcome of tried actions"
+        if self.shell_error > 0.5 or self.shell_error > self.shell_action_only:
+            found["shell_error"] = "extrapolation inside the data is poor, or no better than a polynomial of the action"
+        return found
+
+    def summary(self) -> Summary:
+        """The checks on one screen, with what each doubt means."""
+        notes = tuple(f"{name}: {text}" for name, text in self._doubts().items())
+        return Summary(
+            "What can be checked of this extrapolation",
+            "each line a check of what predictions rest on",
+            "not checkable: the action was randomised and acts only through the state",
+            self.to_frame(),
+            notes or ("no check gives a reason to doubt; that is no proof",),
+        )

@@ -1,0 +1,170 @@
+"""Each threshold of the ground from both sides: a number just above it and one just below."""
+
+import numpy as np
+import pytest
+
+from causalinv import Moments
+from causalinv._clusters import robust_covariance
+from causalinv._matrix import (
+    column_basis,
+    constant_columns,
+    covariance_root,
+    dependent_columns,
+    inverse_root,
+    lstsq,
+    solve_range,
+    solve_ranges,
+    varying,
+    whitener,
+)
+from causalinv.transformations import FirstStage, Translation
+
+EPS = np.finfo(np.float64).eps
+
+
+def pair(left):
+    """Covariance of two features of variance one, of which the second keeps a share `left` beside the first."""
+    rho = np.sqrt(1.0 - left)
+    return np.array([[1.0, rho], [rho, 1.0]])
+
+
+# -- ranks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("share", "rank"), [(4e-12, 2), (2.5e-13, 1)])
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_a_direction_counts_above_a_millionth_of_a_millionth_of_the_largest(share, rank, unit):
+    rho = (1.0 - share) / (1.0 + share)  # eigenvalues 1 - rho and 1 + rho
+    cov = np.array([[1.0, rho * unit], [rho * unit, unit**2]])
+    assert whitener(cov).shape == (2, rank)
+    full = solve_range(cov, cov @ np.array([1.0, 1.0 / unit]))
+    np.testing.assert_allclose(solve_ranges(cov[None], (cov @ [1.0, 1.0 / unit])[None])[0], full, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("left", "dependent"), [(4e-10, False), (2.5e-11, True)])
+def test_a_feature_is_dependent_when_a_tenth_of_a_billionth_of_it_is_left(left, dependent):
+    assert dependent_columns(pair(left)).tolist() == [False, dependent]
+
+
+@pytest.mark.parametrize(("roundings", "still"), [(2, True), (8, False)])
+def test_a_column_is_constant_within_four_roundings(roundings, still):
+    rows = np.array([[1.0], [1.0 + roundings * EPS], [1.0]])
+    assert constant_columns(rows).tolist() == [still]
+    assert varying(np.array([(roundings * EPS) ** 2]), np.ones(1)).tolist() == [not still]
+
+
+@pytest.mark.parametrize(("small", "rank"), [(1e-12, 2), (1e-16, 1)])
+def test_the_root_of_a_covariance_keeps_what_is_above_rounding(small, rank):
+    root = covariance_root(np.diag([1.0, small]), "cov")
+    assert root.shape == (2, rank)
+    np.testing.assert_allclose(root @ root.T, np.diag([1.0, small if rank == 2 else 0.0]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("apart", "found"), [(1e-9, True), (1e-14, False)])
+def test_least_squares_tells_columns_apart_down_to_a_millionth_of_a_millionth(apart, found):
+    rng = np.random.default_rng(0)
+    x, z = np.linalg.qr(rng.normal(size=(50, 2)))[0].T
+    coef = lstsq(np.c_[x, x + apart * z], x)  # the truth is (1, 0); of minimum norm it is (1/2, 1/2)
+    np.testing.assert_allclose(coef, [1.0, 0.0] if found else [0.5, 0.5], atol=1e-4)
+
+
+@pytest.mark.parametrize(("apart", "rank"), [(1e-8, 2), (1e-12, 1)])
+def test_the_basis_of_columns_counts_what_is_outside_those_before(apart, rank):
+    x, z = np.linalg.qr(np.random.default_rng(0).normal(size=(50, 2)))[0].T
+    basis = column_basis(np.c_[x, x + apart * z], tol=1e-10)
+    assert basis.shape == (50, rank)
+    np.testing.assert_allclose(basis @ (basis.T @ x), x, atol=1e-12)
+
+
+def test_an_inverse_root_is_zero_where_the_matrix_is():
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    found = inverse_root(turn @ np.diag([4.0, 1e-3, 1e-12]) @ turn.T, 1e-10)
+    np.testing.assert_allclose(turn.T @ found @ turn, np.diag([0.5, 1e-3**-0.5, 0.0]), atol=1e-8)
+
+
+# -- robust variances -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("correction", [2, 3])
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("reach", [30.0, 300.0])
+def test_a_row_that_is_almost_fitted_is_still_corrected(correction, pairs, reach):
+    """One row far out takes all but a thousandth (a hundred-thousandth) of its own residual with it."""
+    rng = np.random.default_rng(0)
+    x = np.r_[reach, rng.normal(size=11)][:, None]
+    y = rng.normal(size=12)
+    residual = y - x[:, 0] * (x[:, 0] @ y) / (x[:, 0] @ x[:, 0])
+    codes = np.arange(12) // 2 if pairs else np.arange(12)
+    bread = 1.0 / float(x[:, 0] @ x[:, 0])
+    meat = 0.0
+    for code in np.unique(codes):
+        inside = codes == code
+        left = np.eye(inside.sum()) - x[inside] @ x[inside].T * bread
+        values, vectors = np.linalg.eigh(left)
+        adjust = vectors @ np.diag(values ** (-0.5 if correction == 2 else -1.0)) @ vectors.T
+        meat += float(x[inside, 0] @ adjust @ residual[inside]) ** 2
+    found = robust_covariance(x, residual, clusters=codes, correction=correction).cov[0, 0]
+    assert found == pytest.approx(bread**2 * meat, rel=1e-6)
+
+
+# -- moments ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("spread", "same"), [(1e-6, False), (1e-12, True)])
+def test_weights_are_equal_up_to_rounding_only(spread, same):
+    """Within one environment, and between two."""
+    X = np.random.default_rng(0).normal(size=(6, 2))
+    between = np.repeat([1.0, 1.0 + spread], 3)
+    assert Moments.from_rows(x=X, sample_weight=between, environments=[0, 0, 0, 1, 1, 1]).is_unweighted is same
+    # Sums of squares tell weights apart by the square of their spread, so within a cell 1e-4 is seen and 1e-6 is not.
+    within = np.where(np.arange(6) % 2, 1.0, 1.0 + (1e-4 if not same else 1e-6))
+    assert Moments.from_rows(x=X, sample_weight=within).is_unweighted is same
+
+
+@pytest.mark.parametrize(("beyond", "refused"), [(1e-6, True), (1e-10, False)])
+def test_a_scatter_may_be_off_by_rounding_only(beyond, refused):
+    rho = 1.0 + beyond  # smallest eigenvalue -beyond, largest 2
+    indefinite = np.array([[1.0, rho], [rho, 1.0]])
+    skew = np.array([[1.0, 0.5], [0.5 + beyond, 1.0]])
+    for scatter, says in ((indefinite, "not positive semidefinite"), (skew, "must be symmetric")):
+        if refused:
+            with pytest.raises(ValueError, match=says):
+                Moments({"x": 2}, mean=[0.0, 0.0], scatter=scatter)
+        else:
+            assert len(Moments({"x": 2}, mean=[0.0, 0.0], scatter=scatter)) == 1
+
+
+@pytest.mark.parametrize(("left", "refused"), [(1e-9, False), (1e-13, True)])
+def test_all_weight_but_rounding_cannot_be_taken_out(left, refused):
+    rows = np.array([[0.0], [1.0], [2.0], [1.0]])
+    whole = Moments.from_rows(x=rows, sample_weight=[1.0, 1.0, 1.0, 3 * left])
+    part = Moments.from_rows(x=rows[:3])
+    if refused:
+        with pytest.raises(ValueError, match="leaves nothing in cell 0"):
+            whole.subtract(part)
+    else:
+        assert whole.subtract(part).weight[0] == pytest.approx(3 * left, rel=1e-5)
+
+
+# -- transformations --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("directions", "degree", "moment"), [([[1.0, 0.0]], 16, 2027025.0), (np.eye(2), 12, 10395.0)])
+def test_quadrature_is_exact_to_the_degree_that_is_documented(directions, degree, moment):
+    """2k - 1 with 9 nodes along one direction and 7 along two: E G^16 = 15!!, E G^12 = 11!!."""
+    X = np.zeros((1, 2))
+    nodes = list(Translation(directions).nodes(X))
+    assert sum(share for _, _, share in nodes) == pytest.approx(1.0, rel=1e-12)
+    assert sum(share * rows[0, 0] ** degree for rows, _, share in nodes) == pytest.approx(moment, rel=1e-9)
+
+
+@pytest.mark.parametrize(("share", "moves"), [(1e-6, True), (1e-14, False)])
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_what_instruments_explain_is_judged_in_units_of_the_feature(share, moves, unit):
+    stage = FirstStage(
+        np.diag([unit**2, 1.0]), np.zeros((2, 1)), np.array([[share * unit, 0.0]]), np.zeros((1, 1)), False
+    )
+    assert stage.moves_anything is moves
+    # A direction that an analyst declared moves however short it is.
+    declared = FirstStage(stage.variance, stage.cross, stage.factor, stage.outcome, True)
+    assert declared.moves_anything

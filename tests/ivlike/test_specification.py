@@ -1,0 +1,101 @@
+"""Overidentification, endogeneity and first stages: every number judged by linearmodels, sizes by simulation."""
+
+import numpy as np
+import pytest
+
+from causalinv.ivlike._equation import Equation
+from causalinv.ivlike._specification import (
+    cragg_donald_f,
+    endogeneity,
+    first_stage_f,
+    kleibergen_paap_f,
+    overidentification,
+)
+
+from .test_kclass import instrumented
+
+KINDS = [("unadjusted", False), ("robust", True), ("clustered", True)]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("k", "m"), [(1, 1), (3, 1), (4, 2)])
+@pytest.mark.parametrize(("cov_type", "robust"), KINDS)
+def test_statistics_are_those_of_linearmodels(k, m, cov_type, robust, weighted):
+    iv = pytest.importorskip("linearmodels.iv", reason="a peer, of the extra bench")
+    y, X, Z, W, groups, weight = instrumented(k=k, m=m, weighted=weighted)
+    C = np.column_stack([np.ones(len(y)), W])
+    extra = {"clusters": groups} if cov_type == "clustered" else {}
+    given = {"weight": weight, "clusters": groups if extra else None}
+    peer = iv.IV2SLS(y, C, X, Z, weights=weight).fit(cov_type=cov_type, debiased=True, **extra)
+    for equation in (
+        Equation.from_rows(y, X, Z, controls=W, **given),
+        Equation.from_rows(y, np.c_[X, W], np.c_[Z, W], **given),  # the idiom of repeated columns
+    ):
+        first = peer.first_stage
+        assert cragg_donald_f(equation) == pytest.approx(first.cragg_donald_f, rel=1e-9)
+        own = kleibergen_paap_f(equation) if robust else cragg_donald_f(equation)
+        assert own == pytest.approx(first.kleibergen_paap_f, rel=1e-9)
+        for j, theirs in enumerate(first.diagnostics["f.stat"]):
+            found = first_stage_f(equation, j)
+            assert (k * found.robust if robust else found.classical) == pytest.approx(theirs, rel=1e-9)
+        assert all(np.isnan(first_stage_f(equation, j).classical) for j in range(m, equation.x.shape[1]))
+        test = endogeneity(equation, robust=robust)
+        theirs = peer.wooldridge_regression.stat / m if robust else peer.wu_hausman().stat
+        assert test.statistic == pytest.approx(theirs, rel=1e-9)
+        if not robust:
+            assert test.pvalue == pytest.approx(peer.wu_hausman().pval, rel=1e-8)
+        if k == m:
+            with pytest.raises(ValueError, match="leave nothing to test"):
+                overidentification(equation, robust=robust)
+            continue
+        test = overidentification(equation, robust=robust)
+        gmm = iv.IVGMM(y, C, X, Z, weights=weight, weight_type=cov_type, **extra).fit(iter_limit=2)
+        theirs = gmm.j_stat if robust else peer.sargan
+        assert (test.statistic, test.pvalue) == pytest.approx((theirs.stat, theirs.pval), rel=1e-8)
+
+
+def test_hansens_j_does_not_hang_on_the_basis_of_the_instruments_or_on_units():
+    y, X, Z, W, groups, _ = instrumented(k=4, m=2)
+    mixed = Z @ np.random.default_rng(3).normal(size=(4, 4)) * 1e6
+    first = Equation.from_rows(y, X, Z, controls=W, clusters=groups)
+    second = Equation.from_rows(1e3 * y, X @ [[2.0, 1.0], [0.0, 1e-4]], mixed, controls=W, clusters=groups)
+    for name in (overidentification, endogeneity):
+        assert name(first, robust=True).statistic == pytest.approx(name(second, robust=True).statistic, rel=1e-6)
+    assert kleibergen_paap_f(first) == pytest.approx(kleibergen_paap_f(second), rel=1e-6)
+
+
+def test_nothing_endogenous_and_too_few_instruments():
+    y, X, Z, W, _, _ = instrumented(k=2, m=2)
+    exogenous = Equation.from_rows(y, W, W)
+    assert cragg_donald_f(exogenous) == np.inf
+    assert np.isnan(kleibergen_paap_f(exogenous))
+    with pytest.raises(ValueError, match="nothing is endogenous"):
+        endogeneity(exogenous, robust=False)
+    short = Equation.from_rows(y, X, Z[:, :1])
+    assert cragg_donald_f(short) == 0.0
+    assert np.isnan(kleibergen_paap_f(short))
+    clusters = np.repeat(np.arange(2), 150)
+    with pytest.raises(ValueError, match="needs more independent rows or groups, got 2"):
+        overidentification(Equation.from_rows(y, X[:, :1], Z, clusters=clusters), robust=True)
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_sizes_and_power(robust):
+    """Valid instruments, and y exogenous to x: 5% within 3 s.e. of 200 replications; else rejections."""
+    hits = np.zeros(4)
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        Z, U = rng.normal(size=(150, 3)), rng.normal(size=150)
+        x = Z.sum(axis=1) + U + rng.normal(size=150)
+        e = rng.normal(size=150)
+        valid, wrong = x + e, x + e + 0.4 * Z[:, 0]
+        confounded = x + e + U
+        hits += [
+            overidentification(Equation.from_rows(valid, x[:, None], Z), robust=robust).pvalue < 0.05,
+            endogeneity(Equation.from_rows(valid, x[:, None], Z), robust=robust).pvalue < 0.05,
+            overidentification(Equation.from_rows(wrong, x[:, None], Z), robust=robust).pvalue > 0.05,
+            endogeneity(Equation.from_rows(confounded, x[:, None], Z), robust=robust).pvalue > 0.05,
+        ]
+    size = hits[:2] / 200
+    assert np.all(np.abs(size - 0.05) < 3 * np.sqrt(0.05 * 0.95 / 200))
+    assert np.all(hits[2:] / 200 < 0.2)

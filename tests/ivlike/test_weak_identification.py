@@ -1,0 +1,191 @@
+"""Confidence sets that weak instruments do not break: shapes, peers, and coverage with instruments of no strength."""
+
+import numpy as np
+import pytest
+from scipy.stats import f as fisher
+
+from causalinv.ivlike._equation import Equation
+from causalinv.ivlike._sets import ConfidenceSet
+from causalinv.ivlike._weak_identification import (
+    _clr_pvalue,
+    _eigen_forms,
+    ar_pvalue,
+    ar_set,
+    clr_pvalue,
+    clr_set,
+    lm_pvalue,
+    lm_set,
+    robust_ar_pvalue,
+    robust_ar_set,
+)
+
+
+def weak(n=100, *, k=3, m=1, c=1, strength=0.1, seed=0):
+    """m endogenous features; strong confounding; 25 clusters."""
+    rng = np.random.default_rng(seed)
+    W, Z, U = rng.normal(size=(n, c)), rng.normal(size=(n, k)), rng.normal(size=n)
+    X = strength * Z[:, :m] + 0.3 * strength * Z.sum(axis=1)[:, None] + U[:, None] + rng.normal(size=(n, m))
+    X = X + W.sum(axis=1)[:, None]
+    y = X.sum(axis=1) + 2 * U + rng.normal(size=n)
+    return y, X, Z, W, np.arange(n) % 25
+
+
+def inside(intervals, value):
+    return ConfidenceSet("x", intervals, 0.95, "", "").contains(value)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.1, 0.6])
+def test_anderson_rubin_sets_are_those_of_ivmodels_test_value_by_value(strength):
+    """Their test, not their set: their projection leaves out values that their own test does not reject."""
+    peer = pytest.importorskip("ivmodels.tests", reason="a peer, of the extra bench")
+    rng = np.random.default_rng(1)
+    shapes = set()
+    for seed, (k, m, c) in enumerate([(1, 1, 0), (3, 1, 2), (2, 2, 1), (4, 2, 1), (4, 3, 0)] * 3):
+        y, X, Z, W, _ = weak(k=k, m=m, c=c, strength=strength, seed=seed)
+        equation = Equation.from_rows(y, X, Z, controls=W)
+        intervals = ar_set(equation, 0, 0.95)
+        shapes.add(ConfidenceSet("x", intervals, 0.95, "", "").shape)
+        kind = {"C": W if c else None, "critical_values": "f"}
+        ends = intervals[np.isfinite(intervals)]
+        for b in [*(1.0 + 3.0 * rng.standard_cauchy(8)), *(ends - 1e-4), *(ends + 1e-4)]:
+            others = X[:, 1:] if m > 1 else None
+            p = peer.anderson_rubin_test(Z, X[:, :1], y, np.array([b]), W=others, **kind)[1]
+            assert (p >= 0.05) == inside(intervals, b)
+        full = rng.normal(size=m)
+        assert ar_pvalue(equation, full)[:2] == pytest.approx(
+            peer.anderson_rubin_test(Z, X, y, full, **kind), abs=1e-9, rel=1e-9
+        )
+    assert len(shapes) > 1
+
+
+def test_anderson_rubin_set_of_one_feature_is_that_of_ivmodels_to_8_digits():
+    peer = pytest.importorskip("ivmodels.tests", reason="a peer, of the extra bench")
+    from ivmodels.confidence_set import ConfidenceSet as Theirs
+
+    for seed, strength in enumerate([0.05, 0.2, 0.6, 1.0]):
+        y, X, Z, W, _ = weak(k=2, strength=strength, seed=seed)
+        theirs = Theirs.from_quadric(peer.inverse_anderson_rubin_test(Z, X, y, C=W, critical_values="f"))
+        np.testing.assert_allclose(
+            ar_set(Equation.from_rows(y, X, Z, controls=W), 0, 0.95), np.reshape(theirs.boundaries, (-1, 2)), rtol=1e-8
+        )
+
+
+def test_lm_and_clr_have_the_statistics_of_ivmodels_with_f_laws_for_chi_squared():
+    peer = pytest.importorskip("ivmodels.tests", reason="a peer, of the extra bench")
+    rng = np.random.default_rng(2)
+    for seed in range(12):
+        y, X, Z, W, _ = weak(k=1 + seed % 4, strength=[0.0, 0.1, 0.3, 0.8][seed % 4], seed=seed)
+        k, df = Z.shape[1], len(y) - Z.shape[1] - W.shape[1] - 1
+        equation = Equation.from_rows(y, X, Z, controls=W)
+        for b in 1.0 + 3.0 * rng.standard_cauchy(6):
+            statistic, _ = peer.lagrange_multiplier_test(Z, X, y, np.array([b]), C=W)
+            assert lm_pvalue(equation, 0, b) == pytest.approx(fisher.sf(statistic, 1, df), rel=1e-6, abs=1e-12)
+            statistic, p = peer.conditional_likelihood_ratio_test(Z, X, y, np.array([b]), C=W)
+            low, high, form, _, _ = _eigen_forms(equation, 0, b)
+            assert form - low == pytest.approx(statistic, rel=1e-6, abs=1e-8)
+            assert _clr_pvalue(form - low, low + high - form, k, 1e12) == pytest.approx(p, rel=1e-4, abs=1e-6)
+            assert clr_pvalue(equation, 0, b) == _clr_pvalue(form - low, low + high - form, k, df) >= p - 1e-6
+
+
+@pytest.mark.parametrize(("ours", "pvalue"), [(lm_set, lm_pvalue), (clr_set, clr_pvalue)])
+def test_lm_and_clr_sets_hold_the_values_that_their_tests_do_not_reject(ours, pvalue):
+    rng = np.random.default_rng(2)
+    for seed in range(12):
+        y, X, Z, W, _ = weak(k=1 + seed % 4, strength=[0.0, 0.1, 0.3, 0.8][seed % 4], seed=seed)
+        equation = Equation.from_rows(y, X, Z, controls=W)
+        intervals = ours(equation, 0, 0.9)
+        ends = intervals[np.isfinite(intervals)]
+        for b in [*(1.0 + 3.0 * rng.standard_cauchy(6)), *(ends - 1e-5), *(ends + 1e-5)]:
+            assert (pvalue(equation, 0, float(b)) >= 0.1) == inside(intervals, b)
+        if Z.shape[1] == 1:
+            np.testing.assert_allclose(intervals, ar_set(equation, 0, 0.9), rtol=1e-9)
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_robust_sets_hold_what_hotellings_test_of_statsmodels_does_not_reject(clustered):
+    multivariate = pytest.importorskip("statsmodels.stats.multivariate", reason="a peer, of the extra test")
+    rng = np.random.default_rng(3)
+    shapes = set()
+    for seed in range(16):
+        k = 2 + seed % 3
+        y, X, Z, W, groups = weak(k=k, strength=[0.0, 0.2, 0.5, 1.0][seed % 4], seed=seed)
+        equation = Equation.from_rows(y, X, Z, controls=W, clusters=groups if clustered else None)
+        intervals = robust_ar_set(equation, 0, 0.95)
+        shapes.add(ConfidenceSet("x", intervals, 0.95, "", "").shape)
+        C = np.column_stack([np.ones(len(y)), W])
+        yy, xx, zz = (v - C @ np.linalg.lstsq(C, v, rcond=None)[0] for v in (y, X[:, 0], Z))
+        ends = intervals[np.isfinite(intervals)]
+        for b in [*(1.0 + 3.0 * rng.standard_cauchy(8)), *(ends - 1e-4), *(ends + 1e-4)]:
+            rows = zz * (yy - b * xx)[:, None]
+            if clustered:
+                rows = np.array([rows[groups == g].sum(axis=0) for g in range(25)])
+            peer = multivariate.test_mvmean(rows, np.zeros(k))
+            left = len(rows) - (0 if clustered else 2) - k  # less what the controls took
+            p = fisher.sf(peer.t2 / (len(rows) - 1) * left / k, k, left)
+            ours = robust_ar_pvalue(equation, np.array([b]))[1]
+            assert ours == pytest.approx(p, rel=1e-7)
+            assert not clustered or ours == pytest.approx(peer.pvalue, rel=1e-7)
+            assert (ours >= 0.05) == inside(intervals, b)
+    assert len(shapes) > 1
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.15])
+def test_sets_cover_whatever_the_strength_of_the_instruments(strength):
+    """95% less 3 s.e. of 200 replications, where two-stage least squares covers far less."""
+    hits = np.zeros(5)
+    for seed in range(200):
+        y, X, Z, W, groups = weak(150, k=4, strength=strength, seed=seed)
+        rows = Equation.from_rows(y, X, Z, controls=W)
+        clusters = Equation.from_rows(y, X, Z, controls=W, clusters=groups)
+        sets = [ar_set(rows, 0, 0.95), lm_set(rows, 0, 0.95), clr_set(rows, 0, 0.95)]
+        sets += [robust_ar_set(rows, 0, 0.95), robust_ar_set(clusters, 0, 0.95)]
+        hits += [inside(found, 1.0) for found in sets]
+    assert np.all(hits / 200 > 0.95 - 3 * np.sqrt(0.05 * 0.95 / 200))
+
+
+def test_shapes_and_words():
+    y, X, Z, W, _ = weak(k=2, strength=1.0)
+    strong = Equation.from_rows(y, X, Z, controls=W)
+    wrong = Equation.from_rows(y + 3 * Z[:, 1], X, Z, controls=W)
+    shown = {
+        "interval": ar_set(strong, 0, 0.95),
+        "empty": ar_set(wrong, 0, 0.95),
+        "whole line": np.array([[-np.inf, np.inf]]),
+        "half-line": np.array([[-np.inf, 2.0]]),
+        "two half-lines": np.array([[-np.inf, -1.0], [2.0, np.inf]]),
+        "several intervals": np.array([[0.0, 1.0], [2.0, 3.0]]),
+        "several intervals, unbounded": np.array([[0.0, 1.0], [2.0, np.inf]]),
+    }
+    for shape, intervals in shown.items():
+        found = ConfidenceSet("educ", intervals, 0.95, "Anderson-Rubin", "instruments are valid")
+        assert found.shape == shape
+        assert found.bounded == ("line" not in shape and "unbounded" not in shape)
+        assert found.short() in str(found).replace("\n  ", " ")
+        assert all(len(line) <= 80 for line in str(found).split("\n"))
+        assert len(found.to_frame()) == len(intervals)
+    assert ConfidenceSet("a", shown["two half-lines"], 0.95, "", "").short() == "(-inf, -1] or [2, inf)"
+    assert "It is not a precise" in str(ConfidenceSet("a", shown["empty"], 0.95, "AR", "valid"))
+
+
+def test_what_cannot_be_tested_is_refused_by_name():
+    y, X, Z, W, groups = weak(k=3, m=2)
+    both = Equation.from_rows(y, X, Z, controls=W)
+    with pytest.raises(ValueError, match="one endogenous feature; 1 others"):
+        clr_set(both, 0, 0.95)
+    with pytest.raises(ValueError, match="cov_type='classical'"):
+        robust_ar_set(both, 0, 0.95)
+    few = Equation.from_rows(y, X[:, :1], Z, controls=W, clusters=groups % 3)
+    with pytest.raises(ValueError, match="3 instruments needs more than 3 groups, got 3"):
+        robust_ar_set(few, 0, 0.95)
+    short = Equation.from_rows(y[:4], X[:4, :1], Z[:4])
+    with pytest.raises(ValueError, match="no degrees of freedom"):
+        ar_set(short, 0, 0.95)
+
+
+def test_units_do_not_matter():
+    y, X, Z, W, groups = weak(k=3, strength=0.5)
+    for name in (ar_set, lm_set, clr_set, robust_ar_set):
+        for clusters in (None, groups):
+            small = Equation.from_rows(y, X, Z, controls=W, clusters=clusters)
+            large = Equation.from_rows(1e6 * y, 1e-3 * X, 1e4 * Z, controls=W, clusters=clusters)
+            np.testing.assert_allclose(1e9 * name(small, 0, 0.9), name(large, 0, 0.9), rtol=1e-8)
