@@ -168,10 +168,10 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
                 "r2_gain": gain,
             }
         table = pd.DataFrame(found).T.rename_axis("symmetry")
-        table.insert(1, "pvalue_holm", _holm(table["pvalue"].to_numpy()))
+        adjusted = _holm(table["pvalue"].to_numpy())
+        table.insert(1, "pvalue_holm", adjusted)
         self.table_ = table
-        pvalues = dict(zip(table.index, table["pvalue_holm"].astype(float), strict=True))
-        self.compatible_ = [name for name in candidates if pvalues[name] > level]
+        self.compatible_ = [name for name, p in zip(candidates, adjusted, strict=True) if p > level]
         rejected = [name for name in candidates if name not in self.compatible_]
         self.contradictions_ = [
             (small, large)

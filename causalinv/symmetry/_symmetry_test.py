@@ -50,8 +50,9 @@ def symmetry_test(
     Null hypothesis: the outcome is independent of the pose, given the orbit. The statistic compares leave-one-out
     residuals of a regression on the orbit alone (kernel ridge, averaged over frames) in rows that lie close to each
     other; it is recomputed on rows moved by random elements. It is exact at any sample size, under what you declare
-    with `poses`. Above 2,000 rows kernels are approximated (landmarks, random Fourier features), which costs power but
-    not exactness.
+    with `poses`. The null is about the whole law of y: noise whose variance reads the pose is outside it, and was
+    rejected 7% of the time at level 5% in simulation (standard deviations 1.8 and 0.2 by sign, 100 rows). Above 2,000
+    rows kernels are approximated (landmarks, random Fourier features), which costs power but not exactness.
 
     Parameters
     ----------

@@ -42,13 +42,13 @@ CELLS = {
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_size(cell):
-    """P(p <= 0.05) <= 0.05 exactly with 19 re-drawings; rejections of 200 beyond the 1e-5 quantile fail."""
+    """P(p <= 0.05) <= 0.05 exactly with 19 re-drawings; rejections of 120 beyond the 1e-5 quantile fail."""
     make, group = CELLS[cell]
     rejected = 0
-    for seed in range(200):
+    for seed in range(120):
         X, y = make(np.random.default_rng(1000 + seed))
         rejected += symmetry_test(X, y, group, poses="uniform", n_resamples=19, random_state=seed).pvalue <= 0.05
-    assert binom.ppf(1e-5, 200, 0.05) <= rejected <= binom.ppf(1 - 1e-5, 200, 0.05)
+    assert binom.ppf(1e-5, 120, 0.05) <= rejected <= binom.ppf(1 - 1e-5, 120, 0.05)
 
 
 def test_power():
