@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from causalinv.ivlike import InvariantProjection, IVLikeBoosting, IVLikeRegression, IVLikeRegressionCV
     from causalinv.moments import Moments
+    from causalinv.representation import OrthogonalAlignment, RelativeRepresentation
     from causalinv.sem import LinearSEM
     from causalinv.transformations import FunctionAugmentation, GaussianNoise, Translation
 
@@ -37,7 +38,9 @@ _HOME = {
     "LinearSEM": "causalinv.sem",
     "ManskiBounds": "causalinv.bounds",
     "Moments": "causalinv.moments",
+    "OrthogonalAlignment": "causalinv.representation",
     "QuantileBounds": "causalinv.bounds",
+    "RelativeRepresentation": "causalinv.representation",
     "Rep4ExRegressor": "causalinv.extrapolation",
     "SensitivityBounds": "causalinv.bounds",
     "Translation": "causalinv.transformations",
@@ -53,6 +56,7 @@ _ROOMS = (
     "linear_rule",
     "metrics",
     "moments",
+    "representation",
     "results",
     "sem",
     "tour",
@@ -76,7 +80,9 @@ __all__ = [
     "LinearSEM",
     "ManskiBounds",
     "Moments",
+    "OrthogonalAlignment",
     "QuantileBounds",
+    "RelativeRepresentation",
     "Rep4ExRegressor",
     "SensitivityBounds",
     "Translation",

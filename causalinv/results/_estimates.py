@@ -38,6 +38,10 @@ class Estimate(Printed):
         Of the intervals, each on its own.
     notes : tuple of str
         What else a reader must know.
+    title : str
+        First line in print; left out, it says how wide the intervals are.
+    headline : str, optional
+        Label of the row that `estimate` and its neighbours read where the table has several.
     """
 
     estimand: str
@@ -45,6 +49,30 @@ class Estimate(Printed):
     table: pd.DataFrame
     confidence_level: float = 0.95
     notes: tuple[str, ...] = ()
+    title: str = ""
+    headline: str | None = None
+
+    def _read(self, name: str) -> Any:
+        column = self.table[name] if name in self.table else pd.Series(np.nan, self.table.index)
+        if self.headline is not None:
+            return float(column.loc[self.headline])
+        values = column.to_numpy(dtype=np.float64)
+        return float(values[0]) if len(values) == 1 else values.copy()
+
+    @property
+    def estimate(self) -> Any:
+        """The number (that of the headline); an array if there are several and none is the headline."""
+        return self._read("estimate")
+
+    @property
+    def standard_error(self) -> Any:
+        """Standard error of `estimate`; NaN where none is claimed."""
+        return self._read("standard_error")
+
+    @property
+    def conf_int(self) -> FloatArray:
+        """Interval, shape (2,), or (m, 2) for m numbers; NaN where none is claimed."""
+        return np.stack([self._read("lower"), self._read("upper")], axis=-1)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the whole table, a copy."""
@@ -52,7 +80,7 @@ class Estimate(Printed):
 
     def summary(self) -> Summary:
         """The table on one screen, with its notes."""
-        title = f"Estimates with pointwise {self.confidence_level:.0%} intervals"
+        title = self.title or f"Estimates with pointwise {self.confidence_level:.0%} intervals"
         return Summary(title, self.estimand, self.assumption, self.table, self.notes)
 
 
