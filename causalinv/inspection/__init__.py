@@ -4,6 +4,7 @@ from causalinv.inspection._bounds import BoundsDisplay, SensitivityDisplay
 from causalinv.inspection._extrapolation import DoCurveDisplay
 from causalinv.inspection._ivlike import IVLikePathDisplay
 from causalinv.inspection._pac import PACDisplay
+from causalinv.inspection._representation import ScoresDisplay, SpectrumDisplay
 from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
 
 __all__ = [
@@ -13,5 +14,7 @@ __all__ = [
     "EnvironmentsDisplay",
     "IVLikePathDisplay",
     "PACDisplay",
+    "ScoresDisplay",
     "SensitivityDisplay",
+    "SpectrumDisplay",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,13 @@ def prequential_code_length(
 ) -> Estimate:
     """Bits that a probabilistic classifier needs to send labels, learning as it goes.
 
-    Rows come in the order given. The first block is coded with all classes equally likely; every other by the classifier
-    fitted on all rows before it. A learner that finds structure soon needs few bits.
+    Rows come in the order given. The first block is coded with all classes equally likely; every other by the
+    classifier fitted on all rows before it. A learner that finds structure soon needs few bits.
 
     Parameters
     ----------
     estimator : classifier with `predict_proba`
-        Cloned and fitted once per block. Classes that it has not seen yet must get a probability above 0; see Notes.
+        Cloned and fitted once per block. Classes that it has not seen yet must get a probability above 0 (Notes).
     X : array-like of shape (n, d)
         Rows, in a random order unless order is meant.
     y : array-like of shape (n,)
@@ -42,9 +43,9 @@ def prequential_code_length(
     Returns
     -------
     Estimate
-        Rows ``total`` (the headline, bits), ``uniform`` (n log2 C, no learner), ``residual`` (n times the bits per row of
-        the last block: what is noise to this learner) and ``structure`` (total - residual: the cost of learning; it can
-        be below 0 if the last block is a hard one). No standard errors: it is the code length of these rows in this
+        Rows ``total`` (the headline, bits), ``uniform`` (n log2 C, no learner), ``residual`` (n times the bits per row
+        of the last block: what is noise to this learner) and ``structure`` (total - residual: the cost of learning; it
+        can be below 0 if the last block is a hard one). No standard errors: it is the code length of these rows in this
         order. Infinite if a label got probability 0.
 
     Raises
@@ -57,8 +58,8 @@ def prequential_code_length(
     Notes
     -----
     Where training rows lack classes, the classes that the fitted learner knows share the probability 1 - s, and those
-    that it does not share s = u / (m + u), with u their number and m the rows seen: Laplace's rule. A block before which
-    only one class was seen is coded so as well, without a fit.
+    that it does not share s = u / (m + u), with u their number and m the rows seen: Laplace's rule. A block before
+    which only one class was seen is coded so as well, without a fit.
 
     References
     ----------
@@ -72,8 +73,9 @@ def prequential_code_length(
     ends = _ends(blocks, len(rows))
     rng = generator(random_state, "prequential")
     losses = np.full(len(rows), np.log2(len(classes)))
-    for start, end in zip(ends[:-1], ends[1:], strict=True):
-        shares = _predicted(estimator, rows, classes.codes, slice(start, end), len(classes), rng)
+    for start, end in pairwise(ends):
+        model = seed_estimator(estimator, rng)
+        shares = _predicted(model, rows[:end], classes.codes[:start], len(classes))
         with np.errstate(divide="ignore"):
             losses[start:end] = -np.log2(shares[np.arange(end - start), classes.codes[start:end]])
     total, last = float(losses.sum()), float(losses[ends[-2] :].mean())
@@ -104,22 +106,20 @@ def _ends(blocks: Rows | None, n: int) -> list[int]:
             ends.append(2 * ends[-1])
         return [*ends, n]
     ends = [check_whole(end, "blocks", low=1) for end in check_list(blocks, "blocks", "whole numbers")]
-    if not ends or ends[-1] >= n or any(b <= a for a, b in zip(ends[:-1], ends[1:], strict=True)):
+    if not ends or ends[-1] >= n or any(b <= a for a, b in pairwise(ends)):
         raise ValueError(f"blocks must increase strictly between 1 and {n - 1}, got {blocks!r}.")
     return [*ends, n]
 
 
-def _predicted(
-    estimator: Any, rows: FloatArray, codes: np.ndarray, block: slice, n_classes: int, rng: np.random.Generator
-) -> FloatArray:
-    """Probabilities of all classes for the rows of a block, from the rows before it."""
-    seen = np.unique(codes[: block.start])
+def _predicted(estimator: Any, rows: FloatArray, codes: np.ndarray, n_classes: int) -> FloatArray:
+    """Probabilities of all classes for the rows that have no code yet, from those that have."""
+    known, seen = len(codes), np.unique(codes)
     unseen = n_classes - len(seen)
-    spare = unseen / (block.start + unseen)
-    shares = np.full((block.stop - block.start, n_classes), spare / unseen if unseen else 0.0)
+    spare = unseen / (known + unseen)
+    shares = np.full((len(rows) - known, n_classes), spare / unseen if unseen else 0.0)
     if len(seen) == 1:
         shares[:, seen] = 1.0 - spare
         return shares
-    model = seed_estimator(estimator, rng).fit(rows[: block.start], codes[: block.start])
-    shares[:, np.asarray(model.classes_, dtype=np.intp)] = (1.0 - spare) * model.predict_proba(rows[block])
+    model = estimator.fit(rows[:known], codes)
+    shares[:, np.asarray(model.classes_, dtype=np.intp)] = (1.0 - spare) * model.predict_proba(rows[known:])
     return shares

@@ -167,7 +167,7 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         check_is_fitted(other)
         known = self.anchor_labels_ is not None and other.anchor_labels_ is not None
-        mine, theirs = (pd.Index(each.anchor_labels_ if known else each.anchor_indices_) for each in (self, other))
+        mine, theirs = (each._names() if known else pd.Index(each.anchor_indices_) for each in (self, other))
         if not mine.equals(theirs):
             raise ValueError(
                 f"The anchors differ: {list(mine[:3])} ... against {list(theirs[:3])} .... Fit both on the same rows "
@@ -189,6 +189,9 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return np.array([f"anchor_{i}" for i in self.anchor_indices_], dtype=object)
+
+    def _names(self) -> Any:
+        return self.anchor_labels_
 
     def _chosen(self, n: int) -> np.ndarray:
         if self.anchors is None:
