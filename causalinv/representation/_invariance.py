@@ -117,8 +117,8 @@ def equivariance_score(Z: Rows, Z_moved: Rows, G: Rows, *, cv: int = 5, confiden
     -----
     Held-out errors of least squares exceed the population's by a factor, known for Gaussian regressors; both are
     divided by it. The estimand is then free of n and `cv`. At a true value of 0 the standard error is not first order:
-    an interval that holds 0 shows nothing, one barely above 0 little. Coverage is recorded in
-    ``benchmarks/results/representation.md``.
+    an interval that holds 0 shows nothing, one barely above 0 little. 95% intervals covered
+    0.91 with 80 rows and 14 regressors, 0.94 with 250 (``benchmarks/results/representation.md``).
 
     References
     ----------
