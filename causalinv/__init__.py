@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from causalinv.ivlike import InvariantProjection, IVLikeBoosting, IVLikeRegression, IVLikeRegressionCV
     from causalinv.moments import Moments
+    from causalinv.representation import OrthogonalAlignment, RelativeRepresentation
     from causalinv.sem import LinearSEM
     from causalinv.symmetry import (
         FrameAveragingClassifier,
@@ -61,7 +62,9 @@ _HOME = {
     "LinearSEM": "causalinv.sem",
     "ManskiBounds": "causalinv.bounds",
     "Moments": "causalinv.moments",
+    "OrthogonalAlignment": "causalinv.representation",
     "QuantileBounds": "causalinv.bounds",
+    "RelativeRepresentation": "causalinv.representation",
     "Rep4ExRegressor": "causalinv.extrapolation",
     "SensitivityBounds": "causalinv.bounds",
     "SoftInvariantRegressor": "causalinv.symmetry",
@@ -79,6 +82,7 @@ _ROOMS = (
     "linear_rule",
     "metrics",
     "moments",
+    "representation",
     "results",
     "sem",
     "symmetry",
@@ -105,7 +109,9 @@ __all__ = [
     "LinearSEM",
     "ManskiBounds",
     "Moments",
+    "OrthogonalAlignment",
     "QuantileBounds",
+    "RelativeRepresentation",
     "Rep4ExRegressor",
     "SensitivityBounds",
     "SoftInvariantRegressor",

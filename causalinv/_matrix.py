@@ -20,11 +20,14 @@ __all__ = [
     "constant_columns",
     "covariance_root",
     "dependent_columns",
+    "entropy_rank",
     "factor_split",
     "inverse_root",
     "lstsq",
     "matrix_rank",
     "orthonormal_range",
+    "participation_ratio",
+    "power_slope",
     "pseudo_inverse",
     "range_eigh",
     "singular_values",
@@ -261,3 +264,32 @@ def without_small(matrix: FloatArray, least: float) -> FloatArray:
     """The matrix with its singular values up to `least` set to 0; `least` in the matrix's own units."""
     left, size, right = singular_values(matrix, full=False)
     return np.asarray((left * np.where(size > least, size, 0.0)) @ right)
+
+
+def entropy_rank(sizes: FloatArray, *, offset: float = 0.0) -> float:
+    """Exponential of the entropy of the shares of `sizes` (r,), each >= 0; NaN if all are 0.
+
+    Eigenvalues give the effective rank, singular values RankMe. `offset` is added to every share (RankMe's epsilon).
+    """
+    top = float(sizes.max(initial=0.0))
+    if not top > 0:
+        return float("nan")
+    shares = sizes / top
+    shares = shares / shares.sum() + offset
+    shares = shares[shares > 0]
+    return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def participation_ratio(values: FloatArray) -> float:
+    """Squared sum over sum of squares of eigenvalues (r,), each >= 0; NaN if all are 0."""
+    top = float(values.max(initial=0.0))
+    if not top > 0:
+        return float("nan")
+    shares = values / top
+    return float(shares.sum() ** 2 / np.sum(shares**2))
+
+
+def power_slope(ranks: FloatArray) -> FloatArray:
+    """Weights w (r,) of a least-squares slope on log rank: the slope of log eigenvalues is ``w @ log(values)``."""
+    centred = np.log(ranks) - np.log(ranks).mean()
+    return np.asarray(centred / np.sum(centred**2))

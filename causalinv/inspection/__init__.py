@@ -6,6 +6,7 @@ from causalinv.inspection._extrapolation import DoCurveDisplay
 from causalinv.inspection._invariance import AcceptedSetsDisplay, CertificateDisplay, EnvironmentRisksDisplay
 from causalinv.inspection._ivlike import IVLikePathDisplay
 from causalinv.inspection._pac import PACDisplay
+from causalinv.inspection._representation import ScoresDisplay, SpectrumDisplay
 from causalinv.inspection._sem import DAGDisplay, EnvironmentsDisplay
 from causalinv.inspection._symmetry import FrameDisplay, ImageMomentsDisplay, SymmetryScreenDisplay
 
@@ -22,6 +23,8 @@ __all__ = [
     "IVLikePathDisplay",
     "ImageMomentsDisplay",
     "PACDisplay",
+    "ScoresDisplay",
     "SensitivityDisplay",
+    "SpectrumDisplay",
     "SymmetryScreenDisplay",
 ]

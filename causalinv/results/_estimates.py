@@ -38,6 +38,10 @@ class Estimate(Printed):
         What else a reader must know.
     simultaneous : bool
         Whether all intervals hold together with this confidence.
+    title : str
+        First line in print; left out, it says how wide the intervals are.
+    headline : str, optional
+        Label of the row that `estimate` and its neighbours read where the table has several.
     """
 
     estimand: str
@@ -46,6 +50,30 @@ class Estimate(Printed):
     confidence_level: float = 0.95
     notes: tuple[str, ...] = ()
     simultaneous: bool = False
+    title: str = ""
+    headline: str | None = None
+
+    def _read(self, name: str) -> Any:
+        column = self.table[name] if name in self.table else pd.Series(np.nan, self.table.index)
+        if self.headline is not None:
+            return float(column.loc[self.headline])
+        values = column.to_numpy(dtype=np.float64)
+        return float(values[0]) if len(values) == 1 else values.copy()
+
+    @property
+    def estimate(self) -> Any:
+        """The number (that of the headline); an array if there are several and none is the headline."""
+        return self._read("estimate")
+
+    @property
+    def standard_error(self) -> Any:
+        """Standard error of `estimate`; NaN where none is claimed."""
+        return self._read("standard_error")
+
+    @property
+    def conf_int(self) -> FloatArray:
+        """Interval, shape (2,), or (m, 2) for m numbers; NaN where none is claimed."""
+        return np.stack([self._read("lower"), self._read("upper")], axis=-1)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the whole table, a copy."""
@@ -54,7 +82,7 @@ class Estimate(Printed):
     def summary(self) -> Summary:
         """The table on one screen, with its notes."""
         kind = "simultaneous" if self.simultaneous else "pointwise"
-        title = f"Estimates with {kind} {self.confidence_level:.0%} intervals"
+        title = self.title or f"Estimates with {kind} {self.confidence_level:.0%} intervals"
         return Summary(title, self.estimand, self.assumption, self.table, self.notes)
 
 

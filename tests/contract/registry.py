@@ -32,6 +32,7 @@ from causalinv import (
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
+from causalinv.representation import OrthogonalAlignment, RelativeRepresentation
 from causalinv.symmetry import (
     FrameAveragingClassifier,
     FrameAveragingRegressor,
@@ -347,6 +348,27 @@ REGISTRY: dict[type, Entry] = {
     QuantileBounds: Entry(
         sklearn_checks=(adapters.SplitQuantile(law="knn", cv=2, random_state=0),),
         cases=(_bounds_case(adapters.PredictingQuantile, law="kernel", cv=2),),
+    ),
+    RelativeRepresentation: Entry(
+        sklearn_checks=(RelativeRepresentation(n_anchors=5, random_state=0),),
+        cases=(
+            Case(
+                "relative",
+                lambda: RelativeRepresentation(n_anchors=6, random_state=3),
+                outputs=("transform",),
+                needs_y=False,
+                random=True,
+                linear=False,
+            ),
+        ),
+    ),
+    OrthogonalAlignment: Entry(
+        sklearn_checks=(OrthogonalAlignment(), OrthogonalAlignment(0.5), OrthogonalAlignment(float("inf"))),
+        cases=(
+            Case(
+                "alignment", lambda: OrthogonalAlignment(0.5), linear=False, tuned=("max_distortion", [0.0, 0.1, 1.0])
+            ),
+        ),
     ),
 }
 CASES = [case for entry in REGISTRY.values() for case in entry.cases]

@@ -1,0 +1,166 @@
+"""Representation: coverage of each standard error, the error of Nyström's approximation, growth, the worst door.
+
+``python benchmarks/representation.py coverage nystroem growth worst``: each part that is named, 1,000 replications.
+"""
+
+import resource
+import sys
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+from _record import record
+
+import causalinv.representation._entropy as entropy_module
+from causalinv import representation as rep
+from causalinv.exceptions import CausalInvWarning
+
+REPLICATIONS = 1_000
+warnings.simplefilter("ignore", CausalInvWarning)
+
+
+def _invariance(rng, n, k):
+    Z = rng.normal(size=(n, k))
+    return rep.invariance_score(Z, Z + 0.5 * rng.normal(size=Z.shape)), 0.5 / np.sqrt(2)
+
+
+def _skewed(rng, n):
+    """Exponential columns, moved along one: E|z - z'| by a large sample, kept in the seed's own population."""
+    Z = rng.exponential(size=(n, 1))
+    return rep.invariance_score(Z, Z + rng.exponential(size=(n, 1))), 1.0  # E step 1, E|z - z'| = 1
+
+
+def _turned(rng, n, noise, k=4):
+    Z = rng.normal(size=(n, k))
+    angle = rng.uniform(0, 2 * np.pi, n)
+    G = np.column_stack([np.cos(angle), np.sin(angle)])
+    moved = Z.copy()
+    moved[:, 0] = G[:, 0] * Z[:, 0] - G[:, 1] * Z[:, 1]
+    moved[:, 1] = G[:, 1] * Z[:, 0] + G[:, 0] * Z[:, 1]
+    moved = moved + noise * rng.normal(size=moved.shape)
+    return rep.equivariance_score(Z, moved, G), 2.0 / (k * (1 + noise**2))
+
+
+def _ignored(rng, n, k=4):
+    Z = rng.normal(size=(n, k))
+    return rep.equivariance_score(Z, Z + 0.5 * rng.normal(size=Z.shape), rng.normal(size=(n, 2))), 0.0
+
+
+def _spectrum(rng, n, k, exponent, heavy=False):
+    Z = rng.normal(size=(n, k)) * np.arange(1.0, k + 1) ** (-exponent / 2)
+    if heavy:
+        Z = Z * np.sqrt(4 / rng.chisquare(6, size=(n, 1)))
+    return rep.spectral_exponent(Z), exponent
+
+
+CELLS = {
+    "invariance, normal, n=150 k=4": lambda rng: _invariance(rng, 150, 4),
+    "invariance, normal, n=30 k=4": lambda rng: _invariance(rng, 30, 4),
+    "invariance, exponential, n=150 k=1": lambda rng: _skewed(rng, 150),
+    "equivariance, turns, n=250": lambda rng: _turned(rng, 250, 0.5),
+    "equivariance, turns, n=80": lambda rng: _turned(rng, 80, 0.5),
+    "equivariance, truth 0, n=250": lambda rng: _ignored(rng, 250),
+    "equivariance, truth 0, n=80": lambda rng: _ignored(rng, 80),
+    "exponent 1.5, n=100 k=60": lambda rng: _spectrum(rng, 100, 60, 1.5),
+    "exponent 1.5, n=300 k=60": lambda rng: _spectrum(rng, 300, 60, 1.5),
+    "exponent 1.5, n=300 k=60, t6": lambda rng: _spectrum(rng, 300, 60, 1.5, True),
+    "exponent 0.8, n=300 k=60": lambda rng: _spectrum(rng, 300, 60, 0.8),
+    "exponent 3.0, n=1000 k=30": lambda rng: _spectrum(rng, 1000, 30, 3.0),
+}
+
+
+def coverage():
+    rows = {}
+    for name, cell in CELLS.items():
+        rng = np.random.default_rng(20)
+        found = [cell(rng) for _ in range(REPLICATIONS)]
+        values = np.array([(each.estimate, each.standard_error, *each.conf_int, truth) for each, truth in found])
+        inside = (values[:, 2] <= values[:, 4]) & (values[:, 4] <= values[:, 3])
+        rows[name] = {
+            "truth": values[0, 4],
+            "mean": values[:, 0].mean(),
+            "sd": values[:, 0].std(),
+            "mean s.e.": values[:, 1].mean(),
+            "coverage of 95%": inside.mean(),
+        }
+    table = pd.DataFrame(rows).T
+    table["off"] = (table["coverage of 95%"] - 0.95).abs()
+    return table.sort_values("off", ascending=False).drop(columns="off")
+
+
+def nystroem(n=5_000, k=10):
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(n, k)) + 3.0 * (np.arange(n) % 5)[:, None] * np.eye(1, k)
+    rows = {}
+    for share in (0.25, 0.5, 1.0):
+        width = share * 5.5
+        exact = rep.diffusion_spectral_entropy(Z, bandwidth=width).estimate
+        keep, entropy_module.EXACT_ROWS = entropy_module.EXACT_ROWS, n - 1
+        for landmarks in (300, 1_000):
+            found = rep.diffusion_spectral_entropy(Z, bandwidth=width, n_landmarks=landmarks, random_state=0)
+            rows[f"bandwidth {width:.2f}, {landmarks} landmarks"] = {
+                "exact": exact,
+                "Nyström": found.estimate,
+                "error": found.estimate - exact,
+                "captured": found.to_frame()["captured"].iloc[0],
+            }
+        entropy_module.EXACT_ROWS = keep
+    table = pd.DataFrame(rows).T
+    return table.reindex(table["error"].abs().sort_values(ascending=False).index)
+
+
+DOORS = {
+    "invariance_score": lambda Z, M, G, y: rep.invariance_score(Z, M, random_state=0),
+    "rank_me": lambda Z, M, G, y: rep.rank_me(Z),
+    "participation_ratio": lambda Z, M, G, y: rep.participation_ratio(Z),
+    "spectral_exponent": lambda Z, M, G, y: rep.spectral_exponent(Z),
+    "neural_collapse": lambda Z, M, G, y: rep.neural_collapse(Z, y),
+    "OrthogonalAlignment(0)": lambda Z, M, G, y: rep.OrthogonalAlignment().fit(Z, M),
+    "RelativeRepresentation": lambda Z, M, G, y: rep.RelativeRepresentation(random_state=0).fit_transform(Z),
+    "diffusion_spectral_entropy": lambda Z, M, G, y: rep.diffusion_spectral_entropy(Z, random_state=0),
+    "equivariance_score": lambda Z, M, G, y: rep.equivariance_score(Z, M, G),
+}
+
+
+def _timed(names, sizes):
+    rows = {}
+    for n, k in sizes:
+        rng = np.random.default_rng(0)
+        Z = rng.normal(size=(n, k))
+        M, G, y = Z + 0.1 * rng.normal(size=(n, k)), rng.normal(size=(n, 1)), np.arange(n) % 10
+        for name in names:
+            start = time.process_time()
+            DOORS[name](Z, M, G, y)
+            rows[f"{name}, n={n} k={k}"] = {
+                "CPU seconds": time.process_time() - start,
+                "peak of the process so far, GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+            }
+            print(name, n, k, rows[f"{name}, n={n} k={k}"], flush=True)
+    return pd.DataFrame(rows).T
+
+
+def growth():
+    return _timed(list(DOORS), [(6_000, 32), (12_000, 32), (12_000, 64)])
+
+
+def worst():
+    table = _timed(list(DOORS), [(100_000, 512)])
+    return table.sort_values("CPU seconds", ascending=False)
+
+
+TITLES = {
+    coverage: f"Coverage of 95% intervals, {REPLICATIONS:,} replications (s.e. 0.007), farthest from 0.95 first",
+    nystroem: "Nyström's approximation of the diffusion entropy at n = 5,000 (bits), largest error first",
+    growth: "Growth in rows and columns",
+    worst: "Doors at n = 100,000 and k = 512, slowest first; data held: Z and its copy, 0.8 GB",
+}
+
+
+if __name__ == "__main__":
+    asked = sys.argv[1:] or [part.__name__ for part in TITLES]
+    sections: dict[str, pd.DataFrame | str] = {}
+    for part, title in TITLES.items():
+        if part.__name__ in asked:
+            sections[title] = part()
+            record("representation", sections)

@@ -1,0 +1,153 @@
+"""Spectra that are known by construction."""
+
+import numpy as np
+import pytest
+
+from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning
+from causalinv.representation import (
+    condition_number,
+    effective_rank,
+    gaussian_information,
+    participation_ratio,
+    rank_me,
+    spectral_exponent,
+)
+
+
+def orthonormal(n, k, seed=0, centred=True):
+    Z = np.random.default_rng(seed).normal(size=(n, k))
+    return np.linalg.qr(Z - Z.mean(axis=0) if centred else Z)[0]
+
+
+def power_law(n, k, exponent, seed=0):
+    """Rows whose sample covariance has eigenvalues j^-exponent, exactly."""
+    return orthonormal(n, k, seed) * np.arange(1.0, k + 1) ** (-exponent / 2)
+
+
+@pytest.mark.parametrize("n", [12, 300])  # both sides of the choice between rows and their triangle
+def test_equal_directions_count_as_their_number(n):
+    Z = orthonormal(n, 8)
+    for measure in (rank_me, effective_rank, participation_ratio):
+        found = measure(5.0 * Z)
+        assert found.estimate == pytest.approx(8.0, rel=1e-5)
+        assert np.isnan(found.standard_error)
+        assert measure(np.eye(n)[:, :1] * np.ones((1, 4))).estimate == pytest.approx(1.0, rel=1e-5)
+
+
+def test_singular_and_eigenvalues_are_not_confused():
+    Z = orthonormal(50, 2) * [1.0, 0.5]
+    shares = {"values": np.array([1.0, 0.5]) / 1.5, "squares": np.array([1.0, 0.25]) / 1.25}
+    rank = {name: np.exp(-np.sum(p * np.log(p))) for name, p in shares.items()}
+    assert rank_me(Z).estimate == pytest.approx(rank["values"], rel=1e-5)
+    assert effective_rank(Z).estimate == pytest.approx(rank["squares"], rel=1e-9)
+    assert participation_ratio(Z).estimate == pytest.approx(1.25**2 / (1 + 1 / 16))
+
+
+def test_an_offset_is_one_more_direction_unless_centred():
+    Z = orthonormal(50, 4) + 10.0
+    found = rank_me(Z)
+    assert found.estimate < 2 < found.to_frame()["centered"].iloc[0]
+    assert rank_me(Z, center=True).estimate == pytest.approx(4.0, rel=1e-5)
+    assert effective_rank(Z).estimate == pytest.approx(4.0)
+
+
+def test_epsilon_is_added_to_every_share():
+    p = np.array([0.5, 0.5, 0.0]) + 0.1
+    found = rank_me(np.diag([1.0, 1.0, 0.0]), eps=0.1)
+    assert found.estimate == pytest.approx(np.exp(-np.sum(p * np.log(p))))
+
+
+def test_units_of_all_columns_together_do_not_matter():
+    Z = np.random.default_rng(1).normal(size=(60, 5)) * np.arange(1, 6)
+    for measure in (rank_me, effective_rank, participation_ratio, spectral_exponent):
+        for unit in (1e-150, 1e150):
+            if measure is not spectral_exponent:
+                assert measure(unit * Z).estimate == pytest.approx(measure(Z).estimate)
+
+
+def test_the_participation_ratio_of_equal_eigenvalues_falls_short_as_said():
+    Z = np.random.default_rng(0).normal(size=(200, 50))
+    assert participation_ratio(Z).estimate == pytest.approx(50 / (1 + 50 / 200), rel=0.04)
+
+
+def test_rows_that_do_not_vary_are_nan_with_a_warning():
+    for measure in (effective_rank, participation_ratio):
+        with pytest.warns(DegenerateInputWarning):
+            assert np.isnan(measure(np.full((20, 3), 0.1)).estimate)
+    with pytest.warns(DegenerateInputWarning):
+        assert np.isnan(rank_me(np.zeros((20, 3))).estimate)
+
+
+@pytest.mark.parametrize("exponent", [0.8, 1.5, 3.0])
+def test_an_exact_power_law_gives_its_exponent(exponent):
+    found = spectral_exponent(power_law(500, 20, exponent))  # as many ranks as columns: no tail to correct for
+    assert found.estimate == pytest.approx(exponent, abs=1e-9)
+    assert found.to_frame()["r2"].iloc[0] == pytest.approx(1.0)
+    assert found.to_frame()["last_rank"].iloc[0] == 20
+
+
+def test_the_tail_that_is_removed_is_lawleys():
+    Z = power_law(200, 60, 1.5)
+    values = np.arange(1.0, 61) ** -1.5 / 199
+    used, tail = values[:20], values[40:]
+    x = np.log(np.arange(1, 21))
+    y = np.log(used / (1 + (tail / (used[:, None] - tail)).sum(axis=1) / 200))
+    assert spectral_exponent(Z).estimate == pytest.approx(-np.polyfit(x, y, 1)[0], rel=1e-6)
+
+
+def test_ranks_beyond_a_tenth_of_the_rows_warn_and_are_biased_as_said():
+    sd = np.arange(1, 101.0) ** -0.75
+    rng = np.random.default_rng(0)
+    with pytest.warns(ExtrapolationWarning, match="too large"):
+        wide = [spectral_exponent(rng.normal(size=(100, 99)) * sd[:99], ranks=range(1, 99)).estimate for _ in range(3)]
+    assert np.mean(wide) > 2.0
+    honest = [spectral_exponent(rng.normal(size=(100, 100)) * sd).estimate for _ in range(15)]
+    assert np.mean(honest) == pytest.approx(1.5, abs=0.06)  # s.e. of the mean 0.014
+
+
+@pytest.mark.parametrize("exponent", [0.8, 1.5])
+def test_the_interval_covers(exponent):
+    rng, sd = np.random.default_rng(3), np.arange(1, 61.0) ** (-exponent / 2)
+    hits = 0
+    for _ in range(150):
+        low, high = spectral_exponent(rng.normal(size=(300, 60)) * sd).conf_int
+        hits += low <= exponent <= high
+    assert hits / 150 > 0.95 - 4 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_ranks_are_checked():
+    Z = np.random.default_rng(0).normal(size=(100, 6))
+    with pytest.raises(ValueError, match="30 rows"):
+        spectral_exponent(Z[:20])
+    for ranks in ([1, 2], [0, 1, 2], [1, 2, 7], [1.5, 2, 3], [1, 1, 2]):
+        with pytest.raises(ValueError, match="ranks must be"):
+            spectral_exponent(Z, ranks=ranks)
+    with pytest.raises(ValueError, match="above rounding"):
+        spectral_exponent(Z @ np.ones((6, 6)), ranks=[1, 2, 3])
+
+
+def test_weights_of_known_singular_values():
+    rng = np.random.default_rng(0)
+    left, right = orthonormal(5, 5, 1, False), orthonormal(4, 4, 2, False)
+    sizes = np.array([3.0, 2.0, 1.0, 0.5])
+    W = left[:, :4] * sizes @ right
+    assert condition_number(W).estimate == pytest.approx(6.0)
+    assert gaussian_information(W).estimate == pytest.approx(np.log(3.0))
+    square = rng.normal(size=(4, 4))
+    assert gaussian_information(square).estimate == pytest.approx(np.linalg.slogdet(square)[1])
+    assert condition_number(left).estimate == pytest.approx(1.0)
+    with pytest.warns(DegenerateInputWarning, match="rank 1 of 2"):
+        assert condition_number(np.ones((2, 2))).estimate == np.inf
+    with pytest.warns(DegenerateInputWarning):
+        assert gaussian_information(np.ones((2, 3))).estimate == -np.inf
+    with pytest.raises(ValueError, match="W must be a matrix"):
+        condition_number([1.0, 2.0])
+
+
+def test_a_result_says_what_it_estimates():
+    found = rank_me(np.eye(5))
+    assert "directions" in str(found)
+    assert "<table" in found._repr_html_()
+    assert "no standard error is claimed" in str(found)
+    assert list(found.to_frame()["estimate"]) == [found.estimate]
+    assert np.isnan(found.conf_int).all()
