@@ -36,7 +36,7 @@ def single(
         row = {"estimate": value, "standard_error": standard_error, "lower": np.nan, "upper": np.nan}
         notes = ("no standard error is claimed", *notes)
     table = pd.DataFrame([row | beside], index=pd.Index([name]))
-    return Estimate(estimand, assumption, table, confidence_level, notes, title)
+    return Estimate(estimand, assumption, table, confidence_level, notes, title=title)
 
 
 def check_pair(rows: Rows, moved: Rows, first: str = "Z", second: str = "Z_moved") -> tuple[FloatArray, FloatArray]:

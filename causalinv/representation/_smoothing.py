@@ -87,7 +87,7 @@ def smoothing_certificate(
         table,
         level,
         (f"radius 0: nothing certified, {int(np.sum(radius == 0))} of {len(rows)} rows",),
-        f"Smoothing certificate: scale {width:g}, {draws} draws a row",
+        title=f"Smoothing certificate: scale {width:g}, {draws} draws a row",
     )
 
 

@@ -129,7 +129,7 @@ def test_chapter_on_invariance_shows_that_gain_and_harm_look_alike():
 
 
 def test_chapter_on_orientation_shows_what_blindness_buys_and_costs():
-    table = import_module("causalinv.tour.chapter_10").run(0, None).table
+    table = import_module("causalinv.tour.chapter_08").run(0, None).table
     free, bound = table.iloc[0], table.iloc[1]
     assert free["R2, and numberings"] > free["R2, forest"] + 0.1
     assert bound["R2, and numberings"] < bound["R2, forest"] - 0.1
