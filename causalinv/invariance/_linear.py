@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._typing import BoolArray, FloatArray, Rows
@@ -33,8 +34,8 @@ class LinearPrediction:
         return check_features(self, X, reset=False) @ self.coef_ + self.intercept_
 
 
-class FeatureChoice:
-    """A transformer that keeps the features in ``support_``."""
+class FeatureChoice(TransformerMixin):
+    """A transformer that keeps the features in ``support_``; under scikit-learn's mixin, which names its output."""
 
     support_: BoolArray
     n_features_in_: int
