@@ -103,7 +103,8 @@ class Augmented(Knowledge):
                 f"{type(self.augmentation).__name__} moves no feature (up to rounding), so nothing would be left but "
                 "least squares. Give directions or a function that change the rows."
             )
-        if isinstance(getattr(self.augmentation, "directions", None), pd.DataFrame) and _standardised(moments):
+        steps = getattr(self.augmentation, "directions", None)
+        if isinstance(steps, pd.DataFrame) and "converted" not in steps.attrs and _standardised(moments):
             warn(
                 "Every feature has mean 0 and standard deviation 1, as after a scaler, while the directions name "
                 "features, in their own units it seems. Convert them with in_units_of(scaler), or drop the scaler: "
