@@ -79,9 +79,8 @@ class BoundsBase(Documented, BaseEstimator):
             If `treatment` is missing, continuous, has one arm or too small ones, an outcome lies outside
             `outcome_support`, or an input or a parameter is malformed.
         """
-        least = self._check()
         given = {"treatment": treatment, "sample_weight": sample_weight, "groups": groups}
-        self._rows = rows = check_data(self, X, y, least=least, **given)
+        self._rows = rows = check_data(self, X, y, least=self._check(), **given)
         self._limits, self._support_text = resolve_support(self, rows, needed=self._limits_needed)
         self._clusters = clustered(rows.weight, rows.groups, len(rows.codes))
         self._df = np.inf if self._clusters is None else float(self._clusters.df()[0])
@@ -125,7 +124,7 @@ class BoundsBase(Documented, BaseEstimator):
 
 
 class MeanBounds(BoundsBase):
-    """Bounds on means of phi: everything but the scores of the ends."""
+    """Bounds on means of phi, but for the scores of the ends."""
 
     _inside_manski: ClassVar[bool | None] = None  # True: the assumption only narrows his set; False: only widens it
     _index: ClassVar[str | None] = None  # what tells the rows of an answer apart
@@ -379,8 +378,8 @@ class MeanBounds(BoundsBase):
         Returns
         -------
         Summary
-            Rows per arm, learners, propensities clipped; ends, errors and 95% intervals; for `SensitivityBounds` also
-            where 0 is reached, and what observed covariates would amount to.
+            Rows per arm, learners, ends, errors and 95% intervals; for `SensitivityBounds` also where 0 is reached, and
+            (with the default propensity) what observed covariates would amount to.
         """
         asked = {"estimand": estimand, "arm": arm, "control": control, "policy": None}
         shown, index = self._shown(), self._index

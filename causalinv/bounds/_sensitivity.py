@@ -308,7 +308,7 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         reached = self.breakdown(**contrast)
         at, sure = (f"{each:.3g}" if np.isfinite(each) else "over 100" for each in reached)
         lines = (*super()._facts(asked), f"0 is reached at odds ratio {at}, by the interval at {sure}")
-        if self._rows.X.shape[1] > 1:
+        if self._rows.X.shape[1] > 1 and self._said.propensity is None:  # others may take minutes: ask `benchmark`
             arm = asked["arm"]
             found = self.benchmark(arm=arm)["beyond_noise"].sort_values(ascending=False).head(5)
             text = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
