@@ -10,6 +10,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 
 from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Moments, Translation
 from causalinv.datasets import make_confounded_linear
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.metrics import ncer
 
 
