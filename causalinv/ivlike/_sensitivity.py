@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalinv._matrix import orthonormal_range, whitener
+from causalinv._matrix import orthonormal_range, pseudo_inverse, whitener
 from causalinv._typing import FloatArray
 from causalinv._validation import check_confidence_level, check_number
 from causalinv.ivlike._fit import Fit
@@ -123,7 +123,7 @@ def reaction_width(fit: Fit, fixed: FloatArray, cov: FloatArray, bound: float) -
     if fit.averages:
         raise ValueError("reaction= needs an augmentation that is not averaged over a group: its steps have no size.")
     factor = fit.reading.stage.factor
-    back = np.linalg.pinv(factor)
+    back = np.asarray(pseudo_inverse(factor @ factor.T) @ factor).T
     missed = back - fixed @ (fixed.T @ cov @ back)
     spread = np.sqrt(max(float(np.linalg.eigvalsh(missed.T @ cov @ missed)[-1]), 0.0))
     return bound * np.linalg.norm(missed, axis=1), bound * spread
