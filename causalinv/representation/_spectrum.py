@@ -177,8 +177,8 @@ def spectral_exponent(Z: Rows, *, ranks: ArrayLike | None = None, confidence_lev
 
     Notes
     -----
-    95% intervals covered 0.92 to 0.96 of power laws (``benchmarks/results/representation.md``). Eigenvalues must be separated: tied ones (as those
-    of white noise) have no normal limit.
+    95% intervals covered 0.92 to 0.96 of power laws (``benchmarks/results/representation.md``). Eigenvalues must be
+    separated: tied ones (as those of white noise) have no normal limit.
 
     References
     ----------
