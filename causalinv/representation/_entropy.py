@@ -53,7 +53,7 @@ def diffusion_spectral_entropy(
         Of the logarithm: 2 for bits.
     n_landmarks : int, default 1000
         Beyond 5,000 rows, the rows that stand for all in Nyström's approximation; what they do not explain of each row
-        is taken for a direction of its own. The error shrinks with ``captured`` near 1; see the table.
+        is taken for a direction of its own. ``captured`` near 1 says that they explain it.
     random_state : int, SeedSequence, Generator, RandomState or None
         Draws the landmarks; used beyond 5,000 rows alone.
 
