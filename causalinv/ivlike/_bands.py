@@ -16,13 +16,17 @@ from scipy.stats import t as student
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState
 from causalinv._validation import check_choice, check_confidence_level
+from causalinv.ivlike._bootstrap import bootstrap
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._inference import by_cluster
 from causalinv.ivlike._intervals import influence_at
 
-__all__ = ["path_confint", "simultaneous_widths"]
+__all__ = ["path_confint", "selected_confint", "simultaneous_widths"]
 
 _DRAWS = 2000
+_REPLICATIONS = 200
+_SEED = 0  # of what kind="selected" draws: an interval does not depend on who asks
+_STRENGTHS = 12
 _OVER = ("path", "coefficients", "all")
 
 
@@ -47,6 +51,33 @@ def path_confint(
     return frame.rename_axis(columns=f"{level:.0%} at once {at_once[over]}")
 
 
+def selected_confint(fit: Fit, *, confidence_level: float) -> pd.DataFrame:
+    """Intervals of the coefficients at the strength that the rule would choose in the population.
+
+    A bootstrap says where that strength may be, simultaneous bands where the coefficients are at all of those; each
+    takes half of the error, so together they hold the level whatever their dependence.
+    """
+    level = check_confidence_level(confidence_level)
+    if not fit.rule.from_data:
+        raise ValueError("kind='selected' is for a strength chosen from the data ('cc', or cross-validation).")
+    half = 1.0 - (1.0 - level) / 2
+    chosen = bootstrap(fit, _REPLICATIONS, pairs=None, random_state=_SEED).alphas
+    if np.isnan(chosen).any():
+        raise ValueError("kind='selected' needs one strength; alpha='eb' mixes many. Use bootstrap().")
+    tail = (1.0 - half) / 2
+    low, high = np.quantile(chosen, [tail, 1.0 - tail], method="inverted_cdf")
+    grid = np.unique(np.r_[low, high, fit.alpha, chosen[(chosen >= low) & (chosen <= high)]])
+    if len(grid) > _STRENGTHS:
+        grid = grid[np.linspace(0, len(grid) - 1, _STRENGTHS).round().astype(int)]
+    coefs = np.stack([fit.path.coef(float(alpha)).T.ravel() for alpha in grid])
+    width = simultaneous_widths(fit, grid, over="path", level=half, random_state=_SEED)
+    ends = {"lower": (coefs - width).min(axis=0), "upper": (coefs + width).max(axis=0)}
+    head = (
+        f"{level:.0%}: limit of the fit at the alpha that the rule chooses in the population ({low:.3g} to {high:.3g})"
+    )
+    return pd.DataFrame(ends, index=fit.index).rename_axis(columns=head)
+
+
 def simultaneous_widths(
     fit: Fit, alphas: FloatArray, *, over: str, level: float, random_state: RandomState
 ) -> FloatArray:
@@ -62,7 +93,7 @@ def simultaneous_widths(
     size = np.sqrt(np.sum(psi**2, axis=0))
     draws = rng.standard_normal((_DRAWS, len(psi))) @ psi.reshape(len(psi), -1)
     standard = np.abs(draws.reshape(_DRAWS, *error.shape)) / np.where(size > 0, size, 1.0)
-    axes = {"path": 1, "coefficients": 2, "all": (1, 2)}[over]
+    axes: tuple[int, ...] = {"path": (1,), "coefficients": (2,), "all": (1, 2)}[over]
     critical = np.quantile(standard.max(axis=axes, keepdims=True), level, axis=0)
     wider = student.ppf(0.5 + level / 2, found.df) / norm.ppf(0.5 + level / 2)
     return np.asarray(error * critical * wider)

@@ -9,13 +9,13 @@ import pandas as pd
 
 from causalinv._frames import row_index
 from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
-from causalinv.ivlike._bands import path_confint
+from causalinv.ivlike._bands import path_confint, selected_confint
 from causalinv.ivlike._bootstrap import BootstrapResult, bootstrap
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._intervals import check_contrast, combination_table, confint, covariance
 from causalinv.ivlike._invariance_test import ols_invariance_test
 from causalinv.ivlike._path import check_alphas
-from causalinv.ivlike._sensitivity import sensitivity
+from causalinv.ivlike._sensitivity import confounder_like, sensitivity
 from causalinv.ivlike._small_samples import CovType
 from causalinv.ivlike._summary import summary
 from causalinv.results import Summary, TestResult
@@ -69,7 +69,7 @@ class InferenceDoors:
     def confint(
         self,
         *,
-        kind: Literal["pseudo_true", "identified"] = "pseudo_true",
+        kind: Literal["pseudo_true", "identified", "selected"] = "pseudo_true",
         at: float | None = None,
         cov_type: CovType = "auto",
         confidence_level: float = 0.95,
@@ -79,12 +79,14 @@ class InferenceDoors:
 
         Parameters
         ----------
-        kind : {"pseudo_true", "identified"}, default "pseudo_true"
+        kind : {"pseudo_true", "identified", "selected"}, default "pseudo_true"
             ``"pseudo_true"`` covers what the fit converges to at this alpha, confounding that remains included.
             ``"identified"`` covers the causal effect *if* the outcome ignores what was declared, and no hidden cause
             moves the coordinates that it reads; the numbers are the same, and it needs ``alpha=0`` (or a group, whose
             average is that limit). With genuine instruments it covers the effect if they are independent of hidden
-            causes, act on y only through X, and are not weak.
+            causes, act on y only through X, and are not weak. ``"selected"``, for a strength chosen from the data,
+            covers the limit at the strength that the rule would choose in the population: a bootstrap says where that
+            may be, simultaneous bands where the coefficients then are.
         at : float >= 0, optional
             Strength alpha; that of the fit if left out.
         cov_type : {"auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap", "misspecified"}, default "auto"
@@ -116,6 +118,8 @@ class InferenceDoors:
                 f"confint has no argument {next(iter(misread))!r}. For 95% intervals say confidence_level=0.95; for "
                 "the strength of the fit say at=."
             )
+        if kind == "selected":
+            return selected_confint(self._checked(), confidence_level=confidence_level)
         return confint(self._checked(), kind=kind, at=at, cov_type=cov_type, confidence_level=confidence_level)
 
     def contrast(
@@ -246,15 +250,20 @@ class InferenceDoors:
         self,
         r2: float | None = None,
         *,
+        reaction: float = 0.0,
         benchmark: str | int | None = None,
         confidence_level: float | None = None,
     ) -> pd.DataFrame:
-        r"""Effects compatible with some confounding of the coordinates that the outcome reads.
+        r"""Effects compatible with some confounding of what the outcome reads, or with a claim that is nearly true.
 
         Parameters
         ----------
         r2 : float in [0, 1), optional
             Bound on :math:`R^2(\xi \sim P'x)`, the share of the outcome's noise that the invariant coordinates explain.
+        reaction : float >= 0, default 0
+            Bound on :math:`|\Gamma h_0|`, in units of y: how far the mean outcome may move when a row moves by one step
+            of a translation (root of the sum of squares over its directions); for other augmentations the root mean
+            square of its reaction. 0 takes the invariance as true.
         benchmark : str or int, optional
             Instead of `r2`: as large as it would be if this feature were hidden.
         confidence_level : float, optional
@@ -263,15 +272,43 @@ class InferenceDoors:
         Returns
         -------
         pandas.DataFrame
-            Per coefficient ``coef``, ``lower``, ``upper`` and ``robustness_value``: the smallest r2 whose interval
-            contains 0.
+            Per coefficient ``coef``, ``lower``, ``upper``; ``partial_r2``, the smallest r2 whose interval contains 0;
+            and ``robustness_value`` of Cinelli and Hazlett (2020), the equal share of the residuals of feature and
+            outcome that a confounder must explain to move the estimate to 0.
+
+        Raises
+        ------
+        ValueError
+            If the fit does not impose the invariance in every row, has a ridge, or fits its rows exactly.
 
         Notes
         -----
-        Exact in second moments: every value in an interval is attained by some confounding of that size. The
-        invariance itself is taken as true.
+        Exact in second moments: every value in an interval is attained by some confounding of that size, or some
+        reaction. With both the interval is an outer bound.
         """
-        return sensitivity(self._checked(), r2, benchmark=benchmark, confidence_level=confidence_level)
+        return sensitivity(
+            self._checked(), r2, reaction=reaction, benchmark=benchmark, confidence_level=confidence_level
+        )
+
+    def confounder_like(self, feature: str | int, like: str | int, *, multiple: float = 1.0) -> pd.Series:
+        """How strong a hidden confounder would be that is like an observed feature, and what would be left.
+
+        Parameters
+        ----------
+        feature : str or int
+            The feature whose effect is in question, by name or position.
+        like : str or int
+            The observed feature that the confounder is likened to.
+        multiple : float > 0, default 1
+            Times as strong.
+
+        Returns
+        -------
+        pandas.Series
+            ``r2_feature`` and ``r2_outcome``, bounds on the confounder's partial R² with feature and outcome by Cinelli
+            and Hazlett (2020), and ``adjusted``, the estimate if its bias is away from 0.
+        """
+        return confounder_like(self._checked(), feature, like, multiple=multiple)
 
     def summary(self) -> Summary:
         """Coefficients beside those of least squares, the rows that differ most first."""

@@ -45,7 +45,7 @@ def covariance(fit: Fit, at: float | None, cov_type: CovType, *, intercept: bool
 def confint(fit: Fit, *, kind: str, at: float | None, cov_type: CovType, confidence_level: float) -> pd.DataFrame:
     """Intervals under a head that says what they cover."""
     level = check_confidence_level(confidence_level)
-    check_choice(kind, "kind", ("pseudo_true", "identified"))
+    check_choice(kind, "kind", ("pseudo_true", "identified", "selected"))
     strength, coef = fit.coef_at(at)
     left_open = np.zeros(len(coef), bool)
     if kind == "identified":

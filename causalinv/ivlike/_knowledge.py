@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 
 from causalinv._warn import warn
-from causalinv.exceptions import IdentificationWarning
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.ivlike._first_stage import Relevance, warn_weak_copies, warn_weak_instruments
 from causalinv.ivlike._path import IVLikePath
 from causalinv.moments import Moments
@@ -21,6 +22,7 @@ from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["Augmented", "AugmentedRows", "GenuineInstruments", "Knowledge"]
 
+_SAME = 1e-6  # of a standard deviation
 MODERATE = 0.1  # an augmentation √11 ≈ 3.3 times its own size: a moderate dose when invariance is not claimed
 
 
@@ -57,7 +59,7 @@ class Knowledge(ABC):
     def check_scored(self, given: set[str]) -> None:
         """Refuse a score without what the fit was given."""
         if self.needs is not None and self.needs not in given:
-            raise TypeError(
+            raise ValueError(
                 f"This regression was fitted with {self.needs}=, and its score needs them too. In GridSearchCV or "
                 "cross_val_score turn metadata routing on, sklearn.set_config(enable_metadata_routing=True), and pass "
                 f"{self.needs}= (params= of cross_val_score) along with X and y."
@@ -100,6 +102,14 @@ class Augmented(Knowledge):
             raise ValueError(
                 f"{type(self.augmentation).__name__} moves no feature (up to rounding), so nothing would be left but "
                 "least squares. Give directions or a function that change the rows."
+            )
+        steps = getattr(self.augmentation, "directions", None)
+        if isinstance(steps, pd.DataFrame) and "converted" not in steps.attrs and _standardised(moments):
+            warn(
+                "Every feature has mean 0 and standard deviation 1, as after a scaler, while the directions name "
+                "features, in their own units it seems. Convert them with in_units_of(scaler), or drop the scaler: "
+                "this regression needs none.",
+                DegenerateInputWarning,
             )
 
     def check_path(self, path: IVLikePath) -> None:
@@ -215,6 +225,15 @@ class GenuineInstruments(Knowledge):
     def relevance_note(self, found: Relevance) -> str:
         robust = "" if np.isnan(found.effective_f) else f", effective F {found.effective_f:.3g}"
         return f"first-stage F of the weakest direction: {found.partial_f[0]:.3g}{robust} (weak below 10)."
+
+
+def _standardised(moments: Moments) -> bool:
+    """Whether every feature has mean 0 and standard deviation 1, with either denominator."""
+    spread = np.sqrt(np.diagonal(moments.cov("x")[0]))
+    n = float(moments.count.sum())
+    sample = np.sqrt((n - 1) / n) if np.isfinite(n) else 1.0
+    same = np.minimum(np.abs(spread - 1.0), np.abs(spread - sample)).max() < _SAME
+    return bool(same and np.abs(moments.mean("x")[0]).max() < _SAME and not moments.is_population)
 
 
 def _check_leaves_direction(path: IVLikePath) -> None:

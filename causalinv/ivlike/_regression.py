@@ -221,7 +221,8 @@ class IVLikeRegression(FittedRegression):
         groups : array-like of shape (n,), optional
             Cluster of each row, for standard errors and folds.
         sample_weight : array-like of shape (n,), optional
-            Weights >= 0.
+            Sampling weights >= 0: how many units of the population a row stands for. Not counts of repeated rows, which
+            would be more observations, with smaller standard errors.
 
         Returns
         -------

@@ -83,7 +83,9 @@ class Resampler:
         pairs, code = np.unique(np.stack([fold, groups], axis=1), axis=0, return_inverse=True)
         self._fold, self._unit, self._code = pairs[:, 0], pairs[:, 1], code.reshape(-1)
         weight = np.ones(n) if design.weight is None else design.weight
-        self._rows, self._square = (np.bincount(self._code, weights=each) for each in (np.ones(n), weight**2))
+        self._rows, self._square = (
+            np.bincount(self._code, weights=each).astype(np.float64) for each in (np.ones(n), weight**2)
+        )
         own = {"x": design.expand(design.X), "y": design.y}
         whole = [({key: getattr(each, key) for key in ("x", "g", "z")}, each.share) for each in design.copies()]
         blocks = {"y": design.y}
@@ -131,7 +133,7 @@ class Resampler:
             inside = [self._fold == label for label in labels]
             present = (drawn > 0).astype(np.float64)
 
-            def sums(values: FloatArray, by: FloatArray, masks: list[Any] = inside) -> FloatArray:
+            def sums(values: Any, by: FloatArray, masks: list[Any] = inside) -> FloatArray:
                 return np.stack([by[:, mask] @ values[mask] for mask in masks], axis=1)
 
             weights, squares = sums(self._rows, present), sums(self._square, drawn**2)

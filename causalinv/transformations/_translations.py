@@ -226,6 +226,7 @@ class Translation(_Translation):
             )
         if isinstance(self.directions, pd.DataFrame) and hasattr(scaler, "get_feature_names_out"):
             out: Any = pd.DataFrame(moves[0], columns=list(scaler.get_feature_names_out()))
+            out.attrs["converted"] = type(scaler).__name__  # survives clone, so that nobody warns of raw units
         else:
             out = moves[0]
         return Translation(out, scale=self.scale, outcome_invariant=self.outcome_invariant)

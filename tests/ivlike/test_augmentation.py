@@ -10,6 +10,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 
 from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Moments, Translation
 from causalinv.datasets import make_confounded_linear
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.metrics import ncer
 
 
@@ -161,8 +162,8 @@ def test_in_units_of_keeps_its_digits_far_from_the_origin(mean, step):
     assert (moved.scale, moved.outcome_invariant) == (3.0, False)
 
 
-def test_names_alone_do_not_notice_a_change_of_units():
-    """The documented hazard: raw-unit directions are accepted after a scaler that keeps names, and are wrong there."""
+def test_raw_directions_after_a_scaler_that_keeps_names_warn():
+    """They are wrong there; converted ones are right, and do not warn."""
     X, y = data()
     frame = pd.DataFrame(X * [1.0, 100.0, 0.01], columns=["a", "b", "c"])
     raw = Translation(pd.DataFrame({"a": [1.0], "b": [100.0]}))
@@ -170,7 +171,8 @@ def test_names_alone_do_not_notice_a_change_of_units():
     right = IVLikeRegression(augmentation=raw).fit(frame, y).predict(frame)
     converted = IVLikeRegression(augmentation=raw.in_units_of(scaler)).fit(scaler.transform(frame), y)
     np.testing.assert_allclose(converted.predict(scaler.transform(frame)), right, atol=1e-9)
-    wrong = IVLikeRegression(augmentation=raw).fit(scaler.transform(frame), y).predict(scaler.transform(frame))
+    with pytest.warns(DegenerateInputWarning, match="as after a scaler"):
+        wrong = IVLikeRegression(augmentation=raw).fit(scaler.transform(frame), y).predict(scaler.transform(frame))
     assert np.abs(wrong - right).max() > 0.1
 
 

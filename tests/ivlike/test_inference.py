@@ -290,7 +290,7 @@ def test_sensitivity_interval_is_attained_by_confounding_of_exactly_that_size():
             noise = yc - Z @ w
             explained = Z @ np.linalg.lstsq(Z, noise, rcond=None)[0]
             assert explained @ explained / (noise @ noise) == pytest.approx(r2, abs=1e-10)
-    zero = model.sensitivity(float(frame["robustness_value"].iloc[2]))
+    zero = model.sensitivity(float(frame["partial_r2"].iloc[2]))
     touched = zero.iloc[2]
     assert min(abs(touched["lower"]), abs(touched["upper"])) < 1e-10
     assert (model.sensitivity(0.0)[["lower", "upper"]].to_numpy() == model.coef_[:, None]).all()
@@ -419,7 +419,7 @@ def test_summary_in_text_html_and_latex_shows_least_squares_and_errors():
     np.testing.assert_allclose(table["s.e."], error[table.index])
     text = str(summary)
     assert len(text.splitlines()) < 30
-    assert "s.e. are about the limit of the fit" in text
+    assert "95% intervals and p are about the limit" in " ".join(text.split())
     latex = summary.to_latex()
     assert latex.count(r"\\") == 1 + len(table)
     assert r"pixel\_" in latex

@@ -337,7 +337,7 @@ def test_score_with_instruments_equals_anchor_risk_less_chance():
     moved -= q / (200 - q - 1) * (r.var() - moved)  # what q columns explain of noise by chance
     expected = 1 - (np.mean(r**2) + 10 * moved) / y[half].var()
     assert model.score(X[half], y[half], instruments=Z[half]) == pytest.approx(expected, abs=1e-12)
-    with pytest.raises(ValueError, match="got neither"):
+    with pytest.raises(ValueError, match="its score needs them too"):
         model.score(X, y)
 
 

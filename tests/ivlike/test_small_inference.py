@@ -142,7 +142,7 @@ def test_a_search_without_routed_instruments_fails_loudly():
     X, y = data()
     Z = X.to_numpy() + np.random.default_rng(0).normal(size=(60, 4))
     model = IVLikeRegression(1.0).fit(X, y, instruments=Z)
-    with pytest.raises(TypeError, match=r"its score needs them too.*enable_metadata_routing"):
+    with pytest.raises(ValueError, match=r"its score needs them too.*enable_metadata_routing"):
         model.score(X, y)
     search = GridSearchCV(IVLikeRegression(), {"alpha": [0.1, 1.0]}, cv=3)
     with pytest.raises(ValueError, match="enable_metadata_routing"):
@@ -159,3 +159,15 @@ def test_rule_is_a_linear_rule():
     assert model.rule_.names == tuple("abcd")
     with pytest.raises(AttributeError, match="one outcome"):
         IVLikeRegression(augmentation=STILL).fit(X, np.c_[y, y]).rule_  # noqa: B018
+
+
+def test_interval_of_the_selected_procedure_holds_that_of_the_chosen_strength():
+    X, y = data(120)
+    model = IVLikeRegression("cc", augmentation=STILL).fit(X, y)
+    wide, plain = model.confint(kind="selected"), model.confint()
+    assert (wide["lower"] < plain["lower"]).all()
+    assert (wide["upper"] > plain["upper"]).all()
+    assert "chooses in the population" in wide.columns.name
+    np.testing.assert_array_equal(wide, model.confint(kind="selected"))
+    with pytest.raises(ValueError, match="for a strength chosen from the data"):
+        IVLikeRegression(0.1, augmentation=STILL).fit(X, y).confint(kind="selected")
