@@ -139,12 +139,21 @@ _NO_RANK = {
         "svd": "directions of pairs, whose rank is known",
     },
     "ivlike/_kclass.py": {"eigh": "LIML's root; where residuals have no spread it is refused"},
+    "inspection/_representation.py": {"eigvalsh": "a spectrum that is drawn whole"},
+    "ivlike/_sensitivity.py": {"eigvalsh": "the largest eigenvalue, a length"},
     "ivlike/_path.py": {"eigh": "strengths where all are well conditioned; else the whole decomposition"},
     "ivlike/_weak_identification.py": {
         "eig": "roots of a polynomial, the ends of a set",
         "eigh": "ends of quadratic sets; what fits exactly is refused, or the line",
     },
     "moments/_cells.py": {"eigvalsh": "whether a scatter is a covariance at all"},
+    "representation/_collapse.py": {"eigvalsh": "whether noise hides a direction between means; NaN then, none cut"},
+    "representation/_entropy.py": {
+        "eigh": "landmarks of a kernel, whose error is reported",
+        "eigvalsh": "an entropy of all eigenvalues",
+    },
+    "representation/_procrustes.py": {"eigh": "a trust region's secular equation, every direction in it"},
+    "representation/_spectrum.py": {"eigh": "a spectrum with its error, none cut"},
     "sem/_graph.py": {"eigvals": "the spectral radius of a feedback loop"},
     "sem/_random.py": {"eigvals": "the spectral radius of a feedback loop"},
     "symmetry/_invariant_kernel.py": {
