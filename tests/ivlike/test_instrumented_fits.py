@@ -315,3 +315,14 @@ def test_black_boxes_are_untouched():
     model = IVLikeRegression(augmentation=box, random_state=0).fit(X, X[:, 0])
     assert not hasattr(model, "controls_coef_")
     assert "Hansen" not in str(model.summary())
+
+
+def test_liml_of_as_many_rows_as_coefficients_has_no_errors_and_says_so():
+    """Division by zero once."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(4, 1))
+    X, C = Z + rng.normal(size=(4, 1)), rng.normal(size=(4, 2))
+    model = IVLikeRegression("liml").fit(X, rng.normal(size=4), instruments=Z, controls=C)
+    with pytest.raises(ValueError, match="no degrees of freedom"):
+        model.covariance()
+    assert "no degrees of freedom" in " ".join(str(model.summary()).split())
