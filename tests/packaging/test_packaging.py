@@ -156,12 +156,7 @@ _NO_RANK = {
     "representation/_spectrum.py": {"eigh": "a spectrum with its error, none cut"},
     "sem/_graph.py": {"eigvals": "the spectral radius of a feedback loop"},
     "sem/_random.py": {"eigvals": "the spectral radius of a feedback loop"},
-    "symmetry/_invariant_kernel.py": {
-        "eigh": "a kernel's components, every one with its ridge",
-        "svd": "the same from factors",
-    },
     "symmetry/_soft_invariance.py": {"eigh": "square roots of variance components, kept whole"},
-    "symmetry/_symmetry_test.py": {"eigh": "features of a kernel at chosen points"},
     "transformations/_axes.py": {"eigh": "principal axes of clouds; near ties are found by their gaps, none dropped"},
     "transformations/_linear.py": {
         "eigh": "the exponential of a symmetric map, and whitening of clouds of full rank",
