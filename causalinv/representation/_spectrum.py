@@ -271,7 +271,7 @@ def gaussian_information(W: ArrayLike) -> Estimate:
         "gaussian_information",
         value,
         title="Information of a linear map",
-        estimand="sum of log singular values of W, nats: log abs(det W) if square",
+        estimand="sum of log singular values of W, nats: log |det W| if square",
         assumption="W is given; nothing is estimated",
         rank=int(np.count_nonzero(sizes)),
     )
