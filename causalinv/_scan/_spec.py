@@ -60,7 +60,7 @@ class Columns:
 
     @classmethod
     def of(cls, blocks: Mapping[str, Any], levels: Mapping[str, Any], sample_weight: Name | None) -> Columns:
-        """Check that names are names, no column is asked for twice in one part, and no label is a variable."""
+        """Check that names are names, and that no column is asked for twice, but for regressors in both x and g."""
         asked = {block: _names(columns, block) for block, columns in blocks.items() if columns is not None}
         if not asked.get("x"):
             raise ValueError("x names no column; give at least one, for example x=['age', 'dose'].")
@@ -69,9 +69,10 @@ class Columns:
         seen: dict[Name, str] = {}
         for block, columns in asked.items():
             for column in columns:
-                if column in seen:
+                if column in seen and (seen[column], block) != ("x", "g"):
                     raise ValueError(
-                        f"Column {column!r} is asked for in {seen[column]} and in {block}; a variable counts once."
+                        f"Column {column!r} is asked for in {seen[column]} and in {block}; a variable counts once "
+                        "(only an exogenous regressor stands in both x and g)."
                     )
                 seen[column] = block
         return cls(asked, labels, weight)
@@ -151,7 +152,7 @@ class Columns:
             values = {column: array[inside] for column, array in values.items()}
             weights = weights[inside]
             coded = {level: labels.take(inside, level) for level, labels in coded.items()} if inside.any() else {}
-        return RowsOfPiece([array[:, None] for array in values.values()], weights, coded, check)
+        return RowsOfPiece([values[column][:, None] for column in self.variables], weights, coded, check)
 
 
 def _names(columns: Any, part: str) -> list[Name]:

@@ -190,9 +190,9 @@ class MeanBounds(BoundsBase):
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
-    def _contrast(self, asked: dict[str, Any], where: Any = None) -> Contrast:
+    def _contrast(self, asked: dict[str, Any], where: Any = None, *, by: bool = False) -> Contrast:
         check_is_fitted(self)
-        return Contrast(self._rows, self.functional, where=where, **asked)
+        return Contrast(self._rows, self.functional, where=where, by=by, **asked)
 
     def _answer(
         self,
@@ -206,7 +206,7 @@ class MeanBounds(BoundsBase):
         index: str | None,
     ) -> BoundsEstimate:
         level = check_confidence_level(confidence_level)
-        contrast = self._contrast(asked, where)
+        contrast = self._contrast(asked, where, by=by is not None)
         if by is None:
             lines, notes, moved = self._lines(contrast, strengths, level, target)
             table = pd.DataFrame(lines).T.rename_axis(index)

@@ -43,12 +43,15 @@ class Contrast:
         control: Hashable | None = None,
         policy: Policy | None = None,
         where: Any = None,
+        by: bool = False,
     ) -> None:
         if estimand not in ESTIMANDS:
             raise ValueError(f"estimand must be one of {ESTIMANDS}, got {estimand!r}.")
         self.estimand = estimand
         self.rows = None if where is None else rows_where(where, rows)
         place = "" if self.rows is None else f", over {int(self.rows.sum())} rows chosen by where="
+        if by:
+            place += f"{',' if place else ', over the rows'} group by group"
         if (policy is not None) != (estimand == "policy"):
             raise ValueError(f"policy= belongs to estimand='policy', got estimand={estimand!r} and policy={policy!r}.")
         phi = functional_text(functional)

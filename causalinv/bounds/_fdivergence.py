@@ -141,13 +141,13 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
     def _strengths(self) -> dict[Any, Any]:
         return {each.name: each for each in self._divergences}
 
-    def _contrast(self, asked: dict[str, Any], where: Any = None) -> Contrast:
+    def _contrast(self, asked: dict[str, Any], where: Any = None, *, by: bool = False) -> Contrast:
         if asked["estimand"] == "att":
             raise ValueError(
                 "An f-ball limits the law of everybody, not that of one group beyond the outcome's limits: for "
                 "estimand='att' use ManskiBounds or SensitivityBounds."
             )
-        return super()._contrast(asked, where)
+        return super()._contrast(asked, where, by=by)
 
     def _lines(
         self, contrast: Contrast, strengths: dict[Any, Any], level: float, target: Target

@@ -322,7 +322,8 @@ class InvariantRepresentation(
         -------
         Summary
             Per feature ``rule`` (the fitted), ``estimate``, ``std_error``, ``pvalue`` (of the coefficient being 0),
-            ``lower``, ``upper``.
+            ``lower``, ``upper``. Features that are constant, or combinations of others, change no p-value of the notes;
+            coefficients that they leave open have no estimate and endless intervals.
 
         Raises
         ------

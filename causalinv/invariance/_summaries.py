@@ -28,6 +28,15 @@ def summarise_selector(model: Any) -> Summary:
     )
     chosen = ", ".join(map(str, model.get_feature_names_out())) or "no feature"
     notes = [_told(model), f"smallest relative excess that these data certify: {model.gap_upper_:.3g}"]
+    wider = int((~(model.sets_["pvalue"] <= model.level / 2)).sum())
+    if model.test != "residual" and wider > len(model.accepted_sets_):
+        notes.append(
+            f"intervals cover the {wider} sets with p above {model.level / 2:g}, so that they miss at most "
+            f"{model.level:g}; such an interval may hold 0 for a cause that is named."
+        )
+    logistic = model.test == "logistic"
+    if logistic:
+        notes.append("lower and upper are log odds; coefficient and risk are of a linear regression, in units of y.")
     if not model.accepted_:
         notes.insert(0, "NO set was accepted; this is the one of smallest gap.")
     if model.screened_out_.any():
@@ -113,12 +122,22 @@ def summarise_icp(model: Any) -> Summary:
         "risk by environment (squared units of y): "
         + ", ".join(f"{label}: {risk:.4g}" for label, risk in zip(model.environments_, model.risk_env_, strict=True)),
     ]
+    wider = int((~(model.sets_["pvalue"] <= model.level / 2)).sum())
+    if model.test != "residual" and wider > len(model.accepted_sets_):
+        notes.append(
+            f"intervals cover the {wider} sets with p above {model.level / 2:g}, so that they miss at most "
+            f"{model.level:g}; such an interval may hold 0 for a cause that is named."
+        )
+    logistic = model.test == "logistic"
+    if logistic:
+        notes.append("lower and upper are log odds; coefficient and risk are of a linear regression, in units of y.")
     if not model.accepted_:
         notes.insert(0, "NO set was accepted: the model behind this method is wrong for these data.")
     return Summary(
         title=f"Causes of y: {told}",
         estimand="coefficients of y on its causes; intervals hold whichever accepted set is the true one",
-        assumption="y linear in its causes, the same in every environment; no hidden common cause of y and its causes",
+        assumption=f"{'log odds of ' if logistic else ''}y linear in its causes, the same in every environment; no "
+        "hidden common cause of y and its causes",
         table=table,
         notes=tuple(notes),
     )

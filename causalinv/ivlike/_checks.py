@@ -9,11 +9,11 @@ from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.ivlike._design import Design, RowDesign
 from causalinv.ivlike._path import IVLikePath
-from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._reading import ControlSlopes, Reading
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 
-__all__ = ["REACTS", "warn_degenerate", "warn_reacts"]
+__all__ = ["REACTS", "warn_controls", "warn_degenerate", "warn_reacts"]
 
 _ILL_CONDITIONED = 1e10
 _HARDLY = 1e-3  # share of a coordinate's variance that is moved: a constraint that may be an approximation only
@@ -43,6 +43,17 @@ def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge
         warn(f"Features {which} are constant: their coefficients are 0.", DegenerateInputWarning)
     if not np.diagonal(moments.cov("y")[0]).all():
         warn("y is constant, so its coefficients are 0.", DegenerateInputWarning)
+
+
+def warn_controls(slopes: ControlSlopes | None) -> None:
+    """Warn about controls that are constant or combinations of others: theirs are no effects, the features' are."""
+    if slopes is not None and slopes.rank < len(slopes.mean):
+        warn(
+            f"The {len(slopes.mean)} controls have rank {slopes.rank}: some are constant or combinations of others. "
+            "Effects of features do not depend on that; coefficients of those controls are of minimum norm, and what "
+            "they share cannot be told apart. Drop the columns that repeat others.",
+            DegenerateInputWarning,
+        )
 
 
 def warn_reacts(design: Design, reading: Reading, path: IVLikePath, alpha: float, coef: FloatArray) -> None:

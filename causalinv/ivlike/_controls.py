@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from causalinv._matrix import lstsq, matrix_rank, range_eigh, solve_range
+from causalinv._matrix import constant_columns, lstsq, matrix_rank, range_eigh, solve_range
 from causalinv._typing import FloatArray
 from causalinv.ivlike._design import named
 from causalinv.ivlike._integrations import Instruments
@@ -60,6 +60,7 @@ def partial_out_rows(
     centre, mean = share @ rows, share @ controls
     root = np.sqrt(share)[:, None]
     known, rest = controls - mean, rows - centre
+    known[:, constant_columns(controls)] = 0.0  # rounding of the mean is no information
     slopes = lstsq(root * known, root * rest)
     residual = rest - known @ slopes
     gone = share @ residual**2 <= _EXPLAINED * (share @ rest**2)

@@ -81,8 +81,10 @@ class Equation:
         n = len(y)
         root = np.ones(n) if weight is None else np.sqrt(weight / weight.mean())
         share = root**2 / n
-        constant = np.ones((n, 0)) if controls is None else controls - share @ controls
-        known = np.column_stack([np.ones(n), constant]) * root[:, None]
+        centred = np.ones((n, 0)) if controls is None else controls - share @ controls
+        if controls is not None:
+            centred[:, constant_columns(controls)] = 0.0
+        known = np.column_stack([np.ones(n), centred]) * root[:, None]
         given = np.column_stack([y, x, z])
         rows = (given - share @ given) * root[:, None]
         rows[:, constant_columns(given)] = 0.0

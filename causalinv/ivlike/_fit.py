@@ -10,7 +10,7 @@ import pandas as pd
 
 from causalinv._typing import FloatArray
 from causalinv._validation import check_number
-from causalinv.ivlike._checks import warn_degenerate, warn_reacts
+from causalinv.ivlike._checks import warn_controls, warn_degenerate, warn_reacts
 from causalinv.ivlike._design import Design, MomentsOnly, RowDesign
 from causalinv.ivlike._first_stage import Relevance, relevance
 from causalinv.ivlike._integrations import Instruments
@@ -165,6 +165,7 @@ def fit_design(design: Design, rule: StrengthRule, *, ridge: float, single_outpu
     if isinstance(knowledge, Augmented):
         knowledge.check_path(path)
     warn_degenerate(path, reading.moments, reading.stage, ridge)
+    warn_controls(reading.slopes)
     found = _relevance(design, reading, path) if reading.regressed else None
     strength = rule.choose(design, reading, path)
     if found is not None:

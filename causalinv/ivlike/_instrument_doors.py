@@ -142,13 +142,13 @@ class InstrumentDoors:
             raise ValueError(f"coef must be {len(fit.coef)} finite numbers, one per feature, got {coef!r}.")
         return coefficient_test(equation_of(fit), values, robust=_robust(cov_type))
 
-    def controls_frame(self, *, cov_type: Covariance = "HC1", confidence_level: float = 0.95) -> pd.DataFrame:
+    def controls_frame(self, *, cov_type: Covariance = "misspecified", confidence_level: float = 0.95) -> pd.DataFrame:
         """Coefficients of the controls, with standard errors and intervals.
 
         Parameters
         ----------
-        cov_type : {"HC1", "classical", "misspecified"}, default "HC1"
-            As in `covariance`.
+        cov_type : {"misspecified", "HC1", "classical"}, default "misspecified"
+            As in `covariance`; the default is that of the rows of controls in `summary`.
         confidence_level : float, default 0.95
 
         Returns

@@ -111,7 +111,8 @@ class IVLikeRegression(FittedRegression):
     Warns
     -----
     DegenerateInputWarning
-        If features are linearly dependent (minimum-norm coefficients in standardised units) or y is constant.
+        If features or controls are linearly dependent (minimum-norm coefficients in standardised units) or y is
+        constant.
     IdentificationWarning
         If ``alpha=0`` with fewer effective instruments than features: of all solutions the least risky is taken.
     WeakSignalWarning

@@ -113,7 +113,11 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
     if not headed and fit.relevance is not None and len(fit.relevance.partial_f):
         notes.append(fit.design.knowledge.relevance_note(fit.relevance))
     if fit.slopes is not None and fit.single_output:
-        notes.append(f"the last {len(fit.slopes.mean)} rows are controls.")
+        count = len(fit.slopes.mean)
+        kind = "" if errors is None or errors.kind == "misspecified" else ", s.e. misspecified"
+        notes.append(
+            ("the last row is a control" if count == 1 else f"the last {count} rows are controls") + f"{kind}."
+        )
     constant = np.diagonal(fit.reading.moments.cov("x")[0]) == 0
     if constant.any():
         notes.append(f"{int(constant.sum())} features are constant.")

@@ -187,7 +187,7 @@ class Moments(CellAlgebra):
             Arrow data set or table, a pandas or polars frame (lazy too), a Dask frame or array, a DuckDB relation;
             with `connection` the name of a table (``schema.table`` too) or a SELECT.
         x, y, g : str or list of str
-            Columns of the blocks. Of a Dask array: positions.
+            Columns of the blocks. Of a Dask array: positions. Exogenous regressors stand in both x and g.
         environments, folds : str, optional
             Columns of labels.
         sample_weight : str, optional

@@ -21,7 +21,7 @@ _MEANING = {
     "nc2_equinorm": "variation of the means' lengths",
     "nc2_angles": "mean distance of cosines from -1 / (C - 1)",
     "nc3": "distance of the classifier's weights from the class means",
-    "nc4": "share of rows whose nearest mean is another class than the classifier's",
+    "nc4": "share of rows whose nearest mean is not the classifier's class",
 }
 
 

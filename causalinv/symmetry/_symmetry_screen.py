@@ -76,7 +76,8 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
     contradictions_ : list of (str, str)
         Pairs of a rejected group inside a larger one that was not rejected: the larger one cannot be true.
     prediction_ : str
-        What `predict` does: whether the learner is averaged, and over what.
+        What `predict` does: whether the learner is averaged, and over what; never over a symmetry whose
+        ``broken_lower`` is above 0.
     estimator_ : fitted regressor
     n_features_in_ : int
     feature_names_in_ : ndarray of str, only if X had names
@@ -180,7 +181,8 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             if _inside(candidates[small], candidates[large], rows.shape[1], names)
         ]
         self._join([candidates[name] for name in self.compatible_], rows, names, ask)
-        good = self.joint_ is not None and self.joint_.pvalue > level and not self.contradictions_
+        good = self.joint_ is not None and self.joint_.pvalue > level
+        good = good and not (self.contradictions_ or self._doubted())
         self.prediction_ = "the learner as it is"
         if good and self._joined is not None:
             self.prediction_ = f"the learner averaged over {' and '.join(self.compatible_)}, not rejected (no proof)"
@@ -199,6 +201,10 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         except ValueError:
             return  # said by joint_ = None and by the summary
         self.joint_ = ask(self._joined)
+
+    def _doubted(self) -> list[str]:
+        """Symmetries that the test did not reject, though a limit of their own says that something breaks them."""
+        return [name for name in self.compatible_ if self.table_.loc[name, "broken_lower"] > 0]
 
     def predict(self, X: Rows) -> FloatArray:
         """Predictions by what `prediction_` says, shape (m,).
@@ -224,6 +230,11 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         notes += [
             f"{small} lies inside {large} and was rejected, so {large} is false too."
             for small, large in self.contradictions_
+        ]
+        notes += [
+            f"{name} was not rejected, yet its broken_lower is above 0, at level {self.level:g} for it alone: do not "
+            "count on it. The test sees some ways of breaking a symmetry badly."
+            for name in self._doubted()
         ]
         notes += [f"predict: {self.prediction_}.", TWO_READINGS]
         notes.append("No upper limit of what is broken exists without assuming that the learner is good.")

@@ -79,6 +79,10 @@ def test_by_a_column_and_a_grid_has_one_row_for_each():
     found = model.average_bounds("ate", odds_ratio=[1.0, 2.0], by="old")
     assert found.table.index.names == ["old", "odds_ratio"]
     assert found.table.shape[0] == 4
+    assert found.estimand == "mean of Y under arm 1 minus that under 0, over the rows group by group"
+    assert model.average_bounds("mean", arm=1, odds_ratio=2.0, by="old", where=frame["u"].to_numpy() > 0).estimand == (
+        f"mean of Y if all rows took arm 1, over {(X[:, 0] > 0).sum()} rows chosen by where=, group by group"
+    )
     w = np.where(np.arange(400) < 10, 0.0, 1.0)
     weighted = SensitivityBounds(**FAST).fit(frame, Y, treatment=T, sample_weight=w)
     mask = frame["old"].to_numpy() > 0

@@ -429,6 +429,9 @@ def test_an_outcome_of_two_values_is_judged_by_logistic_regression_or_warned_abo
     X = np.c_[x, y + rng.normal(size=1200) * (1 + e)]
     model = InvariantCausalPrediction(test="logistic").fit(X, y, environments=e)
     assert model.estimate_ == (0,)
+    told = " ".join(str(model.summary()).split())
+    assert "Assumption: log odds of y linear in its causes" in told
+    assert "lower and upper are log odds; coefficient and risk are of a linear regression" in told
     whole = sm.Logit(y > 0, sm.add_constant(x)).fit(disp=0)
     own = [sm.Logit(y[e == k] > 0, sm.add_constant(x[e == k])).fit(disp=0) for k in range(3)]
     expected = stats.chi2.sf(2 * (sum(each.llf for each in own) - whole.llf), 4)
@@ -444,3 +447,15 @@ def test_an_outcome_of_two_values_is_judged_by_logistic_regression_or_warned_abo
         kept = InvariantCausalPrediction(test="logistic").fit(x[:, None], apart, environments=e)
     assert kept.accepted_sets_[-1] == (0,)
     assert np.isnan(kept.sets_["pvalue"][1])
+
+
+def test_the_summary_says_which_sets_the_intervals_cover():
+    """Sets enter the intervals at half the level, so a named cause may have an interval that holds 0."""
+    X, y, e = chain()
+    half = InvariantCausalPrediction(test="chow").fit(X, y, environments=e)
+    rejected = half.sets_["pvalue"][half.sets_["pvalue"] < 0.05].max()
+    model = InvariantCausalPrediction(test="chow", level=min(1.5 * rejected, 0.9)).fit(X, y, environments=e)
+    within = int((model.sets_["pvalue"] > model.level / 2).sum())
+    assert within > len(model.accepted_sets_)
+    assert f"intervals cover the {within} sets with p above" in " ".join(str(model.summary()).split())
+    assert "intervals cover the" not in str(half.summary())

@@ -79,3 +79,22 @@ def test_the_door_names_units_and_says_what_cannot_be_told():
     )
     with pytest.raises(ValueError, match="about the rule of method='neutral'"):
         plane.inference(rows, rows[:, 0], environments=np.arange(4000) % 2)
+
+
+def test_constant_and_repeated_features_change_no_test_and_leave_open_what_they_share():
+    rng = np.random.default_rng(4)
+    X, y, e = hidden(rng, 300, 3.0)
+    X = np.c_[X, rng.normal(size=600) * np.where(e == 1, 2.0, 1.0)]
+    for robust in (False, True):
+        plain = infer(parts(X, y, e), 0.95, robust=robust)
+        still = infer(parts(np.c_[X, np.ones(600)], y, e), 0.95, robust=robust)
+        twice = infer(parts(np.c_[X, 2 * X[:, 1]], y, e), 0.95, robust=robust)
+        for found, open_ in ((still, [2]), (twice, [1, 2])):
+            assert found.fit_pvalue == pytest.approx(plain.fit_pvalue, rel=1e-6)
+            assert found.strength_pvalue == pytest.approx(plain.strength_pvalue, rel=1e-6)
+            known = [j for j in range(3) if j not in open_]
+            np.testing.assert_allclose(found.coef[known], plain.coef[known])
+            np.testing.assert_allclose(found.interval[known], plain.interval[known], rtol=1e-4)
+            assert np.isnan(found.coef[open_]).all()
+            assert np.isinf(found.interval[open_]).all()
+            assert (found.pvalue[open_] == 1).all()

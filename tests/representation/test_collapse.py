@@ -58,6 +58,14 @@ def test_lines_see_what_they_are_about():
     assert table(1e6 * Z + 1e3)["nc2_etf"] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_the_screen_keeps_to_its_width():
+    rng = np.random.default_rng(0)
+    found = neural_collapse(
+        rng.normal(size=(60, 2)) + 5 * np.repeat(np.eye(3)[:, :2], 20, axis=0), np.repeat([0, 1, 2], 20)
+    )
+    assert max(map(len, str(found).splitlines())) <= 80
+
+
 def test_nothing_to_collapse_to():
     with pytest.warns(DegenerateInputWarning, match="one point"):
         assert np.isnan(neural_collapse(np.ones((6, 2)), [0, 0, 0, 1, 1, 1]).estimate)

@@ -89,3 +89,20 @@ def test_what_cannot_be_asked(visits, folder):
     whole = IVLikeRegression(0.5).fit(visits[["a", "b"]], visits.y, instruments=visits[["z0"]])
     with pytest.raises(ValueError, match="has its rows"):
         whole.covariance(source=visits)
+
+
+@pytest.mark.parametrize("groups", [None, "site"])
+def test_exogenous_regressors_stand_in_both_x_and_g(visits, folder, groups):
+    """The idiom that the refusal of controls names: it is scanned, fitted, and passed over a second time."""
+    X, Z = ["a", "b"], ["z0", "z1", "b"]
+    scanned = Moments.scan(folder, x=X, y="y", g=Z, sample_weight="w")
+    model = IVLikeRegression(0).fit_moments(scanned)
+    given = {} if groups is None else {"groups": visits[groups]}
+    whole = IVLikeRegression(0).fit(visits[X], visits["y"], instruments=visits[Z], sample_weight=visits["w"], **given)
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-10)
+    found = model.covariance(source=folder, groups=groups, sample_weight="w")
+    np.testing.assert_allclose(found, whole.covariance(cov_type="misspecified"), rtol=1e-8)
+    with pytest.raises(ValueError, match="asked for in x and in y"):
+        Moments.scan(folder, x=X, y="a", g=Z)
+    with pytest.raises(ValueError, match="asked for in g and in g"):
+        Moments.scan(folder, x=X, y="y", g=["z0", "z0"])

@@ -13,20 +13,21 @@ differ; minimised over all coefficients, with d fewer if they differ enough.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.special import chdtrc, chdtri, ndtr, ndtri
 
-from causalinv._matrix import pseudo_inverse
-from causalinv._typing import FloatArray
+from causalinv._matrix import dependent_columns, lstsq, pseudo_inverse
+from causalinv._typing import BoolArray, FloatArray
 
 __all__ = ["MomentInference", "infer"]
 
 Profile = Callable[[float], float]
 
 _ROUNDS, _SETTLED = 30, 1e-8  # of the iterated weights
+_TAKES_PART = 1e-6  # standardised: slope of a dependent feature on one that is part of it
 _FAR = 1e6  # units of y per unit of x, standardised, beyond which a set counts as unbounded
 _STEP = 0.1  # standardised: first step of the search for an end
 
@@ -38,6 +39,7 @@ class MomentInference:
     Attributes
     ----------
     coef, std_error, pvalue : ndarray of shape (d,)
+        NaN, infinity and 1 where features that are constant, or combinations of others, leave a coefficient open.
     interval : ndarray of shape (d, 2)
     fit_pvalue : float
         Whether one rule fits all environments (Hansen's J); NaN without more equations than coefficients.
@@ -128,6 +130,10 @@ def infer(
     start : ndarray of shape (d,), optional
     """
     d, E = parts[0].shape[1] - 1, len(parts)
+    features = np.vstack(parts)[:, 1:]
+    dropped = dependent_columns(features.T @ features / len(features))
+    if dropped.any():
+        return _without(dropped, parts, features, confidence_level, robust=robust, start=start)
     instruments = [np.column_stack([np.ones(len(part)), part[:, 1:]]) for part in parts]
     equations = _Equations(parts, instruments)
     coef, cov = equations.fit(np.zeros(d) if start is None else start)
@@ -157,6 +163,30 @@ def infer(
         else:
             interval[j] = [_end(profile, float(coef[j]), sign, limit) for sign in (-1.0, 1.0)]
     return MomentInference(coef, error, pvalue, interval, fit, strength)
+
+
+def _without(
+    dropped: BoolArray,
+    parts: list[FloatArray],
+    features: FloatArray,
+    confidence_level: float,
+    *,
+    robust: bool,
+    start: FloatArray | None,
+) -> MomentInference:
+    """Inference without dependent features; what they could take over from others is open, the tests are not."""
+    kept = np.flatnonzero(~dropped)
+    slopes = lstsq(features[:, kept], features[:, dropped])
+    first = None if start is None else start[kept] + slopes @ start[dropped]
+    found = infer([part[:, np.r_[0, 1 + kept]] for part in parts], confidence_level, robust=robust, start=first)
+    d = len(dropped)
+    told = np.all(np.abs(slopes) <= _TAKES_PART, axis=1)
+    coef, error, pvalue = np.full(d, np.nan), np.full(d, np.inf), np.ones(d)
+    interval = np.tile([-np.inf, np.inf], (d, 1))
+    at = kept[told]
+    coef[at], error[at], pvalue[at] = found.coef[told], found.std_error[told], found.pvalue[told]
+    interval[at] = found.interval[told]
+    return replace(found, coef=coef, std_error=error, pvalue=pvalue, interval=interval)
 
 
 def _profile(parts: list[FloatArray], instruments: list[FloatArray], j: int, coef: FloatArray) -> Profile:
