@@ -49,8 +49,8 @@ def violations(seed, kind, extra):
     for each in tables:
         frame = each.table
         for low, high in (("lower", "upper"), ("ci_lower", "ci_upper")):
-            check(f"{low} nests", frame[low][1:].to_numpy(), frame[low][:-1].to_numpy())
-            check(f"{high} nests", frame[high][:-1].to_numpy(), frame[high][1:].to_numpy())
+            check(f"{low} nests", frame[low].to_numpy()[1:], frame[low].to_numpy()[:-1])
+            check(f"{high} nests", frame[high].to_numpy()[:-1], frame[high].to_numpy()[1:])
             check("support", floor, frame[low])
             check("support", frame[high], ceiling)
         check("inside Manski", frame["manski_lower"], frame["lower"])
