@@ -77,7 +77,7 @@ def neural_collapse(
     counts, codes, n_classes = classes.counts, classes.codes, len(classes)
     if counts.min() < 2:
         lone = classes.names[int(np.argmin(counts))]
-        raise ValueError(f"labels: class {lone!r} has one row; its spread needs two. Merge it, or leave it out.")
+        raise ValueError(f"labels: class {lone} has one row; its spread needs two. Merge it, or leave it out.")
     weights = None if classifier is None else _weights(classifier, n_classes, rows.shape[1])
     origin = rows.mean(axis=0)
     sums = np.zeros((n_classes, rows.shape[1]))
