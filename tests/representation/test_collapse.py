@@ -58,6 +58,17 @@ def test_lines_see_what_they_are_about():
     assert table(1e6 * Z + 1e3)["nc2_etf"] == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-150, 1e150])
+def test_units_do_not_matter_however_extreme(unit):
+    rng = np.random.default_rng(3)
+    Z = np.repeat(simplex(3, 4), 20, axis=0) + 0.3 * rng.normal(size=(60, 4))
+    labels, weights, intercepts = np.arange(60) // 20, rng.normal(size=(3, 4)), rng.normal(size=3)
+    first, second = (
+        neural_collapse(size * Z, labels, classifier=(weights / size, intercepts)).to_frame() for size in (1.0, unit)
+    )
+    np.testing.assert_allclose(second["estimate"], first["estimate"], rtol=1e-9)
+
+
 def test_nothing_to_collapse_to():
     with pytest.warns(DegenerateInputWarning, match="one point"):
         assert np.isnan(neural_collapse(np.ones((6, 2)), [0, 0, 0, 1, 1, 1]).estimate)
