@@ -218,13 +218,16 @@ def column_basis(rows: FloatArray, *, tol: float) -> FloatArray:
     return np.asarray(q[:, np.abs(np.diag(r)) > tol * np.abs(r[0, 0])])
 
 
-def factor_split(rows: FloatArray, *, tol: float | None = None) -> tuple[FloatArray, FloatArray]:
-    """Singular values (r,) above the floor and right singular vectors (r, k) of a matrix, the longest first."""
+def factor_split(rows: FloatArray, *, tol: float | None = None, least: float = 0.0) -> tuple[FloatArray, FloatArray]:
+    """Singular values (r,) and right singular vectors (r, k) of a matrix, the longest first.
+
+    Values count that are above `tol` times the longest and above `least`.
+    """
     if not rows.size:
         return np.empty(0), np.empty((0, rows.shape[1]))
     _, size, right = singular_values(rows, full=False)
     floor = max(rows.shape) * _EPS if tol is None else tol
-    keep = size > floor * size[0] if size[0] > 0 else np.zeros(len(size), bool)
+    keep = size > max(floor * size[0], least)
     return size[keep], right[keep]
 
 

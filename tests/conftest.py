@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores already; read before numpy is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 settings.register_profile("causalinv", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("causalinv")
 

@@ -97,7 +97,7 @@ MISTAKES = [
     Mistake("alpha auto with instruments", lambda: iv("auto"), "no default for genuine instruments: say alpha=0"),
     Mistake("alpha negative", lambda: iv(-0.1), "alpha must be a number >= 0, got -0.1"),
     Mistake("alpha NaN", lambda: iv(np.nan), "alpha must be a number >= 0, got nan"),
-    Mistake("alpha unknown rule", lambda: ivl("best").fit(X, Y), "alpha must be a number >= 0 or 'auto', 'eb' or 'cc', got 'best'"),
+    Mistake("alpha unknown rule", lambda: ivl("best").fit(X, Y), "alpha must be a number >= 0 or 'auto', 'eb', 'cc', 'liml', 'fuller' or 'fuller.a.', got 'best'"),
     Mistake("alpha bool", lambda: iv(True), "alpha must be a real number, got True", TypeError),
     Mistake("alpha complex", lambda: iv(1j), "alpha must be a real number", TypeError),
     Mistake("path of a negative", lambda: iv().alpha_path([1.0, -1.0]), "every entry of alphas must be a number >= 0, got -1"),

@@ -100,8 +100,10 @@ def influence_at(fit: Fit, at: float | None = None) -> Influence:
     if at is not None and alpha == 0:
         fit.check_limit()
     if at is None and isinstance(fit.rule, KClass):
-        return kclass_rows(fit)
-    influence = coefficient_influence(design, reading, fit.path, 0.0 if fit.averages else alpha, coef, ridge=fit.ridge)
+        influence = kclass_rows(fit)
+    else:
+        strength = 0.0 if fit.averages else alpha
+        influence = coefficient_influence(design, reading, fit.path, strength, coef, ridge=fit.ridge)
     if influence.df < 1 or len(influence.rows) <= influence.rank:
         raise ValueError(
             f"No standard errors: {len(influence.rows)} rows (copies of one count once) for {influence.rank} "

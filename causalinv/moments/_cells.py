@@ -19,6 +19,13 @@ __all__ = ["Cells", "check_overflow", "columns_of"]
 _SAME_WEIGHT = 1e-9  # relative: weights that differ by less are equal
 
 
+class _Sizes(dict[str, int]):
+    """Sizes of blocks; one that is not there is named beside those that are."""
+
+    def __missing__(self, block: str) -> int:
+        raise ValueError(f"These moments have no block {block!r}; they have {', '.join(self)}.")
+
+
 class Cells(Printed):
     """Stored numbers of `Moments`, which describes them."""
 
@@ -107,7 +114,7 @@ class Cells(Printed):
         for array in arrays.values():
             array.flags.writeable = False
         values = {
-            "blocks": MappingProxyType(sizes),
+            "blocks": MappingProxyType(_Sizes(sizes)),
             "names": MappingProxyType(names),
             "cells": cells,
             "count": arrays["count"],
@@ -251,10 +258,7 @@ class Cells(Printed):
         return np.concatenate([np.arange(part.start, part.stop) for part in map(self._slice, block)])
 
     def _slice(self, block: str) -> slice:
-        try:
-            return self._slices[block]
-        except KeyError:
-            raise ValueError(f"These moments have no block {block!r}; they have {', '.join(self.blocks)}.") from None
+        return self._slices[block] if block in self._slices else slice(self.blocks[block])
 
     def _level(self, name: str) -> pd.Index:
         if name not in self.cells.names:

@@ -253,8 +253,9 @@ def condition_number(W: ArrayLike) -> Estimate:
 def gaussian_information(W: ArrayLike) -> Estimate:
     """Entropy that a linear map adds to standard Gaussian input, in nats: the sum of log singular values.
 
-    For a square W it is log |det W|, the entropy of Wx minus that of x, for every law of x that has a density. For p x
-    q with p < q it is the entropy of Wx minus that of p standard Gaussians; with p > q, entropy within the range of W.
+    For a square W it is log abs(det W), the entropy of Wx minus that of x, for every law of x that has a density. For
+    p x q with p < q it is the entropy of Wx minus that of p standard Gaussians; with p > q, entropy within the range of
+    W.
 
     Parameters
     ----------

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 
+from causalinv._matrix import factor_split, range_eigh
 from causalinv._typing import FloatArray
 from causalinv.transformations import Frame, Transformation
 
@@ -88,14 +88,13 @@ def loo_residuals(kernel: FloatArray, y: FloatArray) -> FloatArray:
     if kernel.shape[0] == kernel.shape[1]:
         centred = kernel - kernel.mean(axis=0)
         centred -= centred.mean(axis=1, keepdims=True)
-        values, vectors = eigh(centred)
+        values, vectors, _ = range_eigh(centred, rescale=False, least=_RANGE * n, tol=_RANGE)
     else:
-        vectors, size, _ = np.linalg.svd(kernel - kernel.mean(axis=0), full_matrices=False)
-        values = size**2
-    keep = values > _RANGE * max(float(kernel.shape[0]), float(values.max(initial=0.0)))
-    if not keep.any():
+        floors = {"tol": float(np.sqrt(_RANGE)), "least": float(np.sqrt(_RANGE * n))}
+        size, axes = factor_split((kernel - kernel.mean(axis=0)).T, **floors)
+        values, vectors = size**2, axes.T
+    if not len(values):
         return np.asarray(target * n / (n - 1))
-    values, vectors = values[keep], vectors[:, keep]
     projected = vectors.T @ target
     rest = float(target @ target - projected @ projected)
     shrunk = values / (values + _PENALTIES[:, None] * values.sum() / n)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import eigh
 
 from causalinv._frames import column_names
+from causalinv._matrix import range_eigh
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_choice, check_rows, check_target, check_whole
@@ -173,9 +173,8 @@ def _orbit_kernel(
     if len(rows) <= _DENSE:
         return pairwise(every, every, width)
     chosen = Invariants(symmetry, rows[rng.choice(len(rows), _LANDMARKS, replace=False)], names)
-    values, vectors = eigh(pairwise(chosen, chosen, width))
-    keep = values > 1e-8 * values[-1]
-    return pairwise(every, chosen, width) @ (vectors[:, keep] / np.sqrt(values[keep]))
+    values, vectors, _ = range_eigh(pairwise(chosen, chosen, width), rescale=False, tol=1e-8)
+    return pairwise(every, chosen, width) @ (vectors / np.sqrt(values))
 
 
 class _statistic:

@@ -393,4 +393,10 @@ def public_classes() -> set[type]:
 
 
 def public_estimators() -> set[type]:
-    return {cls for cls in public_classes() if issubclass(cls, BaseEstimator) and hasattr(cls, "fit")}
+    """Those that a room or the package offers; the bases that they share are not."""
+    offered = set()
+    for module in pkgutil.walk_packages(causalinv.__path__, "causalinv."):
+        if "._" not in module.name:
+            loaded = importlib.import_module(module.name)
+            offered |= {getattr(loaded, name) for name in getattr(loaded, "__all__", ())}
+    return {cls for cls in public_classes() & offered if issubclass(cls, BaseEstimator) and hasattr(cls, "fit")}

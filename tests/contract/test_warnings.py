@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import clone
@@ -34,6 +35,16 @@ from causalinv.datasets import make_extrapolation_data
 from causalinv.exceptions import CausalInvWarning
 from causalinv.invariance import certify
 from causalinv.metrics import affine_r2
+from causalinv.representation import (
+    condition_number,
+    diffusion_spectral_entropy,
+    effective_features,
+    equivariance_score,
+    invariance_score,
+    neural_collapse,
+    participation_ratio,
+    spectral_exponent,
+)
 from causalinv.sem import InterventionFamily, ScaleNoise, Shift
 from causalinv.symmetry import FrameAveragingRegressor, SoftInvariantRegressor, symmetry_test
 from causalinv.transformations import FunctionAugmentation, GaussianNoise, Rotate90, SignFlip, Translation
@@ -388,6 +399,13 @@ def few_environments_that_calibrate(fit):
     quietly(HierarchicalConformalRegressor(random_state=0), X, y, environments=e).predict_interval(X[:2], 0.95)
 
 
+@provoke("Every feature has mean 0 and standard deviation 1")
+def named_directions_after_a_scaler(fit):
+    X, y = rows(200)
+    frame = pd.DataFrame((X - X.mean(axis=0)) / X.std(axis=0), columns=list("abc"))
+    fit(IVLikeRegression(augmentation=Translation(pd.DataFrame({"a": [1.0], "b": [100.0]}))), frame, y)
+
+
 # -- bounds -----------------------------------------------------------------------------------------------------------
 
 
@@ -511,6 +529,67 @@ def noise_that_is_not_gaussian(fit):
 
 
 # -- the tests --------------------------------------------------------------------------------------------------------
+
+
+# -- representation ---------------------------------------------------------------------------------------------------
+
+
+@provoke("environments hardly differ in what some combination of features does")
+def environments_that_hardly_differ(fit):
+    X, y, e = environments(60, 2, 0.0)
+    quietly(InvariantRepresentation(), X, y, environments=e).inference(X, y, environments=e)
+
+
+@provoke("No rule is neutral to what these rows show")
+def an_environment_that_acts_on_the_outcome(fit):
+    X, y, e = environments(200, 1)
+    y = y + 3.0 * (e == 1) * X[:, 0] - 3.0 * (e == 2)
+    quietly(InvariantRepresentation(), X, y, environments=e).inference(X, y, environments=e)
+
+
+@provoke("The class means of Z are one point")
+def classes_in_one_place(fit):
+    neural_collapse(np.zeros((20, 2)), np.repeat([0, 1], 10))
+
+
+@provoke("In some direction the class means of Z differ by less than their own noise")
+def classes_that_noise_parts(fit):
+    neural_collapse(rng().normal(size=(30, 4)), np.repeat([0, 1, 2], 10))
+
+
+@provoke("All rows of Z are one point: their entropy")
+def a_cloud_of_one_point(fit):
+    diffusion_spectral_entropy(np.ones((20, 2)))
+
+
+@provoke("All rows of Z are one point: no distance")
+def a_representation_of_one_point(fit):
+    invariance_score(np.ones((20, 2)), np.ones((20, 2)))
+
+
+@provoke("Z_moved does not vary")
+def a_moved_representation_that_is_constant(fit):
+    equivariance_score(rng().normal(size=(80, 2)), np.ones((80, 2)), rng().normal(size=(80, 1)))
+
+
+@provoke(" has no direction with any size")
+def weights_of_zero(fit):
+    participation_ratio(np.ones((20, 2)))
+
+
+@provoke("sample eigenvalues fall faster than the population's")
+def too_many_ranks(fit):
+    spectral_exponent(rng().normal(size=(60, 20)), ranks=np.arange(1, 12))
+
+
+@provoke(", up to rounding.")
+def weights_of_low_rank(fit):
+    condition_number(np.ones((3, 3)))
+
+
+@provoke("codes are all 0")
+def codes_that_are_silent(fit):
+    effective_features(np.zeros((10, 4)), 2)
 
 
 def sites():

@@ -308,3 +308,12 @@ def test_a_column_of_one_number_has_one_mean_in_all_cells():
     assert not m.scatter("x")[:, 0].any()
     assert not m.pool().scatter("x")[:, 0].any()
     assert len(set(m.mean("x")[:, 1].tolist())) == 3
+
+
+def test_a_block_that_is_not_there_is_named_wherever_it_is_asked_for():
+    moments = Moments.from_rows(x=np.eye(3))
+    for ask in (lambda: moments.blocks["y"], lambda: moments.mean("y"), lambda: moments.cov("x", "y")):
+        with pytest.raises(ValueError, match="no block 'y'; they have x"):
+            ask()
+    assert "y" not in moments.blocks
+    assert moments.blocks.get("y") is None

@@ -341,7 +341,7 @@ def test_bootstrap_agrees_with_the_sandwich_and_reselects_alpha_and_directions()
         np.testing.assert_allclose(result.standard_errors(), errors(model), rtol=0.2)
         assert np.ptp(result.alphas) == 0
     again = model.bootstrap(5, random_state=1)
-    np.testing.assert_array_equal(again.replicates, result.replicates.iloc[:5])
+    np.testing.assert_allclose(again.replicates, result.replicates.iloc[:5], rtol=1e-12)  # batches of another size
     chosen = IVLikeRegression("cc", augmentation=Translation(STEP)).fit(X, y).bootstrap(50, random_state=0)
     assert np.ptp(chosen.alphas) > 0
 

@@ -182,6 +182,11 @@ def test_mistakes_with_controls_are_named():
         IVLikeRegression(0.0).fit(X, y, instruments=Z).predict(X, controls=W)
     with pytest.raises(ValueError, match="fitted without controls"):
         IVLikeRegression(0.0).fit(X, y, instruments=Z).controls_frame()
+    for call in (lambda: model.covariance(intercept=True), lambda: model.predict_confint(X)):
+        with pytest.raises(ValueError, match="not available with controls="):
+            call()
+    with pytest.raises(AttributeError, match="this fit has controls"):
+        _ = model.rule_
     model.fit(X, y, instruments=Z)
     assert not hasattr(model, "controls_coef_")
 
@@ -232,6 +237,9 @@ def test_textbook_and_misspecified_errors_differ_if_instruments_disagree(alpha):
     textbook, named = (model.covariance(cov_type=kind)[0, 0] for kind in ("HC1", "misspecified"))
     assert abs(named / textbook - 1) > 0.05
     assert model.covariance()[0, 0] == named  # "auto" does not take the instruments' word
+    assert "s.e. (misspecified)" in str(model.summary())
+    half = model.contrast([[0.5]], cov_type="HC1")["s.e."].iloc[0]
+    assert half == pytest.approx(np.sqrt(textbook) / 2, rel=1e-9)
     with pytest.raises(ValueError, match="takes rows as independent"):
         IVLikeRegression(alpha).fit(X, y, instruments=Z, groups=groups).covariance(cov_type="classical")
     with pytest.raises(ValueError, match="instruments that may disagree"):
@@ -307,3 +315,14 @@ def test_black_boxes_are_untouched():
     model = IVLikeRegression(augmentation=box, random_state=0).fit(X, X[:, 0])
     assert not hasattr(model, "controls_coef_")
     assert "Hansen" not in str(model.summary())
+
+
+def test_liml_of_as_many_rows_as_coefficients_has_no_errors_and_says_so():
+    """Division by zero once."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(4, 1))
+    X, C = Z + rng.normal(size=(4, 1)), rng.normal(size=(4, 2))
+    model = IVLikeRegression("liml").fit(X, rng.normal(size=4), instruments=Z, controls=C)
+    with pytest.raises(ValueError, match="no degrees of freedom"):
+        model.covariance()
+    assert "no degrees of freedom" in " ".join(str(model.summary()).split())

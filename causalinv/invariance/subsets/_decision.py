@@ -222,7 +222,7 @@ def check_options(model: Any, moments: Moments, with_rows: bool) -> float:
                 "metric='relative_excess', or fit_moments on a population."
             )
     elif reads_rows(model.test) and sampled:
-        if not with_rows:
+        if not with_rows and moments.is_unweighted:
             raise ValueError(f"test={model.test!r} needs the rows: use fit instead of fit_moments.")
         if model.averaging:
             raise ValueError(f"test={model.test!r} stops at the first accepted set, so there is nothing to average.")
