@@ -97,8 +97,11 @@ def test_equal_features_count_as_their_number():
         effective_features(codes, 0)
 
 
-def test_the_nearest_mean_is_by_distance_and_signs_of_codes_do_not_cancel():
+def test_the_nearest_mean_is_by_distance():
     labels = np.repeat([0, 1, 2], 3)
     rows = np.array([0.0, 1.0, 10.0])[labels][:, None] + np.tile([-0.1, 0.0, 0.1], 3)[:, None]
     assert neural_collapse(rows, labels).to_frame()["estimate"]["nc4"] == 0.0
+
+
+def test_signs_of_codes_do_not_cancel():
     assert effective_features([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0]], 1).estimate == pytest.approx(2.0)
