@@ -17,6 +17,7 @@ from causalinv._validation import check_alignment, check_features
 from causalinv._warn import warn
 from causalinv.exceptions import ExtrapolationWarning
 from causalinv.extrapolation._action import check_action, check_actions, transform_action
+from causalinv.extrapolation._kept import kept
 from causalinv.extrapolation._scores import MAX_REFERENCES, LocationModel, linear_invariance_test
 from causalinv.results import TestResult
 
@@ -70,6 +71,7 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self._law = LocationModel.fit(phi, acts, rng)
         self.W_, self.intercept_ = self._law.W, self._law.b
         self._references = acts[rng.permutation(len(acts))[:MAX_REFERENCES]]
+        self.effective_dimension_, self.moved_by_action_ = kept(phi, acts, generator(self.random_state, "what is kept"))
         self._seen = _fingerprints(rows)
 
     def transform(self, X: Rows) -> FloatArray:

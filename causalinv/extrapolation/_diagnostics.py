@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalinv._matrix import constant_columns, singular_values
+from causalinv._matrix import constant_columns, entropy_rank, singular_values
 from causalinv._parallel import generator
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.extrapolation._action import ROWS_PER_ACTION
 from causalinv.extrapolation._action_only import action_only, smooth
 from causalinv.extrapolation._features import action_regression, whitening
 from causalinv.extrapolation._fitted import Fitted, Tried
+from causalinv.extrapolation._kept import kept
 from causalinv.extrapolation._scores import (
     conditional_score,
     distance_correlation_test,
@@ -95,12 +96,11 @@ def diagnose(fitted: Fitted) -> ExtrapolationDiagnostics:
     # Slope of the representation, in standard deviations of its residual per standard deviation of the action.
     signal = whitening(control.residuals).matrix.T @ control.W * acts.std(axis=0)
     sizes = singular_values(signal)[1]
-    shares = sizes / sizes.sum()
-    entropy = -np.sum(shares * np.log(np.maximum(shares, 1e-300)))
     target = smooth(tried.actions, y)
     some = rng.permutation(len(y))[:300]
     gap = control.mean_do(acts[some]) - target[some]
     outside = shell(fitted, _SHELL) if _inner_rows(tried, _SHELL)[1] else Shell(nan, nan)
+    dimension, moved = kept(fitted.phi, acts, generator(recipe.random_state, "what is kept"))
     return ExtrapolationDiagnostics(
         linearity_pvalue=linearity,
         residual_pvalue=independent,
@@ -108,7 +108,9 @@ def diagnose(fitted: Fitted) -> ExtrapolationDiagnostics:
         noise_evidence=fitted.public("noise_evidence_"),
         n_noise_components=components,
         singular_values=tuple(sizes.tolist()),
-        effective_rank=float(np.exp(entropy)),
+        effective_rank=entropy_rank(sizes),
+        effective_dimension=dimension,
+        moved_by_action=moved,
         do_consistency=float(np.sqrt(np.mean(gap**2)) / target.std()) if target.std() > 0 else 0.0,
         shell_error=outside.error,
         shell_action_only=outside.action_only,

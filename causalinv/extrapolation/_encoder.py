@@ -91,6 +91,11 @@ class LinearInvarianceEncoder(ActionEncoder):
         Whether that is less than 1 - .5 / (n_components_ + 1): X holds more than the representation, as when the action
         moves fewer directions than the state has (k < d) or X is noisy. The mean under do(A = a) may still be right
         (for Gaussian V); what is conditional on X is not.
+    effective_dimension_ : float
+        Directions that the representation uses: the participation ratio of its covariance, residual variance 1.
+    moved_by_action_ : float
+        0: the action does not move the representation. Mean distance of a training row to where the mean action would
+        have put it, over the mean distance of two rows, in the same units (an `invariance_score`; at most 2,000 rows).
     n_iter_ : int
     n_actions_in_, n_features_in_ : int
     feature_names_in_ : ndarray of str, only if X had names

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from causalinv._matrix import participation_ratio, singular_values
 from causalinv._typing import FloatArray
 from causalinv.invariance._linear import names_of
 from causalinv.results import Summary
@@ -70,8 +71,18 @@ def summarise_representation(model: Any) -> Summary:
         else "least pooled risk with coefficients that do not move between environments",
         assumption="new environments move the same sites as these did, and never the outcome's own mechanism",
         table=table,
-        notes=(_told(model), f"{model.n_directions_} directions of change stand out of the sampling noise."),
+        notes=(
+            _told(model),
+            f"{model.n_directions_} directions of change stand out of the sampling noise.",
+            f"effective dimension of the representation: {_dimension(model):.3g} of {len(model.components_)}.",
+        ),
     )
+
+
+def _dimension(model: Any) -> float:
+    """Participation ratio of the representation's covariance, all rows together."""
+    cov = model.components_ @ model.moments_.pooled.cov("x")[0] @ model.components_.T
+    return participation_ratio(singular_values(cov)[1])
 
 
 def summarise_inference(model: Any, found: Any, scale: FloatArray, level: float, kind: str) -> Summary:

@@ -77,25 +77,27 @@ def neural_collapse(
     counts, codes, n_classes = classes.counts, classes.codes, len(classes)
     if counts.min() < 2:
         lone = classes.names[int(np.argmin(counts))]
-        raise ValueError(f"labels: class {lone!r} has one row; its spread needs two. Merge it, or leave it out.")
+        raise ValueError(f"labels: class {lone} has one row; its spread needs two. Merge it, or leave it out.")
     weights = None if classifier is None else _weights(classifier, n_classes, rows.shape[1])
-    origin = rows.mean(axis=0)
+    size = float(np.abs(rows).max(initial=0.0))
+    units = rows / size if size > 0 else rows  # no square of a square over- or underflows
+    centred = units - units.mean(axis=0)
     sums = np.zeros((n_classes, rows.shape[1]))
-    np.add.at(sums, codes, rows - origin)
+    np.add.at(sums, codes, centred)
     means = sums / counts[:, None]
-    within = rows - origin - means[codes]
+    within = centred - means[codes]
     offsets = means - means.mean(axis=0)
     values = dict.fromkeys(_MEANING, float("nan"))
-    size = np.linalg.norm(offsets, axis=1)
-    if size.max() <= 1e-12 * float(np.abs(rows).max(initial=0.0)):
+    lengths = np.linalg.norm(offsets, axis=1)
+    if lengths.max() <= 1e-12:
         warn("The class means of Z are one point: nothing to collapse to, results are NaN.", DegenerateInputWarning)
     else:
         values["nc1"] = _nc1(within, offsets, codes, counts, corrected)
-        values |= _simplex(offsets, size)
+        values |= _simplex(offsets, lengths)
         if weights is not None:
             values["nc3"] = float(np.linalg.norm(_unit(weights[0] - weights[0].mean(axis=0)) - _unit(offsets)))
         decided = codes if weights is None else np.argmax(rows @ weights[0].T + weights[1], axis=1)
-        values["nc4"] = float(np.mean(_nearest(rows - origin, means) != decided))
+        values["nc4"] = float(np.mean(_nearest(centred, means) != decided))
     table = pd.DataFrame({"estimate": values, "meaning": _MEANING}, index=list(_MEANING))
     table.insert(1, "standard_error", np.nan)
     return Estimate(
@@ -167,5 +169,5 @@ def _nearest(rows: FloatArray, means: FloatArray) -> np.ndarray:
 
 
 def _unit(matrix: FloatArray) -> FloatArray:
-    size = float(np.linalg.norm(matrix))
-    return matrix / size if size > 0 else matrix
+    top = float(np.abs(matrix).max(initial=0.0))
+    return np.asarray(matrix / top / np.linalg.norm(matrix / top)) if top > 0 else matrix

@@ -154,7 +154,7 @@ def diffusion_information_test(
     if classes.counts.min() < 2:
         lone = classes.names[int(np.argmin(classes.counts))]
         raise ValueError(
-            f"labels: class {lone!r} has one row; entropy needs two. Merge it with another, or leave it out."
+            f"labels: class {lone} has one row; entropy needs two. Merge it with another, or leave it out."
         )
     draws = check_whole(n_permutations, "n_permutations", low=1)
     power = check_number(t, "t", low=0.0, open_low=True, finite=True)

@@ -273,6 +273,11 @@ class ExtrapolationDiagnostics(Printed):
         Of the representation's slope: standard deviations of V per standard deviation of the action.
     effective_rank : float
         Exponential of the entropy of their shares: how many directions the action really moves.
+    effective_dimension : float
+        Directions that the representation uses: the participation ratio of its covariance, residual variance 1.
+    moved_by_action : float
+        0: the action does not move the representation. Mean distance of a row to where the mean action would have put
+        it, over the mean distance of two rows, in the same units (at most 2,000 rows).
     do_consistency : float
         Root mean squared gap between `predict_do` and a smooth of y on the action over the tried actions, in standard
         deviations of the smooth. Large: the action also acts past the state (nonlinearly; a linear direct effect does
@@ -290,6 +295,8 @@ class ExtrapolationDiagnostics(Printed):
     n_noise_components: float
     singular_values: tuple[float, ...]
     effective_rank: float
+    effective_dimension: float
+    moved_by_action: float
     do_consistency: float
     shell_error: float
     shell_action_only: float
@@ -315,7 +322,7 @@ class ExtrapolationDiagnostics(Printed):
             found["conditional_score"] = "the representation says nothing about the action on held-out rows"
         if self.n_noise_components > 1:
             found["n_noise_components"] = "the residuals do not look Gaussian"
-        if self.effective_rank < 0.7 * len(self.singular_values):
+        if not self.effective_rank >= 0.7 * len(self.singular_values):  # NaN: it moves none
             found["effective_rank"] = "the action hardly moves some components"
         if self.do_consistency > 0.3:
             found["do_consistency"] = "the model does not reproduce the mean outcome of tried actions"

@@ -366,7 +366,11 @@ REGISTRY: dict[type, Entry] = {
         sklearn_checks=(OrthogonalAlignment(), OrthogonalAlignment(0.5), OrthogonalAlignment(float("inf"))),
         cases=(
             Case(
-                "alignment", lambda: OrthogonalAlignment(0.5), linear=False, tuned=("max_distortion", [0.0, 0.1, 1.0])
+                "alignment",
+                lambda: OrthogonalAlignment(0.5),
+                rtol=1e-5,
+                linear=False,
+                tuned=("max_distortion", [0.0, 0.1, 1.0]),
             ),
         ),
     ),

@@ -34,6 +34,7 @@ from causalinv import (
     SensitivityBounds,
     Translation,
 )
+from causalinv.representation import OrthogonalAlignment, RelativeRepresentation
 from causalinv.transformations import SignFlip
 
 _REPORTED = (
@@ -258,6 +259,21 @@ SUBJECTS = [
         "frame-averaging",
         lambda d: FrameAveragingRegressor(DecisionTreeRegressor(max_depth=3, random_state=0), symmetry=SignFlip([0])),
         linear=False,
+    ),
+    Subject(
+        "alignment",
+        lambda d: OrthogonalAlignment(0.5),
+        weighted=False,
+        linear=False,
+        exceptions={"duplicate": "how far the map is from orthogonal counts both columns"},
+    ),
+    Subject(
+        "relative",
+        lambda d: RelativeRepresentation(n_anchors=6, random_state=3),
+        weighted=False,
+        linear=False,
+        drawn=True,
+        report=lambda m, data: {"transform": m.transform(data["new"])},
     ),
     Subject(
         "manski",

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from causalinv import LinearInvarianceEncoder, Rep4ExRegressor
+from causalinv.extrapolation._kept import kept
 from causalinv.extrapolation._support import status
 from causalinv.results import ExtrapolationDiagnostics
 
@@ -14,6 +16,8 @@ GOOD = {
     "n_noise_components": 1.0,
     "singular_values": (1.0, 0.9),
     "effective_rank": 1.99,
+    "effective_dimension": 1.98,
+    "moved_by_action": 0.4,
     "do_consistency": 0.1,
     "shell_error": 0.1,
     "shell_action_only": 0.5,
@@ -34,6 +38,7 @@ def doubted(**changes):
         ("noise_evidence", 0.95, 1.05),
         ("n_noise_components", 1.0, 3.0),
         ("effective_rank", 1.45, 1.35),
+        ("effective_rank", 2.0, float("nan")),
         ("do_consistency", 0.28, 0.32),
         ("shell_error", 0.45, 0.55),
         ("conditional_score", 0.01, 0.0),
@@ -61,3 +66,36 @@ def test_support_is_named_at_its_documented_thresholds():
     share = np.array([0.81, 0.79, 0.21, 0.19, 0.0])
     said = status(np.array([False, False, False, False, True]), share)
     assert list(said) == ["supported", "partial", "partial", "unsupported", "tried"]
+
+
+def linear_world(n=4000, size=2.0):
+    """phi = W a + V with V ~ N(0, I_2), a ~ N(0, I_2), W = diag(size, 0): covariance diag(size² + 1, 1)."""
+    rng = np.random.default_rng(0)
+    acts, W = rng.normal(size=(n, 2)), np.diag([size, 0.0])
+    return acts @ W.T + rng.normal(size=(n, 2)), acts, W
+
+
+def test_what_is_kept_has_its_closed_form_and_affine_maps_change_nothing():
+    phi, acts, W = linear_world()
+    dimension, moved = kept(phi, acts, np.random.default_rng(1))
+    assert dimension == pytest.approx(6**2 / (25 + 1), abs=0.03)
+    # E|2 a_1| over E|z - z'|, z ~ N(0, diag(5, 1)), the second by a large sample of its own.
+    far = np.linalg.norm(np.random.default_rng(2).normal(size=(400_000, 2)) * np.sqrt([10.0, 2.0]), axis=1).mean()
+    assert moved == pytest.approx(2 * np.sqrt(2 / np.pi) / far, rel=0.05)  # s.e. 1.7%
+    by = np.array([[3.0, 1.0], [-1e3, 2e3]])
+    again = kept(phi @ by.T + 7, acts, np.random.default_rng(1))
+    assert again == pytest.approx((dimension, moved))
+    still = kept(phi - acts @ W.T, acts, np.random.default_rng(1))
+    assert still == pytest.approx((2.0, 0.0), abs=0.03)  # a slope of sampling noise, 1 / sqrt(4000), remains
+
+
+def test_encoder_and_diagnostics_report_what_is_kept():
+    phi, acts, _ = linear_world(400)
+    phi[:, 1] += acts[:, 1]
+    encoder = LinearInvarianceEncoder(2, method="ef", n_landmarks=20, n_repeats=1, random_state=0).fit(phi, action=acts)
+    assert 1 < encoder.effective_dimension_ < 2
+    assert 0.2 < encoder.moved_by_action_ < 1
+    checks = Rep4ExRegressor("identity", random_state=0).fit(phi, phi[:, 0], action=acts).diagnostics()
+    known = kept(phi, acts, np.random.default_rng(3))
+    assert (checks.effective_dimension, checks.moved_by_action) == pytest.approx(known, rel=1e-6)
+    assert "moved_by_action" in str(checks)

@@ -208,6 +208,15 @@ def test_summary_names_the_directions():
     assert list(model.get_feature_names_out()) == ["invariantrepresentation0"]
 
 
+def test_summary_says_how_many_dimensions_are_used():
+    data = make_invariance_environments(300, random_state=0)
+    model = InvariantRepresentation(2, method="manifold", n_init=0, random_state=0)
+    phi = model.fit(data.X, data.y, environments=data.environments).transform(data.X)
+    values = np.linalg.eigvalsh(np.cov(phi.T))
+    used = values.sum() ** 2 / np.sum(values**2)
+    assert f"effective dimension of the representation: {used:.3g} of 2" in " ".join(str(model.summary()).split())
+
+
 @pytest.mark.parametrize(
     ("kwargs", "match"),
     [

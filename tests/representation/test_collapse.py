@@ -66,6 +66,17 @@ def test_the_screen_keeps_to_its_width():
     assert max(map(len, str(found).splitlines())) <= 80
 
 
+@pytest.mark.parametrize("unit", [1e-150, 1e150])
+def test_units_do_not_matter_however_extreme(unit):
+    rng = np.random.default_rng(3)
+    Z = np.repeat(simplex(3, 4), 20, axis=0) + 0.3 * rng.normal(size=(60, 4))
+    labels, weights, intercepts = np.arange(60) // 20, rng.normal(size=(3, 4)), rng.normal(size=3)
+    first, second = (
+        neural_collapse(size * Z, labels, classifier=(weights / size, intercepts)).to_frame() for size in (1.0, unit)
+    )
+    np.testing.assert_allclose(second["estimate"], first["estimate"], rtol=1e-9)
+
+
 def test_nothing_to_collapse_to():
     with pytest.warns(DegenerateInputWarning, match="one point"):
         assert np.isnan(neural_collapse(np.ones((6, 2)), [0, 0, 0, 1, 1, 1]).estimate)
@@ -92,3 +103,13 @@ def test_equal_features_count_as_their_number():
         assert np.isnan(effective_features(np.zeros((3, 2)), 1).estimate)
     with pytest.raises(ValueError, match="n_neurons"):
         effective_features(codes, 0)
+
+
+def test_the_nearest_mean_is_by_distance():
+    labels = np.repeat([0, 1, 2], 3)
+    rows = np.array([0.0, 1.0, 10.0])[labels][:, None] + np.tile([-0.1, 0.0, 0.1], 3)[:, None]
+    assert neural_collapse(rows, labels).to_frame()["estimate"]["nc4"] == 0.0
+
+
+def test_signs_of_codes_do_not_cancel():
+    assert effective_features([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0]], 1).estimate == pytest.approx(2.0)

@@ -124,3 +124,10 @@ def test_dependent_columns_change_nothing_and_few_rows_raise():
         equivariance_score(Z[:15], moved[:15], G[:15])
     with pytest.warns(DegenerateInputWarning):
         assert np.isnan(equivariance_score(Z, np.ones_like(Z), G).estimate)
+
+
+def test_a_move_that_explains_everything_has_no_standard_error():
+    Z, G = np.random.default_rng(4).normal(size=(2, 300, 1))
+    found = equivariance_score(Z, G, G)
+    assert found.estimate == pytest.approx(1.0, abs=0.02)
+    assert found.standard_error < 0.02  # 0.08 if the variance of z_g were known and not estimated

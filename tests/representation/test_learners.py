@@ -50,8 +50,9 @@ def test_structure_shortens_the_code_and_noise_does_not():
 
 def test_classes_not_yet_seen_cost_what_laplace_says():
     y = np.array([0, 0, 0, 1])
-    found = prequential_code_length(LogisticRegression(), np.zeros((4, 1)), y, blocks=[1, 2, 3]).estimate
-    assert found == pytest.approx(1 - np.log2(1 / 2) - np.log2(2 / 3) - np.log2(1 / 4))
+    found = prequential_code_length(LogisticRegression(), np.zeros((4, 1)), y, blocks=[1, 2, 3])
+    assert found.to_frame()["estimate"]["residual"] == pytest.approx(4 * 2.0)  # four rows at the last block's two bits
+    assert found.estimate == pytest.approx(1 - np.log2(1 / 2) - np.log2(2 / 3) - np.log2(1 / 4))
 
 
 def test_code_length_refuses_wrong_blocks_and_learners():
