@@ -29,15 +29,6 @@ def summarise_selector(model: Any) -> Summary:
     )
     chosen = ", ".join(map(str, model.get_feature_names_out())) or "no feature"
     notes = [_told(model), f"smallest relative excess that these data certify: {model.gap_upper_:.3g}"]
-    wider = int((~(model.sets_["pvalue"] <= model.level / 2)).sum())
-    if model.test != "residual" and wider > len(model.accepted_sets_):
-        notes.append(
-            f"intervals cover the {wider} sets with p above {model.level / 2:g}, so that they miss at most "
-            f"{model.level:g}; such an interval may hold 0 for a cause that is named."
-        )
-    logistic = model.test == "logistic"
-    if logistic:
-        notes.append("lower and upper are log odds; coefficient and risk are of a linear regression, in units of y.")
     if not model.accepted_:
         notes.insert(0, "NO set was accepted; this is the one of smallest gap.")
     if model.screened_out_.any():

@@ -82,8 +82,8 @@ class InferenceDoors:
         Raises
         ------
         ValueError
-            If there are no rows and no `source`, or the rows of the source are not those of the moments (their number
-            or weight differs).
+            If there are no rows and no `source`, or the rows of the source are not those of the moments (their number,
+            weight or covariance differs).
 
         Notes
         -----

@@ -25,6 +25,7 @@ from causalinv.ivlike._knowledge import Augmented
 __all__ = ["scanned_covariance"]
 
 _SAME = 1e-9  # relative: a second pass that counts another weight has met other rows
+_ALIKE = 1e-6  # of the product of two standard deviations: so must scatters, which sums about other centres may round
 
 
 @dataclass
@@ -33,6 +34,7 @@ class _Sums:
 
     n: int
     weight: float
+    scatter: FloatArray  # (k, k) of all columns about their mean
     score: FloatArray  # (d, p)
     own_weight: FloatArray  # (c,) of clusters; weighted squares (1,) without
     own_score: FloatArray  # (c, d, p) of clusters; weighted squares (1, d, p) without
@@ -87,6 +89,8 @@ def scanned_covariance(
         scores, rank = coefficient_scores(design, fit.reading, fit.path, strength, coef, ridge=fit.ridge)
         w = np.ones(len(scores)) if rows.weights is None else rows.weights
         weighted = w[:, None, None] * scores
+        centred = np.hstack(rows.columns) - moments.mean(tuple(moments.blocks))[0]
+        scatter = (w[:, None] * centred).T @ centred
         labels = rows.labels.get("groups")
         if labels is None:
             meat = np.einsum("ndp,nep->pde", weighted, weighted, optimize=True)
@@ -96,7 +100,7 @@ def scanned_covariance(
             own = np.bincount(labels.codes, w), np.zeros((len(labels), *coef.shape))
             np.add.at(own[1], labels.codes, weighted)
         names = None if labels is None else labels.names
-        return _Sums(len(w), float(w.sum()), weighted.sum(axis=0), *own, meat, names)
+        return _Sums(len(w), float(w.sum()), scatter, weighted.sum(axis=0), *own, meat, names)
 
     pieces = each_piece(open_source(source, columns), columns, sums, n_threads=n_threads, progress=progress)
     found = [each for each in pieces if each is not None]
@@ -129,6 +133,16 @@ def _together(fit: Fit, found: list[_Sums], rank: int) -> FloatArray:
         raise ValueError(
             f"The source has {n} rows of total weight {weight:g}, but the moments of this fit have "
             f"{fit.reading.moments.count[0]:g} of {expected:g}: not the same rows (or another sample_weight)."
+        )
+    moments = fit.reading.moments
+    scatter = np.sum([each.scatter for each in found], axis=0)
+    given = moments.scatter(tuple(moments.blocks))[0]
+    rounding = _SAME * np.abs(moments.mean(tuple(moments.blocks))[0]) * np.sqrt(weight)
+    size = np.sqrt(np.diagonal(given)) + rounding  # a constant has no size but that
+    if (np.abs(scatter - given) > _ALIKE * np.outer(size, size)).any():
+        raise ValueError(
+            "The source has as many rows as the moments of this fit, but other variances or covariances: not the same "
+            "rows (changed since, or columns in another order of rows)."
         )
     mean: FloatArray = np.sum([each.score for each in found], axis=0) / weight
     if found[0].clusters is None:

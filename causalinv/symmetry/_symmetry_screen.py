@@ -204,7 +204,8 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
 
     def _doubted(self) -> list[str]:
         """Symmetries that the test did not reject, though a limit of their own says that something breaks them."""
-        return [name for name in self.compatible_ if self.table_.loc[name, "broken_lower"] > 0]
+        lower = self.table_["broken_lower"].to_dict()
+        return [name for name in self.compatible_ if lower[name] > 0]
 
     def predict(self, X: Rows) -> FloatArray:
         """Predictions by what `prediction_` says, shape (m,).

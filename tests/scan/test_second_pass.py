@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from causalinv import IVLikeRegression, Moments, Translation
+from causalinv.exceptions import DegenerateInputWarning
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra arrow)")
 import pyarrow.parquet as pq  # noqa: E402
@@ -66,6 +67,8 @@ def test_other_rows_are_noticed(visits, folder):
         model.covariance(source=visits[1:])
     with pytest.raises(ValueError, match="another sample_weight"):
         model.covariance(source=visits, sample_weight="w")
+    with pytest.raises(ValueError, match="other variances or covariances: not the same"):
+        model.covariance(source=visits.assign(y=visits["y"].to_numpy()[::-1]))
 
 
 def test_what_cannot_be_asked(visits, folder):
@@ -106,3 +109,12 @@ def test_exogenous_regressors_stand_in_both_x_and_g(visits, folder, groups):
         Moments.scan(folder, x=X, y="a", g=Z)
     with pytest.raises(ValueError, match="asked for in g and in g"):
         Moments.scan(folder, x=X, y="y", g=["z0", "z0"])
+
+
+def test_a_constant_and_a_far_column_are_still_the_same_rows(visits):
+    rows = visits.assign(one=0.1, far=visits["a"] + 1e6)
+    with pytest.warns(DegenerateInputWarning, match="constant"):
+        model = IVLikeRegression(0.5).fit_moments(Moments.scan(rows, x=["far", "one", "b"], y="y", g="z0"))
+    bare = IVLikeRegression(0.5).fit_moments(Moments.scan(rows, x=["a", "b"], y="y", g="z0"))
+    found = model.covariance(source=rows)
+    np.testing.assert_allclose(found[[0, 2]][:, [0, 2]], bare.covariance(source=rows), rtol=1e-4)
