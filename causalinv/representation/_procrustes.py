@@ -18,6 +18,8 @@ _ROUNDS = 30  # of the augmented Lagrangian
 _STEPS = 300  # of a descent within a round
 _ALTERNATIONS = 1_000
 _FEASIBLE = 1e-9
+_POLISHED = 400  # entries of a map up to which Newton's steps are worth their matrix
+_NEWTON = 8
 
 
 def loss(gram: FloatArray, cross: FloatArray, W: FloatArray) -> float:
@@ -133,4 +135,50 @@ def _descend(gram: FloatArray, cross: FloatArray, start: FloatArray, limit: floa
         if gap > 0.25 * before:
             weight *= 5.0
         before = gap
+    if quiet and multiplier > 0 and W.size <= _POLISHED:
+        W = _polished(gram, cross, W, multiplier, limit)
     return W, quiet
+
+
+def _polished(gram: FloatArray, cross: FloatArray, W: FloatArray, multiplier: float, limit: float) -> FloatArray:
+    """Newton steps on the conditions of the optimum, to rounding: a descent stops where its values no longer differ.
+
+    With E = W'W - I (W W' - I if wide) they are 2(A W - B) + 4 m W E = 0 and ‖E‖² = limit².
+    """
+    wide = W.shape[0] < W.shape[1]
+    unit = np.eye(min(W.shape))
+
+    def slope(V: FloatArray) -> tuple[FloatArray, FloatArray]:
+        excess = (V @ V.T if wide else V.T @ V) - unit
+        return excess, 4.0 * (excess @ V if wide else V @ excess)
+
+    def residual(V: FloatArray, m: float) -> FloatArray:
+        excess, along = slope(V)
+        gradient = 2.0 * (gram @ V - cross) + m * along
+        return np.append(gradient.ravel(), np.sum(excess**2) - limit**2)
+
+    # The descent's multiplier belongs to half the square of the constraint.
+    _, along = slope(W)
+    m = -float(np.sum(along * 2.0 * (gram @ W - cross))) / float(np.sum(along**2))
+    now = residual(W, m)
+    for _ in range(_NEWTON):
+        excess, along = slope(W)
+        matrix = np.zeros((W.size + 1, W.size + 1))
+        for k in range(W.size):
+            step = np.zeros(W.size)
+            step[k] = 1.0
+            D = step.reshape(W.shape)
+            change = D @ W.T + W @ D.T if wide else D.T @ W + W.T @ D
+            turn = change @ W + excess @ D if wide else D @ excess + W @ change
+            matrix[:-1, k] = (2.0 * gram @ D + 4.0 * m * turn).ravel()
+        matrix[:-1, -1] = matrix[-1, :-1] = along.ravel()
+        try:
+            move = np.linalg.solve(matrix, -now)
+        except np.linalg.LinAlgError:
+            break
+        V, candidate = W + move[:-1].reshape(W.shape), m + float(move[-1])
+        then = residual(V, candidate)
+        if not np.linalg.norm(then) < np.linalg.norm(now):
+            break
+        W, m, now = V, candidate, then
+    return W

@@ -368,7 +368,6 @@ REGISTRY: dict[type, Entry] = {
             Case(
                 "alignment",
                 lambda: OrthogonalAlignment(0.5),
-                rtol=1e-5,
                 linear=False,
                 tuned=("max_distortion", [0.0, 0.1, 1.0]),
             ),
