@@ -47,7 +47,7 @@ class Columns:
     Attributes
     ----------
     blocks : dict of str to list
-        Columns of each block, ``x``, ``y``, ``g``.
+        Columns of each block, ``x``, ``y``, ``g``, ``c``.
     levels : dict of str to name
         Columns of labels: ``environments``, ``folds``.
     sample_weight : name or None

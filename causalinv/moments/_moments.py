@@ -168,6 +168,7 @@ class Moments(CellAlgebra):
         x: str | int | Sequence[str | int],
         y: str | int | Sequence[str | int] | None = None,
         g: str | int | Sequence[str | int] | None = None,
+        c: str | int | Sequence[str | int] | None = None,
         environments: str | int | None = None,
         folds: str | int | None = None,
         sample_weight: str | int | None = None,
@@ -186,8 +187,9 @@ class Moments(CellAlgebra):
             A Parquet file or a folder of them (read by row group; folders named ``key=value`` give a column), an
             Arrow data set or table, a pandas or polars frame (lazy too), a Dask frame or array, a DuckDB relation;
             with `connection` the name of a table (``schema.table`` too) or a SELECT.
-        x, y, g : str or list of str
-            Columns of the blocks. Of a Dask array: positions. Exogenous regressors stand in both x and g.
+        x, y, g, c : str or list of str
+            Columns of the blocks: features, outcomes, instruments (a column of x too, if it is exogenous), controls.
+            Of a Dask array: positions.
         environments, folds : str, optional
             Columns of labels.
         sample_weight : str, optional
@@ -230,7 +232,9 @@ class Moments(CellAlgebra):
         """
         from causalinv._scan import Columns, scan
 
-        columns = Columns.of({"x": x, "y": y, "g": g}, {"environments": environments, "folds": folds}, sample_weight)
+        columns = Columns.of(
+            {"x": x, "y": y, "g": g, "c": c}, {"environments": environments, "folds": folds}, sample_weight
+        )
         cells, sums = scan(source, columns, connection=connection, n_threads=n_threads, progress=progress).finish()
         check_overflow(sums.mean, sums.scatter, sums.weight)
         return cls.trusted(columns.spec, **sums.arrays, cells=cells)

@@ -118,3 +118,12 @@ def test_a_constant_and_a_far_column_are_still_the_same_rows(visits):
     bare = IVLikeRegression(0.5).fit_moments(Moments.scan(rows, x=["a", "b"], y="y", g="z0"))
     found = model.covariance(source=rows)
     np.testing.assert_allclose(found[[0, 2]][:, [0, 2]], bare.covariance(source=rows), rtol=1e-4)
+
+
+def test_controls_are_a_block_of_a_scan(visits, folder):
+    scanned = Moments.scan(folder, x="a", y="y", g=["z0", "z1"], c="b")
+    model = IVLikeRegression(0).fit_moments(scanned)
+    whole = IVLikeRegression(0).fit(
+        visits[["a"]], visits["y"], instruments=visits[["z0", "z1"]], controls=visits[["b"]]
+    )
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-9)
