@@ -399,6 +399,12 @@ def few_environments_that_calibrate(fit):
     quietly(HierarchicalConformalRegressor(random_state=0), X, y, environments=e).predict_interval(X[:2], 0.95)
 
 
+@provoke("some are constant or combinations of others")
+def controls_that_repeat(fit):
+    X, y = rows(100)
+    fit(IVLikeRegression(0), X[:, :1], y, instruments=X[:, 1:2], controls=X[:, [2, 2]])
+
+
 @provoke("Every feature has mean 0 and standard deviation 1")
 def named_directions_after_a_scaler(fit):
     X, y = rows(200)
