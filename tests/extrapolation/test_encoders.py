@@ -228,18 +228,20 @@ def test_score_is_the_mutual_information_of_a_gaussian_channel():
     assert conditional_score(Z, A, random_state=0) == pytest.approx(0.5 * np.log(1 + 1 / 0.49), abs=0.03)
 
 
-def test_laws_of_v_that_are_not_gaussian_are_warned_about():
-    for noise, doubtful in (("gaussian", False), ("mixture", True), ("laplace", True), ("gumbel", True)):
-        data = make_extrapolation_data(2500, noise=noise, random_state=70)
-        encoder = LinearInvarianceEncoder(n_repeats=1, random_state=0)
-        if doubtful:
-            with pytest.warns(ExtrapolationWarning, match=r"V does not look Gaussian \(evidence \d"):
-                encoder.fit(data.X, action=data.action)
-        else:
+@pytest.mark.parametrize(
+    ("noise", "doubtful"), [("gaussian", False), ("mixture", True), ("laplace", True), ("gumbel", True)]
+)
+def test_laws_of_v_that_are_not_gaussian_are_warned_about(noise, doubtful):
+    data = make_extrapolation_data(2500, noise=noise, random_state=70)
+    encoder = LinearInvarianceEncoder(n_repeats=1, random_state=0)
+    if doubtful:
+        with pytest.warns(ExtrapolationWarning, match=r"V does not look Gaussian \(evidence \d"):
             encoder.fit(data.X, action=data.action)
-        assert (encoder.noise_evidence_ > 1) == doubtful
-        assert set(encoder.candidate_scores_) == set(METHODS)
-        assert encoder.method_ == "npiv+location"
+    else:
+        encoder.fit(data.X, action=data.action)
+    assert (encoder.noise_evidence_ > 1) == doubtful
+    assert set(encoder.candidate_scores_) == set(METHODS)
+    assert encoder.method_ == "npiv+location"
 
 
 def test_default_is_sure_of_the_directions_of_the_state_only():
