@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,5 +117,8 @@ def test_infinite_entries_are_named(table):
 def test_other_connections_are_refused(table):
     import sqlite3
 
-    with pytest.raises(TypeError, match="DuckDB connection, or a SQLAlchemy"):
-        Moments.scan("visits", connection=sqlite3.connect(":memory:"), x=["a"])
+    with (
+        closing(sqlite3.connect(":memory:")) as held,
+        pytest.raises(TypeError, match="DuckDB connection, or a SQLAlchemy"),
+    ):
+        Moments.scan("visits", connection=held, x=["a"])
