@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from causalinv.inspection._axes import axes
+from causalinv.inspection._axes import Display
 
 __all__ = ["AcceptedSetsDisplay", "CertificateDisplay", "EnvironmentRisksDisplay"]
 
 _MOST = 30  # rows that a picture can name
 
 
-class EnvironmentRisksDisplay:
+class EnvironmentRisksDisplay(Display):
     """Risk of a fitted rule in each environment, beside least squares on all features.
 
     Parameters
@@ -52,34 +52,24 @@ class EnvironmentRisksDisplay:
 
     _elsewhere = False
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw one line per environment from the one risk to the other, worst least squares on top.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Left out, a new figure.
-
-        Returns
-        -------
-        self
-        """
+    def _draw(self, ax: Any) -> None:
+        """Draw one line per environment from the one risk to the other, worst least squares on top."""
         shown = self.table.sort_values("least squares").tail(_MOST)
-        self.ax_ = axes(ax, size=(5.6, 1.2 + 0.28 * len(shown)))
-        self.figure_ = self.ax_.figure
         at = np.arange(len(shown))
-        self.ax_.hlines(at, shown.min(axis=1), shown.max(axis=1), color="0.8", zorder=1)
-        self.ax_.plot(shown["least squares"], at, "s", color="C1", label="least squares on all features")
-        self.ax_.plot(shown["rule"], at, "o", color="C0", label="this rule")
+        ax.hlines(at, shown.min(axis=1), shown.max(axis=1), color="0.8", zorder=1)
+        ax.plot(shown["least squares"], at, "s", color="C1", label="least squares on all features")
+        ax.plot(shown["rule"], at, "o", color="C0", label="this rule")
         how = "mean squared error, fitted to the other environments" if self._elsewhere else "mean squared error"
-        self.ax_.set(yticks=at, ylim=(-0.6, len(shown) - 0.4), xlabel=how, ylabel="environment")
-        self.ax_.set_yticklabels([str(label) for label in shown.index])
-        self.ax_.set_xlim(left=0)
-        self.ax_.legend(fontsize="small", frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-        return self
+        ax.set(yticks=at, ylim=(-0.6, len(shown) - 0.4), xlabel=how, ylabel="environment")
+        ax.set_yticklabels([str(label) for label in shown.index])
+        ax.set_xlim(left=0)
+        ax.legend(fontsize="small", frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+
+    def _size(self) -> tuple[float, float]:
+        return 5.6, 1.2 + 0.28 * min(len(self.table), _MOST)
 
 
-class AcceptedSetsDisplay:
+class AcceptedSetsDisplay(Display):
     """Confidence intervals of Invariant Causal Prediction, with how many accepted sets hold each feature.
 
     Parameters
@@ -115,42 +105,32 @@ class AcceptedSetsDisplay:
         limits = {"lower": fitted.conf_int_[:, 0], "upper": fitted.conf_int_[:, 1]}
         return cls(pd.DataFrame(limits | {"share": share, "cause": causes}, index=pd.Index(names, name="feature")))
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the intervals, causes in colour; an end at infinity is an arrow, no interval a word.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Left out, a new figure.
-
-        Returns
-        -------
-        self
-        """
+    def _draw(self, ax: Any) -> None:
+        """Draw the intervals, causes in colour; an end at infinity is an arrow, no interval a word."""
         shown = self.table.head(_MOST)[::-1]
-        self.ax_ = axes(ax, size=(5.6, 1.2 + 0.3 * len(shown)))
-        self.figure_ = self.ax_.figure
         ends = shown[["lower", "upper"]].to_numpy(float)
         finite = np.abs(ends[np.isfinite(ends)])
         edge = 1.15 * (finite.max() if finite.size and finite.max() > 0 else 1.0)
         for at, (low, high) in enumerate(ends):
             color = "C0" if shown["cause"].iloc[at] else "0.6"
             if np.isnan(low):
-                self.ax_.text(0, at, " no accepted set", va="center", fontsize="small", color="0.4")
+                ax.text(0, at, " no accepted set", va="center", fontsize="small", color="0.4")
                 continue
-            self.ax_.plot([max(low, -edge), min(high, edge)], [at, at], color=color, linewidth=3, solid_capstyle="butt")
+            ax.plot([max(low, -edge), min(high, edge)], [at, at], color=color, linewidth=3, solid_capstyle="butt")
             for end, mark in ((low, "<"), (high, ">")):
                 inside = np.isfinite(end)
-                self.ax_.plot(np.clip(end, -edge, edge), at, "|" if inside else mark, color=color, clip_on=inside)
-        self.ax_.axvline(0, color="0.3", linewidth=0.8)
+                ax.plot(np.clip(end, -edge, edge), at, "|" if inside else mark, color=color, clip_on=inside)
+        ax.axvline(0, color="0.3", linewidth=0.8)
         labels = [f"{name} (in {share:.0%} of sets)" for name, share in zip(shown.index, shown["share"], strict=True)]
-        self.ax_.set(yticks=range(len(shown)), ylim=(-0.6, len(shown) - 0.4), xlim=(-1.05 * edge, 1.05 * edge))
-        self.ax_.set_yticklabels(labels)
-        self.ax_.set(xlabel="coefficient, hull over accepted sets", title="causes in colour")
-        return self
+        ax.set(yticks=range(len(shown)), ylim=(-0.6, len(shown) - 0.4), xlim=(-1.05 * edge, 1.05 * edge))
+        ax.set_yticklabels(labels)
+        ax.set(xlabel="coefficient, hull over accepted sets", title="causes in colour")
+
+    def _size(self) -> tuple[float, float]:
+        return 5.6, 1.2 + 0.3 * min(len(self.table), _MOST)
 
 
-class CertificateDisplay:
+class CertificateDisplay(Display):
     """What a certificate says: the bound on new environments, what so many can prove at best, and what was seen.
 
     Parameters
@@ -171,40 +151,26 @@ class CertificateDisplay:
         names = ["shown to keep it", "not shown either way", "failed"]
         self.table = pd.DataFrame({"environments": [m - counted, counted - failed, failed]}, index=names)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the seen environments as one bar, the bound and the best possible bound as marks.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Left out, a new figure.
-
-        Returns
-        -------
-        self
-        """
+    def _draw(self, ax: Any) -> None:
+        """Draw the seen environments as one bar, the bound and the best possible bound as marks."""
         held = self.certificate
-        self.ax_ = axes(ax, size=(6.4, 2.8))
-        self.figure_ = self.ax_.figure
         share = self.table["environments"] / max(held.n_interventions, 1)
         left = 0.0
         for name, color in zip(
             ["failed", "not shown either way", "shown to keep it"], ["C3", "0.8", "C0"], strict=True
         ):
             label = f"{name}: {int(share[name] * max(held.n_interventions, 1) + 0.5)}"
-            self.ax_.barh(0, share[name], left=left, color=color, height=0.5, label=label)
+            ax.barh(0, share[name], left=left, color=color, height=0.5, label=label)
             left += share[name]
         percent = f"{100 * held.confidence_level:g}%"
-        self.ax_.plot(
-            held.violation_upper, 0, "kD", label=f"bound for new ones: {held.violation_upper:.1%}", clip_on=False
-        )
+        ax.plot(held.violation_upper, 0, "kD", label=f"bound for new ones: {held.violation_upper:.1%}", clip_on=False)
         best = f"best with so many: {held.best_possible:.1%}"
         if held.method != "hull":
-            self.ax_.plot(held.best_possible, 0, "k|", markersize=18, label=best, clip_on=False)
+            ax.plot(held.best_possible, 0, "k|", markersize=18, label=best, clip_on=False)
         proved = "NOT PROVED, " if held.plug_in else ""
-        self.ax_.set(xlim=(0, 1), yticks=[], xlabel="share of environments that break the rule", ylim=(-1.7, 0.5))
-        self.ax_.set_title(
-            f"{proved}{held.method}, {held.metric} above {held.eps:.3g}, {percent} confidence", fontsize=10
-        )
-        self.ax_.legend(fontsize="small", frameon=False, loc="lower left", ncols=2)
-        return self
+        ax.set(xlim=(0, 1), yticks=[], xlabel="share of environments that break the rule", ylim=(-1.7, 0.5))
+        ax.set_title(f"{proved}{held.method}, {held.metric} above {held.eps:.3g}, {percent} confidence", fontsize=10)
+        ax.legend(fontsize="small", frameon=False, loc="lower left", ncols=2)
+
+    def _size(self) -> tuple[float, float]:
+        return 6.4, 2.8

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from causalinv._typing import Rows
 from causalinv._validation import check_rows
-from causalinv.inspection._axes import axes
+from causalinv.inspection._axes import Display
 from causalinv.representation import spectral_exponent
 from causalinv.results import Estimate
 
 __all__ = ["ScoresDisplay", "SpectrumDisplay"]
 
 
-class SpectrumDisplay:
+class SpectrumDisplay(Display):
     """Eigenvalues of a representation's covariance by rank, with the line whose slope is its exponent.
 
     Parameters
@@ -47,30 +47,18 @@ class SpectrumDisplay:
         line = np.where(inside, np.exp(logs), np.nan)
         self.table = pd.DataFrame({"rank": rank, "eigenvalue": values, "line": line})
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw eigenvalues and line on logarithmic axes.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-
-        Returns
-        -------
-        self
-        """
-        self.ax_ = axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
+        """Draw eigenvalues and line on logarithmic axes."""
         shown = self.table[self.table["eigenvalue"] > 0]
         low, high = self.exponent.conf_int
         label = f"exponent {self.exponent.estimate:.2f} ({low:.2f} to {high:.2f})"
-        self.ax_.plot(shown["rank"], shown["eigenvalue"], "o", markersize=3, color="C0")
-        self.ax_.plot(shown["rank"], shown["line"], color="C3", label=label)
-        self.ax_.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue")
-        self.ax_.legend(frameon=False)
-        return self
+        ax.plot(shown["rank"], shown["eigenvalue"], "o", markersize=3, color="C0")
+        ax.plot(shown["rank"], shown["line"], color="C3", label=label)
+        ax.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue")
+        ax.legend(frameon=False)
 
 
-class ScoresDisplay:
+class ScoresDisplay(Display):
     """Scores of a representation, one per transformation, with their intervals.
 
     Parameters
@@ -92,23 +80,11 @@ class ScoresDisplay:
         rows = {name: (each.estimate, *each.conf_int) for name, each in scores.items()}
         self.table = pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "lower", "upper"])
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw a point and an interval per transformation.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-
-        Returns
-        -------
-        self
-        """
-        self.ax_ = axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
+        """Draw a point and an interval per transformation."""
         at = np.arange(len(self.table))
         ends = self.table[["lower", "upper"]].sub(self.table["estimate"], axis=0).abs().to_numpy().T
-        self.ax_.errorbar(self.table["estimate"], at, xerr=ends, fmt="o", capsize=3)
-        self.ax_.set_yticks(at, list(self.table.index))
-        self.ax_.axvline(0.0, color="0.7", linewidth=1, zorder=0)
-        self.ax_.set(xlabel="score")
-        return self
+        ax.errorbar(self.table["estimate"], at, xerr=ends, fmt="o", capsize=3)
+        ax.set_yticks(at, list(self.table.index))
+        ax.axvline(0.0, color="0.7", linewidth=1, zorder=0)
+        ax.set(xlabel="score")

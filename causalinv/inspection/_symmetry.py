@@ -9,14 +9,14 @@ import pandas as pd
 
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_rows, check_whole
-from causalinv.inspection._axes import axes
+from causalinv.inspection._axes import Display, axes
 from causalinv.symmetry import ImageMoments, SymmetryScreen, radial_polynomial
 from causalinv.transformations import EuclideanGroup
 
 __all__ = ["FrameDisplay", "ImageMomentsDisplay", "SymmetryScreenDisplay"]
 
 
-class SymmetryScreenDisplay:
+class SymmetryScreenDisplay(Display):
     """How much of the outcome breaks each symmetry, with its lower limit, and which are rejected.
 
     Parameters
@@ -50,31 +50,19 @@ class SymmetryScreenDisplay:
         """
         return cls(screen.table_.copy(), level=float(screen.level))
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw plug-in shares as points, with lines from their lower limits; filled where the symmetry is rejected.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-
-        Returns
-        -------
-        self
-        """
-        self.ax_ = axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
+        """Draw plug-in shares as points, with lines from their lower limits; filled where the symmetry is rejected."""
         for k, (_, row) in enumerate(self.table.iterrows()):
             rejected = row["pvalue_holm"] <= self.level
             top = max(row["broken_share"], row["broken_lower"])
-            self.ax_.plot([row["broken_lower"], top], [k, k], color="C0")
-            self.ax_.plot([row["broken_lower"]], [k], "|", color="C0", markersize=12)
-            self.ax_.plot([row["broken_share"]], [k], "o", color="C0", markerfacecolor="C0" if rejected else "white")
+            ax.plot([row["broken_lower"], top], [k, k], color="C0")
+            ax.plot([row["broken_lower"]], [k], "|", color="C0", markersize=12)
+            ax.plot([row["broken_share"]], [k], "o", color="C0", markerfacecolor="C0" if rejected else "white")
         labels = [f"{name}\np = {p:.3g}" for name, p in self.table["pvalue_holm"].items()]
-        self.ax_.set_yticks(range(len(labels)), labels)
-        self.ax_.set(xlabel="share of the outcome's variance that breaks it (from its lower limit)", xlim=(0, None))
-        self.ax_.set_ylim(-0.5, len(labels) - 0.5)
-        self.ax_.set_title(f"filled: rejected at {self.level:g} (Holm)", fontsize="small")
-        return self
+        ax.set_yticks(range(len(labels)), labels)
+        ax.set(xlabel="share of the outcome's variance that breaks it (from its lower limit)", xlim=(0, None))
+        ax.set_ylim(-0.5, len(labels) - 0.5)
+        ax.set_title(f"filled: rejected at {self.level:g} (Holm)", fontsize="small")
 
 
 class FrameDisplay:
