@@ -39,6 +39,17 @@ class RowsOfPiece:
     labels: dict[str, Labels]
     check: Callable[[], None]
 
+    def slice(self, start: int, stop: int) -> RowsOfPiece:
+        """Some of the rows, views of these."""
+        part = slice(start, min(stop, len(self.columns[0])))
+        at = np.arange(part.start, part.stop)
+        return RowsOfPiece(
+            [column[part] for column in self.columns],
+            None if self.weights is None else self.weights[part],
+            {level: labels.take(at, level) for level, labels in self.labels.items()},
+            self.check,
+        )
+
 
 @dataclass(frozen=True)
 class Columns:

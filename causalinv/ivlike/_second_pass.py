@@ -24,6 +24,7 @@ from causalinv.ivlike._knowledge import Augmented
 
 __all__ = ["scanned_covariance"]
 
+_AT_ONCE = 8_192  # rows whose scores are held at a time
 _SAME = 1e-9  # relative: a second pass that counts another weight has met other rows
 _ALIKE = 1e-6  # of the product of two standard deviations: so must scatters, which sums about other centres may round
 
@@ -81,10 +82,11 @@ def scanned_covariance(
     columns = Columns.of({block: moments.names[block] for block in moments.blocks}, {"groups": groups}, sample_weight)
     strength, rank = 0.0 if fit.averages else alpha, 0
 
-    def sums(rows: RowsOfPiece) -> _Sums | None:
+    def sums(rows: RowsOfPiece) -> list[_Sums]:
+        return [part_sums(rows.slice(at, at + _AT_ONCE)) for at in range(0, len(rows.columns[0]), _AT_ONCE)]
+
+    def part_sums(rows: RowsOfPiece) -> _Sums:
         nonlocal rank
-        if not len(rows.columns[0]):
-            return None
         design = _design(fit, rows)
         scores, rank = coefficient_scores(design, fit.reading, fit.path, strength, coef, ridge=fit.ridge)
         w = np.ones(len(scores)) if rows.weights is None else rows.weights
@@ -103,7 +105,7 @@ def scanned_covariance(
         return _Sums(len(w), float(w.sum()), scatter, weighted.sum(axis=0), *own, meat, names)
 
     pieces = each_piece(open_source(source, columns), columns, sums, n_threads=n_threads, progress=progress)
-    found = [each for each in pieces if each is not None]
+    found = [part for each in pieces for part in each]
     return _together(fit, found, rank)
 
 

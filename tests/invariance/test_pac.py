@@ -183,7 +183,7 @@ def test_estimated_moments_and_other_families():
 def test_a_dask_cluster_that_loses_a_worker_gives_the_same_frame(serial):
     distributed = pytest.importorskip("distributed", reason="needs the extra dask")
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", host="127.0.0.1"
     )
     killed = []
 

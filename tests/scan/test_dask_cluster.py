@@ -31,7 +31,7 @@ def _slowly(part: pd.DataFrame, folder: str) -> pd.DataFrame:
 def test_a_worker_that_dies_changes_nothing(table, tmp_path):
     frame = dd.from_pandas(table, npartitions=12).map_partitions(_slowly, str(tmp_path), meta=table.iloc[:0])
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", silence_logs=50
     )
     with cluster, distributed.Client(cluster):
         found = Moments.scan(frame, **ASKED)

@@ -36,7 +36,8 @@ def folder(visits, tmp_path_factory):
 @pytest.mark.parametrize("alpha", [0, 0.3, np.inf])
 @pytest.mark.parametrize(("weights", "groups"), [(None, None), ("w", None), (None, "site"), ("w", "site")])
 @pytest.mark.parametrize("kind", ["instruments", "augmentation"])
-def test_equals_a_fit_with_rows(visits, folder, alpha, kind, *, weights, groups):
+def test_equals_a_fit_with_rows(visits, folder, alpha, kind, *, weights, groups, monkeypatch):
+    monkeypatch.setattr("causalinv.ivlike._second_pass._AT_ONCE", 200)  # fewer than a row group has
     Z = ["z0", "z1", "z2"] if kind == "instruments" else None
     augmentation = None if Z else Translation(np.array([[1.0, 0.4]]))
     scanned = Moments.scan(folder, x=["a", "b"], y="y", g=Z, sample_weight=weights)
