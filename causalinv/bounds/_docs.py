@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-__all__ = ["Documented"]
+__all__ = ["Documented", "documented"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 _TEXTS = {
     # -- parameters of estimators
@@ -84,8 +87,32 @@ _TEXTS = {
         arm : label, optional
             May be left out if the arms are 0 and 1: then 1.""",
     "pointwise": """
+        Parameters
+        ----------
         X : array-like of shape (m, d), or None
-            Where; None: the rows of fit, by models that did not see them.""",
+            Where; None: the rows of fit, by models that did not see them.
+        arm : label, optional
+            May be left out if the arms are 0 and 1: then 1.""",
+    "pointwise_result": """
+        Returns
+        -------
+        PointwiseBounds
+            No standard errors.""",
+    # -- arguments of functions of a law
+    "law_and_propensity": """
+        Parameters
+        ----------
+        values : array-like of shape (K,)
+            Atoms of the law of Y in arm a.
+        propensity : float or array-like of shape (m,)
+            P(A = a | x), in (0, 1].
+        weights : array-like of shape (K,) or (m, K), optional
+            Probabilities of the atoms, per propensity if two-dimensional; rescaled to sum to one; equal if left out.
+            """,
+    "both_ends": """
+        Returns
+        -------
+        lower, upper : float or ndarray of shape (m,)""",
 }
 
 
@@ -100,6 +127,12 @@ def filled(text: str) -> str:
         else:
             lines.append(line)
     return "\n".join(lines)
+
+
+def documented(function: _F) -> _F:
+    """Fill the docstring of a function."""
+    function.__doc__ = filled(function.__doc__ or "")
+    return function
 
 
 class Documented:
