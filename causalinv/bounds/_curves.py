@@ -11,11 +11,11 @@ import pandas as pd
 from causalinv._matrix import pseudo_inverse
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_confidence_level, check_numbers
-from causalinv.bounds._base import MeanBounds
 from causalinv.bounds._conditional import Splines
 from causalinv.bounds._contrast import Contrast, column_of
 from causalinv.bounds._functions import density_ratio_of
 from causalinv.bounds._inference import critical_of
+from causalinv.bounds._means import MeanBounds
 from causalinv.bounds._nesting import rungs_to
 from causalinv.results import BoundsEstimate
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._frames import row_index
-from causalinv._typing import ArrayLike, FloatArray, RandomState
+from causalinv._typing import ArrayLike, FloatArray
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_number
 from causalinv.bounds._benchmark import benchmark
@@ -19,9 +19,7 @@ from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._curves import ConditionalCurves
 from causalinv.bounds._functions import density_ratio_of
 from causalinv.bounds._inference import Target, band_critical_value
-from causalinv.bounds._laws import LawLike
 from causalinv.bounds._nesting import first_crossing, nested
-from causalinv.bounds._rows import Functional
 from causalinv.bounds._scores import cap_att_terms, cap_scores
 from causalinv.exceptions import BoundsCrossingWarning
 from causalinv.results import BoundsEstimate, PointwiseBounds
@@ -93,35 +91,6 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
     _inside_manski: ClassVar[bool | None] = True
     _limits_needed: ClassVar[bool] = False
     _index: ClassVar[str | None] = "odds_ratio"
-
-    def __init__(
-        self,
-        *,
-        outcome_support: tuple[float, float] | str | None = None,
-        functional: Functional = "mean",
-        features: Any = None,
-        propensity: Any = None,
-        outcome: Any = None,
-        law: LawLike = "auto",
-        cv: int = 5,
-        clip: float = 0.01,
-        n_repeats: int = 1,
-        n_jobs: int | None = None,
-        random_state: RandomState = None,
-    ):
-        super().__init__(
-            outcome_support=outcome_support,
-            features=features,
-            propensity=propensity,
-            law=law,
-            cv=cv,
-            clip=clip,
-            n_repeats=n_repeats,
-            n_jobs=n_jobs,
-            random_state=random_state,
-        )
-        self.functional = functional
-        self.outcome = outcome
 
     # -- averages ----------------------------------------------------------------------------------------------
 
@@ -327,28 +296,20 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
     ) -> PointwiseBounds:
         """Bounds on the mean of phi(Y(arm)) given each row of features.
 
-        Parameters
-        ----------
         {pointwise}
         odds_ratio : float >= 1
             Λ. Either this or `density_ratio`.
         density_ratio : (float, float)
             (m, M).
-        {arm}
 
-        Returns
-        -------
-        PointwiseBounds
-            No standard errors.
+        {pointwise_result}
         """
-        features = self._numbers(X)
-        a, rows = self._arm(arm), self._rows
+        features, a, text = self._where(X, arm, "mean of " + functional_text(self.functional))
         cap = density_ratio_of(odds_ratio, density_ratio)
         e, law = self._at(features, a)
         lower, upper = _conditional_ends(e, law, cap)
         low, high = self._manski(e, law.mean, a)
         lower, upper = np.clip(lower, low, high), np.clip(upper, low, high)
-        text = f"mean of {functional_text(self.functional)} under arm {rows.arms.tolist()[a]!r} at each row"
         claim = self._claim({odds_ratio if density_ratio is None else str(density_ratio): cap})
         return PointwiseBounds(lower, upper, low, high, e, text, claim, row_index(X))
 
