@@ -1,58 +1,158 @@
-"""Test whether least squares itself ignores what an augmentation moves."""
+r"""Test whether least squares itself ignores what an augmentation moves.
+
+With r the residual of least squares that ignores the q moved coordinates, Q an orthonormal basis of these (the fitted
+ones partialled out of them) and m the rows less what is fitted, the share :math:`|Q'r|^2 / |r|^2` has the Beta law with
+q/2 and (m - q)/2 if errors are normal and of equal variance: the classical F test. If variances differ, the signs of
+the residuals can still be flipped: :math:`|Q'(\epsilon r)|^2 / |r|^2`, whose mean and variance over independent signs
+are sums of products. Residuals are taken as long as their errors (HC2), and the variance times its exact value over
+what this estimate has on average, both under normal errors of equal variance; so the Beta law with this mean and
+variance is then close to that of the classical test, and keeps its power where q is not small beside n.
+
+With clusters the q scores are summed in each, and their law is that of Hotelling's F, which allows for the covariance
+being estimated from few clusters.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+from scipy.stats import beta
+
+from causalinv._typing import FloatArray
+from causalinv._validation import check_choice
+from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._inference import (
     by_cluster,
     hotelling,
     least_squares_influence,
     moved_influence,
-    restricted_score,
+    restricted_rows,
 )
 from causalinv.linear_rule import least_squares
 from causalinv.results import TestResult
 
-__all__ = ["ols_invariance_test"]
+__all__ = ["ols_invariance_test", "share_pvalue"]
+
+_PAIRS = 3000  # rows up to which correlations of residuals count: they are of the order of fitted / rows squared
+_FITTED = 1e-10  # of a row, what is left by what is fitted: a row that is fitted exactly has no residual
+_FEW = 10  # degrees of freedom below which a robust test has next to no power
 
 
-def ols_invariance_test(fit: Fit) -> TestResult:
-    """Score test of least squares under the invariance, with the law of Hotelling's F."""
+def ols_invariance_test(fit: Fit, *, cov_type: str = "robust") -> TestResult:
+    """Score test of least squares under the invariance."""
+    check_choice(cov_type, "cov_type", ("robust", "classical"))
     if fit.design.knowledge.augmentation is None:
         raise ValueError(
             "ols_invariance_test needs augmentation=, which knows the rows before they are moved. For genuine "
             "instruments use a test of exogeneity, for example from the package ivmodels."
         )
-    design, reading = fit.read_again()
+    design, _ = fit.read_again()
     if not fit.single_output:
         raise ValueError("ols_invariance_test takes one outcome; fit them one by one.")
-    hypothesis = "least squares predictions do not react to the augmentation"
-    if design.restricts and not fit.ridge:
-        shift, influence = restricted_score(design, reading, fit.path)
+    restricted = design.restricts and not fit.ridge
+    equal = cov_type == "classical"
+    if equal and (not restricted or design.groups is not None or design.weight is not None):
+        raise ValueError(
+            "cov_type='classical' is the exact F test: it needs an augmentation in closed form, no ridge, no groups "
+            "and no weights. Leave cov_type out."
+        )
+    if restricted:
+        hypothesis = "least squares predictions do not react to the augmentation"
+        found = _clustered_score(design, fit) if design.groups is not None else _row_score(design, fit, equal=equal)
     else:
         hypothesis = "the mean reaction of least squares predictions, as far as it is linear in G, is zero"
-        coef = least_squares(reading.moments)
-        own = least_squares_influence(design, reading, coef)
-        shift, influence = moved_influence(design, reading, coef, own)
-    if influence.n_clusters <= len(shift):
-        raise ValueError(
-            f"{influence.n_clusters} independent rows or groups cannot test {len(shift)} directions at once: their "
-            "covariance is singular. Use fewer directions, or more groups."
-        )
-    spent = influence.rank if influence.groups is None else 0
-    contributions = by_cluster(influence.rows[:, :, 0], influence.groups)
-    if len(contributions) - spent <= len(shift):
-        raise ValueError(
-            f"{len(contributions)} independent rows or groups, less {spent} for what is fitted, cannot test "
-            f"{len(shift)} directions at once. Use fewer directions, or more rows or groups."
-        )
-    statistic, pvalue, df = hotelling(shift[:, 0], contributions, spent=spent)
-    return TestResult(
-        statistic,
-        pvalue,
-        df,
-        hypothesis=hypothesis,
-        assumption="rows, or groups of them, are independent",
-        note="A rejection means: confounding along the ignored directions, or an outcome that does not ignore "
-        "them. The data cannot tell which.",
+        found = _mean_reaction(design, fit)
+    statistic, pvalue, df, left = found
+    note = (
+        "A rejection means: confounding along the ignored directions, or an outcome that does not ignore them. The "
+        "data cannot tell which."
     )
+    if left < _FEW and not equal:
+        note += f" With {left} degrees of freedom left it can hardly reject."
+    assumption = "rows, or groups of them, are independent"
+    if equal:
+        assumption = "errors are independent, normal and of equal variance"
+    return TestResult(statistic, pvalue, df, hypothesis=hypothesis, assumption=assumption, note=note)
+
+
+def share_pvalue(residual: FloatArray, moved: FloatArray, fitted: FloatArray, *, equal: bool) -> tuple[float, float]:
+    """F statistic and p-value of the share of a residual (n,) that the moved coordinates (n, q) explain.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (n,)
+        Of least squares on the fitted coordinates.
+    moved : ndarray of shape (n, q)
+        Orthonormal, and orthogonal to `fitted`.
+    fitted : ndarray of shape (n, k)
+        Orthonormal, the constant among them.
+    equal : bool
+        Whether error variances are taken as equal.
+    """
+    n, q = moved.shape
+    m = n - fitted.shape[1]
+    size = float(residual @ residual)
+    if size <= 0.0:
+        return 0.0, 1.0  # nothing is left to react
+    share = min(float(np.sum((moved.T @ residual) ** 2)) / size, 1.0)
+    statistic = share / (1.0 - share) * (m - q) / q if share < 1.0 else np.inf
+    mean, variance = q / m, 2 * q * (m - q) / (m**2 * (m + 2))
+    if not equal:
+        left = 1.0 - np.sum(fitted**2, axis=1)
+        square = np.divide(residual**2, left, out=np.zeros(n), where=left > _FITTED) / size
+        own = np.sum(moved**2, axis=1)
+        mean = float(own @ square)
+        flipped = 2 * float(np.sum((moved.T @ (square[:, None] * moved)) ** 2) - np.sum((own * square) ** 2))
+        variance *= flipped * m * (m + 2) / (2 * (q - float(own @ own) + _correlated(moved, fitted, left)))
+    if not 0 < mean < 1 or not 0 < variance < mean * (1 - mean):
+        return statistic, 1.0
+    total = mean * (1 - mean) / variance - 1
+    return statistic, float(beta.sf(share, mean * total, (1 - mean) * total))
+
+
+def _correlated(moved: FloatArray, fitted: FloatArray, left: FloatArray) -> float:
+    """What correlations of residuals add to the mean of the flipped variance: 2 Σ P_ij² corr_ij² over pairs of rows."""
+    if len(left) > _PAIRS:
+        return 0.0
+    share = np.divide(1.0, left, out=np.zeros_like(left), where=left > _FITTED)
+    pairs = (moved @ moved.T) ** 2 * (fitted @ fitted.T) ** 2 * share * share[:, None]
+    np.fill_diagonal(pairs, 0.0)
+    return 2 * float(pairs.sum())
+
+
+def _row_score(design: RowDesign, fit: Fit, *, equal: bool) -> tuple[float, float, int, int]:
+    residual, moved, fitted = restricted_rows(design, fit.reading, fit.path)
+    left = len(residual) - fitted.shape[1] - moved.shape[1]
+    if not moved.shape[1]:
+        return 0.0, 1.0, 0, left
+    _check_units(left + moved.shape[1] + fitted.shape[1], moved.shape[1], fitted.shape[1])
+    statistic, pvalue = share_pvalue(residual, moved, fitted, equal=equal)
+    return statistic, pvalue, moved.shape[1], left
+
+
+def _clustered_score(design: RowDesign, fit: Fit) -> tuple[float, float, int, int]:
+    residual, moved, _ = restricted_rows(design, fit.reading, fit.path)
+    scores = moved * residual[:, None]
+    score = scores.sum(axis=0)
+    units = by_cluster(scores - design.share[:, None] * score, design.groups)
+    _check_units(len(units), len(score), 0)
+    return *hotelling(score, units), len(units) - len(score)
+
+
+def _mean_reaction(design: RowDesign, fit: Fit) -> tuple[float, float, int, int]:
+    coef = least_squares(fit.reading.moments)
+    own = least_squares_influence(design, fit.reading, coef)
+    shift, influence = moved_influence(design, fit.reading, coef, own)
+    spent = influence.rank if influence.groups is None else 0
+    units = by_cluster(influence.rows[:, :, 0], influence.groups)
+    _check_units(len(units), len(shift), spent)
+    return *hotelling(shift[:, 0], units, spent=spent), len(units) - spent - len(shift)
+
+
+def _check_units(units: int, directions: int, spent: int) -> None:
+    if units - spent <= directions:
+        less = f", less {spent} for what is fitted," if spent else ""
+        raise ValueError(
+            f"{units} independent rows or groups{less} cannot test {directions} directions at once: their covariance "
+            "is singular. Use fewer directions, or more rows or groups."
+        )
