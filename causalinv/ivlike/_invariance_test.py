@@ -112,12 +112,18 @@ def share_pvalue(residual: FloatArray, moved: FloatArray, fitted: FloatArray, *,
 
 def _correlated(moved: FloatArray, fitted: FloatArray, left: FloatArray) -> float:
     """What correlations of residuals add to the mean of the flipped variance: 2 Σ P_ij² corr_ij² over pairs of rows."""
-    if len(left) > _PAIRS:
-        return 0.0
+    n, q = moved.shape
+    k = fitted.shape[1]
     share = np.divide(1.0, left, out=np.zeros_like(left), where=left > _FITTED)
-    pairs = (moved @ moved.T) ** 2 * (fitted @ fitted.T) ** 2 * share * share[:, None]
-    np.fill_diagonal(pairs, 0.0)
-    return 2 * float(pairs.sum())
+    if (q * k) ** 2 <= n * (q + k):  # entrywise products of Gram matrices are Gram matrices of products
+        rows = (moved[:, :, None] * fitted[:, None, :]).reshape(n, q * k)
+        pairs = float(np.sum((rows.T @ (rows * share[:, None])) ** 2))
+    elif n > _PAIRS:
+        return 0.0
+    else:
+        pairs = float(share @ (((moved @ moved.T) * (fitted @ fitted.T)) ** 2 @ share))
+    own = np.sum(moved**2, axis=1) * np.sum(fitted**2, axis=1) * share
+    return 2 * (pairs - float(own @ own))
 
 
 def _row_score(design: RowDesign, fit: Fit, *, equal: bool) -> tuple[float, float, int, int]:
