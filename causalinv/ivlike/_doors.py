@@ -273,9 +273,9 @@ class InferenceDoors(Recorded):
         cov_type : {"robust", "classical"}, default "robust"
             Robust to unequal variances, or to dependence inside `groups`: the share of the residual's variance that the
             moved coordinates explain, under a Beta law with the mean and the variance that it has when signs of
-            residuals flip; with `groups`, or where copies are drawn, Hotelling's F. ``"classical"`` is the exact F test
-            of independent normal errors of equal variance. With fewer than 10 degrees of freedom left only that one has
-            power.
+            residuals flip, those of whole `groups` together; where copies are drawn, Hotelling's F. ``"classical"`` is
+            the exact F test of independent normal errors of equal variance. With fewer than 10 degrees of freedom
+            (or 6 groups) the robust one has next to no power.
 
         Returns
         -------

@@ -8,8 +8,10 @@ are sums of products. Residuals are taken as long as their errors (HC2), and the
 what this estimate has on average, both under normal errors of equal variance; so the Beta law with this mean and
 variance is then close to that of the classical test, and keeps its power where q is not small beside n.
 
-With clusters the q scores are summed in each, and their law is that of Hotelling's F, which allows for the covariance
-being estimated from few clusters.
+With clusters signs are flipped cluster by cluster, residuals adjusted as in CR2 (Bell and McCaffrey, 2002); the squared
+length of the sum of the scores is then at most their number times the largest eigenvalue of their scatter, and in units
+of that it has the Beta law with its mean and variance over flips. Where copies are drawn the mean reaction has the law
+of Hotelling's F, with residuals of the restricted fit.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import beta
 
+from causalinv._matrix import orthonormal_range, solve_range
 from causalinv._typing import FloatArray
 from causalinv._validation import check_choice
 from causalinv.ivlike._design import RowDesign
@@ -28,14 +31,15 @@ from causalinv.ivlike._inference import (
     moved_influence,
     restricted_rows,
 )
+from causalinv.ivlike._reading import Reading
 from causalinv.linear_rule import least_squares
 from causalinv.results import TestResult
 
-__all__ = ["ols_invariance_test", "share_pvalue"]
+__all__ = ["clustered_pvalue", "ols_invariance_test", "share_pvalue"]
 
 _PAIRS = 3000  # rows up to which correlations of residuals count: they are of the order of fitted / rows squared
 _FITTED = 1e-10  # of a row, what is left by what is fitted: a row that is fitted exactly has no residual
-_FEW = 10  # degrees of freedom below which a robust test has next to no power
+_FEW = {True: 6, False: 10}  # groups, or else degrees of freedom, below which a robust test has next to no power
 
 
 def ols_invariance_test(fit: Fit, *, cov_type: str = "robust") -> TestResult:
@@ -67,8 +71,9 @@ def ols_invariance_test(fit: Fit, *, cov_type: str = "robust") -> TestResult:
         "A rejection means: confounding along the ignored directions, or an outcome that does not ignore them. The "
         "data cannot tell which."
     )
-    if left < _FEW and not equal:
-        note += f" With {left} degrees of freedom left it can hardly reject."
+    grouped = design.groups is not None
+    if left < _FEW[grouped] and not equal:
+        note += f" With {left} {'groups' if grouped else 'degrees of freedom left'} it can hardly reject."
     assumption = "rows, or groups of them, are independent"
     if equal:
         assumption = "errors are independent, normal and of equal variance"
@@ -104,10 +109,7 @@ def share_pvalue(residual: FloatArray, moved: FloatArray, fitted: FloatArray, *,
         mean = float(own @ square)
         flipped = 2 * float(np.sum((moved.T @ (square[:, None] * moved)) ** 2) - np.sum((own * square) ** 2))
         variance *= flipped * m * (m + 2) / (2 * (q - float(own @ own) + _correlated(moved, fitted, left)))
-    if not 0 < mean < 1 or not 0 < variance < mean * (1 - mean):
-        return statistic, 1.0
-    total = mean * (1 - mean) / variance - 1
-    return statistic, float(beta.sf(share, mean * total, (1 - mean) * total))
+    return statistic, _beta_tail(share, mean, variance)
 
 
 def _correlated(moved: FloatArray, fitted: FloatArray, left: FloatArray) -> float:
@@ -137,22 +139,63 @@ def _row_score(design: RowDesign, fit: Fit, *, equal: bool) -> tuple[float, floa
 
 
 def _clustered_score(design: RowDesign, fit: Fit) -> tuple[float, float, int, int]:
-    residual, moved, _ = restricted_rows(design, fit.reading, fit.path)
-    scores = moved * residual[:, None]
-    score = scores.sum(axis=0)
-    units = by_cluster(scores - design.share[:, None] * score, design.groups)
-    _check_units(len(units), len(score), 0)
-    return *hotelling(score, units), len(units) - len(score)
+    residual, moved, fitted = restricted_rows(design, fit.reading, fit.path)
+    assert design.groups is not None
+    _check_units(design.n_units, moved.shape[1], 0)
+    return *clustered_pvalue(residual, moved, fitted, design.groups), moved.shape[1], design.n_units
+
+
+def clustered_pvalue(
+    residual: FloatArray, moved: FloatArray, fitted: FloatArray, groups: np.ndarray
+) -> tuple[float, float]:
+    """Squared length of the score over its mean under flips of the signs of clusters, and its p-value.
+
+    Arguments as in `share_pvalue`, and the cluster of every row, codes from 0.
+    """
+    adjusted = residual.copy()
+    for own in (np.flatnonzero(groups == g) for g in range(int(groups.max()) + 1)):
+        values, vectors = np.linalg.eigh(fitted[own].T @ fitted[own])
+        left = 1.0 - values
+        inside = fitted[own] @ vectors  # of length values: (1 - HH')^(-1/2) stretches these directions only
+        kept = (values > _FITTED) & (left > _FITTED)
+        stretch = np.where(kept, (1.0 / np.sqrt(np.where(kept, left, 1.0)) - 1.0) / np.where(kept, values, 1.0), 0.0)
+        adjusted[own] += inside @ (stretch * (inside.T @ residual[own]))
+    scores = by_cluster(moved * adjusted[:, None], groups)
+    inner = scores @ scores.T
+    mean, square = float(np.trace(inner)), float(np.sum(np.diag(inner) ** 2))
+    variance = 2 * (float(np.sum(inner**2)) - square)
+    most = len(scores) * float(np.linalg.eigvalsh(inner)[-1])
+    length = float(np.sum((moved.T @ residual) ** 2))
+    if mean <= 0.0:
+        return 0.0, 1.0  # nothing is left to react
+    return length / mean, _beta_tail(length / most, mean / most, variance / most**2)
+
+
+def _beta_tail(share: float, mean: float, variance: float) -> float:
+    """P(B >= share) for B of the Beta law with a mean and a variance; 1 where there is none."""
+    if not 0 < mean < 1 or not 0 < variance < mean * (1 - mean):
+        return 1.0
+    total = mean * (1 - mean) / variance - 1
+    return float(beta.sf(share, mean * total, (1 - mean) * total))
 
 
 def _mean_reaction(design: RowDesign, fit: Fit) -> tuple[float, float, int, int]:
-    coef = least_squares(fit.reading.moments)
-    own = least_squares_influence(design, fit.reading, coef)
-    shift, influence = moved_influence(design, fit.reading, coef, own)
+    reading = fit.reading
+    coef = least_squares(reading.moments)
+    own = least_squares_influence(design, reading, _restricted(reading))
+    shift, influence = moved_influence(design, reading, coef, own)
     spent = influence.rank if influence.groups is None else 0
     units = by_cluster(influence.rows[:, :, 0], influence.groups)
     _check_units(len(units), len(shift), spent)
     return *hotelling(shift[:, 0], units, spent=spent), len(units) - spent - len(shift)
+
+
+def _restricted(reading: Reading) -> FloatArray:
+    """Coefficients (d, p) of least squares without a mean reaction."""
+    still = orthonormal_range(reading.stage.factor)[1].T
+    return still @ solve_range(
+        still.T @ reading.moments.cov("x")[0] @ still, still.T @ reading.moments.cov("x", "y")[0]
+    )
 
 
 def _check_units(units: int, directions: int, spent: int) -> None:

@@ -302,6 +302,30 @@ def test_robust_invariance_test_has_mean_and_variance_of_all_flips_of_signs():
     assert "can hardly reject" in result.note  # 7 degrees of freedom
 
 
+def test_clustered_invariance_test_has_mean_and_variance_of_flips_of_clusters():
+    """Judge: all 2^8 flips of eight unequal clusters, residuals times the root of the inverse of their block."""
+    rng = np.random.default_rng(6)
+    groups = np.repeat(np.arange(8), [3, 3, 4, 5, 6, 9, 15, 35])
+    X = rng.normal(size=(80, 4)) + rng.normal(size=(8, 4))[groups]
+    y = rng.normal(size=80) + rng.normal(size=8)[groups]
+    result = IVLikeRegression(augmentation=Translation(np.eye(4)[:2])).fit(X, y, groups=groups).ols_invariance_test()
+    fitted = np.linalg.qr(np.c_[np.ones(80), X[:, 2:]])[0]
+    annihilate = np.eye(80) - fitted @ fitted.T
+    moved, r = np.linalg.qr(annihilate @ X[:, :2])[0], annihilate @ y
+    scores = []
+    for g in range(8):
+        own = groups == g
+        values, vectors = np.linalg.eigh(annihilate[np.ix_(own, own)])
+        scores.append(moved[own].T @ (vectors / np.sqrt(values)) @ vectors.T @ r[own])
+    scores = np.array(scores)
+    signs = 1.0 - 2.0 * ((np.arange(2**8)[:, None] >> np.arange(8)) & 1)
+    lengths, most = np.sum((signs @ scores) ** 2, axis=1), 8 * np.linalg.eigvalsh(scores.T @ scores)[-1]
+    mean, variance = lengths.mean() / most, lengths.var() / most**2
+    total, length = mean * (1 - mean) / variance - 1, np.sum((moved.T @ r) ** 2)
+    assert result.pvalue == pytest.approx(beta.sf(length / most, mean * total, (1 - mean) * total), rel=1e-8)
+    assert result.statistic == pytest.approx(length / lengths.mean(), rel=1e-8)
+
+
 def test_invariance_test_says_what_it_is():
     X, y, _ = data()
     result = IVLikeRegression(augmentation=Translation(STEP)).fit(X, y).ols_invariance_test()
