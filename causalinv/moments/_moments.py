@@ -117,6 +117,7 @@ class Moments(CellAlgebra):
         Returns
         -------
         Moments
+            Of a sample, cells in the order of their labels.
 
         Raises
         ------
