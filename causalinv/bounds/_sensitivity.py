@@ -226,7 +226,8 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         Notes
         -----
         Ends of the sample need not grow with the odds ratio, so a grid is scanned upwards and the first crossing is
-        refined. Compare with `benchmark`.
+        refined. Intervals of `average_bounds` hold those of the next larger odds ratio in steps of 0.1, so that those
+        of all larger odds ratios than ``interval`` hold `null`. Compare with `benchmark`.
         """
         asked = {"estimand": estimand, "arm": arm, "control": control, "policy": policy}
         contrast = self._contrast(asked, where)
@@ -237,8 +238,10 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BoundsCrossingWarning)  # of strengths that nobody asked about
-            ends = {"estimate": ("lower", "upper"), "interval": ("ci_lower", "ci_upper")}
-            found = {name: first_crossing(line, value, *each) for name, each in ends.items()}
+            found = {
+                "estimate": first_crossing(line, value, "lower", "upper"),
+                "interval": first_crossing(line, value, "ci_lower", "ci_upper", outward=True),
+            }
         return pd.Series(found, name=f"odds ratio at which {null:g} is reached")
 
     def benchmark(self, columns: Sequence[Any] | None = None, *, arm: Hashable | None = None) -> pd.DataFrame:
