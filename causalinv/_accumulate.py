@@ -138,7 +138,7 @@ def _one_cell(
             squares += float(part @ part)
             mean = (z @ part) / total
             z *= np.sqrt(part)
-        scatter += z @ z.T
+        scatter += np.dot(z, z.T)  # unlike `@`, which for one product keeps other threads waiting
         piece_weight.append(total)
         piece_mean.append(mean)
     weight = float(np.sum(piece_weight))
