@@ -1,8 +1,8 @@
 """How the cost of every estimator grows: exponents in rows, features, environments, queries, beside the expected ones.
 
 ``python growth.py [--quick]``. CPU seconds of this process, minimum of two runs at each size; the exponent is the slope
-of log seconds on log size between the last three sizes, where fixed costs matter least. From it, and from the memory that
-the call itself takes at its peak at the smallest size, how far ten minutes of one core and 24 GB would reach.
+of log seconds on log size between the last three sizes, where fixed costs matter least. From it, and from the memory
+that the call itself takes at its peak at the smallest size, how far ten minutes of one core and 24 GB would reach.
 """
 
 import sys

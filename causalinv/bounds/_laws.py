@@ -192,7 +192,7 @@ def _nearest(X: FloatArray, query: FloatArray) -> Any:
     if not (np.isfinite(X).all() and np.isfinite(query).all()):
         raise ValueError(_TOO_LARGE)
     tree = cKDTree(X)
-    far, found = tree.query(query, k=np.arange(1, min(n, k + 1) + 1))
+    far, found = map(np.asarray, tree.query(query, k=np.arange(1, min(n, k + 1) + 1)))
     if found.max(initial=0) >= n:  # how the tree says that a distance overflowed; as an index it would kill the process
         raise ValueError(_TOO_LARGE)
     tied = np.flatnonzero(far[:, -1] <= far[:, k - 1] * _TIE) if k < n else np.empty(0, int)

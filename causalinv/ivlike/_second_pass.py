@@ -107,7 +107,9 @@ def scanned_covariance(
         order = np.argsort(labels.codes, kind="stable")
         starts = np.searchsorted(labels.codes[order], np.arange(len(labels)))
         own_score = np.add.reduceat(weighted[:, :, order], starts, axis=2).transpose(2, 0, 1)
-        return _Sums(n, size, scatter, total, np.bincount(labels.codes, w), own_score, np.zeros(()), labels.names)
+        return _Sums(
+            n, size, scatter, total, np.bincount(labels.codes, w).astype(float), own_score, np.zeros(()), labels.names
+        )
 
     pieces = each_piece(open_source(source, columns), columns, sums, n_threads=n_threads, progress=progress)
     return _together(fit, [part for each in pieces for part in each], score)
