@@ -183,8 +183,8 @@ class Moments(CellAlgebra):
     ) -> Moments:
         """Moments where the data live, in one pass: files, frames of other engines, databases.
 
-        Equal to `from_rows` on the same rows up to rounding (relative 1e-10). Memory is that of a few pieces of rows
-        and of the cells.
+        Equal to `from_rows` on the same rows up to rounding: 1e-10 in units of the standard deviations, 1e-8 for a
+        variable whose mean is a million of them. Memory is that of a few pieces of rows and of the cells.
 
         Parameters
         ----------
