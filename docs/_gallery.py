@@ -6,7 +6,7 @@ from pathlib import Path
 import jupytext
 
 VIGNETTES = Path(__file__).parents[1] / "vignettes"
-_NEEDS = "# The page needs causalinv: python -m pip install \".[plot]\" in a clone of its repository.\n\n"
+_NEEDS = '# The page needs causalinv: python -m pip install ".[plot]" in a clone of its repository.\n\n'
 
 
 def scripts() -> list[Path]:
