@@ -101,7 +101,11 @@ def shapes():
         plain = clone(trees).fit(X, y)
         motion = EuclideanGroup(3).draw(same, rng)[0]
         rows[name] = {"plain": np.ptp(plain.predict(motion))}
-        for label, proper, exchange in (("E(3)", False, False), ("SE(3) x S_n", True, True), ("E(3) x S_n", False, True)):
+        for label, proper, exchange in (
+            ("E(3)", False, False),
+            ("SE(3) x S_n", True, True),
+            ("E(3) x S_n", False, True),
+        ):
             group = EuclideanGroup(3, proper=proper, exchange=exchange)
             model = FrameAveragingRegressor(trees, symmetry=group).fit(X, y)
             rows[name][label] = np.ptp(model.predict(np.vstack([same[:1], group.draw(same, rng)[0]])))
@@ -110,11 +114,13 @@ def shapes():
     X, y = clouds(100, np.random.default_rng(103))
     mirrored = X * np.tile([-1.0, 1, 1], 6)
     for label, proper in (("E(3)", False), ("SE(3)", True)):
-        model = FrameAveragingRegressor(ExtraTreesRegressor(20, random_state=0), symmetry=EuclideanGroup(3, proper=proper))
+        model = FrameAveragingRegressor(
+            ExtraTreesRegressor(20, random_state=0), symmetry=EuclideanGroup(3, proper=proper)
+        )
         gap = np.abs(model.fit(X, y).predict(X) - model.predict(mirrored))
         rows[f"mirror images of 100 clouds, {label}: largest difference"] = {label: gap.max()}
     table = pd.DataFrame(rows).T
-    return table.map(lambda v: "" if v is None or v != v else f"{v:.1e}" if isinstance(v, float) else str(v))
+    return table.map(lambda v: "" if pd.isna(v) else f"{v:.1e}" if isinstance(v, float) else str(v))
 
 
 def few_rows(seeds=5):
@@ -143,10 +149,10 @@ def few_rows(seeds=5):
                 given = {"sample_weight": np.full(len(rows), 1 / 8)} if moved and not tuned else {}
                 if tuned:
                     own = {("estimator__" if "frame" in label else "") + key: values for key, values in grid.items()}
-                    model = GridSearchCV(model, own, cv=GroupKFold(5))
                     given = {"groups": source}
-                model = clone(model).fit(rows, out, **given)
-                found.append({"learner": name, "model": label, "R2": r2_score(truth, model.predict(new))})
+                searched = GridSearchCV(model, own, cv=GroupKFold(5)) if tuned else clone(model)
+                guess = searched.fit(rows, out, **given).predict(new)
+                found.append({"learner": name, "model": label, "R2": r2_score(truth, guess)})
             print(seed, name, [round(each["R2"], 4) for each in found[-4:]], flush=True)
     table = pd.DataFrame(found).groupby(["learner", "model"], sort=False)["R2"].agg(["mean", "sem"])
     return table.set_axis(["R2", "s.e."], axis=1)
@@ -175,7 +181,7 @@ def comparisons():
     return pd.DataFrame(rows).groupby(["n", "model"]).mean()
 
 
-def flip_world(n, rng, d=3, delta=0.0, uneven=False, shift=0.0):
+def flip_world(n, rng, d=3, delta=0.0, *, uneven=False, shift=0.0):
     X = rng.normal(size=(n, d))
     X[:, 0] += shift
     sd = np.where(X[:, 0] > 0, 1.8, 0.2) if uneven else 1.0
@@ -224,7 +230,7 @@ def scale_world(n, rng, d=3, tied=0.0):
 
 
 def estimated_sizes(reps=2000):
-    """Rejections at 5% under the null where poses are learnt (pcm), n = 100; the largest first; O(3) has fewer draws."""
+    """Rejections at 5% under the null where poses are learnt (pcm), n = 100, the largest first."""
     flip, turns = SignFlip([0]), EuclideanGroup(3, translations=False)
     cells = {
         f"sign, d={d}, shifted by {shift}": (lambda rng, d=d, shift=shift: flip_world(100, rng, d, shift=shift), flip)
@@ -248,7 +254,7 @@ def estimated_sizes(reps=2000):
         for seed in range(count):
             rng = np.random.default_rng([17, seed])
             X, y = make(rng)
-            hits += projected_covariance(X, y, group, None, None, rng)[1] <= 0.05
+            hits += projected_covariance(X, y, group, None, estimator=None, rng=rng)[1] <= 0.05
         rows[name] = {"draws": count, "size": hits / count, "allowed to": binom.ppf(1 - 1e-5, count, 0.05) / count}
         print(name, rows[name], flush=True)
     return pd.DataFrame(rows).T.sort_values("size", ascending=False)
@@ -262,7 +268,7 @@ def estimated_power(reps=100):
         for seed in range(reps):
             rng = np.random.default_rng([18, seed])
             X, y = flip_world(n, rng, 3, 0.3, shift=shift)
-            hits.append(projected_covariance(X, y, SignFlip([0]), None, None, rng)[1] <= 0.05)
+            hits.append(projected_covariance(X, y, SignFlip([0]), None, estimator=None, rng=rng)[1] <= 0.05)
         rate = np.mean(hits)
         rows[f"n={n}, shifted by {shift}"] = {"power": rate, "s.e.": np.sqrt(rate * (1 - rate) / reps)}
     return pd.DataFrame(rows).T.sort_values("power")

@@ -43,6 +43,7 @@ def projected_covariance(
     y: FloatArray,
     symmetry: Transformation,
     names: Sequence[str] | None,
+    *,
     estimator: Any,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
@@ -73,16 +74,14 @@ def projected_covariance(
 def orbit_mean(
     predict: Predict, rows: FloatArray, symmetry: Transformation, names: Sequence[str] | None, rng: np.random.Generator
 ) -> FloatArray:
-    """Mean prediction over the group: exact if it can be listed, else over copies; without a uniform law over frames."""
+    """Mean prediction over the group: over its elements, or copies; over frames if it has no uniform law."""
     if symmetry.averages or symmetry.compact is False:
         frame = symmetry.frame(rows, names)
         return frame.average(predict(frame.rows))
     return np.asarray(np.mean([predict(symmetry.draw(rows, rng, names)[0]) for _ in range(_COPIES)], axis=0))
 
 
-def overlap(
-    rows: FloatArray, symmetry: Transformation, names: Sequence[str] | None, rng: np.random.Generator
-) -> float:
+def overlap(rows: FloatArray, symmetry: Transformation, names: Sequence[str] | None, rng: np.random.Generator) -> float:
     """1 if poses look uniform given orbits, near 0 if rows can be told from copies of them that were moved.
 
     Twice the mean held-out probability of being the original that a logistic regression gives to moved copies. Without

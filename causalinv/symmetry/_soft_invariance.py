@@ -22,6 +22,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._parallel import generator
+from causalinv._printing import Summary
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
@@ -81,7 +82,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    Memory and time grow as 2^K n² and n³ for K candidates; more than 5,000 rows are refused.
+    Memory grows as 2^K n² and time as n³ for K candidates, four times as long where the length scale is left out; more
+    than 5,000 rows are refused.
 
     References
     ----------
@@ -277,6 +279,23 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
             return mean, np.zeros(len(rows))
         explained = (cross * cho_solve((self._factor, True), cross.T).T).sum(axis=1)
         return mean, np.sqrt(np.maximum(own - explained + self.noise_variance_ / len(self._rows), 0.0))
+
+    def summary(self) -> Summary:
+        """Broken shares, with the variances of components and what they rest on, as text and HTML."""
+        check_is_fitted(self)
+        shares = ", ".join(f"{name} {value:.3g}" for name, value in self.variances_.items())
+        return Summary(
+            "How far the outcome keeps symmetries",
+            "broken_share: share of the fitted function's variance that does not keep the symmetry",
+            "the model: Gaussian noise of one variance, smooth components (model-based)",
+            self.broken_share_.to_frame(),
+            (
+                f"Variances of what keeps: {shares}; noise {self.noise_variance_:.3g}.",
+                f"{len(self._rows)} rows, length scale {self.length_scale_:.3g}, REML log-likelihood "
+                f"{self.log_likelihood_:.6g}.",
+                "Intervals: broken_share_interval(). Shares lean upwards when rows are few.",
+            ),
+        )
 
     def broken_share_interval(self, *, confidence_level: float = 0.95, n_draws: int = 1000) -> Estimate:
         """Intervals of the broken shares from the posterior of the components: right only as far as the model is.

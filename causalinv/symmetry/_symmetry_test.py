@@ -111,7 +111,7 @@ def symmetry_test(
     References
     ----------
     Lundborg, Kim, Shah and Samworth (2024), "The projected covariance measure for assumption-lean variable significance
-    testing", Annals of Statistics 52. No test of a conditional mean has its level for every law: Shah and Peters (2020).
+    testing", Annals of Statistics 52. No test of a conditional mean holds its level for every law: Shah, Peters (2020).
 
     Examples
     --------
@@ -154,7 +154,9 @@ def symmetry_test(
         if np.isnan(seen):
             warn("Fewer than 10 rows are moved by the group: nothing to test (p = 1).", DegenerateInputWarning)
             return _result(0.0, 1.0, symmetry, False, seen)
-        return _result(*projected_covariance(rows, target, symmetry, names, estimator, rng), symmetry, False, seen)
+        return _result(
+            *projected_covariance(rows, target, symmetry, names, estimator=estimator, rng=rng), symmetry, False, seen
+        )
     again, _ = symmetry.draw(rows, rng, names)  # its scale is independent of the poses that were seen
     width = bandwidth(again)
     residual = target - target.mean()
@@ -184,7 +186,9 @@ def _check_learnable(symmetry: Transformation, n: int) -> None:
     if not isinstance(symmetry, Transformation):
         raise TypeError(f"symmetry must be a Transformation, got {symmetry!r}.")
     if not _has_frame(symmetry):
-        raise ValueError(f"poses='pcm' regresses on orbits, and {type(symmetry).__name__} has no frame to know them by.")
+        raise ValueError(
+            f"poses='pcm' regresses on orbits, and {type(symmetry).__name__} has no frame to know them by."
+        )
     if n > _MOST:
         raise ValueError(
             f"X has {n} rows; poses='pcm' solves dense systems and takes at most {_MOST}. Test a random subset, or "

@@ -27,7 +27,7 @@ def test_size_where_poses_are_not_uniform():
     rejected = 0
     for seed in range(100):
         rng = np.random.default_rng(2000 + seed)
-        rejected += projected_covariance(*world(60, rng), FLIP, None, None, rng)[1] <= 0.05
+        rejected += projected_covariance(*world(60, rng), FLIP, None, estimator=None, rng=rng)[1] <= 0.05
     assert rejected <= binom.ppf(1 - 1e-5, 100, 0.05)
 
 
@@ -51,7 +51,7 @@ def test_power_and_the_order_of_rows():
 def test_overlap_is_twice_the_chance_of_the_other_pose(shift):
     """The odds of x against its mirror image are exp(2 x shift) for a normal of variance one."""
     truth = quad(lambda x: 2 / (1 + np.exp(2 * x * shift)) * norm.pdf(x - shift), -8, 8)[0]
-    X = np.random.default_rng(4).normal(size=(2000, 2)) + [shift, 0]
+    X = np.random.default_rng(4).normal(size=(2000, 2)) + np.array([shift, 0])
     # 2 (1 - p) has standard deviation below 1 and half of the rows move: 5 / sqrt(1000) and shrinkage
     assert overlap(X, FLIP, None, np.random.default_rng(0)) == pytest.approx(truth, abs=0.12)
     scaled = np.random.default_rng(5).normal(size=(200, 3))
