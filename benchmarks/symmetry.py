@@ -31,7 +31,6 @@ from causalinv.symmetry import (
     radial_polynomial,
     symmetry_test,
 )
-from causalinv.symmetry._estimated_poses import projected_covariance
 from causalinv.symmetry._soft_invariance import _reml
 from causalinv.transformations import EuclideanGroup, PermutationGroup, Scaling, SignFlip, haar_orthogonal
 
@@ -215,65 +214,6 @@ def sizes(reps=2000):
     return pd.DataFrame(rows).T
 
 
-def confounded_world(n, rng, d=3, delta=0.0):
-    """The sign of the first column follows the second, which the outcome reads."""
-    X = rng.normal(size=(n, d))
-    X[:, 0] = np.abs(X[:, 0]) * np.where(rng.random(n) < 1 / (1 + np.exp(-2 * X[:, 1])), 1, -1)
-    return X, np.abs(X[:, 0]) + 1.5 * np.tanh(X[:, 1]) + delta * X[:, 0] + rng.normal(size=n)
-
-
-def scale_world(n, rng, d=3, tied=0.0):
-    """The outcome reads the direction; with `tied` the length follows it in part."""
-    X = rng.normal(size=(n, d))
-    u = X / np.linalg.norm(X, axis=1)[:, None]
-    return X * np.exp(tied * u[:, :1]), 2 * u[:, 0] + u[:, 1] ** 2 + 0.5 * rng.normal(size=n)
-
-
-def estimated_sizes(reps=2000):
-    """Rejections at 5% under the null where poses are learnt (pcm), n = 100, the largest first."""
-    flip, turns = SignFlip([0]), EuclideanGroup(3, translations=False)
-    cells = {
-        f"sign, d={d}, shifted by {shift}": (lambda rng, d=d, shift=shift: flip_world(100, rng, d, shift=shift), flip)
-        for d, shift in ((1, 0.0), (1, 0.8), (3, 0.0), (3, 0.8), (3, 1.6), (9, 0.0), (9, 0.8), (9, 1.6))
-    }
-    cells |= {
-        "sign, noise sd 1.8 / 0.2 by sign": (lambda rng: flip_world(100, rng, uneven=True), flip),
-        "sign, the same, shifted by 0.8": (lambda rng: flip_world(100, rng, uneven=True, shift=0.8), flip),
-        "sign follows a cause of y, d=3": (lambda rng: confounded_world(100, rng), flip),
-        "sign follows a cause of y, d=9": (lambda rng: confounded_world(100, rng, 9), flip),
-        "scale, d=3": (lambda rng: scale_world(100, rng), Scaling()),
-        "scale tied to direction, d=3": (lambda rng: scale_world(100, rng, 3, 1.0), Scaling()),
-        "scale tied to direction, d=9": (lambda rng: scale_world(100, rng, 9, 1.0), Scaling()),
-        "O(3), 3 points": (lambda rng: cloud_world(100, rng), turns),
-        "O(3), 3 points, stretched": (lambda rng: cloud_world(100, rng, 2.0), turns),
-    }
-    rows = {}
-    for name, (make, group) in cells.items():
-        count = reps // 4 if "O(3)" in name else reps
-        hits = 0
-        for seed in range(count):
-            rng = np.random.default_rng([17, seed])
-            X, y = make(rng)
-            hits += projected_covariance(X, y, group, None, estimator=None, rng=rng)[1] <= 0.05
-        rows[name] = {"draws": count, "size": hits / count, "allowed to": binom.ppf(1 - 1e-5, count, 0.05) / count}
-        print(name, rows[name], flush=True)
-    return pd.DataFrame(rows).T.sort_values("size", ascending=False)
-
-
-def estimated_power(reps=100):
-    """Rejections at 5% where poses are learnt (pcm): 0.3 times the first column breaks its sign; least first."""
-    rows = {}
-    for n, shift in ((200, 0.0), (200, 0.8), (200, 1.6), (400, 0.0), (400, 0.8)):
-        hits = []
-        for seed in range(reps):
-            rng = np.random.default_rng([18, seed])
-            X, y = flip_world(n, rng, 3, 0.3, shift=shift)
-            hits.append(projected_covariance(X, y, SignFlip([0]), None, estimator=None, rng=rng)[1] <= 0.05)
-        rate = np.mean(hits)
-        rows[f"n={n}, shifted by {shift}"] = {"power": rate, "s.e.": np.sqrt(rate * (1 - rate) / reps)}
-    return pd.DataFrame(rows).T.sort_values("power")
-
-
 def power(reps=100):
     rows = {}
     for delta in (0.15, 0.3):
@@ -446,7 +386,7 @@ def cost():
 
 
 PARTS = {
-    "symmetry": (soft_intervals, estimated_sizes, sizes, estimated_power, power, lower_limits, soft),
+    "symmetry": (soft_intervals, sizes, power, lower_limits, soft),
     "symmetry_accuracy": (moments, few_rows, comparisons, cost, shapes, exactness),
 }
 

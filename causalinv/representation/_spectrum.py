@@ -178,7 +178,7 @@ def spectral_exponent(Z: Rows, *, ranks: ArrayLike | None = None, confidence_lev
 
     Notes
     -----
-    95% intervals covered RANGE of power laws (``benchmarks/results/representation.md``). Eigenvalues must be
+    95% intervals covered 0.94 to 0.97 of power laws with exponents from 0.8 to 3 (``benchmarks/results/representation.md``). Eigenvalues must be
     separated: tied ones (as those of white noise) have no normal limit.
 
     References
