@@ -138,11 +138,14 @@ def equivariance_score(Z: Rows, Z_moved: Rows, G: Rows, *, cv: int = 5, confiden
             f"Z has {n} rows; regressions on {k * (1 + q) + q} columns in {folds} folds need {least}. Reduce Z's "
             "columns (for example by PCA) or take more rows."
         )
+    top = float(np.abs(after).max())
+    after = after / (top if top > 0 else 1.0)  # squares of any unit are finite
     variance = np.sum((after - after.mean(axis=0)) ** 2, axis=1)
     if not variance.mean() > 0:
         warn("Z_moved does not vary: the result is NaN.", DegenerateInputWarning)
         return _equivariance(float("nan"), np.full(n, np.nan), n - 1, level, float("nan"))
-    alone = _held_out(_standardised(before), after, folds)
+    before, moves = _standardised(before), _standardised(moves)
+    alone = _held_out(before, after, folds)
     design = _standardised(np.hstack([before, moves, _products(before, moves)]))
     full = _held_out(design, after, folds)
     total = float(variance.mean()) * n / (n - 1)
@@ -176,6 +179,8 @@ def _products(rows: FloatArray, moves: FloatArray) -> FloatArray:
 
 def _standardised(design: FloatArray) -> FloatArray:
     """Columns centred and of variance one; constants dropped."""
+    top = np.abs(design).max(axis=0, initial=0.0)
+    design = design / np.where(top > 0, top, 1.0)
     centred = design - design.mean(axis=0)
     size = np.sqrt(np.mean(centred**2, axis=0))
     keep = size > 1e-12 * np.maximum(np.abs(design).max(axis=0), np.finfo(float).tiny)

@@ -178,8 +178,9 @@ def spectral_exponent(Z: Rows, *, ranks: ArrayLike | None = None, confidence_lev
 
     Notes
     -----
-    95% intervals covered 0.94 to 0.97 of power laws with exponents from 0.8 to 3 (``benchmarks/results/representation.md``). Eigenvalues must be
-    separated: tied ones (as those of white noise) have no normal limit.
+    95% intervals covered 0.94 to 0.97 of power laws with exponents from 0.8 to 3, fewer at 0.5
+    (``benchmarks/results/representation.md``). Eigenvalues must be separated: tied ones (as those of white noise) have
+    no normal limit.
 
     References
     ----------
@@ -189,6 +190,8 @@ def spectral_exponent(Z: Rows, *, ranks: ArrayLike | None = None, confidence_lev
     n, k = rows.shape
     at = _ranks(ranks, n, k)
     centred = rows - rows.mean(axis=0)
+    top = float(np.abs(centred).max())
+    centred = centred / (top if top > 0 else 1.0)  # squares of any unit are finite
     ascending, vectors = eigh(centred.T @ centred / (n - 1))
     values, vectors = ascending[::-1], vectors[:, ::-1][:, at - 1]
     used = values[at - 1]

@@ -143,6 +143,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         self._groups = [joined([candidates[name] for name in names]) for names in self._sets]
         self._train = [Invariants(group, rows, self._names()) for group in self._groups]
         self.intercept_ = float(target.mean())
+        if np.ptp(target) <= 4 * np.finfo(float).eps * np.abs(target).max():  # a constant, up to rounding
+            target = np.full(len(target), self.intercept_)
         if self.length_scale is None:
             scales = [m * bandwidth(rows) for m in _MULTIPLES]
         else:
@@ -347,8 +349,9 @@ def _centre(raw: FloatArray, column: FloatArray, grand: float) -> FloatArray:
 def _reml(kernels: FloatArray, y: FloatArray) -> tuple[FloatArray, float, float]:
     """Variances of components and noise, and the restricted log-likelihood; y is centred."""
     n, k = len(y), len(kernels)
-    spread = float(y @ y) / (n - 1)
-    if spread <= 1e-30 * max(float(np.abs(y).max(initial=0.0)), 1.0):
+    top = float(np.abs(y).max(initial=0.0))
+    spread = top**2 * float((y / top) @ (y / top)) / (n - 1) if top > 0 else 0.0
+    if spread == 0:
         warn("y is constant: every component has variance 0.", DegenerateInputWarning)
         return np.zeros(k), 0.0, np.inf
     scaled = y / np.sqrt(spread)

@@ -160,8 +160,8 @@ def _checked(seen: float | None) -> float | None:
     if seen < _NONE:
         raise ValueError(
             f"poses are not uniform, as poses='uniform' declares: overlap is {seen:.2f} (1 if uniform). Rows can be "
-            "told from copies that were moved, so how the outcome would be in another pose was never seen, and no test can "
-            "tell. Collect rows in other poses."
+            "told from copies that were moved, so how the outcome would be in another pose was never seen, and no test "
+            "can tell. Collect rows in other poses."
         )
     warn(
         f"poses do not look uniform, as poses='uniform' declares: overlap is {seen:.2f} (1 if uniform), and the "

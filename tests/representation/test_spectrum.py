@@ -7,6 +7,7 @@ from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning
 from causalinv.representation import (
     condition_number,
     effective_rank,
+    equivariance_score,
     gaussian_information,
     participation_ratio,
     rank_me,
@@ -155,3 +156,14 @@ def test_a_result_says_what_it_estimates():
     assert "no standard error is claimed" in str(found)
     assert list(found.to_frame()["estimate"]) == [found.estimate]
     assert np.isnan(found.conf_int).all()
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e-100, 1e100, 1e150])
+def test_scores_and_exponents_are_free_of_units(unit):
+    rng = np.random.default_rng(5)
+    Z = rng.normal(size=(120, 4)) * np.arange(1, 5)
+    moved, G = Z + 0.1 * rng.normal(size=Z.shape), rng.normal(size=(120, 1))
+    first, second = spectral_exponent(Z), spectral_exponent(unit * Z)
+    assert second.conf_int == pytest.approx(first.conf_int, rel=1e-9)
+    first, second = equivariance_score(Z, moved, G), equivariance_score(unit * Z, unit * moved, unit * G)
+    assert second.conf_int == pytest.approx(first.conf_int, rel=1e-6)
