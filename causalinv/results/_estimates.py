@@ -112,7 +112,7 @@ class TestResult(Printed):
     note : str
         How to read the answer.
     overlap : float or None
-        With a symmetry whose poses are not declared uniform: 1 if they look so, near 0 if the data cannot answer.
+        Of a test of symmetry: about 1 if rows were seen in every pose alike, near 0 if the data cannot answer.
     """
 
     __test__ = False  # not a test of pytest
