@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,10 @@ def half_widths(curves: FloatArray, level: float, kind: str) -> tuple[FloatArray
     if kind == "pointwise":
         return normal * errors, normal
     gaps = np.abs(curves - curves.mean(axis=0)) / np.where(errors > 0, errors, 1.0)
-    multiple = max(normal, float(np.quantile(gaps.max(axis=1), level)))
+    largest = np.sort(gaps.max(axis=1))
+    # The draw of this rank, and not an interpolated one: of few draws the latter is too small.
+    rank = min(len(largest), math.ceil((len(largest) + 1) * level))
+    multiple = max(normal, float(largest[rank - 1]))
     return multiple * errors, multiple
 
 
@@ -85,7 +89,9 @@ class Curve:
             action_only=action_only(fitted.tried.actions, fitted.tried.y)(asked),
         )
         whole = "the whole curve" if self.kind == "simultaneous" else "each action on its own"
-        notes = [f"band: for {whole}, {multiple:.2f} s.e. of {self.n_draws} resamples; no bias of smoothing in it"]
+        notes = [
+            f"band: for {whole}, {multiple:.2f} s.e. of {self.n_draws} resamples; smoothing's bias is not estimated"
+        ]
         beyond = int(unsupported(support).sum())
         if beyond:
             notes.append(f"{beyond} action(s) have no support: their numbers are continued trends, not estimates")

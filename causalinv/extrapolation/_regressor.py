@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from causalinv._printing import Summary
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
@@ -31,6 +32,7 @@ from causalinv.extrapolation._doubts import check_fit, checks_table, warn_of_dou
 from causalinv.extrapolation._features import action_regression
 from causalinv.extrapolation._fitted import Fitted, Recipe, check_tried, warn_of_unmoved
 from causalinv.extrapolation._steps import steps_of
+from causalinv.extrapolation._summary import summarise
 from causalinv.extrapolation._support import support_table, unsupported
 from causalinv.results import Estimate, ExtrapolationDiagnostics
 
@@ -81,7 +83,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         Whether X holds more than the representation (see `LinearInvarianceEncoder`); then `predict` refuses.
     checks_ : DataFrame
         What the fit can tell at once of its assumptions, one row per check: ``value`` (a sum of squared correlations
-        that the assumptions make 0, less what chance makes of it), ``threshold``, ``doubt``, ``sum_of`` (in words).
+        that the assumptions make 0, less what chance makes of it), ``threshold``, ``doubt``; in words in `summary`.
         ``nonlinear_mean``: the state with squares and cubes of the action. ``unequal_noise``: the size of V with the
         action and its squares (not where V looks non-Gaussian, which bends the representation). ``direct_effect``: what
         state and V leave of the outcome with squares and cubes of the action. NaN where the action takes too few
@@ -150,8 +152,6 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         self.action_transform = action_transform
         self.random_state = random_state
 
-    # -- fitting ------------------------------------------------------------------------------------------------
-
     def fit(self, X: Rows, y: Rows, *, action: Rows = None) -> Self:
         """Learn the representation and the response.
 
@@ -192,8 +192,6 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         self.checks_ = checks_table(checks)
         warn_of_doubts(checks)
         return self
-
-    # -- predicting ---------------------------------------------------------------------------------------------
 
     def predict_do(self, actions: Rows, *, on_unsupported: Literal["warn", "nan", "ignore"] = "warn") -> FloatArray:
         """Mean outcome under do(A = a), tried or not.
@@ -335,8 +333,6 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         weight = check_sample_weight(sample_weight, len(rows))
         return float(r2_score(outcome, self.predict_do(action, on_unsupported="ignore"), sample_weight=weight))
 
-    # -- judging ------------------------------------------------------------------------------------------------
-
     def support(self, actions: Rows) -> pd.DataFrame:
         """Say of each action how far the data support a prediction.
 
@@ -380,10 +376,15 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         size = check_number(factor, "factor", low=1.0, open_low=True)
         return shell(self._fitted, size).error
 
+    def summary(self) -> Summary:
+        """What was fitted, the checks in words, and what predictions rest on."""
+        check_is_fitted(self)
+        return summarise(self._fitted, self.checks_, reduced=self.reduced_)
+
     def diagnostics(self) -> ExtrapolationDiagnostics:
         """Everything that can be checked, in one object that prints; refits on parts of the rows, so it takes time."""
         check_is_fitted(self)
-        return diagnose(self._fitted)
+        return diagnose(self._fitted, self.checks_)
 
     def _asked(self, actions: Rows) -> FloatArray:
         check_is_fitted(self)
