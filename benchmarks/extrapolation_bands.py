@@ -55,7 +55,7 @@ def study(name, seed):
         "shift": ((curves.mean(axis=0) - model.predict_do(asked, on_unsupported="ignore")) / curves.std(axis=0, ddof=1))
         .round(3)
         .tolist(),
-        "multiple": float((whole / each * 1.96).max()),
+        "multiple": float((whole / curves.std(axis=0, ddof=1)).max()),
         "told": bool(model.checks_["doubt"].any() or getattr(model.encoder_, "noise_evidence_", 0.0) > 1),
     }
 

@@ -235,7 +235,8 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             Of the band.
         band : {"simultaneous", "pointwise"}, default "simultaneous"
             Whether the band holds the whole curve at these actions with this confidence (sup-t: as many standard errors
-            as the largest gap of a resample's curve takes up), or each action on its own (normal).
+            as the largest gap of a resample's curve takes up), or each action on its own (normal). Both allow for a
+            bias of smoothing of half a standard error (2.18 standard errors in place of 1.96).
         n_bootstrap : int, default 200
             Resamples of rows; each refits the encoder (ours: one kernel, from where the fit ended, method kept, an
             automatic dimension chosen anew) and the response.
@@ -251,7 +252,8 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
 
         Notes
         -----
-        The bands hold sampling error. They do not hold the bias of smoothing, nor that of a wrong model.
+        The bands hold sampling error and a usual bias of smoothing. They do not hold the bias of a wrong model, nor of
+        a response that bends anew where no state was seen. Coverage: benchmarks/results/extrapolation_bands.md.
         """
         level = check_confidence_level(confidence_level)
         asked = self._asked(actions)

@@ -33,9 +33,6 @@ _REACH = 0.99  # share of the rows that lie inside of it
 # States and draws of V that stand for all; the latter in refits to resamples.
 _CALIBRATION_STATES, _CALIBRATION_STATES_AGAIN = 12_000, 6_000
 _MAX_DRAWS, _MAX_DRAWS_AGAIN = 2000, 500
-# Of the ridge, in refits to resamples: resamples do not show the bias of smoothing, so their spread is that of a fit
-# with less of it. With the whole ridge bands missed the curve's ends, where it leans most.
-_RIDGE_AGAIN = 0.1
 _CHUNK = 8_000  # states evaluated at a time: they stay in the cache
 
 
@@ -231,10 +228,10 @@ def _choose(
 
 
 def _like(like: ControlFunction, state: FloatArray, residual: FloatArray, y: FloatArray, quadratic: bool) -> _Choice:
-    """What an earlier fit chose, less of its ridge, and its landmarks: whitened states fill one ball."""
+    """What an earlier fit chose, its landmarks too: whitened states fill the same ball, however they are rotated."""
     nu = Block.of(state, like.nu.features, quadratic=quadratic)
     psi = Block.of(residual, like.psi.features, quadratic=False)
-    return like.loo, _RIDGE_AGAIN * like.ridge, like.bandwidths, nu, psi, _ridge_of(nu, psi, state, residual, y)
+    return like.loo, like.ridge, like.bandwidths, nu, psi, _ridge_of(nu, psi, state, residual, y)
 
 
 def fit_control_function(
