@@ -33,7 +33,7 @@ from causalinv.extrapolation._features import action_regression
 from causalinv.extrapolation._fitted import Fitted, Recipe, check_tried, warn_of_unmoved
 from causalinv.extrapolation._steps import steps_of
 from causalinv.extrapolation._summary import summarise
-from causalinv.extrapolation._support import support_table, unsupported
+from causalinv.extrapolation._support import support_table, unsupported, within_reach
 from causalinv.results import Estimate, ExtrapolationDiagnostics
 
 __all__ = ["Rep4ExRegressor"]
@@ -82,12 +82,11 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     reduced_ : bool
         Whether X holds more than the representation (see `LinearInvarianceEncoder`); then `predict` refuses.
     checks_ : DataFrame
-        What the fit can tell at once of its assumptions, one row per check: ``value`` (a sum of squared correlations
-        that the assumptions make 0, less what chance makes of it), ``threshold``, ``doubt``; in words in `summary`.
-        ``nonlinear_mean``: the state with squares and cubes of the action. ``unequal_noise``: the size of V with the
-        action and its squares (not where V looks non-Gaussian, which bends the representation). ``direct_effect``: what
-        state and V leave of the outcome with squares and cubes of the action. NaN where the action takes too few
-        values to tell.
+        One row per check of the assumptions: ``value`` (squared correlations that they make 0, summed, less what chance
+        makes of it), ``threshold``, ``doubt``; in words in `summary`. ``nonlinear_mean``: the state with squares and
+        cubes of the action. ``unequal_noise``: the size of V with the action and its squares (not where V looks
+        non-Gaussian). ``direct_effect``: what state and V leave of the outcome with squares and cubes of the action.
+        NaN where the action takes too few values to tell.
     action_middle_ : ndarray of shape (k,)
         Middle of the tried actions.
     ridge_, bandwidths_ : float, tuple
@@ -199,7 +198,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         actions : array-like of shape (m, k), or (m,) if k is 1
-            Columns of a frame are matched by name.
+            Columns of a frame are matched by name; more than 1e9 half ranges away from those tried is refused.
         on_unsupported : {"warn", "nan", "ignore"}, default "warn"
             What to do where `support` says ``unsupported``: the number and a warning, NaN, or the number alone.
 
@@ -211,10 +210,11 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         if on_unsupported not in _ON_UNSUPPORTED:
             raise ValueError(f"on_unsupported must be one of {_ON_UNSUPPORTED}, got {on_unsupported!r}.")
         asked = self._asked(actions)
-        means = self._fitted.control.mean_do(transform_action(self.action_transform, asked))
+        given = transform_action(self.action_transform, asked)
+        means = self._fitted.control.mean_do(given)
         if on_unsupported == "ignore":
             return means
-        bad = unsupported(self._support(asked), say=on_unsupported == "warn")
+        bad = unsupported(support_table(self._fitted, asked, given), say=on_unsupported == "warn")
         return np.where(bad, np.nan, means) if on_unsupported == "nan" else means
 
     def do_curve(
@@ -324,7 +324,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         float
-            Far below 1 even for the truth, as V and U move the outcome as well.
+            Far below 1 even for the truth, as V and U move the outcome too.
         """
         check_is_fitted(self)
         if action is None:
@@ -350,9 +350,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             action that lie where training states are. ``status``: ``tried``, or by the overlap ``supported``
             (at least .8), ``unsupported`` (below .2), ``partial``.
         """
-        return self._support(self._asked(actions))
-
-    def _support(self, asked: FloatArray) -> pd.DataFrame:
+        asked = self._asked(actions)
         return support_table(self._fitted, asked, transform_action(self.action_transform, asked))
 
     def shell_score(self, factor: float = 1.4) -> float:
@@ -390,7 +388,8 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
 
     def _asked(self, actions: Rows) -> FloatArray:
         check_is_fitted(self)
-        return check_actions(actions, self.n_actions_in_, self.action_names_)
+        asked = check_actions(actions, self.n_actions_in_, self.action_names_)
+        return within_reach(self._fitted.tried.actions, asked)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_components_")
