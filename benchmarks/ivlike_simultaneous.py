@@ -1,8 +1,9 @@
 """Coverage of many numbers at once, and of the strength that the rule chooses in the population.
 
 `python ivlike_simultaneous.py [replications [of cross-validation]]`; n = 200 rows, 4 features, hidden cause, two
-directions ignored, in steps of length 1 or 1/2. Bands over 7 strengths from 0.01 to 10. "as chosen" takes alpha as if it had been given; "selected"
-is kind="selected". The population's own choices: "cc" on population moments, and gamma = k² = 11 for cross-validation.
+directions ignored, in steps of length 1 or 1/2. Bands over 7 strengths from 0.01 to 10. "as chosen" takes alpha as if
+it had been given; "selected" is kind="selected". The population's own choices: "cc" on population moments, and gamma
+= k² = 11 for cross-validation.
 """
 
 import sys
