@@ -15,7 +15,7 @@ import pandas as pd
 from _record import record
 
 from causalinv import FunctionAugmentation, IVLikeRegression, Translation
-from causalinv.ivlike._invariance_test import clustered_pvalue, share_pvalue
+from causalinv.ivlike._sign_flips import clustered_pvalue, share_pvalue
 
 CHECKED = 3  # replications in which the estimator is asked too
 INDEX = ["n", "d", "q", "clusters", "errors", "integration"]
