@@ -241,7 +241,10 @@ def restricted_rows(design: RowDesign, reading: Reading, path: IVLikePath) -> tu
     along = x @ moved[:, : int(path.moved.sum())]
     length = column_lengths(along)
     along = (along - fitted @ (fitted.T @ along)) / np.where(length > 0, length, 1.0)
-    return y - fitted @ (fitted.T @ y), column_basis(without_small(along, _DEPENDENT), tol=_DEPENDENT), fitted
+    residual = y - fitted @ (fitted.T @ y)
+    if np.abs(residual).max(initial=0.0) <= _DEPENDENT * np.abs(y).max(initial=0.0):
+        residual = np.zeros_like(residual)  # rounding of an exact fit
+    return residual, column_basis(without_small(along, _DEPENDENT), tol=_DEPENDENT), fitted
 
 
 def quantile(confidence_level: float, df: int) -> float:

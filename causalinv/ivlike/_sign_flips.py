@@ -43,6 +43,7 @@ def share_pvalue(residual: FloatArray, moved: FloatArray, fitted: FloatArray, *,
     """
     n, q = moved.shape
     m = n - fitted.shape[1]
+    residual = _in_own_units(residual)
     size = float(residual @ residual)
     if size <= 0.0:
         return 0.0, 1.0  # nothing is left to react
@@ -66,6 +67,7 @@ def clustered_pvalue(
 
     Arguments as in `share_pvalue`, and the cluster of every row, codes from 0.
     """
+    residual = _in_own_units(residual)
     adjusted = residual.copy()
     for own in (np.flatnonzero(groups == g) for g in range(int(groups.max()) + 1)):
         values, vectors = np.linalg.eigh(fitted[own].T @ fitted[own])
@@ -83,6 +85,12 @@ def clustered_pvalue(
     if mean <= 0.0:
         return 0.0, 1.0  # nothing is left to react
     return length / mean, _beta_tail(length / most, mean / most, variance / most**2)
+
+
+def _in_own_units(residual: FloatArray) -> FloatArray:
+    """The residual over its largest absolute value, so that squares neither over- nor underflow."""
+    top = float(np.abs(residual).max(initial=0.0))
+    return residual / top if top > 0 else residual
 
 
 def _beta_tail(share: float, mean: float, variance: float) -> float:

@@ -51,7 +51,7 @@ def test_robustness_value_is_that_of_cinelli_and_hazlett():
     [(1, 0.009164, 0.124641, 0.075220), (2, 0.018329, 0.249324, 0.052915), (3, 0.027493, 0.374050, 0.030396)],
 )
 def test_confounders_like_a_feature_are_those_that_sensemakr_publishes(multiple, feature, outcome, adjusted):
-    """Darfur: harm, being female and attitude less what villages and the other covariates explain (1276 rows, rank 491).
+    """Darfur: harm, being female and attitude, less what villages and other covariates explain (1276 rows, rank 491).
 
     The data and the published bounds are those of the package PySensemakr; R's sensemakr prints the same.
     """
