@@ -1,11 +1,13 @@
 """How the cost of every estimator grows: exponents in rows, features, environments, queries, beside the expected ones.
 
 ``python growth.py [--quick]``. CPU seconds of this process, minimum of two runs at each size; the exponent is the slope
-of log seconds on log size between the last three sizes, where fixed costs matter least.
+of log seconds on log size between the last three sizes, where fixed costs matter least. From it, and from the memory
+that the call itself takes at its peak at the smallest size, how far ten minutes of one core and 24 GB would reach.
 """
 
 import sys
 import time
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -29,6 +31,7 @@ from causalinv import (
     Translation,
 )
 
+MINUTES, GIGABYTES = 10, 24
 SLACK = 0.2  # an exponent above expectation plus this is printed as off
 
 
@@ -137,7 +140,13 @@ CASES = [
     ("IVLikeRegression, covariance", "rows", N, covariance, 1),
     ("IVLikeRegressionCV", "rows", N, fit(lambda n: IVLikeRegressionCV(augmentation=translation(8)), plain), 1),
     ("InvariantSubsetSelector", "rows", N, fit(lambda n: InvariantSubsetSelector(eps=0.5), by_environment), 1),
-    ("InvariantCausalPrediction", "rows", N, fit(lambda n: InvariantCausalPrediction(), by_environment), 1),
+    (
+        "InvariantCausalPrediction",
+        "rows",
+        [4_000, 8_000, 16_000, 32_000],
+        fit(lambda n: InvariantCausalPrediction(), by_environment),
+        1,
+    ),
     (
         "InvariantRepresentation",
         "rows",
@@ -255,8 +264,13 @@ CASES = [
 
 
 def measure(task, sizes):
-    """CPU seconds at each size, minimum of two."""
+    """CPU seconds at each size, minimum of two, and peak bytes per unit of size at the smallest."""
     spent = []
+    work = task(sizes[0])
+    tracemalloc.start()
+    work()
+    memory = tracemalloc.get_traced_memory()[1] / sizes[0]
+    tracemalloc.stop()
     for size in sizes:
         work = task(size)
         times = []
@@ -265,7 +279,14 @@ def measure(task, sizes):
             work()
             times.append(time.process_time() - began)
         spent.append(min(times))
-    return spent
+    return spent, memory
+
+
+def reach(size, seconds, slope, memory):
+    """How far ten minutes of one core go, and whether memory ends it before."""
+    by_time = size * (60 * MINUTES / seconds) ** (1 / max(slope, 0.5))
+    by_memory = GIGABYTES * 1e9 / max(memory, 1.0)
+    return f"{min(by_time, by_memory):.0e}", "time" if by_time <= by_memory else "memory"
 
 
 def main(quick):
@@ -273,11 +294,24 @@ def main(quick):
     table = []
     for name, axis, sizes, task, expected in CASES:
         asked = [max(size // 8, 2) for size in sizes] if quick else sizes
-        spent = measure(task, asked)
+        spent, memory = measure(task, asked)
         slope = np.polyfit(np.log(asked[-3:]), np.log(np.maximum(spent[-3:], 1e-6)), 1)[0]
-        table.append([name, axis, asked[-1], spent[-1], slope, expected, "OFF" if slope > expected + SLACK else ""])
+        off = "OFF" if slope > expected + SLACK else ""
+        far = reach(asked[-1], spent[-1], slope, memory)
+        table.append([name, axis, asked[-1], spent[-1], slope, expected, off, memory, *far])
         print(*table[-1], flush=True)
-    columns = ["estimator", "in", "largest", "CPU s there", "exponent", "expected", ""]
+    columns = [
+        "estimator",
+        "in",
+        "largest",
+        "CPU s there",
+        "exponent",
+        "expected",
+        "",
+        "bytes a unit",
+        "in ten minutes",
+        "ended by",
+    ]
     found = pd.DataFrame(table, columns=columns)
     found["above"] = found.exponent - found.expected
     return found.sort_values("above", ascending=False).drop(columns="above").reset_index(drop=True)

@@ -25,6 +25,7 @@ from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._integrations import by_source
 from causalinv.ivlike._path import IVLikePath
 from causalinv.ivlike._reading import ControlSlopes, Reading
+from causalinv.transformations import FirstStage
 
 __all__ = [
     "Influence",
@@ -111,16 +112,13 @@ def coefficient_scores(
         return _of_originals(design, reading, coef, basis=used, divisor=divisor)
 
     stage = reading.stage
-    unbounded = len(stage.factor) > moved.shape[1] and np.any(stage.outcome)
-    # Close to 0 the limit's formula is exact as well where there is a limit, and it divides nothing by alpha.
-    limit = bool(fixed.shape[1]) and (alpha == 0 or (alpha < _NEAR_LIMIT and not unbounded))
-    if limit and unbounded:
+    limit = takes_limit(path, stage, alpha)
+    if limit and _unbounded(path, stage):
         raise ValueError(
             f"No standard errors at alpha=0: {len(stage.factor)} instruments move {moved.shape[1]} directions of the "
             "features and leave others, so the limit depends on the sample. Use alpha > 0."
         )
-    # The multiplier of the constraint: what remains of its residual, per unit of alpha, in the limit.
-    slack = lstsq(stage.factor.T, stage.variance @ coef + ridge * coef - stage.cross)
+    slack = constraint_slack(stage, coef, ridge=ridge)
     rows: FloatArray = np.zeros((len(design.y), *coef.shape))
     for each in design.centred(reading):
         residual = each.y - each.x @ coef
@@ -144,6 +142,23 @@ def coefficient_scores(
         rows += each.share * part
     free = fixed.shape[1] if reading.whole and alpha == 0 else path.basis.shape[1]
     return rows, free + reading.spent
+
+
+def takes_limit(path: IVLikePath, stage: FirstStage, alpha: float) -> bool:
+    """Whether scores at this strength are those of the limit at 0, with directions that nothing moves.
+
+    Close to 0 the limit's formula is exact as well where there is a limit, and it divides nothing by alpha.
+    """
+    return not path.moved.all() and (alpha == 0 or (alpha < _NEAR_LIMIT and not _unbounded(path, stage)))
+
+
+def _unbounded(path: IVLikePath, stage: FirstStage) -> bool:
+    return len(stage.factor) > path.moved.sum() and bool(np.any(stage.outcome))
+
+
+def constraint_slack(stage: FirstStage, coef: FloatArray, *, ridge: float) -> FloatArray:
+    """The multiplier of the constraint: what remains of its residual, per unit of alpha, in the limit."""
+    return lstsq(stage.factor.T, stage.variance @ coef + ridge * coef - stage.cross)
 
 
 def with_mean(design: RowDesign, reading: Reading, coef: FloatArray, own: Influence) -> Influence:

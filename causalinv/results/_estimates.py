@@ -20,6 +20,16 @@ __all__ = [
 ]
 
 
+def _number(column: str, text: str) -> Any:
+    """A property that reads a column of the result's table: a number if there is one row, else an array."""
+
+    def read(result: Any) -> Any:
+        values = result.table[column].to_numpy()
+        return float(values[0]) if len(values) == 1 else values.copy()
+
+    return property(read, doc=text)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Estimate(Printed):
     """Estimated numbers, one row each, with their intervals and what they rest on.
@@ -101,6 +111,8 @@ class TestResult(Printed):
         What the level of the test rests on.
     note : str
         How to read the answer.
+    overlap : float or None
+        With a symmetry whose poses are not declared uniform: 1 if they look so, near 0 if the data cannot answer.
     """
 
     __test__ = False  # not a test of pytest
@@ -111,10 +123,12 @@ class TestResult(Printed):
     hypothesis: str = ""
     assumption: str = ""
     note: str = ""
+    overlap: float | None = None
 
     def to_frame(self) -> pd.DataFrame:
-        """One row: statistic, degrees of freedom, p-value."""
-        return pd.DataFrame({"statistic": [self.statistic], "df": [self.df], "pvalue": [self.pvalue]})
+        """One row: statistic, degrees of freedom, p-value; and overlap, where it was measured."""
+        row = {"statistic": [self.statistic], "df": [self.df], "pvalue": [self.pvalue]}
+        return pd.DataFrame(row if self.overlap is None else row | {"overlap": [self.overlap]})
 
     def summary(self) -> Summary:
         """The numbers with the hypothesis, the assumption and how to read them."""
@@ -163,29 +177,10 @@ class BoundsEstimate(Printed):
     poor_overlap: bool = False
     moved: tuple[bool, ...] = ()
 
-    def _column(self, name: str) -> Any:
-        values = self.table[name].to_numpy()
-        return float(values[0]) if len(values) == 1 else values.copy()
-
-    @property
-    def lower(self) -> Any:
-        """Lower end; an array if several strengths were asked for."""
-        return self._column("lower")
-
-    @property
-    def upper(self) -> Any:
-        """Upper end."""
-        return self._column("upper")
-
-    @property
-    def se_lower(self) -> Any:
-        """Standard error of the lower end; NaN if the end is infinite."""
-        return self._column("se_lower")
-
-    @property
-    def se_upper(self) -> Any:
-        """Standard error of the upper end."""
-        return self._column("se_upper")
+    lower = _number("lower", "Lower end; an array if several strengths were asked for.")
+    upper = _number("upper", "Upper end; an array if several strengths were asked for.")
+    se_lower = _number("se_lower", "Standard error of the lower end; NaN if the end is infinite.")
+    se_upper = _number("se_upper", "Standard error of the upper end; NaN if the end is infinite.")
 
     @property
     def conf_int(self) -> FloatArray:
