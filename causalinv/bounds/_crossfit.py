@@ -199,6 +199,7 @@ def _fit_laws(rows: Rows, train: BoolArray, arm: int, asked: list[Candidate], se
         )
     atoms, codes = compress(rows.phi[rows.codes == arm])
     kept = codes[inside[rows.codes == arm]]
+    outside = train & (rows.codes != arm)
     sample = Sample(
         rows.X[inside],
         rows.phi[inside],
@@ -207,6 +208,7 @@ def _fit_laws(rows: Rows, train: BoolArray, arm: int, asked: list[Candidate], se
         rows.take_weight(inside),
         rows.varying_names,
         None if rows.groups is None else rows.groups[inside],
+        (rows.X[outside], rows.phi[outside], rows.take_weight(outside)) if outside.any() else None,
     )
     return fit_conditional(asked, sample, atoms, seed)
 

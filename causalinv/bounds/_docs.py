@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from causalinv import _docs
 
-__all__ = ["Documented"]
+__all__ = ["Documented", "documented"]
 
 _TEXTS = {
     # -- parameters of estimators
@@ -82,9 +82,36 @@ _TEXTS = {
         arm : label, optional
             May be left out if the arms are 0 and 1: then 1.""",
     "pointwise": """
+        Parameters
+        ----------
         X : array-like of shape (m, d), or None
-            Where; None: the rows of fit, by models that did not see them.""",
+            Where; None: the rows of fit, by models that did not see them.
+        arm : label, optional
+            May be left out if the arms are 0 and 1: then 1.""",
+    "pointwise_result": """
+        Returns
+        -------
+        PointwiseBounds
+            No standard errors.""",
+    # -- arguments of functions of a law
+    "law_and_propensity": """
+        Parameters
+        ----------
+        values : array-like of shape (K,)
+            Atoms of the law of Y in arm a.
+        propensity : float or array-like of shape (m,)
+            P(A = a | x), in (0, 1].
+        weights : array-like of shape (K,) or (m, K), optional
+            Probabilities of the atoms, per propensity if two-dimensional; rescaled to sum to one; equal if left out.
+            """,
+    "both_ends": """
+        Returns
+        -------
+        lower, upper : float or ndarray of shape (m,)""",
 }
+
+
+documented = _docs.documented(_TEXTS)
 
 
 class Documented(_docs.Documented):

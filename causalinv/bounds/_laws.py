@@ -59,7 +59,8 @@ def compress(phi: FloatArray) -> tuple[FloatArray, IntArray]:
 class Sample:
     """Rows of one arm: features (n, d), phi (n,), the atom of each row (n,), number of atoms, weights (n,) or None.
 
-    And names of the features, and clusters of the rows, if they have any.
+    And names of the features, and clusters of the rows, if they have any; and features, phi and weights of the rows of
+    the other arms, from which a location may learn.
     """
 
     X: FloatArray
@@ -69,6 +70,7 @@ class Sample:
     weight: FloatArray | None
     names: np.ndarray | None = None
     groups: IntArray | None = None
+    others: tuple[FloatArray, FloatArray, FloatArray | None] | None = None
 
 
 def fit_law(law: LawLike, sample: Sample, seed: int) -> Law:

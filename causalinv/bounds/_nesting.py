@@ -17,7 +17,7 @@ __all__ = ["first_crossing", "nested", "rungs_to"]
 _LADDER = np.r_[
     np.sort([*np.arange(10, 31) / 10, 1.25, 1.75, 2.25, 2.75]), np.arange(7, 13) / 2, np.geomspace(7.0, 1e3, 24)
 ]
-_GRID = np.r_[np.linspace(1.0, 3.0, 21), np.geomspace(3.2, 100.0, 30)]
+_GRID = np.unique(np.r_[_LADDER[_LADDER <= 100.0], np.geomspace(3.2, 100.0, 30)])
 
 Line = dict[str, float]
 
@@ -44,8 +44,12 @@ def rungs_to(odds_ratio: float) -> FloatArray:
     return _LADDER[: int(np.searchsorted(_LADDER, odds_ratio * (1.0 - 1e-12))) + 1]
 
 
-def first_crossing(line: Callable[[float], Line], value: float, low: str, high: str) -> float:
-    """The least odds ratio at which a value lies between two columns; 1 if it does at once, infinite if not to 100."""
+def first_crossing(line: Callable[[float], Line], value: float, low: str, high: str, *, outward: bool = False) -> float:
+    """The least odds ratio at which a value lies between two columns; 1 if it does at once, infinite if not to 100.
+
+    With `outward` every odds ratio counts as the next rung too, as in the intervals of `nested`: just above the rung
+    before the first that holds the value they hold it.
+    """
     start = line(1.0)
     if start[low] <= value <= start[high]:
         return 1.0
@@ -56,5 +60,12 @@ def first_crossing(line: Callable[[float], Line], value: float, low: str, high: 
 
     for before, after in pairwise(_GRID):
         if gap(after) <= 0:
-            return float(brentq(gap, before, after, xtol=1e-6))
-    return np.inf
+            found = float(brentq(gap, before, after, xtol=1e-6))
+            break
+    else:
+        return np.inf
+    if outward:
+        for before, after in pairwise(_LADDER):
+            if gap(after) <= 0 or before > found:
+                return min(found, float(before))
+    return found

@@ -19,7 +19,7 @@ from causalinv.invariance._linear import FeatureChoice, LinearPrediction, names_
 from causalinv.invariance._summaries import summarise_selector
 from causalinv.invariance.certificates._certify import CertifiesTraining
 from causalinv.invariance.rules._gaps import Metric
-from causalinv.invariance.rules._rule import rule_of
+from causalinv.invariance.rules._rule import rule_gaps, rule_of
 from causalinv.invariance.subsets._decision import (
     Decision,
     Objective,
@@ -371,7 +371,7 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
         self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
         store_risks(self, moments)
         self.left_out_risk_ = left_out_risks(moments, self.support_)
-        self.gaps_ = rule_of(self).gaps(moments, self.metric)
+        self.gaps_ = rule_gaps(rule_of(self), moments, self.metric)
         self.gap_ = float(self.gaps_.max())
 
     @property

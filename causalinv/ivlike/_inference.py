@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import f, t
 
-from causalinv._matrix import lstsq, singular_values, whitener
+from causalinv._matrix import column_basis, column_lengths, lstsq, singular_values, whitener, without_small
 from causalinv._typing import FloatArray
 from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._integrations import by_source
@@ -35,11 +35,12 @@ __all__ = [
     "least_squares_influence",
     "moved_influence",
     "quantile",
-    "restricted_score",
+    "restricted_rows",
     "with_mean",
 ]
 
 _NEAR_LIMIT = 1e-6  # strengths
+_DEPENDENT = 1e-10  # of a direction of unit length: what is a combination of others
 
 
 @dataclass(frozen=True)
@@ -222,23 +223,21 @@ def by_cluster(rows: FloatArray, groups: np.ndarray | None) -> FloatArray:
     return rows if groups is None else by_source(rows, groups)
 
 
-def restricted_score(design: RowDesign, reading: Reading, path: IVLikePath) -> tuple[FloatArray, Influence]:
-    """Covariance of the moved coordinates (q,) with the residual of least squares that ignores them, and its rows.
+def restricted_rows(design: RowDesign, reading: Reading, path: IVLikePath) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Least squares that ignores what is moved: residual (n,), and bases of what is moved and of what is fitted.
 
-    The moved coordinates are taken uncorrelated with the others, so the coefficients of these do not matter.
+    Rows are multiplied by the root of their share of the weight. The basis (n, q) of the moved coordinates is
+    uncorrelated with that of the constant and the fitted ones (n, k); both are orthonormal.
     """
-    x = design.expand(design.X) - reading.moments.mean("x")[0]
-    y = design.y - reading.moments.mean("y")[0]
-    fixed = path.basis[:, ~path.moved]
-    cov = reading.moments.cov("x")[0]
-    own = x @ fixed
-    residual = y - own @ (fixed.T @ reading.moments.cov("x", "y")[0])
+    root = np.sqrt(design.share)[:, None]
+    x = root * (design.expand(design.X) - reading.moments.mean("x")[0])
+    y = root[:, 0] * (design.y[:, 0] - reading.moments.mean("y")[0])
+    fitted = column_basis(np.column_stack([root, x @ path.basis[:, ~path.moved]]), tol=_DEPENDENT)
     moved, _, _ = singular_values(reading.stage.factor.T)
-    moved = moved[:, : int(path.moved.sum())]
-    left = x @ moved - own @ (fixed.T @ cov @ moved)
-    rows = left[:, :, None] * residual[:, None, :]
-    score = np.einsum("n,nqp->qp", design.share, rows)
-    return score, _finish(design, rows, fixed.shape[1] + 1)
+    along = x @ moved[:, : int(path.moved.sum())]
+    length = column_lengths(along)
+    along = (along - fitted @ (fitted.T @ along)) / np.where(length > 0, length, 1.0)
+    return y - fitted @ (fitted.T @ y), column_basis(without_small(along, _DEPENDENT), tol=_DEPENDENT), fitted
 
 
 def quantile(confidence_level: float, df: int) -> float:

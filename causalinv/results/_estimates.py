@@ -111,6 +111,8 @@ class TestResult(Printed):
         What the level of the test rests on.
     note : str
         How to read the answer.
+    overlap : float or None
+        With a symmetry whose poses are not declared uniform: 1 if they look so, near 0 if the data cannot answer.
     """
 
     __test__ = False  # not a test of pytest
@@ -121,10 +123,12 @@ class TestResult(Printed):
     hypothesis: str = ""
     assumption: str = ""
     note: str = ""
+    overlap: float | None = None
 
     def to_frame(self) -> pd.DataFrame:
-        """One row: statistic, degrees of freedom, p-value."""
-        return pd.DataFrame({"statistic": [self.statistic], "df": [self.df], "pvalue": [self.pvalue]})
+        """One row: statistic, degrees of freedom, p-value; and overlap, where it was measured."""
+        row = {"statistic": [self.statistic], "df": [self.df], "pvalue": [self.pvalue]}
+        return pd.DataFrame(row if self.overlap is None else row | {"overlap": [self.overlap]})
 
     def summary(self) -> Summary:
         """The numbers with the hypothesis, the assumption and how to read them."""

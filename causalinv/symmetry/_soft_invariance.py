@@ -42,6 +42,7 @@ __all__ = ["SoftInvariantRegressor"]
 
 _MOST = 5000
 _CANDIDATES = 4
+_MULTIPLES = (1.0, 2.0, 4.0, 8.0)  # of the median distance, among which the likelihood chooses
 _BOUND = 1e-8  # least variance, as a share of the outcome's
 
 
@@ -57,7 +58,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         Up to four candidates by name. Groups that several generate need a frame: finite groups together, rotations and
         a scaling, and whatever else `Compose` takes.
     length_scale : float, optional
-        Of the Gaussian kernel, in units of X; left out, the median distance between rows.
+        Of the Gaussian kernel, in units of X; left out, the one of 1, 2, 4 and 8 times the median distance between
+        rows that has the largest restricted likelihood.
     random_state : int, SeedSequence, Generator, RandomState or None
         Seed of the bootstrap; the fit draws nothing.
 
@@ -137,26 +139,40 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         self._sets = [s for k in range(len(candidates) + 1) for s in itertools.combinations(candidates, k)]
         self._rows = rows
         self._groups = [joined([candidates[name] for name in names]) for names in self._sets]
-        self.length_scale_ = bandwidth(rows)
-        if self.length_scale is not None:
-            self.length_scale_ = check_number(self.length_scale, "length_scale", low=0.0, open_low=True, finite=True)
         self._train = [Invariants(group, rows, self._names()) for group in self._groups]
-        self._means, self._traces, kernels = [], [], []
-        for each in self._train:
-            raw = pairwise(each, each, self.length_scale_)
-            self._means.append((raw.mean(axis=0), float(raw.mean())))
-            centred = _centre(raw, *self._means[-1])
-            self._traces.append(float(np.trace(centred)))
-            kernels.append(centred * self._scale(-1))
-        self._kernels = np.stack(kernels)
         self.intercept_ = float(target.mean())
-        variances, self.noise_variance_, self.log_likelihood_ = _reml(self._kernels, target - self.intercept_)
+        if self.length_scale is None:
+            scales = [m * bandwidth(rows) for m in _MULTIPLES]
+        else:
+            scales = [check_number(self.length_scale, "length_scale", low=0.0, open_low=True, finite=True)]
+        fits = {}
+        for scale in scales:
+            self._set_kernels(scale)
+            fits[scale] = _reml(self._kernels, target - self.intercept_)
+            if fits[scale][1] == 0:  # a constant outcome
+                break
+        best = max(fits, key=lambda scale: fits[scale][2])
+        if self.length_scale_ != best:
+            self._set_kernels(best)
+        variances, self.noise_variance_, self.log_likelihood_ = fits[best]
         labels = [" and ".join(names) or "none" for names in self._sets]
         self.variances_ = pd.Series(variances, index=pd.Index(labels, name="keeps"), name="variance")
         self._solve(target)
         share = self._broken(self._pieces(self._kernels @ self.dual_coef_))
         self.broken_share_ = pd.Series(share, index=pd.Index(list(candidates), name="symmetry"), name="broken_share")
         return self
+
+    def _set_kernels(self, length_scale: float) -> None:
+        """Centred kernels of trace n - 1 at a length scale."""
+        self.length_scale_ = length_scale
+        self._means, self._traces, kernels = [], [], []
+        for each in self._train:
+            raw = pairwise(each, each, length_scale)
+            self._means.append((raw.mean(axis=0), float(raw.mean())))
+            centred = _centre(raw, *self._means[-1])
+            self._traces.append(float(np.trace(centred)))
+            kernels.append(centred * self._scale(-1))
+        self._kernels = np.stack(kernels)
 
     def _names(self) -> list[str] | None:
         names = getattr(self, "feature_names_in_", None)
