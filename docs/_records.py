@@ -26,7 +26,7 @@ ROOMS = {
 
 def room(name: str) -> str:
     """Heading under which a record stands."""
-    return ROOMS.get(name.split("_")[0], "Ground and models")
+    return ROOMS.get(name.split("_", maxsplit=1)[0], "Ground and models")
 
 
 def write(folder: Path) -> None:

@@ -29,7 +29,6 @@ from causalinv.invariance import (
 )
 from causalinv.sem import InterventionFamily, LinearSEM, choose_sites, random_sem
 
-
 # %% [markdown]
 # ## What m hospitals can prove at best
 #
