@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.linalg import eigh
 
@@ -102,17 +104,8 @@ def effective_rank(Z: Rows) -> Estimate:
     ----------
     Roy, Vetterli (2007). The effective rank. EUSIPCO (they take singular values; this takes eigenvalues).
     """
-    rows = check_rows(Z, "Z", min_samples=2)
-    value = _described(entropy_rank(_column_sizes(rows, True) ** 2), "Z")
-    return single(
-        "effective_rank",
-        value,
-        title="Effective rank",
-        estimand="exponential of the entropy of the shares of the covariance's eigenvalues",
-        assumption=_SAMPLE,
-        n=len(rows),
-        k=rows.shape[1],
-    )
+    estimand = "exponential of the entropy of the shares of the covariance's eigenvalues"
+    return _of_eigenvalues(Z, entropy_rank, "effective_rank", "Effective rank", estimand)
 
 
 def participation_ratio(Z: Rows) -> Estimate:
@@ -130,17 +123,8 @@ def participation_ratio(Z: Rows) -> Estimate:
         samples with n not far above k it lies below the population's. For k equal eigenvalues and Gaussian rows it is
         about k / (1 + k / n).
     """
-    rows = check_rows(Z, "Z", min_samples=2)
-    value = _described(_participation_ratio(_column_sizes(rows, True) ** 2), "Z")
-    return single(
-        "participation_ratio",
-        value,
-        title="Participation ratio",
-        estimand="(sum of eigenvalues)² / sum of squared eigenvalues of the covariance of these rows",
-        assumption=_SAMPLE,
-        n=len(rows),
-        k=rows.shape[1],
-    )
+    estimand = "(sum of eigenvalues)² / sum of squared eigenvalues of the covariance of these rows"
+    return _of_eigenvalues(Z, _participation_ratio, "participation_ratio", "Participation ratio", estimand)
 
 
 def spectral_exponent(Z: Rows, *, ranks: ArrayLike | None = None, confidence_level: float = 0.95) -> Estimate:
@@ -293,6 +277,13 @@ def gaussian_information(W: ArrayLike) -> Estimate:
         assumption="W is given; nothing is estimated",
         rank=int(np.count_nonzero(sizes)),
     )
+
+
+def _of_eigenvalues(Z: Rows, measure: Callable[[FloatArray], float], name: str, title: str, estimand: str) -> Estimate:
+    """A measure of the covariance's eigenvalues, as a description of the sample."""
+    rows = check_rows(Z, "Z", min_samples=2)
+    value = _described(measure(_column_sizes(rows, True) ** 2), "Z")
+    return single(name, value, title=title, estimand=estimand, assumption=_SAMPLE, n=len(rows), k=rows.shape[1])
 
 
 def _column_sizes(rows: FloatArray, center: bool) -> FloatArray:

@@ -54,6 +54,7 @@ HERE = Path(__file__).name
 FAST = LinearInvarianceEncoder(method="ef", n_repeats=1, bandwidths=(1.0,), random_state=0)
 
 UNPROVOKED = {
+    "The entropy with ": "needs 5,000 rows and 4,000 landmarks, which is slow; tests/representation provoke it",
     "The lower end, ": "sampling error alone crosses the ends of an average; tests/bounds hands such scores in",
     "The code lost a direction": "needs torch, and a training that fails; tests/extrapolation provoke it",
     "rest on an assumption that looks broken": "needs a broken assumption on many rows; tests/extrapolation judge it",
@@ -249,6 +250,12 @@ def soft_invariance_of_a_constant(fit):
 @provoke("every symmetry holds, and there is nothing to test")
 def symmetry_of_a_constant(fit):
     symmetry_test(rows()[0], np.ones(60), SignFlip([0]), poses="uniform", random_state=0)
+
+
+@provoke("poses do not look uniform, as poses=")
+def poses_that_are_mostly_one(fit):
+    X = np.random.default_rng(0).normal(size=(300, 2)) + np.array([1.3, 0.0])
+    symmetry_test(X, X[:, 1], SignFlip([0]), poses="uniform", n_resamples=19, random_state=0)
 
 
 @provoke("The learner splits rows inside")
