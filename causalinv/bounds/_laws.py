@@ -168,7 +168,7 @@ class _Weighted:
         return out
 
     def _block(self, X: FloatArray) -> FloatArray:
-        near = self.similarity(self.X, X)
+        near: Any = self.similarity(self.X, X)
         if near.shape != (len(X), len(self.X)):
             raise ValueError(
                 f"The function given as law= must return shape (m, n_train) = ({len(X)}, {len(self.X)}), got "
