@@ -1,5 +1,6 @@
 """Sphinx: ``sphinx-build -W docs docs/_build`` with the extra ``docs`` installed."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -8,22 +9,49 @@ here = Path(__file__).parent
 sys.path[:0] = [str(here), str(here.parent)]
 
 import _api  # noqa: E402
+import _gallery  # noqa: E402
+import _records  # noqa: E402
 
 import causalinv  # noqa: E402
 
 _api.write(here / "api")
+_gallery.write(here / "gallery")
+_records.write(here / "records")
 
 project = "causalinv"
 author = "The causalinv founders"
 copyright = author
 version = release = causalinv.__version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc", "myst_parser"]
-myst_enable_extensions = ["dollarmath", "deflist"]
-myst_heading_anchors = 3
+extensions = ["sphinx.ext.autodoc", "_math", "numpydoc", "myst_nb", "sphinx_copybutton", "sphinx_design"]
+html_math_renderer = "mathml"
+myst_enable_extensions = ["dollarmath", "deflist", "colon_fence", "attrs_inline"]
+myst_heading_anchors = 4
+nb_execution_mode = "cache"  # pages are run again only where their code changed
+nb_execution_cache_path = str(here / "_build" / ".jupyter_cache")
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+nb_execution_excludepatterns = ["gallery/downloads/*"]
 numpydoc_show_class_members = False
 autodoc_typehints = "none"  # numpydoc's types, with shapes and units, say more
 html_theme = "pydata_sphinx_theme"
-exclude_patterns = ["_build"]
+html_title = f"causalinv {version}"
+html_static_path = ["_static"]
+html_css_files = ["causalinv.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "show_nav_level": 1,
+    "navigation_depth": 2,
+    "header_links_before_dropdown": 5,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+templates_path = []
+exclude_patterns = ["_build", "gallery/downloads"]
+os.environ.setdefault("CAUSALINV_DATA", str(here / "_no_data"))  # pages show nothing that the repository has not
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _skip(app, what, name, obj, skip, options):

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import textwrap
-from collections.abc import Callable
-from typing import Any, TypeVar
+from causalinv import _docs
 
 __all__ = ["Documented", "documented"]
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 _TEXTS = {
     # -- parameters of estimators
@@ -116,31 +111,10 @@ _TEXTS = {
 }
 
 
-def filled(text: str) -> str:
-    """The docstring with every line ``{name}`` replaced by that text, indented as the line was."""
-    lines = []
-    for line in text.split("\n"):
-        name = line.strip()
-        if name.startswith("{") and name.endswith("}") and name[1:-1] in _TEXTS:
-            indent = line[: len(line) - len(line.lstrip())]
-            lines.append(textwrap.indent(textwrap.dedent(_TEXTS[name[1:-1]]).strip("\n"), indent))
-        else:
-            lines.append(line)
-    return "\n".join(lines)
+documented = _docs.documented(_TEXTS)
 
 
-def documented(function: _F) -> _F:
-    """Fill the docstring of a function."""
-    function.__doc__ = filled(function.__doc__ or "")
-    return function
+class Documented(_docs.Documented):
+    """Base of this room's estimators: their docstrings share the texts above."""
 
-
-class Documented:
-    """Base that fills the docstrings of its subclasses and of the methods that they define."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Fill, once, when the class is made."""
-        super().__init_subclass__(**kwargs)
-        for each in (cls, *(value for value in vars(cls).values() if inspect.isfunction(value))):
-            if each.__doc__:
-                each.__doc__ = filled(each.__doc__)
+    _shared_texts = _TEXTS

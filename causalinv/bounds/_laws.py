@@ -19,6 +19,7 @@ __all__ = ["Law", "LawLike", "Sample", "Similarity", "compress", "fit_law"]
 N_ATOMS = 128
 N_POOL = 10_000  # rows among which a kernel or neighbours look: fits grow with n, not with its square
 _TAIL, _TAIL_BINS = 0.02, 24  # the extreme 2% on either side have bins that narrow to one row: bounds live there
+_TIE = 1.0 + 1e-9  # relative: rows whose distances differ by less are equally far
 _CHUNK = 1 << 22  # similarities held at once
 _TOO_LARGE = (
     "X holds values so large that distances between rows overflow, so law='knn' finds no neighbours. Rescale the "
@@ -209,17 +210,29 @@ def _kernel(X: FloatArray, query: FloatArray) -> FloatArray:
 
 
 def _nearest(X: FloatArray, query: FloatArray) -> Any:
-    """Equal weights on the n^(4/(d+4)), at least 10, nearest rows in standardised units."""
+    """Equal weights on the n^(4/(d+4)), at least 10, nearest rows in standardised units.
+
+    Rows that are equally far share what is left for them, so that the order of the rows decides nothing.
+    """
     n, d = X.shape
     k = min(n, max(10, round(n ** (4.0 / (d + 4.0)))))
     with np.errstate(over="ignore", invalid="ignore"):
         X, query = _standardise(X, query)
     if not (np.isfinite(X).all() and np.isfinite(query).all()):
         raise ValueError(_TOO_LARGE)
-    found = cKDTree(X).query(query, k=np.arange(1, k + 1))[1]
+    tree = cKDTree(X)
+    far, found = map(np.asarray, tree.query(query, k=np.arange(1, min(n, k + 1) + 1)))
     if found.max(initial=0) >= n:  # how the tree says that a distance overflowed; as an index it would kill the process
         raise ValueError(_TOO_LARGE)
-    return csr_array((np.ones(found.size), found.ravel(), np.arange(0, found.size + 1, k)), shape=(len(query), n))
+    tied = np.flatnonzero(far[:, -1] <= far[:, k - 1] * _TIE) if k < n else np.empty(0, int)
+    rows, weight = list(found[:, :k]), [np.ones(k)] * len(query)
+    for i in tied.tolist():
+        reach = far[i, k - 1] * _TIE
+        rows[i] = np.sort(tree.query_ball_point(query[i], reach))
+        nearer = np.linalg.norm(X[rows[i]] - query[i], axis=1) * _TIE < far[i, k - 1]
+        weight[i] = np.where(nearer, 1.0, (k - nearer.sum()) / (~nearer).sum())
+    ends = np.cumsum([0, *map(len, rows)])
+    return csr_array((np.concatenate(weight), np.concatenate(rows), ends), shape=(len(query), n))
 
 
 _SIMILARITIES: dict[str, Similarity] = {"kernel": _kernel, "knn": _nearest}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -26,8 +27,8 @@ __all__ = ["ActionEncoder"]
 _SEEN = 0.5  # share of training rows among those of a test from which there is a warning
 
 
-class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """What encoders of X that are fitted with an action share; a subclass fits `representation_`."""
+class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+    """What encoders of X that are fitted with an action share; a subclass learns the representation."""
 
     n_features_in_: int
     feature_names_in_: np.ndarray
@@ -41,6 +42,39 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_seen")
+
+    def fit(self, X: Rows, y: Rows = None, *, action: Rows = None) -> Self:
+        """Learn the representation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, D)
+            Observations.
+        y : ignored
+            The outcome plays no part.
+        action : array-like of shape (n,) or (n, k)
+            Randomised action of each row; n must be at least 20 (k + 1).
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ImportError
+            If the encoder needs torch and it is not installed.
+        ValueError
+            If the action is missing, constant, dependent or not numeric, X does not vary, rows are too few, or a
+            parameter or an input is out of range (more components than the action has columns, among others).
+        """
+        rows, acts = self._check_training(X, action)
+        self.representation_ = self._learn(rows, acts)
+        self._finish(rows, acts)
+        return self
+
+    @abstractmethod
+    def _learn(self, rows: FloatArray, acts: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """The map from X to phi, from validated rows (n, D) and transformed actions (n, k)."""
 
     def _check_training(self, X: Rows, action: Rows) -> tuple[FloatArray, FloatArray]:
         """Validated X (n, D) and transformed action (n, k)."""
