@@ -219,12 +219,12 @@ def table(logs):
     found = []
     for cell, part in rows.groupby("cell"):
         n, both = len(part), part[["held at lower end", "held at upper end"]].astype(float)
-        held = part["held"].astype(float).mean() if cell in CURVES else np.nan
+        held = part["held"].astype(float).mean() if cell.startswith("curve") else np.nan
         line = {"cell": cell, "sets": n} | both.mean().to_dict() | {"held": held}
-        worst = held if cell in CURVES else both.mean().min()
+        worst = held if cell.startswith("curve") else both.mean().min()
         line["worst"], line["its s.e."] = worst, np.sqrt(max(worst * (1 - worst), 1e-4) / n)
         line |= part[["outward", "s.e.", "width of interval"]].mean().to_dict()
-        line["kind"] = "curves" if cell in CURVES else "quantiles" if cell in QUANTILES else "averages"
+        line["kind"] = "curves" if cell.startswith("curve") else "quantiles" if cell in QUANTILES else "averages"
         found.append(line)
     every = pd.DataFrame(found).sort_values("worst")
     record(

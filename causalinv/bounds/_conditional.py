@@ -81,11 +81,12 @@ class ConditionalLaw:
     location: Any = None
     scale: Any = None
     least: float = 0.0
+    most: float = np.inf
 
     def at(self, X: FloatArray) -> ArmLaw:
         """The law at each row."""
         centre = None if self.location is None else np.asarray(self.location.predict(X), dtype=float)
-        width = None if self.scale is None else np.maximum(self.scale.predict(X), self.least)
+        width = None if self.scale is None else np.clip(self.scale.predict(X), self.least, self.most)
         return ArmLaw(self.atoms, self.law.weights(X), centre, width)
 
 
@@ -165,7 +166,7 @@ def _held_out(model: Any, sample: Sample, target: FloatArray, seed: int) -> Floa
 def _of_residuals(each: Candidate, model: Any, left: FloatArray, sample: Sample, seed: int) -> ConditionalLaw:
     """The law of what a location leaves: by a law given X, or pooled, as it is or divided by a scale."""
     pooled = isinstance(each.law, str) and each.law in ("pooled", "scaled")
-    scale, least = None, 0.0
+    scale, least, most = None, 0.0, np.inf
     if pooled and each.law == "scaled":
         size = np.abs(left)
         middle = float(np.average(size, weights=sample.weight))
@@ -173,8 +174,9 @@ def _of_residuals(each: Candidate, model: Any, left: FloatArray, sample: Sample,
             least = _LEAST_SCALE * middle
             fitted = fit_weighted(location("linear", seed), sample.X, size / middle, sample.weight, "scale")
             scale = _Rescaled(fitted, 0.0, middle)
-            left = left / np.maximum(scale.predict(sample.X), least)
+            width = np.maximum(scale.predict(sample.X), least)
+            left, most = left / width, float(width.max())  # a row far out has no larger scale than was seen
     atoms, codes = compress(left)
     residual = replace(sample, phi=left, codes=codes, n_atoms=len(atoms))
     law = fit_law("marginal" if pooled else each.law, residual, seed)
-    return ConditionalLaw(law, atoms, model, scale, least)
+    return ConditionalLaw(law, atoms, model, scale, least, most)

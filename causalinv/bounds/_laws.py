@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesRegressor
@@ -169,17 +169,16 @@ class _Weighted:
         return out
 
     def _block(self, X: FloatArray) -> FloatArray:
-        near = self.similarity(self.X, X)
+        near: Any = self.similarity(self.X, X)
         if near.shape != (len(X), len(self.X)):
             raise ValueError(
                 f"The function given as law= must return shape (m, n_train) = ({len(X)}, {len(self.X)}), got "
                 f"{near.shape}."
             )
-        if issparse(near):
-            near = csr_array(near)
+        if not isinstance(near, np.ndarray):  # sparse
             ones = np.ones(len(self.X)) if self.weight is None else self.weight
             atoms = csr_array((ones, (np.arange(len(self.X)), self.codes)), shape=(len(self.X), self.n_atoms))
-            out: FloatArray = np.asarray((near @ atoms).todense(), dtype=np.float64)
+            out: FloatArray = np.asarray((csr_array(near) @ atoms).todense(), dtype=np.float64)
         else:
             near = np.asarray(near, dtype=np.float64)
             out = np.zeros((len(X), self.n_atoms))

@@ -51,10 +51,12 @@ class SmoothingSplines(TransformerMixin, BaseEstimator):
 
     The bends are cubic splines, orthogonal over the rows to each other and to straight lines, in the order of their
     mean squared second derivative; each is as large as one over its root, so that equal shrinkage is a limit on that.
+    All are constant beyond the rows: a line would run away with a row far out.
     """
 
     def fit(self, X: FloatArray, y: Any = None) -> SmoothingSplines:
         """Find the bends."""
+        self.low_, self.high_ = X.min(axis=0), X.max(axis=0)
         self.centre_, self.scale_ = X.mean(axis=0), X.std(axis=0)
         self.scale_[self.scale_ == 0] = 1.0
         self.bends_ = [_bends(x) for x in self._standard(X).T]
@@ -70,7 +72,7 @@ class SmoothingSplines(TransformerMixin, BaseEstimator):
         return np.hstack(parts)
 
     def _standard(self, X: FloatArray) -> FloatArray:
-        return (X - self.centre_) / self.scale_
+        return (np.clip(X, self.low_, self.high_) - self.centre_) / self.scale_
 
 
 def _bends(x: FloatArray) -> tuple[FloatArray, FloatArray] | None:
