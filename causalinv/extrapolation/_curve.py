@@ -103,5 +103,11 @@ class Curve:
         beyond = int(unsupported(support).sum())
         if beyond:
             notes.append(f"{beyond} action(s) have no support: their numbers are continued trends, not estimates")
+        evidence = fitted.public("noise_evidence_")
+        if evidence is not None and evidence > 1:
+            notes.append(
+                f"V does not look Gaussian (evidence {evidence:.1f}, a doubt above 1): beyond the tried actions "
+                "action_only may be nearer, with lognormal V more often than not, and the band may miss"
+            )
         together = self.kind == "simultaneous"
         return Estimate("E[Y | do(A = a)], units of y", ASSUMPTION, table, self.level, tuple(notes), together)

@@ -1,5 +1,7 @@
 """Bands of curves: half widths by the law of the maximum, and refits that are those of the whole fit."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -76,3 +78,14 @@ def test_a_representation_learnt_again_finds_the_state(method):
     assert affine_r2(encoder.transform(data.X), again) > 0.995  # one pass instead of two
     at = np.random.default_rng(1).integers(1500, size=1500)
     assert affine_r2(data.Z[at], encoder.learn_again(data.X[at], data.action[at], np.random.default_rng(2))) > 0.975
+
+
+@pytest.mark.parametrize(("noise", "told"), [("gaussian", False), ("laplace", True)])
+def test_a_curve_says_where_the_law_of_v_is_in_doubt(noise, told):
+    data = make_extrapolation_data(1500, n_latent=1, noise=noise, random_state=0)
+    encoder = LinearInvarianceEncoder(method="npiv+location", bandwidths=(1.0,), n_repeats=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = Rep4ExRegressor(encoder, random_state=0).fit(data.X, data.y, action=data.action)
+        text = " ".join(str(model.do_curve([0.0, 1.3], n_bootstrap=3)).split())
+    assert ("V does not look Gaussian" in text) is told
