@@ -80,9 +80,7 @@ def orbit_mean(
     return np.asarray(np.mean([predict(symmetry.draw(rows, rng, names)[0]) for _ in range(_COPIES)], axis=0))
 
 
-def overlap(
-    rows: FloatArray, symmetry: Transformation, names: Sequence[str] | None, rng: np.random.Generator
-) -> float:
+def overlap(rows: FloatArray, symmetry: Transformation, names: Sequence[str] | None, rng: np.random.Generator) -> float:
     """1 if poses look uniform given orbits, near 0 if rows can be told from copies of them that were moved.
 
     Twice the mean held-out probability of being the original that a logistic regression gives to moved copies. Without

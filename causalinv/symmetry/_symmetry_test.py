@@ -184,7 +184,9 @@ def _check_learnable(symmetry: Transformation, n: int) -> None:
     if not isinstance(symmetry, Transformation):
         raise TypeError(f"symmetry must be a Transformation, got {symmetry!r}.")
     if not _has_frame(symmetry):
-        raise ValueError(f"poses='pcm' regresses on orbits, and {type(symmetry).__name__} has no frame to know them by.")
+        raise ValueError(
+            f"poses='pcm' regresses on orbits, and {type(symmetry).__name__} has no frame to know them by."
+        )
     if n > _MOST:
         raise ValueError(
             f"X has {n} rows; poses='pcm' solves dense systems and takes at most {_MOST}. Test a random subset, or "
