@@ -59,8 +59,8 @@ class InferenceDoors(Recorded):
             Put the intercept first.
         across : bool, default False
             Of several outcomes, their joint covariance (p d, p d), outcome by outcome.
-        source : path, Arrow data set, frame or DuckDB relation, optional
-            After `fit_moments`: the rows that the moments are of, as `Moments.scan` reads them (not Dask, no
+        source : path, Arrow data set, frame, Dask collection or DuckDB relation, optional
+            After `fit_moments`: the rows that the moments are of, as `Moments.scan` reads them (but without a
             connection), for a second pass; columns are taken by the names that the moments have. HC1 or its clustered
             form; with instruments ``"misspecified"``.
         groups, sample_weight : str, optional

@@ -7,14 +7,16 @@ With scores :math:`\psi_i` of rows (see `_inference`), weights :math:`w_i` of su
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from causalinv._matrix import whitener
-from causalinv._scan import Columns, RowsOfPiece, each_piece, is_dask, open_source
+from causalinv._scan import Columns, RowsOfPiece, each_partition, each_piece, is_dask, open_source
 from causalinv._typing import FloatArray
 from causalinv.ivlike._design import MomentsOnly, RowDesign
 from causalinv.ivlike._fit import Fit
@@ -57,11 +59,6 @@ def scanned_covariance(
     """Covariance of a fit on moments by the influence of every row, or cluster: (d, d), or (p, d, d) of p outcomes."""
     if not isinstance(fit.design, MomentsOnly):
         raise ValueError("source= is for fits on moments; this one has its rows: leave source out.")
-    if is_dask(source):
-        raise TypeError(
-            "A second pass over a Dask collection is not written; read the same rows from their files (Parquet), or "
-            "as a pandas or polars frame."
-        )
     if fit.reading.slopes is not None:
         raise ValueError(
             "A second pass takes no controls; give exogenous regressors as columns of both x and g, with equal numbers."
@@ -82,37 +79,42 @@ def scanned_covariance(
         fit.check_limit()
     columns = Columns.of({block: moments.names[block] for block in moments.blocks}, {"groups": groups}, sample_weight)
     score = _Scores(fit, 0.0 if fit.averages else alpha, coef)
-    centre = moments.mean(tuple(moments.blocks))[0]
-
-    def sums(rows: RowsOfPiece) -> list[_Sums]:
-        return [part_sums(rows.slice(at, at + _AT_ONCE)) for at in range(0, len(rows.columns[0]), _AT_ONCE)]
-
-    def part_sums(rows: RowsOfPiece) -> _Sums:
-        w, n = rows.weights, len(rows.columns[0])
-        centred = np.empty((len(centre), n))  # a variable a line, as the columns are stored
-        for line, column, mean in zip(centred, rows.columns, centre, strict=True):
-            np.subtract(column[:, 0], mean, out=line)
-        weighted = score(centred)  # (p, k, n)
-        scatter = np.dot(centred, centred.T) if w is None else np.dot(centred * w, centred.T)
-        if w is not None:
-            weighted *= w
-        labels = rows.labels.get("groups")
-        total, size = weighted.sum(axis=2), float(n if w is None else w.sum())
-        if labels is None:
-            squares = np.array([size if w is None else w @ w])
-            own = squares, (total if w is None else weighted @ w)[None]
-            # One product at a time by `dot`: unlike `@` it lets other threads work meanwhile.
-            meat = np.stack([np.dot(each, each.T) for each in weighted])
-            return _Sums(n, size, scatter, total, *own, meat, None)
-        order = np.argsort(labels.codes, kind="stable")
-        starts = np.searchsorted(labels.codes[order], np.arange(len(labels)))
-        own_score = np.add.reduceat(weighted[:, :, order], starts, axis=2).transpose(2, 0, 1)
-        return _Sums(
-            n, size, scatter, total, np.bincount(labels.codes, w).astype(float), own_score, np.zeros(()), labels.names
-        )
-
-    pieces = each_piece(open_source(source, columns), columns, sums, n_threads=n_threads, progress=progress)
+    sums = partial(_sums_of, score=score, centre=moments.mean(tuple(moments.blocks))[0])
+    if is_dask(source):
+        pieces: Iterable[list[_Sums]] = each_partition(source, columns, sums)
+    else:
+        pieces = each_piece(open_source(source, columns), columns, sums, n_threads=n_threads, progress=progress)
     return _together(fit, [part for each in pieces for part in each], score)
+
+
+def _sums_of(rows: RowsOfPiece, *, score: _Scores, centre: FloatArray) -> list[_Sums]:
+    """Sums of some thousands of rows of a piece each."""
+    n = len(rows.columns[0])
+    return [_sums(rows.slice(at, at + _AT_ONCE), score, centre) for at in range(0, n, _AT_ONCE)]
+
+
+def _sums(rows: RowsOfPiece, score: _Scores, centre: FloatArray) -> _Sums:
+    w, n = rows.weights, len(rows.columns[0])
+    centred = np.empty((len(centre), n))  # a variable a line, as the columns are stored
+    for line, column, mean in zip(centred, rows.columns, centre, strict=True):
+        np.subtract(column[:, 0], mean, out=line)
+    weighted = score(centred)  # (p, k, n)
+    scatter = np.dot(centred, centred.T) if w is None else np.dot(centred * w, centred.T)
+    if w is not None:
+        weighted *= w
+    labels = rows.labels.get("groups")
+    total, size = weighted.sum(axis=2), float(n if w is None else w.sum())
+    if labels is None:
+        squares = np.array([size if w is None else w @ w])
+        own = squares, (total if w is None else weighted @ w)[None]
+        # One product at a time by `dot`: unlike `@` it lets other threads work meanwhile.
+        meat = np.stack([np.dot(each, each.T) for each in weighted])
+        return _Sums(n, size, scatter, total, *own, meat, None)
+    order = np.argsort(labels.codes, kind="stable")
+    starts = np.searchsorted(labels.codes[order], np.arange(len(labels)))
+    own_weight = np.bincount(labels.codes, w, len(labels)).astype(float)
+    own_score = np.add.reduceat(weighted[:, :, order], starts, axis=2).transpose(2, 0, 1)
+    return _Sums(n, size, scatter, total, own_weight, own_score, np.zeros(()), labels.names)
 
 
 class _Scores:

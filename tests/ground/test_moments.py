@@ -203,12 +203,13 @@ def test_weights_that_average_one_do_not_pass_for_none(unit):
 
 
 @pytest.mark.parametrize("spread", [1e-6, 1e-9])
-def test_only_equal_weights_are_none(spread):
+def test_only_equal_weights_are_none(spread, monkeypatch):
     """Sums of squares show a spread only by its square: the ends of the weights are carried."""
     rng = np.random.default_rng(0)
     X, e = rng.normal(size=(4000, 2)), np.arange(4000) % 2
     even, uneven = np.full(4000, 0.1), np.full(4000, 0.1)
-    uneven[17] *= 1 + spread
+    uneven[3917] *= 1 + spread  # in the last piece
+    monkeypatch.setattr("causalinv._scan._sources._BATCH", 900)
 
     def told(weight, cut=slice(None)):
         return Moments.from_rows(x=X[cut], environments=e[cut], sample_weight=weight[cut])
@@ -222,9 +223,20 @@ def test_only_equal_weights_are_none(spread):
         streamed = Moments.from_chunks(
             {"x": X[cut], "environments": e[cut], "sample_weight": weight[cut]} for cut in chunks
         )
-        for each in (whole, merged, streamed, whole.pool(), pickle.loads(pickle.dumps(whole)), whole.select(x=[0])):
+        frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "e": e, "w": weight})
+        scanned = Moments.scan(frame, x=["a", "b"], environments="e", sample_weight="w")
+        np.testing.assert_array_equal(scanned.weight_range, whole.weight_range)
+        for each in (
+            scanned,
+            whole,
+            merged,
+            streamed,
+            whole.pool(),
+            pickle.loads(pickle.dumps(whole)),
+            whole.select(x=[0]),
+        ):
             assert each.is_unweighted is equal
-        assert told(weight).select(cells=[0]).is_unweighted  # row 17 is in the other cell
+        assert told(weight).select(cells=[0]).is_unweighted  # row 3917 is in the other cell
         assert whole.pool().weight_range.tolist() == [[weight.min(), weight.max()]]
 
 

@@ -128,3 +128,20 @@ def test_controls_are_a_block_of_a_scan(visits, folder):
         visits[["a"]], visits["y"], instruments=visits[["z0", "z1"]], controls=visits[["b"]]
     )
     np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("groups", [None, "site"])
+def test_a_dask_frame_is_passed_over_by_its_scheduler(visits, groups):
+    """Seven partitions, one of them empty; the same as in one process, to rounding."""
+    dd = pytest.importorskip("dask.dataframe", reason="dask is not installed (extra dask)")
+    import dask
+
+    parts = dd.from_pandas(visits, npartitions=6)
+    frame = dd.concat([parts, parts.loc[10_000:]], interleave_partitions=False)
+    with dask.config.set(scheduler="synchronous"):
+        scanned = Moments.scan(frame, x=["a", "b"], y="y", g=["z0", "z1", "z2"], sample_weight="w")
+        model = IVLikeRegression(0.3).fit_moments(scanned)
+        found = model.covariance(source=frame, groups=groups, sample_weight="w")
+        with pytest.raises(ValueError, match="not the same rows"):
+            model.covariance(source=parts.loc[5:], sample_weight="w")
+    np.testing.assert_allclose(found, model.covariance(source=visits, groups=groups, sample_weight="w"), rtol=1e-9)
