@@ -153,22 +153,11 @@ def check_uniform(symmetry: Transformation) -> None:
         )
 
 
-<<<<<<< HEAD
-def _check_learnable(symmetry: Transformation, n: int) -> None:
-    if not isinstance(symmetry, Transformation):
-        raise TypeError(f"symmetry must be a Transformation, got {symmetry!r}.")
-    if not _has_frame(symmetry):
-        raise ValueError(
-            f"poses='pcm' regresses on orbits, and {type(symmetry).__name__} has no frame to know them by."
-        )
-    if n > _MOST:
-=======
 def _checked(seen: float | None) -> float | None:
     """The overlap, with a warning or an error where it contradicts what was declared."""
     if seen is None or seen >= _LITTLE:
         return seen
     if seen < _NONE:
->>>>>>> main
         raise ValueError(
             f"poses are not uniform, as poses='uniform' declares: overlap is {seen:.2f} (1 if uniform). Rows can be "
             "told from copies that were moved, so how the outcome would be in another pose was never seen, and no test "
