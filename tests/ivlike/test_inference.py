@@ -352,6 +352,8 @@ def test_invariance_test_says_what_it_is():
     X, y, _ = data()
     result = IVLikeRegression(augmentation=Translation(STEP)).fit(X, y).ols_invariance_test()
     assert "The data cannot tell which" in str(result)
+    drawn = IVLikeRegression(0.1, augmentation=FunctionAugmentation(shift)).fit(X, y, groups=np.arange(len(y)) % 9)
+    assert "groups of unequal size" in drawn.ols_invariance_test().note
     assert list(result.to_frame().columns) == ["statistic", "df", "pvalue"]
     assert "<p>" in result._repr_html_()
     with pytest.raises(ValueError, match="needs augmentation="):
