@@ -85,7 +85,7 @@ def sizes():
 def icp():
     """Causes x0, x1, effect x2, by default; means of the causes and spreads move between environments.
 
-    The effect can only be named if the truth is rejected, so all sets are tested then, and in the first data sets, which
+    The effect can only be named if the truth is rejected, so all sets are tested then, and in the first data sets: they
     tell coverage.
     """
     rows = {}

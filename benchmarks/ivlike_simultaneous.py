@@ -1,8 +1,9 @@
 """Coverage of many numbers at once, and of the strength that the rule chooses in the population.
 
-`python ivlike_simultaneous.py [replications [of cross-validation]]`; n = 200 rows, 4 features, hidden cause, two
-directions ignored, in steps of length 1 or 1/2. Bands over 7 strengths from 0.01 to 10. "as chosen" takes alpha as if it had been given; "selected"
-is kind="selected". The population's own choices: "cc" on population moments, and gamma = k² = 11 for cross-validation.
+`python ivlike_simultaneous.py [replications [of cross-validation [length of steps]]]`; n = 200 rows, 4 features,
+hidden cause, two directions ignored, in steps of length 1 or 1/2. Bands over 7 strengths from 0.01 to 10. "as chosen"
+takes alpha as if it had been given; "selected" is kind="selected". The population's own choices: "cc" on population
+moments, and gamma = k² = 11 for cross-validation.
 """
 
 import sys
@@ -63,7 +64,7 @@ def world(size, n_reps, few):
             count("cv, selected", cv.confint(kind="selected"), own["cv"], ())
     print(size, {name: (len(hits), np.mean(hits, axis=0)) for name, hits in found.items()}, flush=True)
     return limit.alpha_, {
-        (f"steps {size}", name): {
+        name: {
             "data sets": len(hits),
             "worst": np.mean(hits, axis=0).min(),
             "s.e.": np.sqrt(0.0475 / len(hits)),
@@ -78,13 +79,10 @@ def main() -> None:
     n_reps = int(sys.argv[1]) if len(sys.argv) > 1 else 500
     few = int(sys.argv[2]) if len(sys.argv) > 2 else n_reps
     warnings.simplefilter("ignore")
-    table, chosen = {}, {}
-    for size in (1.0, 0.5):
-        chosen[size], rows = world(size, n_reps, few)
-        table |= rows
-        frame = pd.DataFrame(table).T.sort_values("worst")
-        told = "; ".join(f"steps {key}: alpha = {value:.4g}" for key, value in chosen.items())
-        record("ivlike_simultaneous", {"coverage of 95% intervals": frame, "population's own cc": told})
+    for size in [float(each) for each in sys.argv[3:]] or (1.0, 0.5):
+        chosen, rows = world(size, n_reps, few)
+        title = f"coverage of 95% intervals, steps of {size}, the population's own cc {chosen:.4g}"
+        record("ivlike_simultaneous", {title: pd.DataFrame(rows).T.sort_values("worst")}, keep=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Size and power of `ols_invariance_test` at level .05, in every design of the audit's table and in harder ones.
 
-`python ivlike_test_size.py [replications]`; y does not depend on the q moved columns (size), or on each of them by an
-equal effect for which the exact F test of independent errors has power .9 or so (power). With clusters, rows of one
-cluster share a part of X and of the noise. "exact F" is the classical test, which has its level with normal errors of
-equal variance only. Errors: "normal", of equal variance; "lines", times 0.3 + |x0|; "sphere", times |x|²; "t3".
+`python ivlike_test_size.py [replications] [rows|unequal|clusters|drawn ...]`; y does not depend on the q moved
+columns (size), or on each of them by an equal effect for which the exact F test of independent errors has power .9 or
+so (power). With clusters, rows of one cluster share a part of X and of the noise. "exact F" is the classical test,
+which has its level with normal errors of equal variance only. Errors: "normal", of equal variance; "lines", times 0.3
++ |x0|; "sphere", times |x|²; "t3".
 """
 
 import sys
@@ -15,7 +16,7 @@ import pandas as pd
 from _record import record
 
 from causalinv import FunctionAugmentation, IVLikeRegression, Translation
-from causalinv.ivlike._invariance_test import clustered_pvalue, share_pvalue
+from causalinv.ivlike._sign_flips import clustered_pvalue, share_pvalue
 
 CHECKED = 3  # replications in which the estimator is asked too
 INDEX = ["n", "d", "q", "clusters", "errors", "integration"]
@@ -23,13 +24,13 @@ TABLE = [(10, 6, 2), (30, 5, 4), (50, 5, 3), (100, 5, 3), (100, 25, 20), (800, 5
 CLUSTERED = [(400, 5, 3, "10"), (400, 5, 3, "20"), (400, 5, 3, "50"), (400, 5, 3, "20 geometric"), (400, 5, 1, "6")]
 CLUSTERED += [(800, 12, 10, "12"), (800, 12, 10, "20"), (800, 12, 10, "40")]
 UNEQUAL = [(30, 5, 4), (50, 5, 3), (100, 25, 20), (500, 5, 3)]
-DESIGNS = (
-    [(*each, "none", "normal", "closed_form") for each in TABLE]
-    + [(*each, "normal", "closed_form") for each in CLUSTERED]
-    + [(*each, "none", errors, "closed_form") for errors in ("lines", "sphere", "t3") for each in UNEQUAL]
-    + [(50, 5, 3, "none", "normal", "drawn"), (100, 25, 20, "none", "normal", "drawn")]
-    + [(400, 5, 3, kind, "normal", "drawn") for kind in ("12", "20 geometric")]
-)
+DESIGNS = {
+    "rows": [(*each, "none", "normal", "closed_form") for each in TABLE],
+    "unequal": [(*each, "none", kind, "closed_form") for kind in ("lines", "sphere", "t3") for each in UNEQUAL],
+    "clusters": [(*each, "normal", "closed_form") for each in CLUSTERED],
+    "drawn": [(50, 5, 3, "none", "normal", "drawn"), (100, 25, 20, "none", "normal", "drawn")]
+    + [(400, 5, 3, kind, "normal", "drawn") for kind in ("12", "20 geometric")],
+}
 
 
 def codes(kind, n):
@@ -112,14 +113,16 @@ def main() -> None:
     """Run all designs and record them."""
     n_reps = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     warnings.simplefilter("ignore")
-    rows, start = [], time.process_time()
-    for design in DESIGNS:
-        rows.append(dict(zip(INDEX, design, strict=True)) | cell(design, n_reps))
-        print(rows[-1], round(time.process_time() - start), flush=True)
-    table = pd.DataFrame(rows).set_index(INDEX)
-    table["of exact F"] = table["power"] / table["power exact F"]
-    title = f"{n_reps} replications, s.e. of a size of .05 {0.218 / n_reps**0.5:.4f}, the largest size first"
-    record("ivlike_test_size", {title: table.sort_values("size", ascending=False)})
+    start = time.process_time()
+    for part in sys.argv[2:] or DESIGNS:
+        rows = []
+        for design in DESIGNS[part]:
+            rows.append(dict(zip(INDEX, design, strict=True)) | cell(design, n_reps))
+            print(rows[-1], round(time.process_time() - start), flush=True)
+        table = pd.DataFrame(rows).set_index(INDEX)
+        table["of exact F"] = table["power"] / table["power exact F"]
+        title = f"{part}: s.e. of a size of .05 {0.218 / rows[0]['replications'] ** 0.5:.4f}, the largest size first"
+        record("ivlike_test_size", {title: table.sort_values("size", ascending=False)}, keep=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ ROOMS = {
 
 def room(name: str) -> str:
     """Heading under which a record stands."""
-    return ROOMS.get(name.split("_")[0], "Ground and models")
+    return ROOMS.get(name.split("_", maxsplit=1)[0], "Ground and models")
 
 
 def write(folder: Path) -> None:
@@ -42,7 +42,12 @@ def write(folder: Path) -> None:
         rest = re.sub(r"^# ", "## ", rest, flags=re.MULTILINE)
         (folder / path.name).write_text(f"{first}\n{rest}")
         by_room[room(path.stem)].append(path.stem)
-    lines = ["# All records", "", "As the programs in `benchmarks/` wrote them: command, versions, losing cells first.", ""]
+    lines = [
+        "# All records",
+        "",
+        "As the programs in `benchmarks/` wrote them: command, versions, losing cells first.",
+        "",
+    ]
     for heading, names in by_room.items():
         lines += [f"## {heading}", "", "```{toctree}", ":maxdepth: 1", "", *names, "```", ""]
     (folder / "index.md").write_text("\n".join(lines))

@@ -5,6 +5,11 @@
 # mixes relations that hold everywhere with relations that hold only as long as nobody moves a certain instrument. This
 # vignette asks which features predict by *one rule* in all environments, how sure one can be, and what to do if there
 # are none.
+#
+# **You will learn** which features predict by one rule in all environments, how sure one can be, and what to do if
+# there are none.
+#
+# **Data.** simulated laboratories, 500 rows each; then Grunfeld's investments of 11 American firms, 1935 to 1954.
 
 # %%
 import warnings
@@ -20,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from causalinv import InvariantRepresentation, InvariantSubsetSelector
 from causalinv.datasets import load_grunfeld
 from causalinv.exceptions import IdentificationWarning
+from causalinv.inspection import EnvironmentRisksDisplay
 from causalinv.invariance import invariance_gaps
 from causalinv.metrics import LeaveOneEnvironmentOut
 from causalinv.sem import InterventionFamily, LinearSEM
@@ -44,8 +50,13 @@ X = pd.DataFrame(X, columns=["age", "dose", "marker", "scan"])
 
 # %%
 model = InvariantSubsetSelector().fit(X, y, environments=laboratory)
-print(model.summary())
-print(model.invariant_sets_.head())
+model.summary()
+
+# %%
+model.invariant_sets_.head()
+
+# %%
+picture = EnvironmentRisksDisplay.from_estimator(model).plot()
 
 # %% [markdown]
 # Two things stand beside the choice: what least squares on everything would do, and the smallest tolerance that these
@@ -82,7 +93,7 @@ print(caught[0].message)
 
 # %%
 neutral = InvariantRepresentation().fit(X, y, environments=laboratory)
-print(neutral.summary())
+neutral.summary()
 
 # %% [markdown]
 # ## In a pipeline, judged on laboratories that were left out
@@ -98,7 +109,7 @@ with sklearn.config_context(enable_metadata_routing=True):
         scores[name] = -cross_val_score(
             pipe, X, y, cv=LeaveOneEnvironmentOut(), scoring="neg_mean_squared_error", params=routed
         )
-print(pd.DataFrame(scores).round(3))
+pd.DataFrame(scores).round(3)
 
 # %% [markdown]
 # Read that table with care: on the four drifts that were seen, least squares on all features is *better*, in each of
@@ -122,10 +133,11 @@ for kind, fit in answers.items():
     print(f"{kind:<7} accepted: {fit.accepted_!s:<6} p = {fit.pvalue_:.2g}, certified gap {fit.gap_upper_:.2g}")
 
 # %% [markdown]
-# ## The claim
+# ## In fresh laboratories
 #
 # In fresh laboratories the invariant subset and the neutral rule keep the risk that they had in training; least squares
 # on everything does not.
+
 
 # %%
 fresh = family.environments(sem, 300, random_state=1)
@@ -136,7 +148,13 @@ worst = {
     name: pd.Series((outcome - predicted) ** 2).groupby(where).mean().max()
     for name, predicted in {"all": plain, "subset": model.predict(F), "neutral": neutral.predict(F)}.items()
 }
-print(pd.Series(worst, name="worst of 300 fresh laboratories").round(3))
+pd.Series(worst, name="worst of 300 fresh laboratories").round(3).to_frame()
+
+# %% [markdown]
+# **Where next.** [Six hospitals](04_six_hospitals) asks what may be promised; [the page of the
+# room](../rooms/invariance) says how to read a summary.
+
+# %% tags=["remove-cell"]
 assert list(X.columns[model.support_]) == list(X.columns[exact.support_]) == ["age", "dose", "scan"]
 assert tolerant.accepted_
 assert not small.accepted_

@@ -4,6 +4,12 @@
 # Nobody randomised who took the treatment, and something that drove the choice was not recorded. Then no estimator
 # finds the effect. What remains is an interval, and an interval is worth as much as the sentence under which it is
 # true. This page goes from no assumption to strong ones, and shows what each buys, and what it costs when it is false.
+#
+# **You will learn** what each assumption buys, from none to a limit on hidden confounding, and what it costs when it
+# is false.
+#
+# **Data.** simulated treatments with known truth; then 32 students of economics (Spector and Mazzeo), some taught by
+# a new method.
 
 # %%
 import warnings
@@ -31,7 +37,7 @@ plain = SensitivityBounds(law="kernel", outcome_support=(0, 1), random_state=0).
 adjusted = plain.average_bounds("mean", arm=1, odds_ratio=1.0)
 manski = ManskiBounds(outcome_support=(0, 1), random_state=0).fit(**given).average_bounds("mean", arm=1)
 print(f"truth {truth:.3f}; adjusting for the observed covariates {adjusted.lower:.3f}")
-print(manski)
+manski
 
 # %% [markdown]
 # The interval is wide and holds the truth. It is also *sharp*: every number inside it agrees with the data. No cleverer
@@ -58,9 +64,11 @@ print(manski)
 balls = FDivergenceBounds(divergence="all", law="kernel", outcome_support=(0, 1), random_state=0).fit(**given)
 table = balls.average_bounds("mean", arm=1).to_frame()
 table["width beyond Manski"] = table["upper"] - table["lower"] - (table["manski_upper"] - table["manski_lower"])
-print(table[["lower", "upper", "width beyond Manski"]].round(3))
+table[["lower", "upper", "width beyond Manski"]].round(3)
+
+# %%
 chi2 = FDivergenceBounds(law="kernel", outcome_support=(0, 1), random_state=0).fit(**given).predict_bounds(data.X)
-BoundsDisplay(chi2).plot()
+picture = BoundsDisplay(chi2).plot()
 
 # %% [markdown]
 # ## Outcomes without limits
@@ -109,10 +117,12 @@ students = load_spector()
 model = SensitivityBounds(law="knn", n_repeats=15, random_state=0)
 model.fit(students.X, students.y, treatment=students.treatment)
 grid = model.average_bounds("ate", odds_ratio=np.linspace(1, 3, 9))
-print(grid)
+grid
+
+# %%
 reached, yardstick = model.breakdown(estimand="ate"), model.benchmark()
-print(reached, yardstick, sep="\n")
-SensitivityDisplay(grid, breakdown=reached, benchmarks=yardstick).plot()
+print(reached)
+picture = SensitivityDisplay(grid, breakdown=reached, benchmarks=yardstick).plot()
 
 # %% [markdown]
 # 32 students: the interval holds 0 even if nothing is unmeasured, so it reaches 0 at an odds ratio of 1. The estimate
@@ -128,9 +138,13 @@ SensitivityDisplay(grid, breakdown=reached, benchmarks=yardstick).plot()
 # %%
 strengths = np.array([1.0, 2.0, 5.0, 10.0])
 capped = plain.average_bounds("mean", arm=1, odds_ratio=strengths)
-print(capped.to_frame()[["lower", "upper", "ci_upper"]].assign(truth=truth).round(3))
+capped.to_frame()[["lower", "upper", "ci_upper"]].assign(truth=truth).round(3)
 
-# %%
+# %% [markdown]
+# **Where next.** [Who quit smoking](09_who_quit_smoking) does it on 1,566 people; [the page of the
+# room](../rooms/bounds) says how to read a summary.
+
+# %% tags=["remove-cell"]
 assert manski.conf_int[0] <= truth <= manski.conf_int[1]
 assert adjusted.conf_int[1] < truth
 assert (table["width beyond Manski"] > 0).all()

@@ -6,6 +6,12 @@
 # however distorted, in measurements X, then a state that a larger action would bring about may have been seen already:
 # under a smaller action, with a favourable disturbance V. This page shows what that buys, how far it reaches, how the
 # package says "no further", and a case where it is wrong.
+#
+# **You will learn** what carries an extrapolation, how far it reaches, how the package says "no further", and a case
+# where it is wrong.
+#
+# **Data.** simulated by `make_extrapolation_data`: four bent measurements of one hidden state, actions between -1 and
+# 1.
 
 # %%
 import warnings
@@ -15,6 +21,7 @@ import pandas as pd
 
 from causalinv.datasets import make_extrapolation_data
 from causalinv.extrapolation import LinearInvarianceEncoder, Rep4ExRegressor
+from causalinv.inspection import DoCurveDisplay
 from causalinv.metrics import affine_r2
 
 data = make_extrapolation_data(2500, n_latent=1, n_features=4, noise_scale=1.0, random_state=2)
@@ -39,7 +46,10 @@ print(f"share of the true state that the encoder found: {found:.3f}")
 grid = np.linspace(-3, 3, 13)
 curve = model.do_curve(grid, n_bootstrap=20)
 table = curve.to_frame().assign(truth=data.truth_do(grid))
-print(table.round(2).to_string(index=False))
+table.round(2)
+
+# %%
+picture = DoCurveDisplay.from_estimate(curve, truth=data.truth_do(grid)).plot()
 
 # %% [markdown]
 # Among the tried actions the two curves agree: that is a check, not a triumph. Beyond them only the first has a reason
@@ -64,7 +74,7 @@ for spread in (0.2, 0.5, 1.0):
         [f"{e:+.2f} ({s})" for e, s in zip(error, support["status"], strict=True)],
         index=pd.Index(asked, name="action"),
     )
-print(pd.DataFrame(reach).rename_axis(columns="sd of V; error and status").to_string())
+pd.DataFrame(reach).rename_axis(columns="sd of V; error and status")
 
 # %% [markdown]
 # ## A check that needs no truth
@@ -101,7 +111,7 @@ for seed in range(4):
     row["warned"] = any("V does not look Gaussian" in str(w.message) for w in caught)
     losses.append(row)
 losses = pd.DataFrame(losses).set_index("seed")
-print(losses.round(2).to_string())
+losses.round(2)
 
 # %% [markdown]
 # ## What no check can see
@@ -109,9 +119,16 @@ print(losses.round(2).to_string())
 # That the action was randomised, and that it reaches the outcome only through the state. `model.diagnostics()` lists
 # what can be tested; these two you must know.
 
+
 # %%
 beyond = table[(table["a0"].abs() > 1) & (table["a0"].abs() <= 1.5)]
 ours = (beyond["estimate"] - beyond["truth"]).abs().max()
+
+# %% [markdown]
+# **Where next.** [The page of the room](../rooms/extrapolation) says how to read the output; [the
+# mathematics](../mathematics/extrapolation) what no data can show.
+
+# %% tags=["remove-cell"]
 assert found > 0.95
 assert ours < 0.6
 assert table["status"].iloc[6] == "tried"

@@ -4,6 +4,11 @@
 # A learner that sees coordinates learns how things happened to be turned. If the outcome does not care, that is waste;
 # if it does care, throwing orientation away is the mistake. This page imposes a symmetry, asks for it, and measures how
 # much of it is broken.
+#
+# **You will learn** to impose a symmetry on any learner, to test it, and to measure how much of it is broken.
+#
+# **Data.** simulated charges, turned at random, with and without a field outside; then scikit-learn's handwritten
+# digits.
 
 # %%
 import numpy as np
@@ -14,6 +19,7 @@ from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 
+from causalinv.inspection import SymmetryScreenDisplay
 from causalinv.symmetry import (
     FrameAveragingRegressor,
     ImageMoments,
@@ -66,7 +72,7 @@ table = pd.DataFrame(
         for name, model in models.items()
     }
 ).T
-print(table)
+table
 
 # %% [markdown]
 # ## Ask for it
@@ -80,7 +86,7 @@ tests = {
     "no field": symmetry_test(X, y, turns, poses="uniform", n_resamples=199, random_state=0),
     "a field outside": symmetry_test(X_field, y_field, turns, poses="uniform", n_resamples=199, random_state=0),
 }
-print(tests["a field outside"])
+tests["a field outside"]
 
 # %% [markdown]
 # ## How much of it is broken?
@@ -92,7 +98,10 @@ swap = PermutationGroup([[3, 4, 5, 0, 1, 2, 6, 7, 8, 9, 10, 11]])  # the first t
 screen = SymmetryScreen(
     {"turns": turns, "exchange of the first two": swap}, estimator=forest, n_resamples=99, random_state=0
 ).fit(X_field, y_field)
-print(screen.summary())
+screen.summary()
+
+# %%
+picture = SymmetryScreenDisplay.from_estimator(screen).plot()
 
 # %% [markdown]
 # Between yes and no: a model with a component for every set of symmetries learns how strongly to believe each. It leans
@@ -101,7 +110,7 @@ print(screen.summary())
 # %%
 soft = SoftInvariantRegressor({"turns": turns, "exchange": swap}, random_state=0).fit(X_field, y_field)
 interval = soft.broken_share_interval(n_draws=200)
-print(interval)
+interval
 
 # %% [markdown]
 # ## Handwriting
@@ -129,9 +138,13 @@ read = pd.DataFrame(
         for name, reader in readers.items()
     }
 )
-print(read.round(3))
+read.round(3)
 
-# %%
+# %% [markdown]
+# **Where next.** [A against B](11_a_against_b) has a symmetry of two sides; [the page of the
+# room](../rooms/symmetry).
+
+# %% tags=["remove-cell"]
 assert table.loc["blind to turns", "moves by"] < 1e-10
 assert table.loc["forest", "moves by"] > 0.1
 assert table.loc["blind to turns and numbering", "R2"] > table.loc["forest", "R2"] + 0.1

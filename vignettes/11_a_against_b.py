@@ -3,8 +3,14 @@
 #
 # Tournaments, auctions, twin studies, taste tests: a row holds two sides, and which one is called A is nobody's
 # business. If A beats B with probability 0.7, then B beats A with 0.3. Learners do not know that.
+#
+# **You will learn** to make any learner mirror itself when two sides change places, and to test whether sides matter
+# at all.
+#
+# **Data.** simulated matches: three features of each side, and who won.
 
 # %%
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
@@ -53,7 +59,19 @@ table = pd.DataFrame(
         for name, model in models.items()
     }
 ).T
-print(table)
+table
+
+# %% [markdown]
+# Each point is a match, seen from both sides. The two chances should add up to 1.
+
+# %%
+figure, panes = plt.subplots(1, 2, figsize=(6, 3), sharex=True, sharey=True, layout="constrained")
+for pane, (name, model) in zip(panes, models.items(), strict=True):
+    one, other = (model.predict_proba(side[:300])[:, 1] for side in (new, mirrored(new)))
+    pane.plot(one, other, ".", markersize=3)
+    pane.plot([0, 1], [1, 0], "0.5", linewidth=0.8)
+    pane.set(title=name, xlabel="P(A beats B)", ylabel="P(B beats A)", aspect="equal")
+    pane.label_outer()
 
 # %% [markdown]
 # ## Is it true? The first mover
@@ -66,8 +84,8 @@ length = np.abs(X[:, 2] - X[:, 5]) + 0.3 * rng.normal(size=len(X))
 served_first = length + 0.5 * X[:, 2]  # here the side named first matters
 fair = symmetry_test(X, length, swap, poses="uniform", random_state=0)
 unfair = symmetry_test(X, served_first, swap, poses="uniform", random_state=0)
-print(unfair)
 print(f"p where sides do not matter: {fair.pvalue:.3f}")
+unfair
 
 # %% [markdown]
 # ## A margin changes its sign
@@ -89,7 +107,11 @@ ours = FrameAveragingRegressor(LinearRegression(), symmetry=swap).fit(X, length)
 theirs = IVLikeRegression(augmentation=swap).fit(X, length).coef_
 print("largest difference of coefficients:", np.abs(ours - theirs).max())
 
-# %%
+# %% [markdown]
+# **Where next.** [Does orientation matter?](10_does_orientation_matter) has larger groups; [the page of the
+# room](../rooms/symmetry).
+
+# %% tags=["remove-cell"]
 assert table.loc["trees", "largest |P(ab) + P(ba) - 1|"] > 0.1
 assert table.loc["trees, averaged", "largest |P(ab) + P(ba) - 1|"] < 1e-12
 assert table.loc["trees, averaged", "log loss"] < table.loc["trees", "log loss"]

@@ -20,6 +20,7 @@ _KNOTS, _MODES = 14, 10  # knots of a column, and smoothest shapes that are kept
 _LINEAR = 3.0  # how much less a straight line is shrunk than the smoothest bend, as a factor of its size
 _PENALTIES = np.logspace(-3, 5, 33)  # of the sum of squares, in units of one row
 _CONSTANT = 10.0  # the same of a constant between arms
+_APART = (0.5, 0.1)  # and of shapes in which arms differ
 _BLOCK = 1 << 14  # rows at once
 
 Rows: TypeAlias = tuple[FloatArray, FloatArray, FloatArray | None]
@@ -107,32 +108,33 @@ def _bends(x: FloatArray) -> tuple[FloatArray, FloatArray] | None:
 def fit_shared(outcome: str, own: Rows, other: Rows | None) -> tuple[SharedLocation, FloatArray]:
     """Location of an arm's outcome, with strength borrowed from the other arms; and residuals over their leverage.
 
-    Arms share shapes, and differ by a constant and by shapes that are shrunk as much. Rows are (X, y, weight or None).
+    Arms share shapes, and differ by a constant and by shapes of their own. How much all are shrunk, and those of the
+    arm's own besides, is chosen by the leave-one-out error at the arm's rows. Rows are (X, y, weight or None).
     """
     X, y, weight = own
-    shapes = (SmoothingSplines() if outcome == "spline" else StandardScaler()).fit(
-        X if other is None else np.vstack([X, other[0]])
-    )
+    shapes = SmoothingSplines() if outcome == "spline" else StandardScaler()
+    shapes.fit(X if other is None else np.vstack([X, other[0]]))
     n, Z = len(y), shapes.transform(X)
     if other is None:
         fitted = Ridge().fit(Z, y, sample_weight=weight)
-        coef, constant = fitted.coef_, fitted.intercept_
+        model = SharedLocation(shapes, fitted.coef_, fitted.intercept_)
     else:
-        further = shapes.transform(other[0])
-        design = np.vstack(
-            [
-                np.hstack([part, sign * part, np.full((len(part), 1), sign * _CONSTANT)])
-                for part, sign in ((Z, 0.5), (further, -0.5))
-            ]
-        )
-        both = None if weight is None else np.r_[weight, other[2]]
-        fitted = Ridge().fit(design, np.r_[y, other[1]], sample_weight=both)
-        k = Z.shape[1]
-        coef = fitted.coef_[:k] + 0.5 * fitted.coef_[k : 2 * k]
-        constant = fitted.intercept_ + 0.5 * _CONSTANT * fitted.coef_[-1]
-    model = SharedLocation(shapes, coef, float(constant))
+        further, target = shapes.transform(other[0]), np.r_[y, other[1]]
+        both, k = None if weight is None else np.r_[weight, other[2]], Z.shape[1]
+        fits = {}
+        for apart in _APART:
+            design = np.vstack([_design(Z, apart), _design(further, -apart)])
+            fits[apart] = Ridge().fit(design, target, sample_weight=both, n_scored=n)
+        apart, fitted = min(fits.items(), key=lambda item: item[1].loss_)
+        coef = fitted.coef_[:k] + apart * fitted.coef_[k : 2 * k]
+        model = SharedLocation(shapes, coef, fitted.intercept_ + _CONSTANT * fitted.coef_[-1])
     short = np.sqrt(np.maximum(1.0 - fitted.leverage_[:n], 1e-3))
-    return model, (y - Z @ coef - constant) / short
+    return model, (y - Z @ model.coef - model.constant) / short
+
+
+def _design(shapes: FloatArray, apart: float) -> FloatArray:
+    """Shapes of all arms, and what sets an arm apart."""
+    return np.hstack([shapes, apart * shapes, np.full((len(shapes), 1), np.sign(apart) * _CONSTANT)])
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,12 @@ class Ridge(RegressorMixin, BaseEstimator):
     A residual over the root of 1 - `leverage_` is as large as what a new row leaves of the true location.
     """
 
-    def fit(self, X: FloatArray, y: FloatArray, sample_weight: FloatArray | None = None) -> Ridge:
-        """Fit; weights count relative to their mean."""
+    def fit(
+        self, X: FloatArray, y: FloatArray, sample_weight: FloatArray | None = None, *, n_scored: int | None = None
+    ) -> Ridge:
+        """Fit; weights count relative to their mean, and the penalty is the best for the first `n_scored` rows."""
         n = len(y)
+        scored = np.arange(n) < (n if n_scored is None else n_scored)
         w = np.ones(n) if sample_weight is None else sample_weight * (n / np.sum(sample_weight))
         centre, middle = w @ X / n, float(w @ y) / n
         gram, moment = np.zeros((X.shape[1],) * 2), np.zeros(X.shape[1])
@@ -174,8 +179,9 @@ class Ridge(RegressorMixin, BaseEstimator):
             turned = (X[rows] - centre) @ directions
             leverage = w[rows, None] * (1.0 / n + (turned**2) @ shrunk)
             left = (y[rows] - middle)[:, None] - turned @ (along[:, None] * shrunk)
-            loss += w[rows] @ (left / np.maximum(1.0 - leverage, 1e-3)) ** 2
+            loss += (w[rows] * scored[rows]) @ (left / np.maximum(1.0 - leverage, 1e-3)) ** 2
         best = int(np.argmin(loss))
+        self.loss_ = float(loss[best])
         self.coef_ = directions @ (along * shrunk[:, best])
         self.intercept_ = middle - float(centre @ self.coef_)
         self.leverage_ = np.concatenate(

@@ -45,16 +45,19 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
     {features}
     {learners}
     outcome : None, "linear", "spline" or regressor, default None
-        Location of the outcome given X in each arm: ridge regression on the columns, on cubic splines of each, or
-        yours (a frame if X had names). The law is then the location plus the law of residuals, which are out of fold:
-        where X predicts the outcome well this is sharper. None: as `law` says.
+        Location of the outcome given X in each arm: ridge regression on the columns, on smoothing splines of each
+        (both learn what arms share from all of them), or yours (a frame if X had names). The law is then the location
+        plus the law of residuals, which are divided by the root of one minus their leverage, or, for a regressor of
+        yours, out of fold. Where X predicts the outcome well this is sharper. None: as `law` says.
     law : {"auto", "forest", "kernel", "knn", "pooled", "scaled"}, forest or callable, default "auto"
         Conditional law of phi in each arm, or of the residuals of `outcome`: as weights of a random forest's leaves, of
         a Gaussian kernel, of nearest neighbours; one law for all x; for residuals also one law times a scale that is
         linear in x; a forest of yours (anything with ``apply``); or a function
         ``(X_train, X_query) -> weights (m, n_train)``. "auto" takes in every arm the least continuous ranked
         probability score out of fold, among "forest", "linear" with forest residuals, and "linear" and "spline" with
-        pooled and scaled residuals (only "forest" if the outcome has at most 10 values); `summary` says which.
+        pooled and scaled residuals (only "forest" if the outcome has at most 10 values); those clearly behind on the
+        first fold, and the worse of the two forests there, are out. `summary` says which was taken. "kernel" and "knn"
+        look among at most 10,000 rows of the arm, drawn at random.
     {folds}
 
     Attributes

@@ -203,11 +203,17 @@ def _held_out(
     moments, total = cells
     labels = moments.cells.tolist()
     risks, weights, split = [], [], None
+    shared = total is moments
+
+    def of(cells: list[Any]) -> Cells:
+        own = moments.select(cells=cells)
+        return own, own if shared else total.select(cells=cells)
+
     for held in (label for label in labels if label >= 0):
-        rest = [label for label in labels if label != held]
-        train = design.reading(moments.select(cells=rest), total.select(cells=rest))
-        seen = design.judged(moments.select(cells=rest), total.select(cells=rest)).moments
-        test = design.judged(moments.select(cells=[held]), total.select(cells=[held]))
+        rest = of([label for label in labels if label != held])
+        train = design.reading(*rest)
+        seen = train.moments if train.slopes is None else design.judged(*rest).moments
+        test = design.judged(*of([held]))
         split = Split.of(train.stage) if split is None else split
         path = IVLikePath.resembling(train.stage, split, ridge=ridge)
         coefs = path.coefs(alphas)

@@ -11,6 +11,7 @@ from causalinv._frames import row_index
 from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
 from causalinv.ivlike._bands import path_confint, selected_confint
 from causalinv.ivlike._bootstrap import bootstrap
+from causalinv.ivlike._inputs import check_controls
 from causalinv.ivlike._intervals import check_contrast, combination_table, confint, covariance
 from causalinv.ivlike._invariance_test import ols_invariance_test
 from causalinv.ivlike._path import check_alphas
@@ -181,15 +182,22 @@ class InferenceDoors(Recorded):
         return combination_table(fit, combine, index, at=at, cov_type=cov_type, confidence_level=confidence_level)
 
     def predict_confint(
-        self, X: Rows, *, at: float | None = None, cov_type: CovType = "auto", confidence_level: float = 0.95
+        self,
+        X: Rows,
+        *,
+        controls: Rows = None,
+        at: float | None = None,
+        cov_type: CovType = "auto",
+        confidence_level: float = 0.95,
     ) -> pd.DataFrame:
         """Confidence intervals of the mean that `predict` estimates; at zero features that is the intercept.
 
         Parameters
         ----------
         X : array-like of shape (m, d)
+        controls : array-like of shape (m, c), required if the model was fitted with controls
         at, cov_type, confidence_level
-            As in `confint`.
+            As in `confint`; with controls ``"auto"`` and ``"misspecified"`` are the sandwich of the rows' influence.
 
         Returns
         -------
@@ -197,8 +205,11 @@ class InferenceDoors(Recorded):
             Columns as in `contrast`, one row per row of X. Not the range of a new outcome, whose noise comes on top.
         """
         fit = self._checked()
+        known = check_controls(self, controls, X)
         rows = self._expanded(X)
         combine = np.column_stack([np.ones(len(rows)), rows - fit.reading.moments.mean("x")[0]])
+        if known is not None and fit.slopes is not None:
+            combine = np.column_stack([combine, known - fit.slopes.mean])
         found = row_index(X)
         index = pd.RangeIndex(len(rows)) if found is None else found
         return combination_table(fit, combine, index, at=at, cov_type=cov_type, confidence_level=confidence_level)

@@ -43,16 +43,18 @@ class FittedRegression(InferenceDoors, InstrumentDoors, MultiOutputMixin, Regres
 
     @property
     def rule_(self) -> LinearRule:
-        """The fit as a `LinearRule`, for one outcome and no `features`."""
+        """The fit as a `LinearRule`, for one outcome and no `features`; controls stand after the features."""
         fit = self._checked()
         if not fit.single_output:
             raise AttributeError("rule_ is of one outcome; fit them one by one.")
-        if fit.slopes is not None:
-            raise AttributeError("rule_ is linear in the features alone; this fit has controls.")
         if hasattr(self, "features_"):
             raise AttributeError("rule_ is linear in the features themselves; this fit is linear in features=.")
-        names = fit.reading.moments.names["x"]
-        return LinearRule(fit.coef[:, 0], float(fit.intercept[0]), names=names)
+        names, coef = fit.reading.moments.names["x"], fit.coef
+        if fit.slopes is not None:
+            own = fit.slopes.names
+            names = None if names is None or own is None else (*names, *own)
+            coef = np.vstack([coef, fit.slopes.coef(coef)])
+        return LinearRule(coef[:, 0], float(fit.intercept[0]), names=names)
 
     __metadata_request__fit: ClassVar[dict[str, bool]] = {
         "instruments": True,

@@ -20,10 +20,11 @@ from scipy.stats import f, t
 
 from causalinv._matrix import column_basis, column_lengths, lstsq, singular_values, whitener, without_small
 from causalinv._typing import FloatArray
+from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._integrations import by_source
 from causalinv.ivlike._path import IVLikePath
-from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._reading import ControlSlopes, Reading
 from causalinv.transformations import FirstStage
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "moved_influence",
     "quantile",
     "restricted_rows",
+    "with_controls",
     "with_mean",
 ]
 
@@ -167,6 +169,23 @@ def with_mean(design: RowDesign, reading: Reading, coef: FloatArray, own: Influe
     return Influence(np.concatenate([mean, own.rows], axis=1), own.groups, own.rank)
 
 
+def with_controls(
+    design: Controlled, reading: Reading, slopes: ControlSlopes, coef: FloatArray, own: Influence
+) -> Influence:
+    """Influence on the mean of y, the coefficients and those of the controls: (n, 1 + d + c, p).
+
+    The controls' coefficients are those of the regression of y - x'h on them, so their error is that regression's, less
+    what the error of h takes along.
+    """
+    both = with_mean(design, reading, coef, own)
+    known = design.controls - slopes.mean
+    residual = design.y - reading.moments.mean("y")[0] - (design.X - reading.moments.mean("x")[0]) @ coef
+    half = whitener((design.share[:, None] * known).T @ known)
+    score = (known @ half @ half.T)[:, :, None] * residual[:, None, :]
+    rows = _finish(design, score, own.rank).rows - np.einsum("cd,ndp->ncp", slopes.of_x, own.rows)
+    return Influence(np.concatenate([both.rows, rows], axis=1), own.groups, own.rank)
+
+
 def least_squares_influence(design: RowDesign, reading: Reading, coef: FloatArray) -> Influence:
     """Influence of every row on the least squares coefficients (d, p) of the rows themselves."""
     basis = whitener(reading.moments.cov("x")[0])
@@ -237,7 +256,10 @@ def restricted_rows(design: RowDesign, reading: Reading, path: IVLikePath) -> tu
     along = x @ moved[:, : int(path.moved.sum())]
     length = column_lengths(along)
     along = (along - fitted @ (fitted.T @ along)) / np.where(length > 0, length, 1.0)
-    return y - fitted @ (fitted.T @ y), column_basis(without_small(along, _DEPENDENT), tol=_DEPENDENT), fitted
+    residual = y - fitted @ (fitted.T @ y)
+    if np.abs(residual).max(initial=0.0) <= _DEPENDENT * np.abs(y).max(initial=0.0):
+        residual = np.zeros_like(residual)  # rounding of an exact fit
+    return residual, column_basis(without_small(along, _DEPENDENT), tol=_DEPENDENT), fitted
 
 
 def quantile(confidence_level: float, df: int) -> float:

@@ -112,7 +112,7 @@ class TestResult(Printed):
     note : str
         How to read the answer.
     overlap : float or None
-        With a symmetry whose poses are not declared uniform: 1 if they look so, near 0 if the data cannot answer.
+        Of a test of symmetry: about 1 if rows were seen in every pose alike, near 0 if the data cannot answer.
     """
 
     __test__ = False  # not a test of pytest
@@ -281,6 +281,8 @@ class ExtrapolationDiagnostics(Printed):
         `Rep4ExRegressor.shell_score` at 1.4, and the same for a polynomial of the action alone.
     conditional_score : float
         Held-out score of the encoder, in nats; not above 0 if X does not follow the action.
+    checks_ : DataFrame
+        Those that the fit has made (`Rep4ExRegressor.checks_`): ``value``, ``threshold``, ``doubt``.
     """
 
     linearity_pvalue: float
@@ -296,12 +298,14 @@ class ExtrapolationDiagnostics(Printed):
     shell_error: float
     shell_action_only: float
     conditional_score: float
+    checks_: pd.DataFrame
 
     def to_frame(self) -> pd.DataFrame:
         """One row per check: its value and whether it is a reason to doubt."""
         doubts = self._doubts()
-        names = [field.name for field in fields(self)]
-        values = [getattr(self, name) for name in names]
+        names = [field.name for field in fields(self) if field.name != "checks_"]
+        values = [getattr(self, name) for name in names] + self.checks_["value"].tolist()
+        names += [str(name) for name in self.checks_.index]
         shown = [" ".join(f"{v:.3g}" for v in value) if isinstance(value, tuple) else value for value in values]
         return pd.DataFrame({"value": shown, "doubt": [name in doubts for name in names]}, index=names)
 
@@ -323,6 +327,8 @@ class ExtrapolationDiagnostics(Printed):
             found["do_consistency"] = "the model does not reproduce the mean outcome of tried actions"
         if self.shell_error > 0.5 or self.shell_error > self.shell_action_only:
             found["shell_error"] = "extrapolation inside the data is poor, or no better than a polynomial of the action"
+        for name, check in self.checks_[self.checks_["doubt"].astype(bool)].iterrows():
+            found[str(name)] = f"above {check['threshold']:.3f}, which the model's summary() puts in words"
         return found
 
     def summary(self) -> Summary:

@@ -6,7 +6,7 @@ moves. For groups of signed permutations, which keep distances, one sum is enoug
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -15,7 +15,7 @@ from causalinv._matrix import factor_split, range_eigh
 from causalinv._typing import FloatArray
 from causalinv.transformations import Frame, Transformation
 
-__all__ = ["Invariants", "bandwidth", "gaussian", "gaussian_ridge", "loo_residuals", "pairwise"]
+__all__ = ["Invariants", "bandwidth", "gaussian", "loo_residuals", "pairwise"]
 
 _BLOCK = 2_000_000  # kernel values at once
 _PENALTIES = np.logspace(-6, 2, 33)  # of the mean eigenvalue
@@ -86,7 +86,9 @@ def loo_residuals(kernel: FloatArray, y: FloatArray) -> FloatArray:
     n = len(y)
     target = y - y.mean()
     if kernel.shape[0] == kernel.shape[1]:
-        values, vectors = _centred_spectrum(kernel)
+        centred = kernel - kernel.mean(axis=0)
+        centred -= centred.mean(axis=1, keepdims=True)
+        values, vectors, _ = range_eigh(centred, rescale=False, least=_RANGE * n, tol=_RANGE)
     else:
         floors = {"tol": float(np.sqrt(_RANGE)), "least": float(np.sqrt(_RANGE * n))}
         size, axes = factor_split((kernel - kernel.mean(axis=0)).T, **floors)
@@ -94,34 +96,9 @@ def loo_residuals(kernel: FloatArray, y: FloatArray) -> FloatArray:
     if not len(values):
         return np.asarray(target * n / (n - 1))
     projected = vectors.T @ target
-    chosen = _shrunk(values, projected, target)
-    hat = (vectors**2 * chosen).sum(axis=1) + 1 / n
-    return np.asarray((target - vectors @ (chosen * projected)) / np.maximum(1 - hat, 1e-8))
-
-
-def gaussian_ridge(rows: FloatArray, y: FloatArray, width: float) -> Callable[[FloatArray], FloatArray]:
-    """Predictions of kernel ridge regression with an intercept and the plain kernel; penalty by generalised CV."""
-    values, vectors = _centred_spectrum(gaussian(rows, rows, width))
-    target = y - y.mean()
-    if not len(values):
-        return lambda new: np.full(len(new), y.mean())
-    projected = vectors.T @ target
-    dual = vectors @ (_shrunk(values, projected, target) * projected / values)
-    offset = float(y.mean() - gaussian(rows, rows, width).mean(axis=0) @ dual)
-    return lambda new: np.asarray(gaussian(new, rows, width) @ dual + offset)
-
-
-def _centred_spectrum(kernel: FloatArray) -> tuple[FloatArray, FloatArray]:
-    centred = kernel - kernel.mean(axis=0)
-    centred -= centred.mean(axis=1, keepdims=True)
-    values, vectors, _ = range_eigh(centred, rescale=False, least=_RANGE * len(kernel), tol=_RANGE)
-    return values, vectors
-
-
-def _shrunk(values: FloatArray, projected: FloatArray, target: FloatArray) -> FloatArray:
-    """What is kept of each direction, at the penalty that generalised cross-validation chooses."""
-    n = len(target)
     rest = float(target @ target - projected @ projected)
     shrunk = values / (values + _PENALTIES[:, None] * values.sum() / n)
     error = ((1 - shrunk) ** 2 * projected**2).sum(axis=1) + max(rest, 0.0)
-    return np.asarray(shrunk[np.argmin(error / (n - 1 - shrunk.sum(axis=1)) ** 2)])
+    chosen = shrunk[np.argmin(error / (n - 1 - shrunk.sum(axis=1)) ** 2)]
+    hat = (vectors**2 * chosen).sum(axis=1) + 1 / n
+    return np.asarray((target - vectors @ (chosen * projected)) / np.maximum(1 - hat, 1e-8))

@@ -22,6 +22,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._parallel import generator
+from causalinv._printing import Summary
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
@@ -81,7 +82,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    Memory and time grow as 2^K n² and n³ for K candidates; more than 5,000 rows are refused.
+    Memory grows as 2^K n² and time as n³ for K candidates, four times as long where the length scale is left out; more
+    than 5,000 rows are refused.
 
     References
     ----------
@@ -141,6 +143,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         self._groups = [joined([candidates[name] for name in names]) for names in self._sets]
         self._train = [Invariants(group, rows, self._names()) for group in self._groups]
         self.intercept_ = float(target.mean())
+        if np.ptp(target) <= 4 * np.finfo(float).eps * np.abs(target).max():  # a constant, up to rounding
+            target = np.full(len(target), self.intercept_)
         if self.length_scale is None:
             scales = [m * bandwidth(rows) for m in _MULTIPLES]
         else:
@@ -278,6 +282,23 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         explained = (cross * cho_solve((self._factor, True), cross.T).T).sum(axis=1)
         return mean, np.sqrt(np.maximum(own - explained + self.noise_variance_ / len(self._rows), 0.0))
 
+    def summary(self) -> Summary:
+        """Broken shares, with the variances of components and what they rest on, as text and HTML."""
+        check_is_fitted(self)
+        shares = ", ".join(f"{name} {value:.3g}" for name, value in self.variances_.items())
+        return Summary(
+            "How far the outcome keeps symmetries",
+            "broken_share: share of the fitted function's variance that does not keep the symmetry",
+            "the model: Gaussian noise of one variance, smooth components (model-based)",
+            self.broken_share_.to_frame(),
+            (
+                f"Variances of what keeps: {shares}; noise {self.noise_variance_:.3g}.",
+                f"{len(self._rows)} rows, length scale {self.length_scale_:.3g}, REML log-likelihood "
+                f"{self.log_likelihood_:.6g}.",
+                "Intervals: broken_share_interval(). Shares lean upwards when rows are few.",
+            ),
+        )
+
     def broken_share_interval(self, *, confidence_level: float = 0.95, n_draws: int = 1000) -> Estimate:
         """Intervals of the broken shares from the posterior of the components: right only as far as the model is.
 
@@ -328,8 +349,9 @@ def _centre(raw: FloatArray, column: FloatArray, grand: float) -> FloatArray:
 def _reml(kernels: FloatArray, y: FloatArray) -> tuple[FloatArray, float, float]:
     """Variances of components and noise, and the restricted log-likelihood; y is centred."""
     n, k = len(y), len(kernels)
-    spread = float(y @ y) / (n - 1)
-    if spread <= 1e-30 * max(float(np.abs(y).max(initial=0.0)), 1.0):
+    top = float(np.abs(y).max(initial=0.0))
+    spread = top**2 * float((y / top) @ (y / top)) / (n - 1) if top > 0 else 0.0
+    if spread == 0:
         warn("y is constant: every component has variance 0.", DegenerateInputWarning)
         return np.zeros(k), 0.0, np.inf
     scaled = y / np.sqrt(spread)

@@ -30,7 +30,6 @@ from causalinv._validation import (
     check_target,
     check_whole,
 )
-from causalinv.symmetry._estimated_poses import orbit_mean
 from causalinv.symmetry._frame_averaging import FrameAveragingRegressor
 from causalinv.symmetry._joined import check_candidates, joined
 from causalinv.symmetry._symmetry_test import TWO_READINGS, check_uniform, symmetry_test
@@ -38,6 +37,7 @@ from causalinv.transformations import EuclideanGroup, Transformation
 
 __all__ = ["SymmetryScreen"]
 
+_COPIES = 16  # of each row, where the group cannot be listed
 _LEAST = 10
 
 
@@ -159,7 +159,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             averaged.fit(framed.iloc[halves[0]] if names else rows[halves[0]], target[halves[0]])
             held = rows[halves[1]]
             inside = averaged.predict(framed.iloc[halves[1]] if names else held)
-            delta = plain.predict(held) - orbit_mean(plain.predict, held, symmetry, names, rng)
+            delta = plain.predict(held) - _group_mean(plain, held, symmetry, names, rng)
             share, lower = _broken((target[halves[1]] - inside) * delta, delta**2, target[halves[1]], level)
             gain = r2_score(target[halves[1]], plain.predict(held)) - r2_score(target[halves[1]], inside)
             found[name] = {
@@ -247,6 +247,17 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             self.table_,
             tuple(notes),
         )
+
+
+def _group_mean(
+    plain: Any, rows: FloatArray, symmetry: Transformation, names: list[str] | None, rng: np.random.Generator
+) -> FloatArray:
+    """Mean prediction over the group: exact if it can be listed, else over drawn copies, which makes limits lower."""
+    if symmetry.averages:
+        frame = symmetry.frame(rows, names)
+        return frame.average(plain.predict(frame.rows))
+    drawn = [plain.predict(symmetry.draw(rows, rng, names)[0]) for _ in range(_COPIES)]
+    return np.asarray(np.mean(drawn, axis=0))
 
 
 def _broken(product: FloatArray, squared: FloatArray, y: FloatArray, level: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-r"""Tests of "the outcome depends on the row only through its orbit": exact where poses are uniform by design.
+r"""An exact test of "the outcome depends on the row only through its orbit", where poses are uniform by design.
 
 If the poses of rows are uniform given their orbits, and the outcome is independent of them, then rows moved by fresh
 uniform elements have the law of the rows that were seen. So the statistic and its values on B re-drawn samples are
@@ -9,7 +9,6 @@ the statistic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -21,8 +20,8 @@ from causalinv._validation import check_alignment, check_choice, check_rows, che
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, OverlapWarning
 from causalinv.results import TestResult
-from causalinv.symmetry._estimated_poses import overlap, projected_covariance
 from causalinv.symmetry._invariant_kernel import Invariants, bandwidth, gaussian, loo_residuals, pairwise
+from causalinv.symmetry._overlap import overlap
 from causalinv.transformations import FunctionAugmentation, Transformation
 
 __all__ = ["TWO_READINGS", "check_uniform", "symmetry_test"]
@@ -34,8 +33,7 @@ TWO_READINGS = (
 _DENSE = 2000  # rows up to which whole kernel matrices are held
 _LANDMARKS = 500
 _FEATURES = 500
-_LEAST = {"uniform": 5, "pcm": 20}
-_MOST = 5000  # rows of estimated poses
+_LEAST = 5
 _LITTLE, _NONE = 0.5, 0.1  # overlap that warns, and that is refused
 _TIE = 1e-10  # relative: statistics this close are equal
 
@@ -46,7 +44,6 @@ def symmetry_test(
     symmetry: Transformation,
     *,
     poses: str,
-    estimator: Any = None,
     n_resamples: int = 499,
     random_state: RandomState = None,
 ) -> TestResult:
@@ -59,59 +56,43 @@ def symmetry_test(
     rejected 7% of the time at level 5% in simulation (standard deviations 1.8 and 0.2 by sign, 100 rows). Above 2,000
     rows kernels are approximated (landmarks, random Fourier features), which costs power but not exactness.
 
-    Where poses are not uniform, ``poses="pcm"`` learns their law: the projected covariance measure, on five splits into
-    halves, with twice the median p-value. Its null is about the mean of y alone. Its level is approximate: it holds as
-    far as regressions of y, and of what the learner reads from the pose, on the orbit are good (see Notes).
-
     Parameters
     ----------
     X : array-like of shape (n, d)
-        Features; at least 5 rows, from 20 to 5,000 with ``poses="pcm"``.
+        Features; at least 5 rows.
     y : array-like of shape (n,)
         Outcome.
     symmetry : Transformation
         A finite group, ``EuclideanGroup(..., translations=False)``, or anything whose `draw` draws from the uniform law
         of a compact group. Without a frame the residuals are those from the mean.
-    poses : {"uniform", "pcm"}
-        What is known of the law of poses. ``"uniform"``: **you declare** that given the orbit they are uniform, as with
-        randomised mounting, random order of the members of a pair, simulated molecules. ``"pcm"``: nothing; it is
-        learnt. Upright photographs never show the poses that they would have to be compared with: the result's
-        `overlap`, 1 if poses look uniform, is then near 0.
-    estimator : regressor, optional
-        With ``poses="pcm"``: learner of the direction in which the outcome may read the pose; kernel ridge if left out.
-        A bad one costs power, not level.
+    poses : {"uniform"}
+        What is known of the law of poses: **you declare** that given the orbit they are uniform, as with randomised
+        mounting, random order of the members of a pair, simulated molecules. Where they are not (upright photographs),
+        this test means nothing: no row was seen in the poses that it would have to be compared with. Poses whose law
+        is learnt are not offered: two such tests, with kernels and by the projected covariance measure, rejected true
+        nulls 15% and 24% of the time (nine columns, 100 rows; `benchmarks/results/symmetry.md`).
     n_resamples : int, default 499
-        Re-drawn samples with ``poses="uniform"``; the p-value is a multiple of 1 / (n_resamples + 1).
+        Re-drawn samples; the p-value is a multiple of 1 / (n_resamples + 1).
     random_state : int, SeedSequence, Generator, RandomState or None
         Seed. The order of rows does not matter.
 
     Returns
     -------
     TestResult
-        Its statistic is standardised by the mean and standard deviation of the re-drawn ones; with ``poses="pcm"`` it
-        is the median of five that are standard normal under the null, and `overlap` stands beside.
+        Its statistic is standardised by the mean and standard deviation of the re-drawn ones. `overlap` checks the
+        declaration: about 1 if poses are uniform, near 0 if rows can be told from copies that were moved; None if fewer
+        than 50 rows move.
 
     Raises
     ------
     ValueError
-        With ``poses="uniform"``, if the group has no uniform law (translations, scalings, linear maps). With
-        ``poses="pcm"``, if the group has no frame, X has fewer than 20 or more than 5,000 rows, or overlap is below
-        0.1: nothing can then be tested.
+        If the group has no uniform law (translations, scalings, linear maps), or `overlap` is below 0.1: poses then
+        follow almost wholly from orbits, and no test can tell.
 
     Warns
     -----
     OverlapWarning
-        With ``poses="pcm"``, if overlap is below 0.5.
-
-    Notes
-    -----
-    ``poses="pcm"`` rejected at most RATE of 2,000 samples of 100 rows at level 5%, in every cell of
-    `benchmarks/results/symmetry.md`, up to poses that follow in part from nine columns that the outcome reads.
-
-    References
-    ----------
-    Lundborg, Kim, Shah and Samworth (2024), "The projected covariance measure for assumption-lean variable significance
-    testing", Annals of Statistics 52. No test of a conditional mean has its level for every law: Shah and Peters (2020).
+        If `overlap` is below 0.5.
 
     Examples
     --------
@@ -127,17 +108,14 @@ def symmetry_test(
     0.002
     """
     check_alignment(X=X, y=y)
-    check_choice(poses, "poses", tuple(_LEAST))
-    rows = check_rows(X, "X", min_samples=_LEAST[poses])
+    rows = check_rows(X, "X", min_samples=_LEAST)
     target = check_target(y, len(rows))
     if target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]
     if target.ndim != 1:
         raise ValueError(f"y must be one outcome of shape (n,), got shape {target.shape}; test them one by one.")
-    uniform = poses == "uniform"
-    check_uniform(symmetry) if uniform else _check_learnable(symmetry, len(rows))
-    if uniform and estimator is not None:
-        raise ValueError("estimator is used with poses='pcm' only; leave it out.")
+    check_choice(poses, "poses", ("uniform",))
+    check_uniform(symmetry)
     repeats = check_whole(n_resamples, "n_resamples", low=19)
     rng = generator(random_state, "symmetry test")
     named = column_names(X)
@@ -145,16 +123,10 @@ def symmetry_test(
     spread = float(np.ptp(target))
     if spread == 0:
         warn("y is constant: every symmetry holds, and there is nothing to test (p = 1).", DegenerateInputWarning)
-        return _result(0.0, 1.0, symmetry, uniform)
+        return _result(0.0, 1.0, symmetry)
     target = (target - target.mean()) / spread
     order, invariants = _ordered(rows, target, symmetry, names)
     rows, target = rows[order], target[order]
-    if not uniform:
-        seen = _checked_overlap(overlap(rows, symmetry, names, rng))
-        if np.isnan(seen):
-            warn("Fewer than 10 rows are moved by the group: nothing to test (p = 1).", DegenerateInputWarning)
-            return _result(0.0, 1.0, symmetry, False, seen)
-        return _result(*projected_covariance(rows, target, symmetry, names, estimator, rng), symmetry, False, seen)
     again, _ = symmetry.draw(rows, rng, names)  # its scale is independent of the poses that were seen
     width = bandwidth(again)
     residual = target - target.mean()
@@ -166,7 +138,8 @@ def symmetry_test(
     size = float(np.abs(drawn).max(initial=abs(observed)))
     pvalue = (1 + int(np.sum(drawn >= observed - _TIE * size))) / (repeats + 1)
     scale = float(drawn.std())
-    return _result((observed - drawn.mean()) / scale if scale > _TIE * size else 0.0, pvalue, symmetry, True)
+    seen = _checked(overlap(rows, symmetry, names, rng))
+    return _result((observed - drawn.mean()) / scale if scale > _TIE * size else 0.0, pvalue, symmetry, seen)
 
 
 def check_uniform(symmetry: Transformation) -> None:
@@ -180,47 +153,33 @@ def check_uniform(symmetry: Transformation) -> None:
         )
 
 
-def _check_learnable(symmetry: Transformation, n: int) -> None:
-    if not isinstance(symmetry, Transformation):
-        raise TypeError(f"symmetry must be a Transformation, got {symmetry!r}.")
-    if not _has_frame(symmetry):
-        raise ValueError(f"poses='pcm' regresses on orbits, and {type(symmetry).__name__} has no frame to know them by.")
-    if n > _MOST:
+def _checked(seen: float | None) -> float | None:
+    """The overlap, with a warning or an error where it contradicts what was declared."""
+    if seen is None or seen >= _LITTLE:
+        return seen
+    if seen < _NONE:
         raise ValueError(
-            f"X has {n} rows; poses='pcm' solves dense systems and takes at most {_MOST}. Test a random subset, or "
-            "declare poses='uniform' if they are so by design."
+            f"poses are not uniform, as poses='uniform' declares: overlap is {seen:.2f} (1 if uniform). Rows can be "
+            "told from copies that were moved, so how the outcome would be in another pose was never seen, and no test "
+            "can tell. Collect rows in other poses."
         )
+    warn(
+        f"poses do not look uniform, as poses='uniform' declares: overlap is {seen:.2f} (1 if uniform), and the "
+        "level of the test rests on it.",
+        OverlapWarning,
+    )
+    return seen
 
 
-def _checked_overlap(value: float) -> float:
-    if value < _NONE:
-        raise ValueError(
-            f"overlap is {value:.2f}: poses follow almost wholly from orbits, so how the outcome would be in another "
-            "pose was never seen, and no test can tell. Collect rows in other poses."
-        )
-    if value < _LITTLE:
-        warn(f"overlap is {value:.2f} (1 is uniform): few rows were seen in other poses.", OverlapWarning)
-    return value
-
-
-def _result(
-    statistic: float, pvalue: float, symmetry: Transformation, uniform: bool, seen: float | None = None
-) -> TestResult:
-    law = "y is independent of" if uniform else "the mean of y does not depend on"
+def _result(statistic: float, pvalue: float, symmetry: Transformation, seen: float | None = None) -> TestResult:
     return TestResult(
         statistic=float(statistic),
         pvalue=float(pvalue),
-        hypothesis=f"{law} the pose of x, given its orbit under {type(symmetry).__name__}",
-        assumption="declared by you: poses are uniform given the orbit (poses='uniform'). Then exact at any size"
-        if uniform
-        else "regressions on the orbit are good: the product of their errors is small beside 1/sqrt(n). Approximate",
+        hypothesis=f"y is independent of the pose of x, given its orbit under {type(symmetry).__name__}",
+        assumption="declared by you: poses are uniform given the orbit (poses='uniform'). Then exact at any size",
         note=TWO_READINGS,
         overlap=seen,
     )
-
-
-def _has_frame(symmetry: Transformation) -> bool:
-    return type(symmetry).frame is not Transformation.frame and not isinstance(symmetry, FunctionAugmentation)
 
 
 def _ordered(
@@ -229,7 +188,8 @@ def _ordered(
     """An order of rows that does not depend on theirs, and first on what poses do not change."""
     keys: list[FloatArray] = [*rows.T]
     invariant = None
-    if _has_frame(symmetry):
+    has_frame = type(symmetry).frame is not Transformation.frame and not isinstance(symmetry, FunctionAugmentation)
+    if has_frame:
         frame = symmetry.frame(rows, names)
         probe = np.cos(np.arange(1.0, rows.shape[1] + 1))
         invariant = frame.average(np.cos(frame.rows @ probe)).round(9)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from causalinv.datasets import make_extrapolation_data
@@ -10,26 +11,45 @@ from causalinv.extrapolation._curve import half_widths
 from causalinv.metrics import affine_r2
 
 
-def test_simultaneous_multiple_is_the_quantile_of_the_maximum_of_independent_normals():
+def folded(c, m=1):
+    """Probability that m independent normals of mean .5 are all within c of 0."""
+    return (norm.cdf(c - 0.5) - norm.cdf(-c - 0.5)) ** m
+
+
+def test_simultaneous_multiple_is_the_quantile_of_the_maximum_of_independent_biased_normals():
     rng = np.random.default_rng(0)
     m, draws = 8, 40_000
     curves = rng.normal(size=(draws, m)) * np.arange(1, m + 1)
     half, multiple = half_widths(curves, 0.95, "simultaneous")
-    exact = norm.ppf((1 + 0.95 ** (1 / m)) / 2)
-    # The error of an empirical quantile: its share's, over the density of the maximum there.
-    density = m * 0.95 ** ((m - 1) / m) * 2 * norm.pdf(exact)
-    assert multiple == pytest.approx(exact, abs=4 * np.sqrt(0.05 * 0.95 / draws) / density)
+    exact = brentq(lambda c: folded(c, m) - 0.95, 1, 5)
+    # The error of an empirical quantile: its share's, over the density of the maximum there; the larger of two.
+    density = (folded(exact + 1e-4, m) - folded(exact - 1e-4, m)) / 2e-4
+    assert multiple == pytest.approx(exact, abs=4.5 * np.sqrt(0.05 * 0.95 / draws) / density)
     np.testing.assert_allclose(half, multiple * np.arange(1, m + 1), rtol=0.02)
+
+
+def test_a_point_takes_the_published_critical_value_for_a_bias_of_half_a_standard_error():
+    half, multiple = half_widths(np.random.default_rng(0).normal(size=(100, 3)), 0.95, "pointwise")
+    assert multiple == pytest.approx(2.18, abs=0.005)  # Armstrong and Kolesár 2020
+    assert half == pytest.approx(multiple * np.random.default_rng(0).normal(size=(100, 3)).std(axis=0, ddof=1))
 
 
 def test_a_curve_that_moves_as_one_needs_no_more_than_a_point():
     rng = np.random.default_rng(1)
     curves = np.outer(rng.normal(size=40_000), [1.0, 2.0, 3.0])
     _, multiple = half_widths(curves, 0.9, "simultaneous")
-    assert multiple == pytest.approx(norm.ppf(0.95), abs=0.03)
-    np.testing.assert_allclose(half_widths(curves, 0.9, "pointwise")[0], norm.ppf(0.95) * curves.std(axis=0, ddof=1))
+    assert multiple == pytest.approx(brentq(lambda c: folded(c) - 0.9, 1, 5), abs=0.04)
     flat, _ = half_widths(np.ones((50, 2)), 0.9, "simultaneous")
     assert (flat == 0).all()
+
+
+def test_of_few_draws_the_band_takes_a_draw_and_not_less():
+    curves = np.random.default_rng(2).normal(size=(19, 4))
+    errors = curves.std(axis=0, ddof=1)
+    gaps = (curves - curves.mean(axis=0)) / errors
+    assert half_widths(curves, 0.95, "simultaneous")[1] == pytest.approx(
+        np.abs(gaps).max(initial=0, axis=1).max() + 0.5
+    )
 
 
 def test_the_curve_says_which_band_it_has():

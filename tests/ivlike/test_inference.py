@@ -326,6 +326,28 @@ def test_clustered_invariance_test_has_mean_and_variance_of_flips_of_clusters():
     assert result.statistic == pytest.approx(length / lengths.mean(), rel=1e-8)
 
 
+@pytest.mark.parametrize("groups", [None, np.arange(300) % 10])
+def test_invariance_test_knows_no_units_and_no_rounding(groups):
+    rng = np.random.default_rng(3)
+    X, noise = rng.normal(size=(300, 3)), rng.normal(size=300)
+
+    def test(y, weight=None, rows=X, of=groups):
+        model = IVLikeRegression(augmentation=Translation([[0.0, 0.0, 1.0]])).fit(
+            rows, y, groups=of, sample_weight=weight
+        )
+        return model.ols_invariance_test()
+
+    plain = test(noise)
+    for unit in (1e150, 1e-150):
+        assert test(unit * noise).pvalue == pytest.approx(plain.pvalue, rel=1e-9)
+    assert test(2 * X[:, 0]).pvalue == 1.0  # an exact fit leaves rounding
+    assert test(2 * X[:, 2]).pvalue < 1e-3
+    out = np.arange(300) < 20
+    wrong, weight = np.where(out[:, None], 1e6, X), np.where(out, 0.0, 1.0)
+    kept = test(noise[~out], rows=X[~out], of=None if groups is None else groups[~out])
+    assert test(np.where(out, -1e9, noise), weight, wrong).pvalue == pytest.approx(kept.pvalue, rel=1e-9)
+
+
 def test_invariance_test_says_what_it_is():
     X, y, _ = data()
     result = IVLikeRegression(augmentation=Translation(STEP)).fit(X, y).ols_invariance_test()

