@@ -161,7 +161,8 @@ class _Fit:
         """Multiples of the errors, at every value of the grid, for both ends at all values at once."""
         normal = critical_of(np.hstack([ends.part_low, -ends.part_high]), level, np.inf, self.seed)
         low, high = (
-            stdtrit(np.minimum(self.df, _freedom(part)), ndtr(normal)) for part in (ends.part_low, ends.part_high)
+            np.asarray(stdtrit(np.minimum(self.df, _freedom(part)), ndtr(normal)), dtype=np.float64)
+            for part in (ends.part_low, ends.part_high)
         )
         return low, high
 

@@ -176,7 +176,7 @@ class _Weighted:
                 f"{near.shape}."
             )
         if issparse(near):
-            near = csr_array(near)
+            near = csr_array(near)  # type: ignore[call-overload]
             ones = np.ones(len(self.X)) if self.weight is None else self.weight
             atoms = csr_array((ones, (np.arange(len(self.X)), self.codes)), shape=(len(self.X), self.n_atoms))
             out: FloatArray = np.asarray((near @ atoms).todense(), dtype=np.float64)
