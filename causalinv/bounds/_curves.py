@@ -161,8 +161,10 @@ class _Fit:
     def critical(self, ends: _Ends, level: float) -> tuple[FloatArray, FloatArray]:
         """Multiples of the errors, at every value of the grid, for both ends at all values at once."""
         normal = critical_of(np.hstack([ends.part_low, -ends.part_high]), level, np.inf, self.seed)
-        low: FloatArray = np.asarray(stdtrit(np.minimum(self.df, _freedom(ends.part_low)), ndtr(normal)), dtype=float)
-        high: FloatArray = np.asarray(stdtrit(np.minimum(self.df, _freedom(ends.part_high)), ndtr(normal)), dtype=float)
+        low, high = (
+            np.asarray(stdtrit(np.minimum(self.df, _freedom(part)), ndtr(normal)), dtype=np.float64)
+            for part in (ends.part_low, ends.part_high)
+        )
         return low, high
 
 

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from causalinv._matrix import whitener
 from causalinv._parallel import seed_estimator
 from causalinv._typing import FloatArray
 
@@ -95,9 +96,7 @@ def _bends(x: FloatArray) -> tuple[FloatArray, FloatArray] | None:
     second = BSpline(knots, np.eye(k), 3).derivative(2)(at)
     bent = second.T @ (share[:, None] * second)
     # Coordinates in which the rows' mean square is the identity, less constants and straight lines.
-    size, directions = np.linalg.eigh(mass)
-    kept = size > 1e-9 * size[-1]
-    white = directions[:, kept] / np.sqrt(size[kept])
+    white = whitener(mass, tol=1e-9)
     straight = np.linalg.qr(white.T @ first)[0]
     free = np.linalg.svd(straight, full_matrices=True)[0][:, straight.shape[1] :]
     if not free.shape[1]:

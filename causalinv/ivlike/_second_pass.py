@@ -144,8 +144,9 @@ class _Scores:
         stage, half = reading.stage, whitener(reading.total.cov("g")[0])
         self.explained = (half @ stage.factor).T
         self.gap = (half @ (stage.outcome - stage.factor @ coef)).T
-        self.matrix = (path.basis / (alpha + path.strength)) @ path.basis.T
-        if takes_limit(path, stage, alpha):
+        if not takes_limit(path, stage, alpha):
+            self.matrix = (path.basis / (alpha + path.strength)) @ path.basis.T
+        else:
             slack = constraint_slack(stage, coef, ridge=fit.ridge)
             self.held = (half @ slack).T
             self.matrix = np.hstack([fixed @ fixed.T, (moved / (alpha + path.strength[path.moved])) @ moved.T])

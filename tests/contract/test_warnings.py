@@ -7,6 +7,7 @@ The source is searched for calls of `warn`; each must be provoked here by a frag
 import ast
 import warnings
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -252,10 +253,17 @@ def symmetry_of_a_constant(fit):
     symmetry_test(rows()[0], np.ones(60), SignFlip([0]), poses="uniform", random_state=0)
 
 
-@provoke("poses do not look uniform, as poses=")
-def poses_that_are_mostly_one(fit):
-    X = np.random.default_rng(0).normal(size=(300, 2)) + np.array([1.3, 0.0])
+@provoke("poses do not look uniform")
+def symmetry_of_rows_on_one_side(fit):
+    X = np.random.default_rng(0).normal(1.0, 1.0, size=(400, 2))
     symmetry_test(X, X[:, 1], SignFlip([0]), poses="uniform", n_resamples=19, random_state=0)
+
+
+@provoke("landmarks may be off by about")
+def entropy_with_few_landmarks(fit):
+    X = np.random.default_rng(0).normal(size=(240, 3))
+    with patch.multiple("causalinv.representation._entropy", EXACT_ROWS=239, _MOST_LANDMARKS=40):
+        diffusion_spectral_entropy(X, bandwidth=0.2, n_landmarks=20, random_state=0)
 
 
 @provoke("The learner splits rows inside")

@@ -7,6 +7,7 @@ from scipy import integrate, stats
 from causalinv import InvariantSubsetSelector, Moments
 from causalinv.invariance import SubsetStatistics, certify, sweep
 from causalinv.invariance.subsets._excess_bound import certified, gap_upper_bound, random_design_cdf, ranks_lost
+from causalinv.invariance.subsets._intervals import hull_of_intervals
 
 
 def statistic(rng, n, k, eps):
@@ -155,5 +156,13 @@ def test_excesses_beyond_all_reason_certify_nothing_and_crash_nowhere():
     for wild, passes in ((1.5, True), (np.inf, False)):
         subsets = SubsetStatistics(np.array([[1]], np.uint8), own, own, 0 * own, np.array([[wild, 1.0]]))
         assert certified(subsets, moments, 1e300, 0.05)[0] == passes
+    hull = hull_of_intervals(
+        Moments({"x": 2, "y": 1}, mean=np.zeros(3), scatter=np.diag([40.0, 0.0, 40.0]), weight=40.0, count=40.0),
+        np.array([[True, True]]),
+        np.array([2]),
+        0.0,
+        dependent=True,
+    )
+    assert hull.tolist() == [[-np.inf, np.inf], [0.0, 0.0]]  # a level of 0, and a column that is constant
     few = SubsetStatistics(np.array([[3]], np.uint8), own, own, 0 * own, np.array([[1.5, np.inf]]))
     assert not certified(few, moments, 1e300, 0.05)[0]  # three rows for three coefficients

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from causalinv import IVLikeRegression, Moments, Translation
-from causalinv.exceptions import DegenerateInputWarning
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra arrow)")
 import pyarrow.parquet as pq  # noqa: E402
@@ -70,6 +70,28 @@ def test_other_rows_are_noticed(visits, folder):
         model.covariance(source=visits, sample_weight="w")
     with pytest.raises(ValueError, match="other variances or covariances: not the same"):
         model.covariance(source=visits.assign(y=visits["y"].to_numpy()[::-1]))
+
+
+def test_the_limit_at_zero_with_a_direction_that_nothing_moves(visits, folder):
+    """One instrument for two features: the direction it leaves alone is held back by the constraint's multiplier."""
+    with pytest.warns(IdentificationWarning):
+        model = IVLikeRegression(0).fit_moments(Moments.scan(folder, x=["a", "b"], y="y", g="z0"))
+    with pytest.warns(IdentificationWarning):
+        whole = IVLikeRegression(0).fit(visits[["a", "b"]], visits["y"], instruments=visits[["z0"]])
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-8)
+    for groups in (None, "site"):
+        given = {} if groups is None else {"groups": visits[groups]}
+        with pytest.warns(IdentificationWarning):
+            whole = IVLikeRegression(0).fit(visits[["a", "b"]], visits["y"], instruments=visits[["z0"]], **given)
+        found = model.covariance(source=folder, groups=groups)
+        np.testing.assert_allclose(found, whole.covariance(cov_type="misspecified"), rtol=1e-8)
+
+
+def test_weights_that_are_almost_those_of_the_moments_are_others(visits):
+    model = IVLikeRegression(0.5).fit_moments(Moments.scan(visits, x=["a", "b"], y="y", g="z0", sample_weight="w"))
+    near = visits.assign(w=visits["w"].to_numpy() * (1 + 1e-6))
+    with pytest.raises(ValueError, match="not the same rows .or another sample_weight"):
+        model.covariance(source=near, sample_weight="w")
 
 
 def test_what_cannot_be_asked(visits, folder):
