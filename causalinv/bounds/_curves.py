@@ -81,10 +81,12 @@ class ConditionalCurves(MeanBounds):
         rungs = [density_ratio_of(float(rung), None) for rung in rungs_to(odds_ratio)]
         fits = [fit.of(self._scores_of(contrast, cap)) for cap in (own, *rungs)]
         c_low, c_high = fit.critical(fits[0], level)
-        smaller = [fits[0], *(f for f, cap in zip(fits[1:], rungs, strict=True) if cap[1] <= own[1])]
+        below = fits[1:]  # as in `nested`: ends between those of the rungs around, the interval of the next
+        smaller = [f for f, cap in zip(below, rungs, strict=True) if cap[1] <= own[1]]
         manski = fit.of(self._manski_terms(contrast)) if np.isfinite(self._limits).all() else None
         floor, ceiling = self._possible(contrast)
-        lower, upper = np.min([f.low for f in smaller], axis=0), np.max([f.high for f in smaller], axis=0)
+        lower = np.clip(fits[0].low, *(np.min([f.low for f in each], axis=0) for each in (below, smaller)))
+        upper = np.clip(fits[0].high, *(np.max([f.high for f in each], axis=0) for each in (smaller, below)))
         none = np.full(len(lower), np.inf)
         table = pd.DataFrame(
             {
@@ -92,8 +94,8 @@ class ConditionalCurves(MeanBounds):
                 "upper": np.clip(upper, floor, ceiling),
                 "se_lower": fits[0].se_low,
                 "se_upper": fits[0].se_high,
-                "ci_lower": np.clip(np.min([f.low - c_low * f.se_low for f in fits], axis=0), floor, ceiling),
-                "ci_upper": np.clip(np.max([f.high + c_high * f.se_high for f in fits], axis=0), floor, ceiling),
+                "ci_lower": np.clip(np.min([f.low - c_low * f.se_low for f in below], axis=0), floor, ceiling),
+                "ci_upper": np.clip(np.max([f.high + c_high * f.se_high for f in below], axis=0), floor, ceiling),
                 "manski_lower": -none if manski is None else manski.low,
                 "manski_upper": none if manski is None else manski.high,
             },

@@ -17,7 +17,7 @@ from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_features
 from causalinv._warn import warn
 from causalinv.exceptions import ExtrapolationWarning
-from causalinv.extrapolation._action import check_action, check_actions, transform_action
+from causalinv.extrapolation._action import check_action, check_actions, order_by_value, transform_action
 from causalinv.extrapolation._kept import kept
 from causalinv.extrapolation._scores import MAX_REFERENCES, LocationModel, linear_invariance_test
 from causalinv.results import TestResult
@@ -85,7 +85,8 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         names = column_names(action)
         self.n_actions_in_ = acts.shape[1]
         self._action_names = None if names is None else np.array(names, dtype=object)
-        return rows, transform_action(self.action_transform, acts)
+        order = order_by_value(acts, rows)
+        return rows[order], transform_action(self.action_transform, acts[order])
 
     def _check_rows(self, X: Rows, action: Rows) -> tuple[FloatArray, FloatArray]:
         """Validated new rows, X (n, D) and transformed action (n, k)."""

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Regress
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._labels import encode
-from causalinv._matrix import range_eigh
+from causalinv._matrix import constant_columns, range_eigh
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_features, check_rows, check_whole
@@ -312,9 +312,9 @@ class InvariantRepresentation(
         features = check_features(self, X, reset=False)
         rows = np.column_stack([np.ravel(check_rows(y, "y")), features])
         labels = encode(environments, "environments", len(rows), least=2)
-        unit = rows.std(axis=0)
-        unit[unit == 0] = 1.0
-        rows = (rows - rows.mean(axis=0)) / unit
+        still = constant_columns(rows)
+        unit = np.where(still, 1.0, rows.std(axis=0))
+        rows = np.where(still, 0.0, (rows - rows.mean(axis=0)) / unit)
         parts = [rows[labels.rows(code)] for code in range(len(labels))]
         if min(map(len, parts)) < 2:
             raise ValueError("Each environment needs at least two rows.")

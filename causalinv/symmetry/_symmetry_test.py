@@ -36,6 +36,7 @@ _FEATURES = 500
 _LEAST = 5
 _LITTLE = 0.5  # overlap that warns
 _TIE = 1e-10  # relative: statistics this close are equal
+_TINY, _HUGE = 1e-150, 1e150  # of X: squares beyond are 0 or no float
 
 
 def symmetry_test(
@@ -108,6 +109,9 @@ def symmetry_test(
     """
     check_alignment(X=X, y=y)
     rows = check_rows(X, "X", min_samples=_LEAST)
+    largest = float(np.abs(rows).max(initial=0.0))
+    if largest > 0 and not _TINY < largest < _HUGE:
+        raise ValueError(f"X reaches {largest:.3g}: squared distances leave the range of floats; choose another unit.")
     target = check_target(y, len(rows))
     if target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]

@@ -259,6 +259,11 @@ def symmetry_of_rows_on_one_side(fit):
     symmetry_test(X, X[:, 1], SignFlip([0]), poses="uniform", n_resamples=19, random_state=0)
 
 
+@provoke("The spectrum is too flat for")
+def exponent_of_a_flat_spectrum(fit):
+    spectral_exponent(np.random.default_rng(0).normal(size=(60, 6)))
+
+
 @provoke("landmarks may be off by about")
 def entropy_with_few_landmarks(fit):
     X = np.random.default_rng(0).normal(size=(240, 3))

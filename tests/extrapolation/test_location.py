@@ -130,6 +130,7 @@ def test_a_warp_is_undone_up_to_its_tails(draw, gaussian):
     assert error(straight, far) < 0.5 * error(warped, far)
 
 
+@pytest.mark.filterwarnings("ignore:X holds more than the representation")
 @pytest.mark.parametrize("noise", ["gaussian", "mixture", "laplace"])
 def test_it_betters_what_it_starts_from(noise):
     data = make_extrapolation_data(2500, noise=noise, random_state=33)

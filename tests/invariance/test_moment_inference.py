@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from causalinv.exceptions import IdentificationWarning
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.invariance import InvariantRepresentation
 from causalinv.invariance.rules._moment_inference import _Equations, infer
 
@@ -144,3 +144,16 @@ def test_constant_and_repeated_features_change_no_test_and_leave_open_what_they_
             assert np.isnan(found.coef[open_]).all()
             assert np.isinf(found.interval[open_]).all()
             assert (found.pvalue[open_] == 1).all()
+
+
+def test_a_constant_whose_mean_is_rounded_is_a_constant():
+    X, y, e = small(np.random.default_rng(3), 60)
+    wide = np.c_[X, np.full(len(X), 0.1)]
+    plain = InvariantRepresentation().fit(X, y, environments=e).inference(X, y, environments=e).to_frame()
+    with pytest.warns(DegenerateInputWarning, match=r"Features \[2\] are constant"):
+        model = InvariantRepresentation().fit(wide, y, environments=e)
+    table = model.inference(wide, y, environments=e).to_frame()
+    columns = ["estimate", "std_error", "pvalue", "lower", "upper"]
+    np.testing.assert_allclose(table[columns].to_numpy()[:2], plain[columns].to_numpy(), rtol=1e-6)
+    assert np.isnan(table["estimate"].iloc[2])
+    assert np.isinf(table["upper"].iloc[2])
