@@ -37,7 +37,8 @@ def study(name, seed):
         calibration = 0.0 if encoder == "identity" else 1.0
         model = Rep4ExRegressor(encoder, calibration=calibration, random_state=0)
         model.fit(Z if encoder == "identity" else X, y, action=action)
-        gap = np.abs(model.predict_do(asked, on_unsupported="ignore") - truth(asked))
+        signed = model.predict_do(asked, on_unsupported="ignore") - truth(asked)
+        gap = np.abs(signed)
         curves = resampled_curves(model._fitted, asked, N_BOOTSTRAP, None)  # both bands of one set of resamples
     whole, each = (half_widths(curves, 0.95, kind)[0] for kind in ("simultaneous", "pointwise"))
 
@@ -50,6 +51,11 @@ def study(name, seed):
         "pointwise in": float((gap <= each)[inside].mean()),
         "pointwise out": float((gap <= each)[~inside].mean()),
         "half width / sd of curve": float(each[inside].mean() / truth(asked[inside]).std()),
+        "z": (signed / curves.std(axis=0, ddof=1)).round(3).tolist(),
+        "shift": ((curves.mean(axis=0) - model.predict_do(asked, on_unsupported="ignore")) / curves.std(axis=0, ddof=1))
+        .round(3)
+        .tolist(),
+        "multiple": float((whole / curves.std(axis=0, ddof=1)).max()),
         "told": bool(model.checks_["doubt"].any() or getattr(model.encoder_, "noise_evidence_", 0.0) > 1),
     }
 

@@ -1,11 +1,14 @@
 """How the cost of every estimator grows: exponents in rows, features, environments, queries, beside the expected ones.
 
-``python growth.py [--quick]``. CPU seconds of this process, minimum of two runs at each size; the exponent is the slope
-of log seconds on log size between the last three sizes, where fixed costs matter least.
+``python growth.py [--quick] [WORD ...]``: cases whose name or axis holds a word; quick: an eighth of the sizes.
+CPU seconds of this process, minimum of two runs at each size; the exponent is the slope of log seconds on log size
+between the last three sizes, where fixed costs matter least. From it, and from the memory that the call itself takes at
+its peak at the smallest size, how far ten minutes of one core and 24 GB would reach.
 """
 
 import sys
 import time
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -29,6 +32,7 @@ from causalinv import (
     Translation,
 )
 
+MINUTES, GIGABYTES = 10, 24
 SLACK = 0.2  # an exponent above expectation plus this is printed as off
 
 
@@ -137,7 +141,13 @@ CASES = [
     ("IVLikeRegression, covariance", "rows", N, covariance, 1),
     ("IVLikeRegressionCV", "rows", N, fit(lambda n: IVLikeRegressionCV(augmentation=translation(8)), plain), 1),
     ("InvariantSubsetSelector", "rows", N, fit(lambda n: InvariantSubsetSelector(eps=0.5), by_environment), 1),
-    ("InvariantCausalPrediction", "rows", N, fit(lambda n: InvariantCausalPrediction(), by_environment), 1),
+    (
+        "InvariantCausalPrediction",
+        "rows",
+        [4_000, 8_000, 16_000, 32_000],
+        fit(lambda n: InvariantCausalPrediction(), by_environment),
+        1,
+    ),
     (
         "InvariantRepresentation",
         "rows",
@@ -255,7 +265,7 @@ CASES = [
 
 
 def measure(task, sizes):
-    """CPU seconds at each size, minimum of two."""
+    """CPU seconds at each size, minimum of two, and peak bytes per unit of size at the smallest."""
     spent = []
     for size in sizes:
         work = task(size)
@@ -265,23 +275,54 @@ def measure(task, sizes):
             work()
             times.append(time.process_time() - began)
         spent.append(min(times))
-    return spent
+    work = task(sizes[0])
+    tracemalloc.start()
+    work()
+    memory = tracemalloc.get_traced_memory()[1] / sizes[0]
+    tracemalloc.stop()
+    return spent, memory
 
 
-def main(quick):
+def reach(axis, size, seconds, slope, memory):
+    """How far ten minutes of one core go, and whether memory ends it before; features meet other walls."""
+    if axis == "features":
+        return "", ""
+    by_time = size * (60 * MINUTES / seconds) ** (1 / max(slope, 0.5))
+    by_memory = GIGABYTES * 1e9 / max(memory, 1.0)
+    return f"{min(by_time, by_memory):.0e}", "time" if by_time <= by_memory else "memory"
+
+
+def main(quick, words):
     warnings.simplefilter("ignore")
     table = []
     for name, axis, sizes, task, expected in CASES:
-        asked = [max(size // 8, 2) for size in sizes] if quick else sizes
-        spent = measure(task, asked)
+        if words and not any(word in name or word == axis for word in words):
+            continue
+        asked = [max(size // (1 if axis == "features" else 8), 2) for size in sizes] if quick else sizes
+        spent, memory = measure(task, asked)
         slope = np.polyfit(np.log(asked[-3:]), np.log(np.maximum(spent[-3:], 1e-6)), 1)[0]
-        table.append([name, axis, asked[-1], spent[-1], slope, expected, "OFF" if slope > expected + SLACK else ""])
+        off = "OFF" if slope > expected + SLACK else ""
+        far = reach(axis, asked[-1], spent[-1], slope, memory)
+        table.append([name, axis, asked[-1], spent[-1], slope, expected, off, memory, *far])
         print(*table[-1], flush=True)
-    columns = ["estimator", "in", "largest", "CPU s there", "exponent", "expected", ""]
+    columns = [
+        "estimator",
+        "in",
+        "largest",
+        "CPU s there",
+        "exponent",
+        "expected",
+        "",
+        "bytes a unit",
+        "in ten minutes",
+        "ended by",
+    ]
     found = pd.DataFrame(table, columns=columns)
     found["above"] = found.exponent - found.expected
     return found.sort_values("above", ascending=False).drop(columns="above").reset_index(drop=True)
 
 
 if __name__ == "__main__":
-    record("growth", {"Exponents, those furthest above expectation first": main("--quick" in sys.argv)})
+    asked = [each for each in sys.argv[1:] if each != "--quick"]
+    title = f"Exponents in {' and '.join(asked) or 'everything'}, those furthest above expectation first"
+    record("growth", {title: main("--quick" in sys.argv, asked)}, keep=True)

@@ -12,9 +12,10 @@ import pandas as pd
 from _record import record
 from scipy.stats import t as student
 
+from causalinv.ivlike._conditional import clr_pvalue, lm_pvalue
 from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._kclass import fuller_kappa, kclass, kclass_covariance, liml_kappa, moments_of
-from causalinv.ivlike._weak_identification import ar_pvalue, clr_pvalue, lm_pvalue, robust_ar_pvalue
+from causalinv.ivlike._weak_identification import ar_pvalue, robust_ar_pvalue
 
 R = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
 RHO = 0.95

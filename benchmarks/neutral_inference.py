@@ -1,5 +1,7 @@
 """Coverage of intervals for neutral coefficients under a hidden cause: Wald's, and Anderson and Rubin's."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from _record import record
@@ -12,6 +14,8 @@ CELLS = {
     "1 feature, 2 x 300, spread 1.1": (1, 300, 1.1, ("wald", "anderson_rubin")),
     "3 features, 2 x 1000, spread 2": (3, 1000, 2.0, ("wald",)),
 }
+SHIFTS = np.array([[0, 0], [2, 0], [0, 2], [2, -2], [-1, 1]])
+SMALL = {"2 features, 5 x 30, shifts": (30, 5), "2 features, 5 x 100, shifts": (100, 5), "2 features, 3 x 60": (60, 3)}
 
 
 def draw(rng, n, spread, d):
@@ -26,21 +30,41 @@ def draw(rng, n, spread, d):
     return [rows[:n], rows[n:]]
 
 
-def main():
-    rows = {}
+def shifted(rng, n, environments):
+    """Few rows, many equations: means of two features move, a strong hidden cause."""
+    e = np.repeat(np.arange(environments), n)
+    h = rng.normal(size=len(e))
+    X = SHIFTS[e] + rng.normal(size=(len(e), 2)) + h[:, None]
+    rows = np.column_stack([X @ [1, -0.5] + 2 * h + rng.normal(size=len(e)), X])
+    rows -= rows.mean(axis=0)
+    return [rows[e == k] for k in range(environments)]
+
+
+def cells():
+    """Name, generator, truth and kinds of every cell."""
+    for name, (n, environments) in SMALL.items():
+        yield name, partial(shifted, n=n, environments=environments), np.array([1.0, -0.5]), ("wald",)
     for name, (d, n, spread, kinds) in CELLS.items():
         truth = np.ones(1) if d == 1 else np.array([0.0, 1.0, 0.0])
+        yield name, partial(draw, n=n, spread=spread, d=d), truth, kinds
+
+
+def main():
+    rows = {}
+    for name, drawn, truth, kinds in cells():
         for kind in kinds:
-            rng, covered, refuted, endless = np.random.default_rng(0), np.zeros(d), 0, 0
+            rng, covered, refuted, endless, weak = np.random.default_rng(0), np.zeros(len(truth)), 0, 0, 0
             for _ in range(REPLICATIONS):
-                found = infer(draw(rng, n, spread, d), 0.95, robust=kind == "anderson_rubin")
+                found = infer(drawn(rng), 0.95, robust=kind == "anderson_rubin")
                 covered += (found.interval[:, 0] <= truth) & (truth <= found.interval[:, 1])
                 refuted += found.fit_pvalue < 0.05
+                weak += found.strength_pvalue > 0.01
                 endless += np.isinf(found.interval).any()
             share = covered / REPLICATIONS
             rows[name, kind] = {
                 "least coverage": share.min(),
                 "largest coverage": share.max(),
+                "warned as weak": weak / REPLICATIONS,
                 "fit refuted at .05": refuted / REPLICATIONS,
                 "unbounded": endless / REPLICATIONS,
             }

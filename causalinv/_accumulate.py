@@ -53,11 +53,12 @@ def row_cells(coded: dict[str, Labels]) -> tuple[pd.Index, np.ndarray | None]:
 
 @dataclass(eq=False)
 class Sums:
-    """Of K cells: count, weight and squared weight (K,), mean (K, p), centred scatter (K, p, p)."""
+    """Of K cells: count, weight, squared weight (K,), least and largest (K, 2), mean (K, p), scatter (K, p, p)."""
 
     count: FloatArray
     weight: FloatArray
     weight_sq: FloatArray
+    weight_range: FloatArray
     mean: FloatArray
     scatter: FloatArray
 
@@ -100,8 +101,8 @@ def cell_sums(
 
 def _one_cell(
     columns: Sequence[FloatArray], weights: FloatArray | None, rows: np.ndarray | None
-) -> tuple[float, float, float, FloatArray, FloatArray]:
-    """Count, weight, squared weight, mean and centred scatter of one cell."""
+) -> tuple[float, float, float, FloatArray, FloatArray, FloatArray]:
+    """Count, weight, squared weight, least and largest, mean and centred scatter of one cell."""
     n = columns[0].shape[0] if rows is None else len(rows)
     ends = np.cumsum([c.shape[1] for c in columns])
     buffer = np.empty((int(ends[-1]), min(n, _ROWS_PER_PIECE)))
@@ -122,7 +123,10 @@ def _one_cell(
     z, part = fill(0, origin)
     origin = origin + (z.mean(axis=1) if part is None else (z @ part) / part.sum())
     scatter = np.zeros((len(origin), len(origin)))
-    piece_weight, piece_mean, squares = [], [], 0.0
+    piece_weight, piece_mean, squares, ends_of_weight = [], [], 0.0, np.ones(2)
+    if weights is not None:
+        own = weights if rows is None else weights[rows]
+        ends_of_weight = np.array([own.min(), own.max()])
     for start in range(0, n, _ROWS_PER_PIECE):
         z, part = fill(start, origin)
         if part is None:
@@ -134,7 +138,7 @@ def _one_cell(
             squares += float(part @ part)
             mean = (z @ part) / total
             z *= np.sqrt(part)
-        scatter += z @ z.T
+        scatter += np.dot(z, z.T)  # unlike `@`, which for one product keeps other threads waiting
         piece_weight.append(total)
         piece_mean.append(mean)
     weight = float(np.sum(piece_weight))
@@ -142,7 +146,7 @@ def _one_cell(
     mean = origin + shift
     scatter -= weight * np.outer(shift, shift)
     clear_rounding(scatter, mean, weight)
-    return float(n), weight, squares, mean, scatter
+    return float(n), weight, squares, ends_of_weight, mean, scatter
 
 
 def clear_rounding(scatter: FloatArray, mean: FloatArray, weight: float | FloatArray) -> None:
@@ -189,7 +193,9 @@ def combine_cells(sums: Sums, groups: np.ndarray, n_groups: int) -> Sums:
         part = combined[sampled]
         clear_rounding(part, centre[sampled], whole[sampled])
         combined[sampled] = part
-    return Sums(counts, whole, total(sums.weight_sq), centre, combined)
+    ends = (np.minimum, np.maximum)
+    weight_range = np.stack([f.reduceat(sums.weight_range[:, k], starts) for k, f in enumerate(ends)], axis=1)
+    return Sums(counts, whole, total(sums.weight_sq), weight_range, centre, combined)
 
 
 class Running:
@@ -237,6 +243,8 @@ class Running:
         mine.scatter[at] += piece.scatter + between
         mine.count[at] += piece.count
         mine.weight_sq[at] += piece.weight_sq
+        for k, further in enumerate((np.minimum, np.maximum)):
+            mine.weight_range[at, k] = further(mine.weight_range[at, k], piece.weight_range[:, k])
 
     def merge(self, other: Running) -> None:
         """Take in what another one has seen."""

@@ -35,17 +35,7 @@ class Repeats:
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """Fingerprints of rows.
-
-    Attributes
-    ----------
-    prints : ndarray of shape (k,), uint64
-        Sorted; of many rows, only the smallest are kept.
-    width : int
-        Entries of a row.
-    complete : bool
-        Whether every row is there.
-    """
+    """Fingerprints of rows: sorted (of many rows, the smallest), the entries of a row, whether every row is there."""
 
     prints: NDArray[np.uint64]
     width: int

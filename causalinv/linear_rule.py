@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from causalinv._matrix import solve_range
+from causalinv._matrix import lstsq, solve_range
 from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_finite, check_rows
 from causalinv.moments import Moments
@@ -115,6 +116,16 @@ class LinearRule:
         intercept = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ slope)
         given = None if components is None else np.asarray(components, dtype=np.float64)
         return cls(slope, intercept, given, moments.names["x"] if names is None else names)
+
+    @cached_property
+    def representation(self) -> FloatArray:
+        """What the rule reads, shape (k, d): its components, or the features with a coefficient."""
+        return np.eye(len(self.coef))[self.coef != 0] if self.components is None else self.components
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """Coefficients on `representation`, shape (k,); of minimum norm if its rows are dependent."""
+        return lstsq(self.representation.T, self.coef)
 
     def predict(self, X: Rows) -> FloatArray:
         """Predictions, shape (n,), in the outcome's unit."""

@@ -154,7 +154,7 @@ def ncer(coef: ArrayLike, truth: ArrayLike, *, cov: ArrayLike | None = None) -> 
     Returns
     -------
     float
-        From 0 to 1.
+        0 for the truth, at most 1.
 
     Raises
     ------

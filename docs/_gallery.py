@@ -40,12 +40,14 @@ def write(folder: Path) -> None:
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         _put(downloads / path.name, _NEEDS + text)
         _put(downloads / f"{path.stem}.ipynb", jupytext.writes(notebook, fmt="ipynb"))
-        take = f"Take it home: {{download}}`notebook <downloads/{path.stem}.ipynb>`, {{download}}`script <downloads/{path.name}>`."
+        taken = {"notebook": f"{path.stem}.ipynb", "script": path.name}
+        links = (f"{{download}}`{kind} <downloads/{file}>`" for kind, file in taken.items())
+        take = f"Take it home: {', '.join(links)}."
         first, _, rest = notebook.cells[0].source.partition("\n")
         notebook.cells[0].source = f"{first}\n\n{take}\n{rest}"
         _put(folder / f"{path.stem}.ipynb", jupytext.writes(notebook, fmt="ipynb"))
         listed.append(f"[{title(text)}]({path.stem})\n: {lesson(text)}\n")
-    head = "# Gallery\n\nPages that were run when this site was built. Each can be taken home as a notebook or a script.\n\n"
+    head = "# Gallery\n\nPages run when this site was built. Each can be taken home as a notebook or a script.\n\n"
     toc = "```{toctree}\n:hidden:\n\n" + "\n".join(path.stem for path in scripts()) + "\n```\n"
     _put(folder / "index.md", head + "\n".join(listed) + "\n" + toc)
 

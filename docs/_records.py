@@ -21,6 +21,9 @@ ROOMS = {
     "representation": "Symmetry and representation",
     "sem": "Ground and models",
     "scan": "Ground and models",
+    "small": "Ground and models",
+    "contract": "Ground and models",
+    "growth": "Ground and models",
 }
 
 

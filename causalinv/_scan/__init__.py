@@ -8,11 +8,11 @@ from typing import Any
 
 from causalinv._accumulate import Running
 from causalinv._scan._pieces import each_piece, scan_pieces
-from causalinv._scan._sources import is_dask, open_source, scan_dask
+from causalinv._scan._sources import each_partition, is_dask, open_source, scan_dask
 from causalinv._scan._spec import Columns, RowsOfPiece
 from causalinv._scan._sql import scan_sql
 
-__all__ = ["Columns", "RowsOfPiece", "each_piece", "is_dask", "open_source", "scan"]
+__all__ = ["Columns", "RowsOfPiece", "each_partition", "each_piece", "is_dask", "open_source", "scan"]
 
 
 def scan(source: Any, columns: Columns, *, connection: Any, n_threads: int | None, progress: bool) -> Running:

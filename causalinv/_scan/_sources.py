@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import pandas as pd
 
 from causalinv._accumulate import Running
 from causalinv._scan._pieces import Piece, sum_piece
-from causalinv._scan._spec import Columns
+from causalinv._scan._spec import Columns, RowsOfPiece
 
-__all__ = ["is_dask", "open_source", "scan_dask"]
+__all__ = ["each_partition", "is_dask", "open_source", "scan_dask"]
 
 _BATCH = 131_072  # rows taken at a time from sources that have no pieces of their own
 
@@ -142,6 +143,20 @@ def scan_dask(source: Any, columns: Columns) -> Running:
 
     A worker that dies loses only its partitions, which the scheduler asks for again.
     """
+    sums = _delayed(source, columns, partial(_running, levels=tuple(columns.levels)))
+    dask = _needs("dask", "dask")
+    while len(sums) > 1:
+        sums = [dask.delayed(_together)(sums[i : i + 8]) for i in range(0, len(sums), 8)]
+    total: Running = dask.compute(sums[0])[0]
+    return total
+
+
+def each_partition(source: Any, columns: Columns, function: Callable[[RowsOfPiece], Any]) -> list[Any]:
+    """Result of a function, which the workers are sent, on the rows of every partition, in order."""
+    return list(_needs("dask", "dask").compute(*_delayed(source, columns, function)))
+
+
+def _delayed(source: Any, columns: Columns, function: Callable[[RowsOfPiece], Any]) -> list[Any]:
     dask = _needs("dask", "dask")
     if hasattr(source, "columns"):
         columns.check([*source.columns], "The frame")
@@ -151,17 +166,17 @@ def scan_dask(source: Any, columns: Columns) -> Running:
             raise ValueError(f"A Dask array must have two dimensions, rows and columns; got {source.ndim}.")
         columns.check(range(source.shape[1]), "The array")
         parts = source.rechunk({1: -1}).to_delayed().ravel()
-    sums = [dask.delayed(_partition)(part, columns, k) for k, part in enumerate(parts)]
-    while len(sums) > 1:
-        sums = [dask.delayed(_together)(sums[i : i + 8]) for i in range(0, len(sums), 8)]
-    total: Running = dask.compute(sums[0])[0]
-    return total
+    return [dask.delayed(_partition)(part, columns, k, function) for k, part in enumerate(parts)]
 
 
-def _partition(part: Any, columns: Columns, k: int) -> Running:
+def _partition(part: Any, columns: Columns, k: int, function: Callable[[RowsOfPiece], Any]) -> Any:
     take: Callable[[Any], Any] = part.__getitem__ if isinstance(part, pd.DataFrame) else (lambda j: part[:, j])
-    total = Running(tuple(columns.levels))
-    found = sum_piece(columns.take(take, f"partition {k}"))
+    return function(columns.take(take, f"partition {k}"))
+
+
+def _running(rows: RowsOfPiece, *, levels: tuple[str, ...]) -> Running:
+    total = Running(levels)
+    found = sum_piece(rows)
     if found is not None:
         total.add(*found)
     return total

@@ -19,6 +19,7 @@ from causalinv._typing import FloatArray
 
 __all__ = ["scan_sql"]
 
+_OF_WEIGHT = 5  # numbers of a cell before its centre: rows; sum, squares, least and largest of the weights
 _EXPRESSIONS = 1_000  # per statement; PostgreSQL takes 1,664 columns
 
 
@@ -202,7 +203,8 @@ class _Statements:
         join = " AND ".join(f"source.{key} = centre.{short}" for key, short in keys.items()) or "1 = 1"
         grouped = f" GROUP BY {', '.join(keys.values())}" if keys else ""
         head = [*keys.values(), "COUNT(*)", f"SUM({self._weight})", f"SUM({self._weight} * {self._weight})"]
-        head += [f"MIN(c{j})" for j in range(p)]
+        head += [f"MIN({self._weight})", f"MAX({self._weight})", *(f"MIN(c{j})" for j in range(p))]
+        fixed = _OF_WEIGHT + p
         rows: dict[tuple[Any, ...], list[float]] = {}
         for start in range(0, len(sums), _EXPRESSIONS):
             parts = [*head, *sums[start : start + _EXPRESSIONS]]
@@ -210,9 +212,9 @@ class _Statements:
             _, answer = self.ask(f"SELECT {named} FROM {self._table} JOIN {means} ON {join}{where}{grouped}")
             for row in answer:
                 label, numbers = tuple(row[: len(keys)]), [float(value) for value in row[len(keys) :]]
-                if start and rows[label][: 3 + p] != numbers[: 3 + p]:
+                if start and rows[label][:fixed] != numbers[:fixed]:
                     raise ValueError("The table changed between two statements; scan it within one transaction.")
-                rows.setdefault(label, numbers[: 3 + p]).extend(numbers[3 + p :])
+                rows.setdefault(label, numbers[:fixed]).extend(numbers[fixed:])
         values = np.array([rows[label] for label in rows])
         if values[:, 0].sum() != centre["rows_with_weight"].astype(float).sum():
             raise ValueError("The table changed between two statements; scan it within one transaction.")
@@ -222,11 +224,11 @@ class _Statements:
 
 def _recentred(values: FloatArray, p: int, pairs: Sequence[tuple[int, int]]) -> Sums:
     """Sums about a centre that is the mean up to rounding (and up to weights), moved to the mean."""
-    count, weight, weight_sq = values[:, 0], values[:, 1], values[:, 2]
-    centre, first, second = values[:, 3 : 3 + p], values[:, 3 + p : 3 + 2 * p], values[:, 3 + 2 * p :]
+    count, weight, weight_sq, weight_range = values[:, 0], values[:, 1], values[:, 2], values[:, 3:_OF_WEIGHT]
+    centre, first, second = np.split(values[:, _OF_WEIGHT:], [p, 2 * p], axis=1)
     scatter = np.empty((len(values), p, p))
     for k, (i, j) in enumerate(pairs):
         scatter[:, i, j] = scatter[:, j, i] = second[:, k]
     shift = first / weight[:, None]
     scatter -= weight[:, None, None] * shift[:, :, None] * shift[:, None, :]
-    return Sums(count, weight, weight_sq, centre + shift, scatter)
+    return Sums(count, weight, weight_sq, weight_range, centre + shift, scatter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,8 @@ import numpy as np
 from causalinv._typing import FloatArray, IntArray
 
 __all__ = ["ArmLaw", "JoinedLaw", "crps", "h_lower", "h_upper"]
+
+_MANY = 1 << 20  # numbers in one table of sums
 
 
 class ArmLaw:
@@ -42,13 +45,28 @@ class ArmLaw:
         values = values if self.scale is None else self.scale * values
         return values if self.location is None else self.location + values
 
+    def _by_blocks(self, how: Callable[[ArmLaw], tuple[FloatArray, ...]]) -> tuple[FloatArray, ...]:
+        """Apply to blocks of rows, so that tables of sums stay small."""
+        n, step = len(self.weights), max(1, _MANY // len(self.atoms))
+        if n <= step:
+            return how(self)
+        found = []
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
+            moved = (None if each is None else each[rows] for each in (self.location, self.scale))
+            found.append(how(ArmLaw(self.atoms, self.weights[rows], *moved)))
+        return tuple(np.concatenate(each) for each in zip(*found, strict=True))
+
     @property
     def mean(self) -> FloatArray:
         """Mean at each row."""
-        return self.moved(self.part[:, -1])
+        return self._by_blocks(lambda law: (law.moved(law.part[:, -1]),))[0]
 
     def cdf(self, cut: float) -> FloatArray:
         """Probability of an outcome of at most `cut`, at each row."""
+        return self._by_blocks(lambda law: (law._cdf(cut),))[0]
+
+    def _cdf(self, cut: float) -> FloatArray:
         n = len(self.weights)
         if self.location is None:
             at = np.full(n, np.searchsorted(self.atoms, cut, side="right"))
@@ -67,13 +85,21 @@ class ArmLaw:
 
         That law is m times the arm's and 1 - m times its lower tail, of mass (1 - m) / (M - m).
         """
-        cut, mean = self._tail(m, M)
-        return self.moved(cut), self.moved(mean)
+        cut, mean = self._by_blocks(lambda law: law._lower(m, M))
+        return cut, mean
 
     def upper(self, m: float, M: float) -> tuple[FloatArray, FloatArray]:
         """Cut q(x) and the mean of `h_upper` under the law: the largest mean of a law with density ratio in [m, M]."""
         if m == M:  # no confounding: one number, to the last digit
             return self.lower(m, M)
+        cut, mean = self._by_blocks(lambda law: law._upper(m, M))
+        return cut, mean
+
+    def _lower(self, m: float, M: float) -> tuple[FloatArray, FloatArray]:
+        cut, mean = self._tail(m, M)
+        return self.moved(cut), self.moved(mean)
+
+    def _upper(self, m: float, M: float) -> tuple[FloatArray, FloatArray]:
         cut, mean = self._mirrored._tail(m, M)
         return self.moved(-cut), self.moved(-mean)
 

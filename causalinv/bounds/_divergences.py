@@ -191,7 +191,7 @@ class JensenShannon(Divergence):
         """G(w)."""
         return -self.at_zero - np.log(-np.expm1(-2.0 * w)) / 2.0
 
-    def scale(self, x: FloatArray, weights: FloatArray) -> FloatArray:
+    def scale(self, x: FloatArray, weights: FloatArray, tol: float = 1e-15) -> FloatArray:
         """The b with mean s(b x) = 1: Newton from the left, where the convex decreasing function makes it monotone.
 
         As 1/z - 1/2 <= 1/(e^z - 1) <= 1/z, the root lies between 2c/3 and c = mean of 1 / (2x).
@@ -201,7 +201,7 @@ class JensenShannon(Divergence):
             s = self.tilt(b[:, None] * x)
             step = (mean(weights, s) - 1.0) / mean(weights, 2.0 * x * s * (1.0 + s))
             b = b + step
-            if (np.abs(step) <= 1e-15 * b).all():
+            if (np.abs(step) <= tol * b).all():
                 break
         return b
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import textwrap
-from typing import Any
+from causalinv import _docs
 
-__all__ = ["Documented"]
+__all__ = ["Documented", "documented"]
 
 _TEXTS = {
     # -- parameters of estimators
@@ -84,30 +82,39 @@ _TEXTS = {
         arm : label, optional
             May be left out if the arms are 0 and 1: then 1.""",
     "pointwise": """
+        Parameters
+        ----------
         X : array-like of shape (m, d), or None
-            Where; None: the rows of fit, by models that did not see them.""",
+            Where; None: the rows of fit, by models that did not see them.
+        arm : label, optional
+            May be left out if the arms are 0 and 1: then 1.""",
+    "pointwise_result": """
+        Returns
+        -------
+        PointwiseBounds
+            No standard errors.""",
+    # -- arguments of functions of a law
+    "law_and_propensity": """
+        Parameters
+        ----------
+        values : array-like of shape (K,)
+            Atoms of the law of Y in arm a.
+        propensity : float or array-like of shape (m,)
+            P(A = a | x), in (0, 1].
+        weights : array-like of shape (K,) or (m, K), optional
+            Probabilities of the atoms, per propensity if two-dimensional; rescaled to sum to one; equal if left out.
+            """,
+    "both_ends": """
+        Returns
+        -------
+        lower, upper : float or ndarray of shape (m,)""",
 }
 
 
-def filled(text: str) -> str:
-    """The docstring with every line ``{name}`` replaced by that text, indented as the line was."""
-    lines = []
-    for line in text.split("\n"):
-        name = line.strip()
-        if name.startswith("{") and name.endswith("}") and name[1:-1] in _TEXTS:
-            indent = line[: len(line) - len(line.lstrip())]
-            lines.append(textwrap.indent(textwrap.dedent(_TEXTS[name[1:-1]]).strip("\n"), indent))
-        else:
-            lines.append(line)
-    return "\n".join(lines)
+documented = _docs.documented(_TEXTS)
 
 
-class Documented:
-    """Base that fills the docstrings of its subclasses and of the methods that they define."""
+class Documented(_docs.Documented):
+    """Base of this room's estimators: their docstrings share the texts above."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Fill, once, when the class is made."""
-        super().__init_subclass__(**kwargs)
-        for each in (cls, *(value for value in vars(cls).values() if inspect.isfunction(value))):
-            if each.__doc__:
-                each.__doc__ = filled(each.__doc__)
+    _shared_texts = _TEXTS

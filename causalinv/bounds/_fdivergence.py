@@ -14,13 +14,13 @@ from causalinv._typing import Rows as Given
 from causalinv._validation import check_whole
 from causalinv._warn import warn
 from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
-from causalinv.bounds._base import MeanBounds
 from causalinv.bounds._contrast import Contrast, Ends, functional_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._divergences import Divergence, DivergenceLike, as_divergences
 from causalinv.bounds._functions import f_ball_end, kth_order
 from causalinv.bounds._inference import Target
 from causalinv.bounds._laws import LawLike
+from causalinv.bounds._means import MeanBounds
 from causalinv.bounds._rows import Functional
 from causalinv.bounds._sieve_dual import dual_regressors, f_ball_scores
 from causalinv.exceptions import BoundsCrossingWarning
@@ -116,14 +116,11 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
         n_jobs: int | None = None,
         random_state: RandomState = None,
     ):
-        nuisances: dict[str, Any] = {"features": features, "propensity": propensity, "law": law}
-        folds: dict[str, Any] = {"cv": cv, "clip": clip, "n_repeats": n_repeats}
-        super().__init__(
-            outcome_support=outcome_support, n_jobs=n_jobs, random_state=random_state, **nuisances, **folds
-        )
+        nuisances: dict[str, Any] = {"features": features, "propensity": propensity, "outcome": outcome, "law": law}
+        folds: dict[str, Any] = {"cv": cv, "clip": clip, "n_repeats": n_repeats, "n_jobs": n_jobs}
+        asked: dict[str, Any] = {"outcome_support": outcome_support, "functional": functional}
+        super().__init__(random_state=random_state, **asked, **nuisances, **folds)
         self.divergence = divergence
-        self.functional = functional
-        self.outcome = outcome
         self.final = final
         self.aggregation = aggregation
 
@@ -209,20 +206,15 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
     def predict_bounds(self, X: Given, *, arm: Hashable | None = None) -> PointwiseBounds | dict[str, PointwiseBounds]:
         """Bounds on the mean of phi(Y(arm)) given each row of features.
 
-        Parameters
-        ----------
         {pointwise}
-        {arm}
 
         Returns
         -------
         PointwiseBounds
             No standard errors. With ``aggregation="none"`` and several divergences a dict of them, by name.
         """
-        features = self._numbers(X)
-        a, rows = self._arm(arm), self._rows
+        features, a, text = self._where(X, arm, "mean of " + functional_text(self.functional))
         e, law = self._at(features, a)
-        text = f"mean of {functional_text(self.functional)} under arm {rows.arms.tolist()[a]!r} at each row"
         if self.final == "plugin":
             ends = [self._solved(e, law, a, each) for each in self._divergences]
         else:

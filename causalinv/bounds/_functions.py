@@ -10,30 +10,23 @@ import numpy as np
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_number, check_whole
 from causalinv.bounds._divergences import Divergence, DivergenceLike, as_divergence, check_propensity
+from causalinv.bounds._docs import documented
 from causalinv.bounds._solver import solve
 
 __all__ = ["cap_bounds", "density_ratio_of", "f_ball_bounds", "f_ball_end", "kth_order", "manski_bounds", "tail_means"]
 
 
+@documented
 def manski_bounds(
     values: ArrayLike, propensity: ArrayLike, *, weights: ArrayLike | None = None, support: tuple[float, float]
 ) -> tuple[Any, Any]:
     r"""Sharp bounds on the mean of Y(a) under no assumption: :math:`e\mu + (1 - e)\,[L, U]`.
 
-    Parameters
-    ----------
-    values : array-like of shape (K,)
-        Atoms of the law of Y in arm a.
-    propensity : float or array-like of shape (m,)
-        P(A = a | x), in (0, 1].
-    weights : array-like of shape (K,) or (m, K), optional
-        Probabilities of the atoms, per propensity if two-dimensional; rescaled to sum to one. Equal if left out.
+    {law_and_propensity}
     support : (float, float)
         Lower and upper limit of Y(a); may be infinite.
 
-    Returns
-    -------
-    lower, upper : float or ndarray of shape (m,)
+    {both_ends}
 
     Raises
     ------
@@ -51,6 +44,7 @@ def manski_bounds(
     return law.shaped(low), law.shaped(high)
 
 
+@documented
 def f_ball_bounds(
     values: ArrayLike,
     propensity: ArrayLike,
@@ -64,22 +58,13 @@ def f_ball_bounds(
     The ball contains every law that the data allow, and more: these bounds contain `manski_bounds`, always. They are
     never sharp, and with an infinite support they are infinite for every f.
 
-    Parameters
-    ----------
-    values : array-like of shape (K,)
-        Atoms of the law of Y in arm a.
-    propensity : float or array-like of shape (m,)
-        P(A = a | x), in (0, 1].
-    weights : array-like of shape (K,) or (m, K), optional
-        Probabilities of the atoms, per propensity if two-dimensional; rescaled to sum to one. Equal if left out.
+    {law_and_propensity}
     support : (float, float)
         Lower and upper limit of Y(a); may be infinite.
     divergence : {"chi2", "tv", "kl", "js", "hellinger"}, ("alpha", a) or Divergence, default "chi2"
         Which ball.
 
-    Returns
-    -------
-    lower, upper : float or ndarray of shape (m,)
+    {both_ends}
 
     Raises
     ------
@@ -119,6 +104,7 @@ def f_ball_end(
     return limit - solve(np.maximum(limit - values, 0.0), weights, e, divergence).distance
 
 
+@documented
 def cap_bounds(
     values: ArrayLike,
     propensity: ArrayLike,
@@ -134,14 +120,7 @@ def cap_bounds(
     the rest by m. An odds ratio of at most Λ between the propensity with and without knowledge of Y(a) (the marginal
     sensitivity model) is the same as m = 1/Λ, M = Λ.
 
-    Parameters
-    ----------
-    values : array-like of shape (K,)
-        Atoms of the law of Y in arm a.
-    propensity : float or array-like of shape (m,)
-        P(A = a | x), in (0, 1].
-    weights : array-like of shape (K,) or (m, K), optional
-        Probabilities of the atoms, per propensity if two-dimensional; rescaled to sum to one. Equal if left out.
+    {law_and_propensity}
     odds_ratio : float >= 1, optional
         Λ. Either this or `density_ratio`.
     density_ratio : (float, float), optional
@@ -149,9 +128,7 @@ def cap_bounds(
     support : (float, float), default (-inf, inf)
         Known limits of Y(a). They only serve as a check: R has no mass where P has none.
 
-    Returns
-    -------
-    lower, upper : float or ndarray of shape (m,)
+    {both_ends}
 
     Raises
     ------

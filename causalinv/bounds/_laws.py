@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -17,7 +17,9 @@ from causalinv._typing import FloatArray, IntArray
 __all__ = ["Law", "LawLike", "Sample", "Similarity", "compress", "fit_law"]
 
 N_ATOMS = 128
+N_POOL = 10_000  # rows among which a kernel or neighbours look: fits grow with n, not with its square
 _TAIL, _TAIL_BINS = 0.02, 24  # the extreme 2% on either side have bins that narrow to one row: bounds live there
+_TIE = 1.0 + 1e-9  # relative: rows whose distances differ by less are equally far
 _CHUNK = 1 << 22  # similarities held at once
 _TOO_LARGE = (
     "X holds values so large that distances between rows overflow, so law='knn' finds no neighbours. Rescale the "
@@ -58,7 +60,8 @@ def compress(phi: FloatArray) -> tuple[FloatArray, IntArray]:
 class Sample:
     """Rows of one arm: features (n, d), phi (n,), the atom of each row (n,), number of atoms, weights (n,) or None.
 
-    And names of the features, and clusters of the rows, if they have any.
+    And names of the features, and clusters of the rows, if they have any; and features, phi and weights of the rows of
+    the other arms, from which a location may learn.
     """
 
     X: FloatArray
@@ -68,6 +71,7 @@ class Sample:
     weight: FloatArray | None
     names: np.ndarray | None = None
     groups: IntArray | None = None
+    others: tuple[FloatArray, FloatArray, FloatArray | None] | None = None
 
 
 def fit_law(law: LawLike, sample: Sample, seed: int) -> Law:
@@ -78,7 +82,7 @@ def fit_law(law: LawLike, sample: Sample, seed: int) -> Law:
         if law in ("marginal", "pooled"):
             return _Pooled(sample)
         if law in _SIMILARITIES:
-            return _Weighted(_SIMILARITIES[law], sample)
+            return _Weighted(_SIMILARITIES[law], _pool(sample, seed))
     elif hasattr(law, "fit") and hasattr(law, "apply"):
         return _Forest(clone(law), sample, seed)
     elif callable(law):
@@ -134,29 +138,53 @@ class _Pooled:
         return np.broadcast_to(self.found, (len(X), len(self.found)))
 
 
+def _pool(sample: Sample, seed: int) -> Sample:
+    """At most so many rows, drawn evenly: neighbours are looked for among these."""
+    n = len(sample.codes)
+    if n <= N_POOL:
+        return sample
+    order = np.lexsort((sample.phi, *sample.X.T[::-1]))  # of what rows hold, so that their order changes nothing
+    kept = np.sort(order[np.random.default_rng(seed).permutation(n)[:N_POOL]])
+    weight = None if sample.weight is None else sample.weight[kept]
+    return replace(sample, X=sample.X[kept], phi=sample.phi[kept], codes=sample.codes[kept], weight=weight)
+
+
 class _Weighted:
     """A query's weights: similarities to the training rows, summed per atom."""
 
     def __init__(self, similarity: Similarity, sample: Sample) -> None:
-        self.similarity, self.X = similarity, sample.X
-        n = len(sample.codes)
-        ones = np.ones(n) if sample.weight is None else sample.weight
-        self.atoms = csr_array((ones, (np.arange(n), sample.codes)), shape=(n, sample.n_atoms))
+        order = np.argsort(sample.codes, kind="stable")
+        self.similarity, self.X, self.n_atoms = similarity, sample.X[order], sample.n_atoms
+        self.codes = sample.codes[order]
+        self.present, self.starts = np.unique(self.codes, return_index=True)
+        self.weight = None if sample.weight is None else sample.weight[order]
 
     def weights(self, X: FloatArray) -> FloatArray:
         """See `Law`."""
         step = max(1, _CHUNK // len(self.X))
-        out = np.concatenate([self._block(X[start : start + step]) for start in range(0, len(X), step)])
-        return out / out.sum(axis=1, keepdims=True)
+        out = np.empty((len(X), self.n_atoms))
+        for start in range(0, len(X), step):
+            out[start : start + step] = self._block(X[start : start + step])
+        out /= out.sum(axis=1, keepdims=True)
+        return out
 
     def _block(self, X: FloatArray) -> FloatArray:
-        near = self.similarity(self.X, X)
+        near: Any = self.similarity(self.X, X)
         if near.shape != (len(X), len(self.X)):
             raise ValueError(
                 f"The function given as law= must return shape (m, n_train) = ({len(X)}, {len(self.X)}), got "
                 f"{near.shape}."
             )
-        out: FloatArray = np.asarray((csr_array(near) @ self.atoms).todense(), dtype=np.float64)
+        if not isinstance(near, np.ndarray):  # sparse
+            ones = np.ones(len(self.X)) if self.weight is None else self.weight
+            atoms = csr_array((ones, (np.arange(len(self.X)), self.codes)), shape=(len(self.X), self.n_atoms))
+            out: FloatArray = np.asarray((csr_array(near) @ atoms).todense(), dtype=np.float64)
+        else:
+            near = np.asarray(near, dtype=np.float64)
+            out = np.zeros((len(X), self.n_atoms))
+            out[:, self.present] = np.add.reduceat(
+                near if self.weight is None else near * self.weight, self.starts, axis=1
+            )
         total = out.sum(axis=1)
         if not (np.isfinite(total).all() and (out >= 0).all() and (total > 0).all()):
             raise ValueError("The function given as law= must return weights >= 0 with a positive sum in every row.")
@@ -174,23 +202,37 @@ def _kernel(X: FloatArray, query: FloatArray) -> FloatArray:
     """Gaussian kernel in standardised units with bandwidth n^(-1/(d+4)); the nearest row always counts."""
     n, d = X.shape
     X, query = _standardise(X, query)
-    square = np.sum(query**2, axis=1)[:, None] + np.sum(X**2, axis=1) - 2.0 * query @ X.T
+    square = query @ (-2.0 * X.T)
+    square += np.sum(X**2, axis=1)
     square -= square.min(axis=1, keepdims=True)
-    return np.exp(-0.5 * square * n ** (2.0 / (d + 4.0)))
+    square *= -0.5 * n ** (2.0 / (d + 4.0))
+    return np.exp(square, out=square)
 
 
 def _nearest(X: FloatArray, query: FloatArray) -> Any:
-    """Equal weights on the n^(4/(d+4)), at least 10, nearest rows in standardised units."""
+    """Equal weights on the n^(4/(d+4)), at least 10, nearest rows in standardised units.
+
+    Rows that are equally far share what is left for them, so that the order of the rows decides nothing.
+    """
     n, d = X.shape
     k = min(n, max(10, round(n ** (4.0 / (d + 4.0)))))
     with np.errstate(over="ignore", invalid="ignore"):
         X, query = _standardise(X, query)
     if not (np.isfinite(X).all() and np.isfinite(query).all()):
         raise ValueError(_TOO_LARGE)
-    found = cKDTree(X).query(query, k=np.arange(1, k + 1))[1]
+    tree = cKDTree(X)
+    far, found = map(np.asarray, tree.query(query, k=np.arange(1, min(n, k + 1) + 1)))
     if found.max(initial=0) >= n:  # how the tree says that a distance overflowed; as an index it would kill the process
         raise ValueError(_TOO_LARGE)
-    return csr_array((np.ones(found.size), found.ravel(), np.arange(0, found.size + 1, k)), shape=(len(query), n))
+    tied = np.flatnonzero(far[:, -1] <= far[:, k - 1] * _TIE) if k < n else np.empty(0, int)
+    rows, weight = list(found[:, :k]), [np.ones(k)] * len(query)
+    for i in tied.tolist():
+        reach = far[i, k - 1] * _TIE
+        rows[i] = np.sort(tree.query_ball_point(query[i], reach))
+        nearer = np.linalg.norm(X[rows[i]] - query[i], axis=1) * _TIE < far[i, k - 1]
+        weight[i] = np.where(nearer, 1.0, (k - nearer.sum()) / (~nearer).sum())
+    ends = np.cumsum([0, *map(len, rows)])
+    return csr_array((np.concatenate(weight), np.concatenate(rows), ends), shape=(len(query), n))
 
 
 _SIMILARITIES: dict[str, Similarity] = {"kernel": _kernel, "knn": _nearest}

@@ -14,10 +14,10 @@ from causalinv._frames import row_index
 from causalinv._parallel import generator, seed_estimator
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
-from causalinv.bounds._base import MeanBounds
 from causalinv.bounds._conditional import named
 from causalinv.bounds._contrast import Contrast, Ends, functional_text
 from causalinv.bounds._crossfit import folds_of
+from causalinv.bounds._means import MeanBounds
 from causalinv.bounds._rows import Functional
 from causalinv.results import PointwiseBounds
 
@@ -125,18 +125,12 @@ class ManskiBounds(MeanBounds):
     def predict_bounds(self, X: Given, *, arm: Hashable | None = None) -> PointwiseBounds:
         """Bounds on the mean of phi(Y(arm)) given each row of features.
 
-        Parameters
-        ----------
         {pointwise}
-        {arm}
 
-        Returns
-        -------
-        PointwiseBounds
-            No standard errors.
+        {pointwise_result}
         """
-        features = self._numbers(X)
-        a, rows = self._arm(arm), self._rows
+        features, a, text = self._where(X, arm, "mean of " + functional_text(self.functional))
+        rows = self._rows
         targets = self._targets()
         spread = np.maximum(targets.std(axis=0), 1e-300)
         if features is None:
@@ -153,5 +147,4 @@ class ManskiBounds(MeanBounds):
         with np.errstate(invalid="ignore"):
             lower, upper = (found[:, a] + np.where(e < 1, (1.0 - e) * limit, 0.0) for limit in self._limits[a])
         lower, upper = (np.clip(end, *self._limits[a]) for end in (lower, upper))  # learners may leave the limits
-        text = f"mean of {functional_text(self.functional)} under arm {rows.arms.tolist()[a]!r} at each row"
         return PointwiseBounds(lower, upper, lower, upper, e, text, self._support_text, row_index(X))

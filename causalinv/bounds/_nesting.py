@@ -17,24 +17,27 @@ __all__ = ["first_crossing", "nested", "rungs_to"]
 _LADDER = np.r_[
     np.sort([*np.arange(10, 31) / 10, 1.25, 1.75, 2.25, 2.75]), np.arange(7, 13) / 2, np.geomspace(7.0, 1e3, 24)
 ]
-_GRID = np.r_[np.linspace(1.0, 3.0, 21), np.geomspace(3.2, 100.0, 30)]
+_FAR = 100.0  # odds ratio to which a crossing is looked for
+_GRID = np.unique(np.r_[_LADDER[_LADDER <= _FAR], np.geomspace(3.2, _FAR, 30)])
 
 Line = dict[str, float]
 
 
 def nested(own: Line, odds_ratio: float, line: Callable[[tuple[float, float]], Line]) -> Line:
-    """Ends that hold those of all smaller strengths on a fixed ladder; the interval those of the next rung too.
+    """Ends between those of the rungs around a strength, each holding those before; the interval is the next rung's.
 
-    What holds under less confounding holds under more, so that this is valid; and intervals of separate questions nest.
+    What holds under less confounding holds under more, so that this is valid; and answers to separate questions nest,
+    as long as a rung lies between them.
     """
     rungs = rungs_to(odds_ratio)
     below = [line(density_ratio_of(float(rung), None)) for rung in rungs]
     smaller = [each for each, rung in zip(below, rungs, strict=True) if rung <= odds_ratio]
     out = dict(own)
-    out["lower"] = min(own["lower"], *(each["lower"] for each in smaller))
-    out["upper"] = max(own["upper"], *(each["upper"] for each in smaller))
-    out["ci_lower"] = min(out["lower"], own["ci_lower"], *(each["ci_lower"] for each in below))
-    out["ci_upper"] = max(out["upper"], own["ci_upper"], *(each["ci_upper"] for each in below))
+    for name, least in (("lower", min), ("upper", max)):
+        around = least(each[name] for each in smaller), least(each[name] for each in below)
+        out[name] = float(np.clip(own[name], min(around), max(around)))
+    out["ci_lower"] = min(each["ci_lower"] for each in below)
+    out["ci_upper"] = max(each["ci_upper"] for each in below)
     out["moved"] = own["moved"] or out != own
     return out
 
@@ -44,8 +47,12 @@ def rungs_to(odds_ratio: float) -> FloatArray:
     return _LADDER[: int(np.searchsorted(_LADDER, odds_ratio * (1.0 - 1e-12))) + 1]
 
 
-def first_crossing(line: Callable[[float], Line], value: float, low: str, high: str) -> float:
-    """The least odds ratio at which a value lies between two columns; 1 if it does at once, infinite if not to 100."""
+def first_crossing(line: Callable[[float], Line], value: float, low: str, high: str, *, outward: bool = False) -> float:
+    """The least odds ratio at which a value lies between two columns; 1 if it does at once, infinite if not to 100.
+
+    With `outward` every odds ratio counts as the next rung, as in the intervals of `nested`: just above the rung before
+    the first that holds the value they hold it.
+    """
     start = line(1.0)
     if start[low] <= value <= start[high]:
         return 1.0
@@ -54,6 +61,8 @@ def first_crossing(line: Callable[[float], Line], value: float, low: str, high: 
     def gap(strength: float) -> float:
         return sign * (line(strength)[name] - value)
 
+    if outward:
+        return next((float(before) for before, after in pairwise(_LADDER) if after <= _FAR and gap(after) <= 0), np.inf)
     for before, after in pairwise(_GRID):
         if gap(after) <= 0:
             return float(brentq(gap, before, after, xtol=1e-6))

@@ -27,8 +27,8 @@ class CdfBounds:
     """Estimated bounds on the cdf of Y(arm) under several caps at once, with errors, at any value.
 
     Under a cap the score of 1{Y <= t} is doubly robust, its law given x being the conditional law of the outcome at t;
-    without one (None) it is Manski's, an ordinary mean. Ends under a cap hold those under smaller ones, so the first
-    `n_ends` caps are for the ends and all for intervals.
+    without one (None) it is Manski's, an ordinary mean. Under odds ratios the first cap is the asked one, then come
+    rungs as in `nested`, of which the first `n_ends` - 1 are not larger than it.
     """
 
     def __init__(
@@ -98,11 +98,22 @@ class CdfBounds:
 
     def ends(self, tau: float, limits: FloatArray) -> tuple[float, float]:
         """Ends of the tau-quantile; a limit of the outcome where the cdf's bound never reaches tau."""
-        k, order = self.n_ends, tau - 1e-12
-        lower = self._first(lambda cut: self.at(cut)[:k, 1].max() >= order, limits[1])
+        order = tau - 1e-12
+        lower = self._first(lambda cut: self._between(cut)[1] >= order, limits[1])
         if self.caps[0] is None and self.at(-np.inf)[0, 1] >= order:
             lower = float(limits[0])  # mass outside the arm may lie below all values
-        return lower, self._first(lambda cut: self.at(cut)[:k, 0].min() >= order, limits[1])
+        return lower, self._first(lambda cut: self._between(cut)[0] >= order, limits[1])
+
+    def _between(self, cut: float) -> tuple[float, float]:
+        """Least and largest probability; of an odds ratio, between those of the rungs around it (`nested`)."""
+        least, most = self.at(cut)[:, :2].T
+        k = self.n_ends
+        if len(least) == 1:
+            return float(least[0]), float(most[0])
+        return (
+            float(np.clip(least[0], least[1:].min(), least[1:k].min())),
+            float(np.clip(most[0], most[1:k].max(), most[1:].max())),
+        )
 
     def interval(self, tau: float, level: float, limits: FloatArray, critical: float | None) -> tuple[float, float]:
         """All values at which no test rejects that the quantile is there, both ends at once."""
@@ -110,7 +121,7 @@ class CdfBounds:
 
         def moved(cut: float, end: int) -> FloatArray:
             """The least (0) or largest (1) probability, moved outward by its error, with the variance about tau."""
-            found = self.at(cut)
+            found = self.at(cut)[min(len(self.caps) - 1, 1) :]  # of the rungs
             spread = c * np.hypot(found[:, 2 + end], (found[:, end] - tau) / np.sqrt(len(self.rows.codes)))
             return found[:, end] + (2 * end - 1) * spread
 

@@ -80,11 +80,10 @@ class QuantileBounds(CrossFittedBounds):
         n_jobs: int | None = None,
         random_state: RandomState = None,
     ):
-        given = {"features": features, "propensity": propensity, "law": law, "random_state": random_state}
+        nuisances: dict[str, Any] = {"features": features, "propensity": propensity, "outcome": outcome, "law": law}
         folds: dict[str, Any] = {"cv": cv, "clip": clip, "n_repeats": n_repeats, "n_jobs": n_jobs}
-        super().__init__(outcome_support=outcome_support, **given, **folds)
+        super().__init__(outcome_support=outcome_support, random_state=random_state, **nuisances, **folds)
         self.tau = tau
-        self.outcome = outcome
 
     def _check(self) -> int:
         check_order(self.tau)
@@ -259,25 +258,17 @@ class QuantileBounds(CrossFittedBounds):
     ) -> PointwiseBounds:
         """Bounds on the quantile of Y(arm) given each row of features.
 
-        Parameters
-        ----------
         {pointwise}
-        {arm}
         odds_ratio : float >= 1, optional
             Limit of confounding as in `SensitivityBounds`, which makes both ends finite; no assumption if left out.
 
-        Returns
-        -------
-        PointwiseBounds
-            No standard errors.
+        {pointwise_result}
         """
-        features = self._numbers(X)
-        a, rows = self._arm(arm), self._rows
+        features, a, text = self._where(X, arm, f"{self.tau:g}-quantile of Y")
         cap = None if odds_ratio is None else density_ratio_of(odds_ratio, None)
         e, law = self._at(features, a)
         plain = self._ends(e, law, a, None)
         ends = plain if cap is None else self._ends(e, law, a, cap)
-        text = f"{self.tau:g}-quantile of Y under arm {rows.arms.tolist()[a]!r} at each row"
         claim = f"none about confounding; {self._support_text}"
         if cap is not None:
             claim = f"said by you: knowing Y(a) would change the odds of the arm by a factor of at most {odds_ratio:g}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._frames import row_index
-from causalinv._typing import ArrayLike, FloatArray, RandomState
+from causalinv._typing import ArrayLike, FloatArray
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_number
 from causalinv.bounds._benchmark import benchmark
@@ -19,9 +19,7 @@ from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._curves import ConditionalCurves
 from causalinv.bounds._functions import density_ratio_of
 from causalinv.bounds._inference import Target, band_critical_value
-from causalinv.bounds._laws import LawLike
 from causalinv.bounds._nesting import first_crossing, nested
-from causalinv.bounds._rows import Functional
 from causalinv.bounds._scores import cap_att_terms, cap_scores
 from causalinv.exceptions import BoundsCrossingWarning
 from causalinv.results import BoundsEstimate, PointwiseBounds
@@ -47,16 +45,19 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
     {features}
     {learners}
     outcome : None, "linear", "spline" or regressor, default None
-        Location of the outcome given X in each arm: ridge regression on the columns, on cubic splines of each, or
-        yours (a frame if X had names). The law is then the location plus the law of residuals, which are out of fold:
-        where X predicts the outcome well this is sharper. None: as `law` says.
+        Location of the outcome given X in each arm: ridge regression on the columns, on smoothing splines of each
+        (both learn what arms share from all of them), or yours (a frame if X had names). The law is then the location
+        plus the law of residuals, which are divided by the root of one minus their leverage, or, for a regressor of
+        yours, out of fold. Where X predicts the outcome well this is sharper. None: as `law` says.
     law : {"auto", "forest", "kernel", "knn", "pooled", "scaled"}, forest or callable, default "auto"
         Conditional law of phi in each arm, or of the residuals of `outcome`: as weights of a random forest's leaves, of
         a Gaussian kernel, of nearest neighbours; one law for all x; for residuals also one law times a scale that is
         linear in x; a forest of yours (anything with ``apply``); or a function
         ``(X_train, X_query) -> weights (m, n_train)``. "auto" takes in every arm the least continuous ranked
         probability score out of fold, among "forest", "linear" with forest residuals, and "linear" and "spline" with
-        pooled and scaled residuals (only "forest" if the outcome has at most 10 values); `summary` says which.
+        pooled and scaled residuals (only "forest" if the outcome has at most 10 values); those clearly behind on the
+        first fold, and the worse of the two forests there, are out. `summary` says which was taken. "kernel" and "knn"
+        look among at most 10,000 rows of the arm, drawn at random.
     {folds}
 
     Attributes
@@ -93,35 +94,6 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
     _inside_manski: ClassVar[bool | None] = True
     _limits_needed: ClassVar[bool] = False
     _index: ClassVar[str | None] = "odds_ratio"
-
-    def __init__(
-        self,
-        *,
-        outcome_support: tuple[float, float] | str | None = None,
-        functional: Functional = "mean",
-        features: Any = None,
-        propensity: Any = None,
-        outcome: Any = None,
-        law: LawLike = "auto",
-        cv: int = 5,
-        clip: float = 0.01,
-        n_repeats: int = 1,
-        n_jobs: int | None = None,
-        random_state: RandomState = None,
-    ):
-        super().__init__(
-            outcome_support=outcome_support,
-            features=features,
-            propensity=propensity,
-            law=law,
-            cv=cv,
-            clip=clip,
-            n_repeats=n_repeats,
-            n_jobs=n_jobs,
-            random_state=random_state,
-        )
-        self.functional = functional
-        self.outcome = outcome
 
     # -- averages ----------------------------------------------------------------------------------------------
 
@@ -257,7 +229,8 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         Notes
         -----
         Ends of the sample need not grow with the odds ratio, so a grid is scanned upwards and the first crossing is
-        refined. Compare with `benchmark`.
+        refined. Intervals of `average_bounds` hold those of the next larger odds ratio in steps of 0.1, so that those
+        of all larger odds ratios than ``interval`` hold `null`. Compare with `benchmark`.
         """
         asked = {"estimand": estimand, "arm": arm, "control": control, "policy": policy}
         contrast = self._contrast(asked, where)
@@ -268,8 +241,10 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BoundsCrossingWarning)  # of strengths that nobody asked about
-            ends = {"estimate": ("lower", "upper"), "interval": ("ci_lower", "ci_upper")}
-            found = {name: first_crossing(line, value, *each) for name, each in ends.items()}
+            found = {
+                "estimate": first_crossing(line, value, "lower", "upper"),
+                "interval": first_crossing(line, value, "ci_lower", "ci_upper", outward=True),
+            }
         return pd.Series(found, name=f"odds ratio at which {null:g} is reached")
 
     def benchmark(self, columns: Sequence[Any] | None = None, *, arm: Hashable | None = None) -> pd.DataFrame:
@@ -327,28 +302,20 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
     ) -> PointwiseBounds:
         """Bounds on the mean of phi(Y(arm)) given each row of features.
 
-        Parameters
-        ----------
         {pointwise}
         odds_ratio : float >= 1
             Λ. Either this or `density_ratio`.
         density_ratio : (float, float)
             (m, M).
-        {arm}
 
-        Returns
-        -------
-        PointwiseBounds
-            No standard errors.
+        {pointwise_result}
         """
-        features = self._numbers(X)
-        a, rows = self._arm(arm), self._rows
+        features, a, text = self._where(X, arm, "mean of " + functional_text(self.functional))
         cap = density_ratio_of(odds_ratio, density_ratio)
         e, law = self._at(features, a)
         lower, upper = _conditional_ends(e, law, cap)
         low, high = self._manski(e, law.mean, a)
         lower, upper = np.clip(lower, low, high), np.clip(upper, low, high)
-        text = f"mean of {functional_text(self.functional)} under arm {rows.arms.tolist()[a]!r} at each row"
         claim = self._claim({odds_ratio if density_ratio is None else str(density_ratio): cap})
         return PointwiseBounds(lower, upper, low, high, e, text, claim, row_index(X))
 

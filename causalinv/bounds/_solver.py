@@ -17,6 +17,7 @@ import numpy as np
 
 from causalinv._typing import FloatArray, IntArray
 from causalinv.bounds._divergences import Divergence, JensenShannon, Power, TotalVariation, inverse_power, mean
+from causalinv.bounds._jensen_shannon import jensen_shannon
 from causalinv.bounds._roots import bracketed_roots
 
 __all__ = ["Solution", "solve"]
@@ -113,7 +114,7 @@ def _solve_block(d: FloatArray, w: FloatArray, e: FloatArray, divergence: Diverg
             if isinstance(divergence, Power):
                 found = _power(*law, divergence)
             elif isinstance(divergence, JensenShannon):
-                found = _jensen_shannon(*law, divergence)
+                found = jensen_shannon(*law, divergence)
             else:
                 found = _numeric(*law, divergence)
         primal, lam[rest], kappa[rest], mass[rest] = found
@@ -177,53 +178,6 @@ def _power(
     with np.errstate(over="ignore", divide="ignore"):  # for large orders 0 or infinite: the primal is then taken
         lam = divergence.order * unit / (divergence.multiple * g**a)
     return primal, lam, kappa, mass
-
-
-def _jensen_shannon(
-    d: FloatArray, w: FloatArray, e: FloatArray, scale: FloatArray, divergence: JensenShannon
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """As `_power`, with the scale b = 1 / lambda found for every kappa such that the density has mean one."""
-    least = np.min(np.where(w > 0, d, np.inf), axis=1)
-    budget = divergence.radius(e)
-
-    def points(kappa: FloatArray, rows: IntArray) -> FloatArray:
-        return np.maximum(kappa[:, None] + _at(d, rows), (kappa + least[rows])[:, None])
-
-    def spent(x: FloatArray, b: FloatArray, rows: IntArray) -> FloatArray:
-        s = divergence.tilt(b[:, None] * x)
-        return mean(w[rows], divergence.cost(s)) + divergence.at_zero * (1.0 - mean(w[rows], s))
-
-    def excess(log_kappa: FloatArray, rows: IntArray) -> FloatArray:
-        x = points(scale[rows] * np.exp(log_kappa), rows)
-        return spent(x, divergence.scale(x, w[rows]), rows) / budget[rows] - 1.0
-
-    kappa, b = np.zeros(len(e)), np.ones(len(e))
-    slack = np.zeros(len(e), bool)
-    off = np.flatnonzero(least > 0)
-    if off.size:
-        x = points(kappa[off], off)
-        b[off] = divergence.scale(x, w[off])
-        slack[off] = spent(x, b[off], off) <= budget[off]
-    tight = np.flatnonzero(~slack)
-    if tight.size:
-        roots = bracketed_roots(
-            lambda x, rows: excess(x, tight[rows]), np.full(tight.size, _LOW), np.full(tight.size, _HIGH)
-        )
-        kappa[tight] = scale[tight] * np.exp(roots)
-        b[tight] = divergence.scale(points(kappa[tight], tight), w[tight])
-    loose = np.flatnonzero(slack)
-    if loose.size:
-        x = points(kappa[loose], loose)
-
-        def left(log_b: FloatArray, rows: IntArray) -> FloatArray:
-            return spent(x[rows], np.exp(log_b), loose[rows]) / budget[loose[rows]] - 1.0
-
-        start = np.log(b[loose])
-        b[loose] = np.exp(bracketed_roots(left, start, start + np.log(scale[loose] / least[loose]) + 12.0))
-    s = divergence.tilt(b[:, None] * points(kappa, np.arange(len(e))))
-    mass = np.where(slack, 1.0 - mean(w, s), 0.0)
-    distance: FloatArray = mean(w, s * d)
-    return distance, 1.0 / b, kappa, mass
 
 
 def _numeric(

@@ -9,12 +9,12 @@ import pandas as pd
 
 from causalinv._frames import column_names
 from causalinv._matrix import constant_columns
-from causalinv._typing import FloatArray, Rows
+from causalinv._typing import FloatArray, IntArray, Rows
 from causalinv._validation import check_finite, check_rows
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 
-__all__ = ["ROWS_PER_ACTION", "check_action", "check_actions", "transform_action"]
+__all__ = ["ROWS_PER_ACTION", "check_action", "check_actions", "order_by_value", "transform_action"]
 
 ROWS_PER_ACTION = 20
 _DISTINCT_PER_COLUMN = 10
@@ -80,6 +80,17 @@ def _dependent(columns: FloatArray) -> list[int]:
         unit = rest[:, j] / np.sqrt(size * n)
         rest = rest - np.outer(unit, unit @ rest)
     return found
+
+
+def order_by_value(action: FloatArray, *others: FloatArray) -> IntArray:
+    """Positions that put rows in an order of their values, whatever the caller's: sorted, then mixed, always alike.
+
+    Folds, landmarks and references are picked by position. On rows in this order they do not depend on the caller's;
+    mixed, as contiguous rows must not have like actions.
+    """
+    columns = [column for table in (action, *others) for column in table.reshape(len(table), -1).T]
+    order: IntArray = np.lexsort(columns[::-1])
+    return order[np.random.default_rng(0).permutation(len(order))]
 
 
 def transform_action(transform: ActionTransform, action: FloatArray) -> FloatArray:

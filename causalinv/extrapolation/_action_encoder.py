@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -16,7 +17,7 @@ from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_features
 from causalinv._warn import warn
 from causalinv.exceptions import ExtrapolationWarning
-from causalinv.extrapolation._action import check_action, check_actions, transform_action
+from causalinv.extrapolation._action import check_action, check_actions, order_by_value, transform_action
 from causalinv.extrapolation._kept import kept
 from causalinv.extrapolation._scores import MAX_REFERENCES, LocationModel, linear_invariance_test
 from causalinv.results import TestResult
@@ -26,8 +27,8 @@ __all__ = ["ActionEncoder"]
 _SEEN = 0.5  # share of training rows among those of a test from which there is a warning
 
 
-class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """What encoders of X that are fitted with an action share; a subclass fits `representation_`."""
+class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+    """What encoders of X that are fitted with an action share; a subclass learns the representation."""
 
     n_features_in_: int
     feature_names_in_: np.ndarray
@@ -42,6 +43,39 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_seen")
 
+    def fit(self, X: Rows, y: Rows = None, *, action: Rows = None) -> Self:
+        """Learn the representation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, D)
+            Observations.
+        y : ignored
+            The outcome plays no part.
+        action : array-like of shape (n,) or (n, k)
+            Randomised action of each row; n must be at least 20 (k + 1).
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ImportError
+            If the encoder needs torch and it is not installed.
+        ValueError
+            If the action is missing, constant, dependent or not numeric, X does not vary, rows are too few, or a
+            parameter or an input is out of range (more components than the action has columns, among others).
+        """
+        rows, acts = self._check_training(X, action)
+        self.representation_ = self._learn(rows, acts)
+        self._finish(rows, acts)
+        return self
+
+    @abstractmethod
+    def _learn(self, rows: FloatArray, acts: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """The map from X to phi, from validated rows (n, D) and transformed actions (n, k)."""
+
     def _check_training(self, X: Rows, action: Rows) -> tuple[FloatArray, FloatArray]:
         """Validated X (n, D) and transformed action (n, k)."""
         self.__dict__.pop("_seen", None)  # set last: a fit that fails leaves no half of an older one
@@ -51,7 +85,8 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         names = column_names(action)
         self.n_actions_in_ = acts.shape[1]
         self._action_names = None if names is None else np.array(names, dtype=object)
-        return rows, transform_action(self.action_transform, acts)
+        order = order_by_value(acts, rows)
+        return rows[order], transform_action(self.action_transform, acts[order])
 
     def _check_rows(self, X: Rows, action: Rows) -> tuple[FloatArray, FloatArray]:
         """Validated new rows, X (n, D) and transformed action (n, k)."""

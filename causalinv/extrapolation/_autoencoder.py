@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from scipy.spatial.distance import pdist
 from sklearn.base import clone
 
 from causalinv._parallel import generator, streams
-from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._typing import FloatArray, RandomState
 from causalinv._validation import check_number, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import IdentificationWarning
@@ -129,6 +129,11 @@ class AutoencoderMMREncoder(ActionEncoder):
     n_actions_in_, n_features_in_ : int
     feature_names_in_ : ndarray of str, only if X had names
 
+    Warns
+    -----
+    IdentificationWarning
+        If every training lost a direction that the action moves.
+
     Notes
     -----
     Valid under the assumptions of `LinearInvarianceEncoder`. Training uses torch; `transform` and pickles do not.
@@ -170,34 +175,7 @@ class AutoencoderMMREncoder(ActionEncoder):
         self.action_transform = action_transform
         self.random_state = random_state
 
-    def fit(self, X: Rows, y: Rows = None, *, action: Rows = None) -> Self:
-        """Train.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, D)
-        y : ignored
-        action : array-like of shape (n,) or (n, k)
-            Randomised action of each row; n must be at least 20 (k + 1).
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ImportError
-            If torch is not installed.
-        ValueError
-            As `LinearInvarianceEncoder.fit`; if torch has no such device, `init` has another number of components than
-            is asked for, or an `action_transform` of its own.
-
-        Warns
-        -----
-        IdentificationWarning
-            If every training lost a direction that the action moves.
-        """
-        rows, acts = self._check_training(X, action)
+    def _learn(self, rows: FloatArray, acts: FloatArray) -> Chain:
         self._check_choices()
         torch = _torch(self.device)
         units, centred = standardizer(rows), standardizer(acts)(acts)
@@ -223,10 +201,8 @@ class AutoencoderMMREncoder(ActionEncoder):
                 IdentificationWarning,
             )
         _, last = noise_units(network(X_units), centred, np.eye(d))
-        self.representation_ = Chain((units, network, last))
         self.n_iter_ = len(self.loss_)
-        self._finish(rows, acts)
-        return self
+        return Chain((units, network, last))
 
     def _check_choices(self) -> None:
         for name in ("n_steps", "batch_size"):

@@ -13,13 +13,14 @@ from causalinv.exceptions import IdentificationWarning
 from causalinv.extrapolation._representation import METHODS, Learner
 from causalinv.extrapolation._scores import MAX_REFERENCES, LocationModel
 
-__all__ = ["DEFAULT", "DEFAULT_REDUCED", "N_FOLDS", "Candidates", "held_out"]
+__all__ = ["DEFAULT", "DEFAULT_REDUCED", "MOST_ROWS", "N_FOLDS", "Candidates", "held_out"]
 
 DEFAULT, DEFAULT_REDUCED = "npiv+location", "ef+location"
 # The score sees how the representation moves with the action, and not its tails, where the default is best: another
 # method must be better beyond doubt, as when the default has gone astray.
 _MARGIN = 3.0
 N_FOLDS = 4
+MOST_ROWS = 20_000  # by which methods are compared
 _TELLING = 50  # held-out rows from which a score of 0 means something
 
 

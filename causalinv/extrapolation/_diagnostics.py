@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from causalinv._matrix import constant_columns, entropy_rank, singular_values
 from causalinv._parallel import generator
@@ -75,8 +76,8 @@ def shell(fitted: Fitted, factor: float) -> Shell:
     return Shell(error(control.mean_do(tried.given[outer])), error(polynomial(tried.actions[outer])))
 
 
-def diagnose(fitted: Fitted) -> ExtrapolationDiagnostics:
-    """Run every check of `ExtrapolationDiagnostics`."""
+def diagnose(fitted: Fitted, checks: pd.DataFrame) -> ExtrapolationDiagnostics:
+    """Run every check of `ExtrapolationDiagnostics`, beside those that the fit has made."""
     recipe, tried, control = fitted.recipe, fitted.tried, fitted.control
     acts, y = tried.given, tried.y
     rng = generator(recipe.random_state, "diagnostics")
@@ -115,4 +116,5 @@ def diagnose(fitted: Fitted) -> ExtrapolationDiagnostics:
         shell_error=outside.error,
         shell_action_only=outside.action_only,
         conditional_score=score,
+        checks_=checks.copy(),
     )

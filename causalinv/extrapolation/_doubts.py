@@ -20,7 +20,7 @@ from causalinv.exceptions import ExtrapolationWarning
 from causalinv.extrapolation._features import moment_features, whitening
 from causalinv.extrapolation._fitted import Fitted
 
-__all__ = ["Check", "check_fit", "checks_table", "warn_of_doubts"]
+__all__ = ["MEANINGS", "Check", "check_fit", "checks_table", "warn_of_doubts"]
 
 LEVEL = 0.01  # of each check where the sum is the tolerated one
 TOLERATED = {"nonlinear_mean": 0.002, "unequal_noise": 0.01, "direct_effect": 0.005}
@@ -114,13 +114,12 @@ def _beyond(moments: FloatArray, action: FloatArray) -> FloatArray:
 
 
 def checks_table(checks: tuple[Check, ...]) -> pd.DataFrame:
-    """One row per check: value, threshold, doubt, and what is summed."""
+    """One row per check: value, threshold and doubt."""
     return pd.DataFrame(
         {
             "value": [check.value for check in checks],
             "threshold": [check.threshold for check in checks],
             "doubt": [check.doubt for check in checks],
-            "sum_of": [MEANINGS[check.name][0] for check in checks],
         },
         index=pd.Index([check.name for check in checks], name="check"),
     )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from causalinv._matrix import constant_columns
 from causalinv._parallel import generator, streams
-from causalinv._typing import BoolArray, FloatArray, RandomState, Rows
+from causalinv._typing import BoolArray, FloatArray, RandomState
 from causalinv._validation import check_number, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning, IdentificationWarning
 from causalinv.extrapolation._action_encoder import ActionEncoder
-from causalinv.extrapolation._candidates import DEFAULT, DEFAULT_REDUCED, N_FOLDS, Candidates, held_out
+from causalinv.extrapolation._candidates import DEFAULT, DEFAULT_REDUCED, MOST_ROWS, N_FOLDS, Candidates, held_out
 from causalinv.extrapolation._dimension import Directions, warn_of_undecided
 from causalinv.extrapolation._remainder import holds_more, reconstruction, warn_of_the_rest
 from causalinv.extrapolation._representation import METHODS, Learner, Representation
@@ -157,29 +157,7 @@ class LinearInvarianceEncoder(ActionEncoder):
         self.action_transform = action_transform
         self.random_state = random_state
 
-    def fit(self, X: Rows, y: Rows = None, *, action: Rows = None) -> Self:
-        """Learn the representation.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, D)
-            Observations.
-        y : ignored
-            The outcome plays no part.
-        action : array-like of shape (n,) or (n, k)
-            Randomised action of each row; n must be at least 20 (k + 1).
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If the action is missing, constant, dependent or not numeric, rows are too few, more components are asked
-            for than the action has columns, or an input is malformed.
-        """
-        rows, acts = self._check_training(X, action)
+    def _learn(self, rows: FloatArray, acts: FloatArray) -> Representation:
         self._check_choices()
         if constant_columns(rows).all():
             raise ValueError("X does not vary: there is no representation to learn. Check what was passed as X.")
@@ -201,7 +179,7 @@ class LinearInvarianceEncoder(ActionEncoder):
             wanted = directions.n_kept
         if self.method == "auto":
             assert judge is not None
-            found = Candidates.compare(judge, rows, acts, wanted, self.random_state)
+            found = self._compare(judge, rows, acts, wanted)
             self.candidate_scores_, self.method_, gap = found.scores, found.best, found.precision_gap
         self.effects_: pd.DataFrame | None = None if directions is None else directions.to_frame()
         learner = self._learner(rows, acts, [*self.bandwidths] * self.n_repeats)
@@ -211,17 +189,23 @@ class LinearInvarianceEncoder(ActionEncoder):
             evidence = learner.learn(DEFAULT, representation.n_components).noise_evidence
         assert evidence is not None
         self.noise_evidence_: float = evidence
-        self.representation_: Representation = representation
         self.scales_ = representation.eigenvalues
         self.n_iter_ = representation.n_iter
         self.precision_gap_ = gap if representation.precision_gap is None else representation.precision_gap
         self._resampling = Resampling(
             representation, learner.features[0], self.method_, self.n_references, self.ridge, state, acts
         )
-        self._finish(rows, acts)
         if self.noise_evidence_ > 1:
             self._warn_of_noise()
-        return self
+        return representation
+
+    def _compare(self, judge: Learner, rows: FloatArray, acts: FloatArray, n_components: int) -> Candidates:
+        """Scores of the methods; `judge` saw all rows but the last fold."""
+        if len(rows) > MOST_ROWS:
+            some = generator(self.random_state, "encoder candidates").permutation(len(rows))[:MOST_ROWS]
+            rows, acts = rows[some], acts[some]
+            judge = self._one_kernel(rows, acts, ~held_out(len(rows)))
+        return Candidates.compare(judge, rows, acts, n_components, self.random_state)
 
     def _without_the_rest(
         self, learner: Learner, rows: FloatArray, d: int, directions: Directions | None

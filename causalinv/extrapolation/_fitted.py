@@ -22,7 +22,7 @@ from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_features, check_finite, check_number, check_target
 from causalinv._warn import warn
 from causalinv.exceptions import CausalInvWarning, DegenerateInputWarning, IdentificationWarning
-from causalinv.extrapolation._action import check_action, transform_action
+from causalinv.extrapolation._action import check_action, order_by_value, transform_action
 from causalinv.extrapolation._encoder import LinearInvarianceEncoder
 from causalinv.extrapolation._response import ControlFunction, fit_control_function
 from causalinv.extrapolation._steps import steps_of
@@ -189,8 +189,9 @@ def check_tried(
     if np.ptp(outcome) == 0:
         warn("y is constant, so every prediction is that constant.", DegenerateInputWarning)
     # Copies: support, bands and checks come back to them, when the caller's arrays may have changed.
-    names = getattr(owner, "feature_names_in_", None)
-    tried = Tried(rows.copy(), outcome.copy(), acts.copy(), transform_action(transform, acts), names)
+    order, names = order_by_value(acts, outcome, rows), getattr(owner, "feature_names_in_", None)
+    acts = acts[order]
+    tried = Tried(rows[order], outcome[order], acts, transform_action(transform, acts), names)
     return tried, column_names(action)
 
 

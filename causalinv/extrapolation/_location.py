@@ -12,12 +12,12 @@ says more of the tails, as far as f is right.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.special import logsumexp
 
 from causalinv._typing import FloatArray
 from causalinv.extrapolation._features import RadialFeatures, action_regression, whitening
@@ -26,7 +26,9 @@ from causalinv.extrapolation._scores import residual_mixture
 __all__ = ["MIXTURE_SIZES", "LocationFit", "LocationObjective", "NoiseLaw", "fit_location", "refit_location"]
 
 _BLOCK = 4096
+_SEARCH_ROWS = 10_000  # of twice as many, the search starts on so many, and ends on all in a few steps
 _MAX_NEWTON, _MAX_MIXTURE = 30, 60
+_MAX_LAST = 8  # turns of a mixture on all rows after the search on fewer
 MIXTURE_SIZES = (3, 4)
 _TOLERANCE, _MIXTURE_TOLERANCE = 1e-6, 1e-5  # fall of the objective in a step, in nats per row
 # Of refits to resamples, which start near: two Newton steps are as good as all; laws take turns with steps.
@@ -56,13 +58,17 @@ class NoiseLaw:
     def terms(self, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Log density (n,) and the shares of the components (n, c) at residuals (n, d)."""
         d = residual.shape[1]
-        logs = np.empty((len(residual), len(self.weights)))
+        logs = np.empty((len(self.weights), len(residual)))  # components first: sums over few columns are slow
         for c, (weight, mean, precision) in enumerate(zip(self.weights, self.means, self.precisions, strict=True)):
             gap = residual - mean
             size = np.linalg.slogdet(precision)[1] - d * np.log(2 * np.pi)
-            logs[:, c] = np.log(weight) + 0.5 * (size - np.sum(gap @ precision * gap, axis=1))
-        total = logsumexp(logs, axis=1)
-        return total, np.exp(logs - total[:, None])
+            logs[c] = np.log(weight) + 0.5 * (size - np.einsum("ij,ij->i", gap @ precision, gap))
+        top = logs.max(axis=0)
+        logs -= top
+        np.exp(logs, out=logs)
+        total = logs.sum(axis=0)
+        logs /= total
+        return top + np.log(total), logs.T
 
     @classmethod
     def of_shares(cls, residual: FloatArray, shares: FloatArray) -> Self:
@@ -100,6 +106,13 @@ class LocationObjective:
         self.weights = np.r_[penalty, np.zeros(action.shape[1] + 1)]
         self.d, self.n, self.p = jacobian.shape
 
+    def part(self, at: np.ndarray) -> LocationObjective:
+        """The objective of some of the rows; the penalty is that of a prior, so it weighs more on fewer."""
+        part = copy(self)
+        part.design, part.jacobian, part.n = self.design[at], self.jacobian[:, at], len(at)
+        part.weights = self.weights * (self.n / part.n)
+        return part
+
     def residual(self, params: FloatArray) -> FloatArray:
         """T(phi) - W a - b, shape (n, d)."""
         residual: FloatArray = self.design @ params
@@ -122,28 +135,30 @@ class LocationObjective:
         n, d, p = self.n, self.d, self.p
         size = len(params)
         inverse = np.linalg.inv(self.slopes(params))
-        pushed = np.zeros((p, d))
-        crossed = np.zeros((p * d, p * d))
-        for start in range(0, n, _BLOCK):
+        pushed, crossed = np.zeros((p, d)), np.zeros((p * d, p * d))
+        pulled, grams = np.zeros((size, d)), np.zeros((len(law.weights), size, size))
+        residual = self.residual(params)
+        shares = law.terms(residual)[1]
+        for start in range(0, n, _BLOCK):  # blocks stay in the cache
             block = slice(start, start + _BLOCK)
             # (rows, p, d): derivative of log det DT by the coefficients, row by row
             each = np.einsum("jnp,njl->npl", self.jacobian[:, block], inverse[block], optimize=True)
             pushed += each.sum(axis=0)
             flat = each.reshape(len(each), -1)
             crossed += flat.T @ flat
-        residual = self.residual(params)
-        shares = law.terms(residual)[1]
-        pulled = np.zeros_like(residual)
+            columns = self.design[block]
+            for c, (mean, precision) in enumerate(zip(law.means, law.precisions, strict=True)):
+                weighted = columns * shares[block, c, None]
+                pulled += weighted.T @ ((residual[block] - mean) @ precision)
+                grams[c] += weighted.T @ columns
         curvature = np.zeros((size, d, size, d))
         curvature[:p, :, :p, :] = (crossed / n).reshape(p, d, p, d).transpose(0, 3, 2, 1)
-        for share, mean, precision in zip(shares.T, law.means, law.precisions, strict=True):
-            pulled += share[:, None] * ((residual - mean) @ precision)
-            gram = (self.design * share[:, None]).T @ self.design / n
+        for gram, precision in zip(grams / n, law.precisions, strict=True):
             curvature += gram[:, None, :, None] * precision[None, :, None, :]
         at = np.arange(size)
         for axis in range(d):
             curvature[at, axis, at, axis] += self.weights
-        gradient = self.design.T @ pulled / n + self.weights[:, None] * params
+        gradient = pulled / n + self.weights[:, None] * params
         gradient[:p] -= pushed / n
         return gradient.ravel(), curvature.reshape(size * d, size * d)
 
@@ -214,31 +229,48 @@ def fit_location(
     -------
     LocationFit
     """
-    n, d = rows.shape
+    d = rows.shape[1]
     columns = features(rows)
     centre = columns.mean(axis=0)
     problem = LocationObjective(columns - centre, features.derivatives(rows), action, ridge * features.penalty(0.0))
     W, b = action_regression(rows, action)
     start = np.vstack([np.eye(problem.p, d), W.T, b - rows.mean(axis=0)])
     start = start @ whitening(problem.residual(start)).matrix
+    return _search(problem, centre, start, rng, sizes)
 
-    law = NoiseLaw.standard(d)
-    params, value = start, problem.value(start, law)
-    for _ in range(_MAX_NEWTON):
-        params, value, expected = problem.step(params, value, law)
-        if expected < _TOLERANCE:
-            break
+
+def _search(
+    problem: LocationObjective, centre: FloatArray, start: FloatArray, rng: np.random.Generator, sizes: tuple[int, ...]
+) -> LocationFit:
+    law = NoiseLaw.standard(problem.d)
+    smaller = problem.part(rng.permutation(problem.n)[:_SEARCH_ROWS]) if problem.n >= 2 * _SEARCH_ROWS else None
+    params = start if smaller is None else _gaussian(smaller, start, law)[0]
+    params, value = _gaussian(problem, params, law)
     if not sizes:
         return LocationFit(params[: problem.p], centre, law, 0.0)
     # Gaussian noise bends T until its residuals look Gaussian, so a mixture is tried from the start and not from there.
     mixture = residual_mixture(problem.residual(start), rng, sizes)
     rich = NoiseLaw(mixture.weights_, mixture.means_, mixture.precisions_)
-    needed = max(1, NoiseLaw.n_free(len(mixture.weights_), d)) * np.log(n) / (2 * n)
-    other, rich, reached = _fit_mixture(problem, start, rich, goal=value - needed)
+    needed = max(1, NoiseLaw.n_free(len(mixture.weights_), problem.d)) * np.log(problem.n) / (2 * problem.n)
+    turns = _MAX_MIXTURE
+    if smaller is not None:
+        start, rich, _ = _fit_mixture(smaller, start, rich, goal=np.inf, turns=turns)
+        turns = _MAX_LAST
+    other, rich, reached = _fit_mixture(problem, start, rich, goal=value - needed, turns=turns)
     evidence = (value - reached) / needed
     if evidence > 1:
         params, law = other, rich
     return LocationFit(params[: problem.p], centre, law, float(evidence))
+
+
+def _gaussian(problem: LocationObjective, params: FloatArray, law: NoiseLaw) -> tuple[FloatArray, float]:
+    """Newton steps with the law held: parameters and their value."""
+    value = problem.value(params, law)
+    for _ in range(_MAX_NEWTON):
+        params, value, expected = problem.step(params, value, law)
+        if expected < _TOLERANCE:
+            break
+    return params, value
 
 
 def refit_location(
@@ -267,14 +299,14 @@ def refit_location(
 
 
 def _fit_mixture(
-    problem: LocationObjective, params: FloatArray, law: NoiseLaw, *, goal: float
+    problem: LocationObjective, params: FloatArray, law: NoiseLaw, *, goal: float, turns: int
 ) -> tuple[FloatArray, NoiseLaw, float]:
     """Newton steps for T and steps of expectation and maximisation for the law, in turn.
 
     Given up where even the present pace, which only slows down, would not reach the goal.
     """
     reached = problem.value(params, law)
-    for left in range(_MAX_MIXTURE, 0, -1):
+    for left in range(turns, 0, -1):
         before = reached
         params, _, _ = problem.step(params, before, law)
         residual = problem.residual(params)

@@ -33,6 +33,7 @@ _SIZES = (1, 3)
 MAX_REFERENCES = 1000
 _MAX_TEST_ROWS = 2000
 _WIDTH_ROWS, _FLAT = 500, 1e-9
+_FITTED = 1e-10  # room beside a leverage that is rounding: such a row is fitted exactly
 
 
 def residual_mixture(
@@ -195,8 +196,13 @@ def linear_invariance_test(
     if np.abs(kernel).max() < _FLAT:  # with two levels of one action every function of it is linear
         return _linearity(0.0, 1.0)
     statistic = float(np.sum(residual * (kernel @ residual)) / n)
+    # Residuals are shrunk where the action is far out, and the statistic, which projects, is that of the errors: each
+    # is enlarged by its leverage (HC2; up to HC3 where it is above twice the mean) before its sign is flipped.
+    leverage = np.sum(basis**2, axis=1)
+    exponent = np.clip(leverage / (2.0 * leverage.mean()), 1.0, 2.0)
+    flipped = residual / np.maximum(1.0 - leverage, _FITTED)[:, None] ** (exponent[:, None] / 2.0)
     # For signs s the statistic is s'(K * RR')s / n: the product of the two Gram matrices is formed once.
-    both = kernel * (residual @ residual.T)
+    both = kernel * (flipped @ flipped.T)
     signs = rng.choice([-1.0, 1.0], (n, n_resamples))
     drawn = np.sum(signs * (both @ signs), axis=0) / n
     pvalue = (1 + np.count_nonzero(drawn >= statistic)) / (n_resamples + 1)

@@ -12,12 +12,13 @@ from causalinv._warn import warn
 from causalinv.exceptions import ExtrapolationWarning
 from causalinv.extrapolation._fitted import Fitted
 
-__all__ = ["hull_mask", "overlap", "status", "stretch", "support_table", "unsupported"]
+__all__ = ["hull_mask", "overlap", "status", "stretch", "support_table", "unsupported", "within_reach"]
 
 _HULL_DIMENSIONS = 4  # up to which the hull's facets are listed; beyond, one linear programme per action
 _NEIGHBOURS, _REGION = 10, 0.99
 _MAX_DRAWS = 300
 _SUPPORTED, _UNSUPPORTED = 0.8, 0.2
+_FARTHEST = 1e9  # half ranges, beyond which differences between states are lost in rounding
 
 
 def stretch(tried: FloatArray, actions: FloatArray) -> FloatArray:
@@ -25,6 +26,18 @@ def stretch(tried: FloatArray, actions: FloatArray) -> FloatArray:
     low, high = tried.min(axis=0), tried.max(axis=0)
     out: FloatArray = np.max(np.abs(actions - (low + high) / 2) / ((high - low) / 2), axis=1)
     return out
+
+
+def within_reach(tried: FloatArray, actions: FloatArray) -> FloatArray:
+    """The actions (m, k), or an error where some are so far out that their numbers would be rounding or overflow."""
+    low, high = tried.min(axis=0), tried.max(axis=0)
+    far = (np.abs(actions / 2 - low / 4 - high / 4) > _FARTHEST * (high / 4 - low / 4)).any(axis=1)
+    if far.any():
+        raise ValueError(
+            f"actions holds {int(far.sum())} of {len(far)} rows that lie more than {_FARTHEST:g} half ranges of the "
+            f"tried actions away from the middle, the first in row {int(np.flatnonzero(far)[0])}: check their units."
+        )
+    return actions
 
 
 def hull_mask(tried: FloatArray, actions: FloatArray) -> BoolArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from causalinv._typing import BoolArray, FloatArray, IntArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_features, check_number, check_target
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning
+from causalinv.invariance._doors import FitsRows
 from causalinv.results import Summary
 
 __all__ = ["HierarchicalConformalRegressor"]
@@ -31,7 +32,7 @@ _DRIFT = 0.01  # level of the test of a trend along the labels
 _CELLS = 4_000_000  # numbers sorted at once
 
 
-class HierarchicalConformalRegressor(RegressorMixin, BaseEstimator):
+class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
     r"""Prediction intervals that hold in the next environment, around any regressor.
 
     Environments are drawn from one law, each with rows of its own; a new environment is drawn, and one row of it. The
@@ -95,11 +96,6 @@ class HierarchicalConformalRegressor(RegressorMixin, BaseEstimator):
     ['lower', 'upper']
     """
 
-    n_features_in_: int
-    feature_names_in_: np.ndarray
-
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"environments": True}
-
     def __init__(
         self,
         estimator: Any = None,
@@ -113,28 +109,7 @@ class HierarchicalConformalRegressor(RegressorMixin, BaseEstimator):
         self.calibration_share = calibration_share
         self.random_state = random_state
 
-    def fit(self, X: Rows, y: Rows, *, environments: Rows = None) -> Self:
-        """Fit the regressor and measure its errors in environments that it did not see.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features.
-        y : array-like of shape (n,)
-            Outcome.
-        environments : array-like of shape (n,)
-            Label of each row's environment; at least two different ones (one will do for a `FrozenEstimator`).
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If `environments` is missing or has one label, an option is out of range, a frozen estimator is asked to
-            leave environments out or was trained by these rows, or an input is malformed.
-        """
+    def _fit_rows(self, X: Rows, y: Rows, environments: Rows) -> Self:
         if environments is None:
             raise ValueError(
                 "HierarchicalConformalRegressor needs environments=, the label of each row's environment: splitting "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ from causalinv._typing import BoolArray, FloatArray, Rows
 from causalinv._validation import check_number, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
-from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features
+from causalinv.invariance._doors import FitsMoments, FitsRows
+from causalinv.invariance._environments import check_rows_by_environment, dependent_features
 from causalinv.invariance._linear import LinearPrediction, names_of
 from causalinv.invariance._summaries import summarise_icp
 from causalinv.invariance.subsets._decision import (
@@ -39,7 +40,7 @@ _READ = 14  # features up to which a test that reads rows is run on every set: 1
 _LEVERAGE = 0.1  # mean leverage of an environment from which its residuals are visibly shrunk
 
 
-class InvariantCausalPrediction(LinearPrediction, RegressorMixin, BaseEstimator):
+class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, RegressorMixin, BaseEstimator):
     """Causes of y that no environment contradicts: the intersection of all sets that pass a test of invariance.
 
     A set of features passes if its regression is the same in all environments, as far as a test can tell. The true
@@ -130,39 +131,12 @@ class InvariantCausalPrediction(LinearPrediction, RegressorMixin, BaseEstimator)
     (0,)
     """
 
-    n_features_in_: int
-    feature_names_in_: np.ndarray
-
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"environments": True}
-
     def __init__(self, *, level: float = 0.05, test: Test | ResidualTest = "chow_hc", max_size: int | None = None):
         self.level = level
         self.test = test
         self.max_size = max_size
 
-    def fit(self, X: Rows, y: Rows, *, environments: Rows = None) -> Self:
-        """Test the subsets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features.
-        y : array-like of shape (n,)
-            Outcome.
-        environments : array-like of shape (n,)
-            Label of each row's environment; at least two different ones.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If `environments` is missing or has one label only, an environment has fewer than two rows, there are too
-            many features for all subsets, y is constant, a function given as `test` returns no p-value, or an input is
-            malformed.
-        """
+    def _fit_rows(self, X: Rows, y: Rows, environments: Rows) -> Self:
         given = check_rows_by_environment(self, X, y, environments)
         check_test(self.test)
         warn_two_values(self.test, given.outcome)
@@ -171,23 +145,7 @@ class InvariantCausalPrediction(LinearPrediction, RegressorMixin, BaseEstimator)
             rows = RowTest(self.test, given.moments, given.features, given.outcome, given.labels)
         return self._fit(given.moments, rows)
 
-    def fit_moments(self, moments: Moments) -> Self:
-        """Fit on a sample's moments, one cell per environment; the tests need its counts.
-
-        Parameters
-        ----------
-        moments : Moments
-            Blocks ``x`` and ``y`` of unweighted rows.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            As in `fit`; also if the moments are a population's, or weighted.
-        """
+    def _refuse(self, moments: Moments) -> None:
         if not moments.is_unweighted:
             raise ValueError("The tests need moments of unweighted rows; these are a population's, or weighted.")
         check_test(self.test)
@@ -196,10 +154,8 @@ class InvariantCausalPrediction(LinearPrediction, RegressorMixin, BaseEstimator)
                 f"test={self.test!r} needs the rows: use fit instead of fit_moments. Moments are enough for "
                 "test='chow' (errors of one variance) and test='residual' (Gaussian errors)."
             )
-        check_moments(self, moments)
-        return self._fit(moments, None)
 
-    def _fit(self, moments: Moments, rows: RowTest | None) -> Self:
+    def _fit(self, moments: Moments, rows: RowTest | None = None) -> Self:
         level = check_number(self.level, "level", low=0.0, high=1.0)
         d = moments.blocks["x"]
         size = self._max_size(d)

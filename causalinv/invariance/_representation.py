@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._labels import encode
-from causalinv._matrix import range_eigh
+from causalinv._matrix import constant_columns, range_eigh
 from causalinv._parallel import streams
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_features, check_rows, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import IdentificationWarning
-from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features
+from causalinv.invariance._doors import FitsWeightedRows
+from causalinv.invariance._environments import dependent_features
 from causalinv.invariance._linear import LinearPrediction, store_risks
 from causalinv.invariance._summaries import summarise_inference, summarise_representation
 from causalinv.invariance.certificates._certify import CertifiesTraining
@@ -39,6 +40,7 @@ _MISSED = 1e-6  # of the outcome's own column: a neutral rule exists if it misse
 
 
 class InvariantRepresentation(
+    FitsWeightedRows,
     LinearPrediction,
     CertifiesTraining,
     ClassNamePrefixFeaturesOutMixin,
@@ -132,11 +134,6 @@ class InvariantRepresentation(
     (3, (1, 10))
     """
 
-    n_features_in_: int
-    feature_names_in_: np.ndarray
-
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"environments": True}
-
     def __init__(
         self,
         n_components: int | None = None,
@@ -151,47 +148,6 @@ class InvariantRepresentation(
         self.n_directions = n_directions
         self.n_init = n_init
         self.random_state = random_state
-
-    def fit(self, X: Rows, y: Rows, *, environments: Rows = None, sample_weight: Rows = None) -> Self:
-        """Learn the representation.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features.
-        y : array-like of shape (n,)
-            Outcome.
-        environments : array-like of shape (n,)
-            Label of each row's environment; at least two different ones.
-        sample_weight : array-like of shape (n,), optional
-            Weights >= 0.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If `environments` is missing or has one label only, an environment has fewer than two rows, y is constant,
-            an option is out of range, or an input is malformed.
-        """
-        return self._fit(check_rows_by_environment(self, X, y, environments, sample_weight).moments)
-
-    def fit_moments(self, moments: Moments) -> Self:
-        """Fit on moments, of a sample or of a population, one cell per environment.
-
-        Parameters
-        ----------
-        moments : Moments
-            Blocks ``x`` and ``y``.
-
-        Returns
-        -------
-        self
-        """
-        check_moments(self, moments)
-        return self._fit(moments)
 
     def _fit(self, moments: Moments) -> Self:
         d = moments.blocks["x"]
@@ -337,11 +293,14 @@ class InvariantRepresentation(
 
         Notes
         -----
-        The estimate solves, by iterated generalised least squares, that mean and covariances with the features of the
-        residual are the same in all environments; heteroscedastic and non-Gaussian errors are allowed. The least risky
+        The estimate solves, by continuously updated generalised least squares, that mean and covariances with the
+        features of the residual are the same in all environments; heteroscedastic and non-Gaussian errors are allowed.
+        It holds in large samples of every environment: of five with 30 rows, two features and a strong hidden cause,
+        Wald's 95% interval covers .93, with 100 rows .94 or more (``benchmarks/results/neutral_inference.md``). The least risky
         neutral rule is the same in the population if the environments move as many directions as there are features;
         with fewer the coefficients are not identified, and the intervals say so. Sources: Rothenhäusler, Bühlmann and
-        Meinshausen (2019), causal Dantzig; Anderson and Rubin (1949); Hansen (1982).
+        Meinshausen (2019), causal Dantzig; Anderson and Rubin (1949); Hansen, Heaton and Yaron (1996); Newey
+        and Windmeijer (2009).
         """
         check_is_fitted(self)
         level = check_confidence_level(confidence_level)
@@ -353,9 +312,9 @@ class InvariantRepresentation(
         features = check_features(self, X, reset=False)
         rows = np.column_stack([np.ravel(check_rows(y, "y")), features])
         labels = encode(environments, "environments", len(rows), least=2)
-        unit = rows.std(axis=0)
-        unit[unit == 0] = 1.0
-        rows = (rows - rows.mean(axis=0)) / unit
+        still = constant_columns(rows)
+        unit = np.where(still, 1.0, rows.std(axis=0))
+        rows = np.where(still, 0.0, (rows - rows.mean(axis=0)) / unit)
         parts = [rows[labels.rows(code)] for code in range(len(labels))]
         if min(map(len, parts)) < 2:
             raise ValueError("Each environment needs at least two rows.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._matrix import whitener
 from causalinv._parallel import generator
-from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._typing import FloatArray, RandomState
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, ScreeningWarning
-from causalinv.invariance._environments import check_moments, check_rows_by_environment, dependent_features
+from causalinv.invariance._doors import FitsWeightedRows
+from causalinv.invariance._environments import Checked, dependent_features
 from causalinv.invariance._linear import FeatureChoice, LinearPrediction, names_of, store_risks
 from causalinv.invariance._summaries import summarise_selector
 from causalinv.invariance.certificates._certify import CertifiesTraining
 from causalinv.invariance.rules._gaps import Metric
-from causalinv.invariance.rules._rule import rule_of
+from causalinv.invariance.rules._rule import rule_gaps, rule_of
 from causalinv.invariance.subsets._decision import (
     Decision,
     Objective,
@@ -45,7 +46,9 @@ __all__ = ["InvariantSubsetSelector"]
 _ROWS = 1000  # accepted sets in the table
 
 
-class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining, RegressorMixin, BaseEstimator):
+class InvariantSubsetSelector(
+    FitsWeightedRows, LinearPrediction, FeatureChoice, CertifiesTraining, RegressorMixin, BaseEstimator
+):
     r"""Features whose linear regression is the same in every environment, and which predict best among such sets.
 
     Every subset of the features (up to 20; of a screened few beyond) is judged by a statistical test, or by an upper
@@ -173,11 +176,6 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
     (array([ True, False]), True)
     """
 
-    n_features_in_: int
-    feature_names_in_: np.ndarray
-
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"environments": True}
-
     def __init__(
         self,
         *,
@@ -205,32 +203,7 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
         self.averaging = averaging
         self.random_state = random_state
 
-    def fit(self, X: Rows, y: Rows, *, environments: Rows = None, sample_weight: Rows = None) -> Self:
-        """Search the subsets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features.
-        y : array-like of shape (n,)
-            Outcome.
-        environments : array-like of shape (n,)
-            Label of each row's environment; at least two different ones.
-        sample_weight : array-like of shape (n,), optional
-            Weights >= 0. The tests and bounds need equal weights, so with them `eps` must be given and is compared
-            with the gap as it appears in the data.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If `environments` is missing or has one label only, an environment is too small, y is constant, there are
-            too many subsets to search, an option does not go with another, or an input is malformed.
-        """
-        given = check_rows_by_environment(self, X, y, environments, sample_weight)
+    def _fit_checked(self, given: Checked) -> Self:
         check_test(self.test)
         rows = None
         if self.eps is None:
@@ -239,27 +212,7 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
             rows = RowTest(self.test, given.moments, given.features, given.outcome, given.labels)
         return self._fit(given.moments, rows)
 
-    def fit_moments(self, moments: Moments) -> Self:
-        """Fit on moments, of a sample or of a population, one cell per environment.
-
-        Parameters
-        ----------
-        moments : Moments
-            Blocks ``x`` and ``y``; with infinite counts, a population's.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            As in `fit`.
-        """
-        check_moments(self, moments)
-        return self._fit(moments, None)
-
-    def _fit(self, moments: Moments, rows: RowTest | None) -> Self:
+    def _fit(self, moments: Moments, rows: RowTest | None = None) -> Self:
         level, d = check_options(self, moments, rows is not None), moments.blocks["x"]
         # One bound for whatever is chosen: every set that could have been, in every environment.
         certified_level = level / (count_subsets(d, self.max_size) * len(moments))
@@ -371,7 +324,7 @@ class InvariantSubsetSelector(LinearPrediction, FeatureChoice, CertifiesTraining
         self.intercept_ = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ self.coef_)
         store_risks(self, moments)
         self.left_out_risk_ = left_out_risks(moments, self.support_)
-        self.gaps_ = rule_of(self).gaps(moments, self.metric)
+        self.gaps_ = rule_gaps(rule_of(self), moments, self.metric)
         self.gap_ = float(self.gaps_.max())
 
     @property

@@ -92,6 +92,7 @@ def partial_out(moments: Moments, block: str = "c") -> tuple[Moments, ControlSlo
     left[:, gone] = 0.0
     spec: dict[str, int | Sequence[str]] = {name: moments.names[name] or moments.blocks[name] for name in rest}
     given: dict[str, Any] = {"weight": moments.weight, "count": moments.count, "weight_sq": moments.weight_sq}
+    given["weight_range"] = moments.weight_range
     mean = np.concatenate([moments.mean(name)[0] for name in rest])
     without = Moments(spec, mean=mean, scatter=left * moments.weight[0], cells=moments.cells, **given)
     at = np.cumsum([0, *(moments.blocks[name] for name in rest)])
@@ -175,6 +176,7 @@ class Controlled(Instruments):
             count=pooled.count,
             cells=pooled.cells,
             weight_sq=pooled.weight_sq,
+            weight_range=pooled.weight_range,
         )
         return Instruments.read_moments(both)
 

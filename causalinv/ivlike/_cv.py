@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from causalinv._fingerprints import Fingerprints, fingerprints
 from causalinv._parallel import generator
-from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
-from causalinv._validation import check_number, check_rows, check_whole
+from causalinv._typing import ArrayLike, FloatArray, RandomState
+from causalinv._validation import check_number, check_whole
 from causalinv.ivlike._design import Design, RowDesign
-from causalinv.ivlike._fit import fit_design
+from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._fitted import FittedRegression
-from causalinv.ivlike._inputs import design_of
 from causalinv.ivlike._integrations import Copies
 from causalinv.ivlike._path import IVLikePath, Split, check_alphas
 from causalinv.ivlike._reading import Reading
@@ -101,58 +99,21 @@ class IVLikeRegressionCV(FittedRegression):
         self.cv = cv
         self.random_state = random_state
 
-    def fit(
-        self,
-        X: Rows,
-        y: Rows,
-        *,
-        instruments: Rows = None,
-        augmentation_parameters: Rows = None,
-        controls: Rows = None,
-        groups: Rows = None,
-        sample_weight: Rows = None,
-    ) -> Self:
-        """Fit on rows, the strength chosen by folds of them.
-
-        Parameters
-        ----------
-        X, y, instruments, augmentation_parameters, controls, groups, sample_weight
-            As in `IVLikeRegression.fit`.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            As in `IVLikeRegression.fit`; also if folds part the copies of a row, overlap, or are empty.
-        """
-        design, single = design_of(
-            self,
-            X,
-            y,
-            instruments=instruments,
-            augmentation_parameters=augmentation_parameters,
-            controls=controls,
-            groups=groups,
-            sample_weight=sample_weight,
-        )
-        self._training_rows: Fingerprints | None = fingerprints(check_rows(X, "X"), check_rows(y, "y"))
+    def _rule(self) -> StrengthRule:
         alphas = np.logspace(-4, 4, 100) if self.alphas is None else check_alphas(self.alphas)
         if not len(alphas):
             raise ValueError("alphas must hold at least one strength.")
-        rule = CrossValidated(
+        return CrossValidated(
             alphas=alphas,
             shift_size=check_number(self.shift_size, "shift_size", low=0.0),
             ridge=check_number(self.ridge, "ridge", low=0.0, finite=True),
             cv=self.cv,
             random_state=self.random_state,
         )
-        fit = fit_design(design, rule, ridge=self.ridge, single_output=single)
+
+    def _keep(self, fit: Fit) -> None:
+        super()._keep(fit)
         self.cv_results_ = fit.strength.table
-        self._keep(fit)
-        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,11 +203,17 @@ def _held_out(
     moments, total = cells
     labels = moments.cells.tolist()
     risks, weights, split = [], [], None
+    shared = total is moments
+
+    def of(cells: list[Any]) -> Cells:
+        own = moments.select(cells=cells)
+        return own, own if shared else total.select(cells=cells)
+
     for held in (label for label in labels if label >= 0):
-        rest = [label for label in labels if label != held]
-        train = design.reading(moments.select(cells=rest), total.select(cells=rest))
-        seen = design.judged(moments.select(cells=rest), total.select(cells=rest)).moments
-        test = design.judged(moments.select(cells=[held]), total.select(cells=[held]))
+        rest = of([label for label in labels if label != held])
+        train = design.reading(*rest)
+        seen = train.moments if train.slopes is None else design.judged(*rest).moments
+        test = design.judged(*of([held]))
         split = Split.of(train.stage) if split is None else split
         path = IVLikePath.resembling(train.stage, split, ridge=ridge)
         coefs = path.coefs(alphas)

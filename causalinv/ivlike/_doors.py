@@ -11,10 +11,11 @@ from causalinv._frames import row_index
 from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
 from causalinv.ivlike._bands import path_confint, selected_confint
 from causalinv.ivlike._bootstrap import bootstrap
-from causalinv.ivlike._fit import Fit
+from causalinv.ivlike._inputs import check_controls
 from causalinv.ivlike._intervals import check_contrast, combination_table, confint, covariance
 from causalinv.ivlike._invariance_test import ols_invariance_test
 from causalinv.ivlike._path import check_alphas
+from causalinv.ivlike._recorded import Recorded
 from causalinv.ivlike._sensitivity import confounder_like, sensitivity
 from causalinv.ivlike._small_samples import CovType
 from causalinv.ivlike._summary import summary
@@ -23,16 +24,8 @@ from causalinv.results import BootstrapResult, Summary, TestResult
 __all__ = ["InferenceDoors"]
 
 
-class InferenceDoors:
+class InferenceDoors(Recorded):
     """What a fit can be asked beyond its numbers."""
-
-    def _checked(self) -> Fit:
-        """The record of the fit, or NotFittedError."""
-        raise NotImplementedError
-
-    def _expanded(self, X: Rows) -> FloatArray:
-        """Validated rows as the regression sees them."""
-        raise NotImplementedError
 
     def covariance(
         self,
@@ -66,8 +59,8 @@ class InferenceDoors:
             Put the intercept first.
         across : bool, default False
             Of several outcomes, their joint covariance (p d, p d), outcome by outcome.
-        source : path, Arrow data set, frame or DuckDB relation, optional
-            After `fit_moments`: the rows that the moments are of, as `Moments.scan` reads them (not Dask, no
+        source : path, Arrow data set, frame, Dask collection or DuckDB relation, optional
+            After `fit_moments`: the rows that the moments are of, as `Moments.scan` reads them (but without a
             connection), for a second pass; columns are taken by the names that the moments have. HC1 or its clustered
             form; with instruments ``"misspecified"``.
         groups, sample_weight : str, optional
@@ -133,15 +126,8 @@ class InferenceDoors:
             may be, simultaneous bands where the coefficients then are.
         at : float >= 0, optional
             Strength alpha; that of the fit if left out.
-        cov_type : {"auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap", "misspecified"}, default "auto"
-            With `groups` HC1 to HC3 are their clustered forms. With instruments and ``alpha=0``, LIML or Fuller,
-            ``"classical"`` and ``"HC1"`` are the textbook ones, those of Stata and linearmodels; ``"misspecified"``
-            allows for instruments that disagree (Hall and Inoue, 2003; Lee, 2018), as ``"auto"`` does with more
-            instruments than features. HC2 and HC3 come with the degrees of freedom of Bell and
-            McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
-            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere. ``"wild"`` (signs of whole
-            clusters, or of rows) and ``"bootstrap"`` (clusters or rows drawn anew) are HC1 with the quantiles of a
-            bootstrap of t, for the same fits; their 999 draws have a fixed seed.
+        cov_type : str, default "auto"
+            As in `covariance`.
         confidence_level : float, default 0.95
 
         Returns
@@ -196,15 +182,22 @@ class InferenceDoors:
         return combination_table(fit, combine, index, at=at, cov_type=cov_type, confidence_level=confidence_level)
 
     def predict_confint(
-        self, X: Rows, *, at: float | None = None, cov_type: CovType = "auto", confidence_level: float = 0.95
+        self,
+        X: Rows,
+        *,
+        controls: Rows = None,
+        at: float | None = None,
+        cov_type: CovType = "auto",
+        confidence_level: float = 0.95,
     ) -> pd.DataFrame:
         """Confidence intervals of the mean that `predict` estimates; at zero features that is the intercept.
 
         Parameters
         ----------
         X : array-like of shape (m, d)
+        controls : array-like of shape (m, c), required if the model was fitted with controls
         at, cov_type, confidence_level
-            As in `confint`.
+            As in `confint`; with controls ``"auto"`` and ``"misspecified"`` are the sandwich of the rows' influence.
 
         Returns
         -------
@@ -212,8 +205,11 @@ class InferenceDoors:
             Columns as in `contrast`, one row per row of X. Not the range of a new outcome, whose noise comes on top.
         """
         fit = self._checked()
+        known = check_controls(self, controls, X)
         rows = self._expanded(X)
         combine = np.column_stack([np.ones(len(rows)), rows - fit.reading.moments.mean("x")[0]])
+        if known is not None and fit.slopes is not None:
+            combine = np.column_stack([combine, known - fit.slopes.mean])
         found = row_index(X)
         index = pd.RangeIndex(len(rows)) if found is None else found
         return combination_table(fit, combine, index, at=at, cov_type=cov_type, confidence_level=confidence_level)
@@ -274,21 +270,35 @@ class InferenceDoors:
         """
         return bootstrap(self._checked(), n_replications, pairs=pairs, random_state=random_state)
 
-    def ols_invariance_test(self) -> TestResult:
-        """Test whether least squares itself ignores what the augmentation moves, robust to clusters.
+    def ols_invariance_test(self, *, cov_type: Literal["robust", "classical"] = "robust") -> TestResult:
+        """Test whether least squares itself ignores what the augmentation moves.
 
         A score test: the residual of least squares that ignores the augmentation must be uncorrelated with what the
-        augmentation moves. Its law is Hotelling's F, which allows for the estimated covariance. Where copies are drawn
-        the mean reaction per parameter of least squares itself is tested, under the same law.
+        augmentation moves. Where copies are drawn the mean reaction per parameter of least squares itself is tested.
 
         Under the null hypothesis ignoring changes nothing. A rejection does not say why: either confounding along the
         ignored directions is there to be removed, or the outcome does not ignore them.
 
+        Parameters
+        ----------
+        cov_type : {"robust", "classical"}, default "robust"
+            Robust to unequal variances, or to dependence inside `groups`: the share of the residual's variance that the
+            moved coordinates explain, under a Beta law with the mean and the variance that it has when signs of
+            residuals flip, those of whole `groups` together; where copies are drawn, Hotelling's F. ``"classical"`` is
+            the exact F test of independent normal errors of equal variance. With fewer than 10 degrees of freedom
+            (or 6 groups) the robust one has next to no power.
+
         Returns
         -------
         TestResult
+
+        Raises
+        ------
+        ValueError
+            If there are not more rows, or groups, than directions, or ``"classical"`` is asked of a fit that has
+            groups, weights, a ridge or drawn copies.
         """
-        return ols_invariance_test(self._checked())
+        return ols_invariance_test(self._checked(), cov_type=cov_type)
 
     def sensitivity(
         self,

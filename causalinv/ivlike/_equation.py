@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from causalinv._matrix import constant_columns, lstsq, matrix_rank, singular_values, whitener
+from causalinv._matrix import column_lengths, constant_columns, lstsq, matrix_rank, singular_values, whitener
 from causalinv._typing import BoolArray, FloatArray, IntArray
 
 __all__ = ["Equation", "cluster_sums"]
@@ -40,8 +40,8 @@ class Equation:
         Coefficients of the canonical coordinates ``x @ basis``, which are orthonormal; the weakest come last.
     strength : ndarray of shape (r,)
         Share of the variance of each coordinate that the instruments explain.
-    spent : int
-        Rank of what was partialled out, the constant among it.
+    known : ndarray of shape (n, k)
+        Orthonormal basis of what was partialled out, the constant among it.
     clusters : ndarray of int of shape (n,), or None
         Codes from 0.
     """
@@ -51,7 +51,7 @@ class Equation:
     z: FloatArray
     basis: FloatArray
     strength: FloatArray
-    spent: int
+    known: FloatArray
     clusters: IntArray | None
 
     @classmethod
@@ -93,18 +93,23 @@ class Equation:
         rows[:, np.sum(rows**2, axis=0) <= _EXPLAINED * spread] = 0.0  # rounding is no information
         d = x.shape[1]
         half = whitener(rows[:, d + 1 :].T @ rows[:, d + 1 :])
-        return cls.of(
-            rows[:, 0], rows[:, 1 : d + 1], rows[:, d + 1 :] @ half, spent=matrix_rank(known), clusters=clusters
-        )
+        return cls.of(rows[:, 0], rows[:, 1 : d + 1], rows[:, d + 1 :] @ half, known=_range(known), clusters=clusters)
 
     @classmethod
-    def of(cls, y: FloatArray, x: FloatArray, z: FloatArray, *, spent: int, clusters: IntArray | None) -> Equation:
+    def of(
+        cls, y: FloatArray, x: FloatArray, z: FloatArray, *, known: FloatArray, clusters: IntArray | None
+    ) -> Equation:
         """From rows that are partialled out and weighted already, the instruments orthonormal."""
         half = whitener(x.T @ x)
         _, size, turn = singular_values((z.T @ x) @ half, full=True)
         strength = np.zeros(half.shape[1])
         strength[: len(size)] = np.clip(size, 0.0, 1.0) ** 2
-        return cls(y, x, z, half @ turn.T, strength, spent, clusters)
+        return cls(y, x, z, half @ turn.T, strength, known, clusters)
+
+    @property
+    def spent(self) -> int:
+        """Rank of what was partialled out."""
+        return self.known.shape[1]
 
     @property
     def n(self) -> int:
@@ -145,7 +150,7 @@ class Equation:
         outside = self.z @ turn[int(inside.sum()) :].T
         keep = self.coordinates[:, ~inside]
         y = self.y - own @ (own.T @ self.y)
-        return Equation.of(y, keep, outside, spent=self.spent + int(inside.sum()), clusters=self.clusters)
+        return Equation.of(y, keep, outside, known=np.hstack([self.known, own]), clusters=self.clusters)
 
     @property
     def over(self) -> int:
@@ -158,7 +163,7 @@ class Equation:
 
     def without(self, j: int) -> tuple[FloatArray, Equation]:
         """Feature j (n,) and the reduced equation of the others, its included ones partialled out of both."""
-        others = Equation.of(self.y, np.delete(self.x, j, axis=1), self.z, spent=self.spent, clusters=self.clusters)
+        others = Equation.of(self.y, np.delete(self.x, j, axis=1), self.z, known=self.known, clusters=self.clusters)
         own = others.coordinates[:, others.included]
         return self.x[:, j] - own @ (own.T @ self.x[:, j]), others.reduced
 
@@ -174,3 +179,10 @@ def cluster_sums(rows: FloatArray, clusters: IntArray | None) -> FloatArray:
     out = np.zeros((int(clusters.max()) + 1, *rows.shape[1:]))
     np.add.at(out, clusters, rows)
     return out
+
+
+def _range(known: FloatArray) -> FloatArray:
+    """Orthonormal basis (n, k) of the columns of what is known, k its rank."""
+    length = column_lengths(known)
+    known = known / np.where(length > 0, length, 1.0)
+    return singular_values(known)[0][:, : matrix_rank(known)]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from abc import abstractmethod
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._fingerprints import Fingerprints, fingerprints
 from causalinv._typing import ArrayLike, FloatArray, Rows
-from causalinv._validation import check_features
+from causalinv._validation import check_features, check_rows
 from causalinv.ivlike._design import expand
 from causalinv.ivlike._doors import InferenceDoors
-from causalinv.ivlike._fit import Fit
+from causalinv.ivlike._fit import Fit, fit_design
 from causalinv.ivlike._inputs import check_controls, design_of
 from causalinv.ivlike._instrument_doors import InstrumentDoors
 from causalinv.ivlike._path import IVLikePath, check_alphas
+from causalinv.ivlike._strength import StrengthRule
 from causalinv.linear_rule import LinearRule
 
 __all__ = ["FittedRegression"]
@@ -40,16 +43,18 @@ class FittedRegression(InferenceDoors, InstrumentDoors, MultiOutputMixin, Regres
 
     @property
     def rule_(self) -> LinearRule:
-        """The fit as a `LinearRule`, for one outcome and no `features`."""
+        """The fit as a `LinearRule`, for one outcome and no `features`; controls stand after the features."""
         fit = self._checked()
         if not fit.single_output:
             raise AttributeError("rule_ is of one outcome; fit them one by one.")
-        if fit.slopes is not None:
-            raise AttributeError("rule_ is linear in the features alone; this fit has controls.")
         if hasattr(self, "features_"):
             raise AttributeError("rule_ is linear in the features themselves; this fit is linear in features=.")
-        names = fit.reading.moments.names["x"]
-        return LinearRule(fit.coef[:, 0], float(fit.intercept[0]), names=names)
+        names, coef = fit.reading.moments.names["x"], fit.coef
+        if fit.slopes is not None:
+            own = fit.slopes.names
+            names = None if names is None or own is None else (*names, *own)
+            coef = np.vstack([coef, fit.slopes.coef(coef)])
+        return LinearRule(coef[:, 0], float(fit.intercept[0]), names=names)
 
     __metadata_request__fit: ClassVar[dict[str, bool]] = {
         "instruments": True,
@@ -83,6 +88,70 @@ class FittedRegression(InferenceDoors, InstrumentDoors, MultiOutputMixin, Regres
             self.first_stage_f_ = fit.relevance.partial_f
             if not np.isnan(fit.relevance.effective_f):
                 self.effective_f_ = fit.relevance.effective_f
+
+    @abstractmethod
+    def _rule(self) -> StrengthRule:
+        """How the strength is chosen."""
+
+    def fit(
+        self,
+        X: Rows,
+        y: Rows,
+        *,
+        instruments: Rows = None,
+        augmentation_parameters: Rows = None,
+        controls: Rows = None,
+        groups: Rows = None,
+        sample_weight: Rows = None,
+    ) -> Self:
+        """Fit on rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features: not augmented, unless `augmentation_parameters` are given.
+        y : array-like of shape (n,) or (n, p)
+            Outcome, or several.
+        instruments : array-like of shape (n,) or (n, q), optional
+            Genuine instruments (or anchors); then `augmentation` must be None.
+        augmentation_parameters : array-like of shape (n,) or (n, q), optional
+            The parameters G drawn for each row, if the rows are augmented copies already; then `augmentation` must be
+            None, and `groups` should say which source row each is a copy of.
+        controls : array-like of shape (n,) or (n, c), optional
+            Exogenous regressors, with `instruments` only: they are partialled out of X, y and the instruments. Columns
+            that stand in both X and instruments are the same thing, and give the same numbers.
+        groups : array-like of shape (n,), optional
+            Cluster of each row, for standard errors and folds.
+        sample_weight : array-like of shape (n,), optional
+            Sampling weights >= 0: how many units of the population a row stands for. Not counts of repeated rows, which
+            would be more observations, with smaller standard errors.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If not exactly one of `augmentation`, `instruments` and `augmentation_parameters` is given, an instrument is
+            constant, there are as many instruments as rows, ``alpha=0`` with an augmentation that moves every
+            direction, folds of a cross-validation part the copies of a row, overlap or are empty, or an input is
+            malformed.
+        """
+        rule = self._rule()
+        design, single = design_of(
+            self,
+            X,
+            y,
+            instruments=instruments,
+            augmentation_parameters=augmentation_parameters,
+            controls=controls,
+            groups=groups,
+            sample_weight=sample_weight,
+        )
+        self._training_rows: Fingerprints | None = fingerprints(check_rows(X, "X"), check_rows(y, "y"))
+        self._keep(fit_design(design, rule, ridge=self.ridge, single_output=single))
+        return self
 
     def _checked(self) -> Fit:
         check_is_fitted(self)

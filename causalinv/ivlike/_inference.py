@@ -18,12 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import f, t
 
-from causalinv._matrix import lstsq, singular_values, whitener
+from causalinv._matrix import column_basis, column_lengths, lstsq, singular_values, whitener, without_small
 from causalinv._typing import FloatArray
+from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._integrations import by_source
 from causalinv.ivlike._path import IVLikePath
-from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._reading import ControlSlopes, Reading
+from causalinv.transformations import FirstStage
 
 __all__ = [
     "Influence",
@@ -34,11 +36,13 @@ __all__ = [
     "least_squares_influence",
     "moved_influence",
     "quantile",
-    "restricted_score",
+    "restricted_rows",
+    "with_controls",
     "with_mean",
 ]
 
 _NEAR_LIMIT = 1e-6  # strengths
+_DEPENDENT = 1e-10  # of a direction of unit length: what is a combination of others
 
 
 @dataclass(frozen=True)
@@ -108,16 +112,13 @@ def coefficient_scores(
         return _of_originals(design, reading, coef, basis=used, divisor=divisor)
 
     stage = reading.stage
-    unbounded = len(stage.factor) > moved.shape[1] and np.any(stage.outcome)
-    # Close to 0 the limit's formula is exact as well where there is a limit, and it divides nothing by alpha.
-    limit = bool(fixed.shape[1]) and (alpha == 0 or (alpha < _NEAR_LIMIT and not unbounded))
-    if limit and unbounded:
+    limit = takes_limit(path, stage, alpha)
+    if limit and _unbounded(path, stage):
         raise ValueError(
             f"No standard errors at alpha=0: {len(stage.factor)} instruments move {moved.shape[1]} directions of the "
             "features and leave others, so the limit depends on the sample. Use alpha > 0."
         )
-    # The multiplier of the constraint: what remains of its residual, per unit of alpha, in the limit.
-    slack = lstsq(stage.factor.T, stage.variance @ coef + ridge * coef - stage.cross)
+    slack = constraint_slack(stage, coef, ridge=ridge)
     rows: FloatArray = np.zeros((len(design.y), *coef.shape))
     for each in design.centred(reading):
         residual = each.y - each.x @ coef
@@ -143,12 +144,46 @@ def coefficient_scores(
     return rows, free + reading.spent
 
 
+def takes_limit(path: IVLikePath, stage: FirstStage, alpha: float) -> bool:
+    """Whether scores at this strength are those of the limit at 0, with directions that nothing moves.
+
+    Close to 0 the limit's formula is exact as well where there is a limit, and it divides nothing by alpha.
+    """
+    return not path.moved.all() and (alpha == 0 or (alpha < _NEAR_LIMIT and not _unbounded(path, stage)))
+
+
+def _unbounded(path: IVLikePath, stage: FirstStage) -> bool:
+    return len(stage.factor) > path.moved.sum() and bool(np.any(stage.outcome))
+
+
+def constraint_slack(stage: FirstStage, coef: FloatArray, *, ridge: float) -> FloatArray:
+    """The multiplier of the constraint: what remains of its residual, per unit of alpha, in the limit."""
+    return lstsq(stage.factor.T, stage.variance @ coef + ridge * coef - stage.cross)
+
+
 def with_mean(design: RowDesign, reading: Reading, coef: FloatArray, own: Influence) -> Influence:
     """Influence on the mean of y given the mean features, and on the coefficients: (n, 1 + d, p)."""
     x = design.expand(design.X) - reading.moments.mean("x")[0]
     residual = design.y - reading.moments.mean("y")[0] - x @ coef
     mean = _finish(design, residual[:, None, :], own.rank).rows
     return Influence(np.concatenate([mean, own.rows], axis=1), own.groups, own.rank)
+
+
+def with_controls(
+    design: Controlled, reading: Reading, slopes: ControlSlopes, coef: FloatArray, own: Influence
+) -> Influence:
+    """Influence on the mean of y, the coefficients and those of the controls: (n, 1 + d + c, p).
+
+    The controls' coefficients are those of the regression of y - x'h on them, so their error is that regression's, less
+    what the error of h takes along.
+    """
+    both = with_mean(design, reading, coef, own)
+    known = design.controls - slopes.mean
+    residual = design.y - reading.moments.mean("y")[0] - (design.X - reading.moments.mean("x")[0]) @ coef
+    half = whitener((design.share[:, None] * known).T @ known)
+    score = (known @ half @ half.T)[:, :, None] * residual[:, None, :]
+    rows = _finish(design, score, own.rank).rows - np.einsum("cd,ndp->ncp", slopes.of_x, own.rows)
+    return Influence(np.concatenate([both.rows, rows], axis=1), own.groups, own.rank)
 
 
 def least_squares_influence(design: RowDesign, reading: Reading, coef: FloatArray) -> Influence:
@@ -207,23 +242,24 @@ def by_cluster(rows: FloatArray, groups: np.ndarray | None) -> FloatArray:
     return rows if groups is None else by_source(rows, groups)
 
 
-def restricted_score(design: RowDesign, reading: Reading, path: IVLikePath) -> tuple[FloatArray, Influence]:
-    """Covariance of the moved coordinates (q,) with the residual of least squares that ignores them, and its rows.
+def restricted_rows(design: RowDesign, reading: Reading, path: IVLikePath) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Least squares that ignores what is moved: residual (n,), and bases of what is moved and of what is fitted.
 
-    The moved coordinates are taken uncorrelated with the others, so the coefficients of these do not matter.
+    Rows are multiplied by the root of their share of the weight. The basis (n, q) of the moved coordinates is
+    uncorrelated with that of the constant and the fitted ones (n, k); both are orthonormal.
     """
-    x = design.expand(design.X) - reading.moments.mean("x")[0]
-    y = design.y - reading.moments.mean("y")[0]
-    fixed = path.basis[:, ~path.moved]
-    cov = reading.moments.cov("x")[0]
-    own = x @ fixed
-    residual = y - own @ (fixed.T @ reading.moments.cov("x", "y")[0])
+    root = np.sqrt(design.share)[:, None]
+    x = root * (design.expand(design.X) - reading.moments.mean("x")[0])
+    y = root[:, 0] * (design.y[:, 0] - reading.moments.mean("y")[0])
+    fitted = column_basis(np.column_stack([root, x @ path.basis[:, ~path.moved]]), tol=_DEPENDENT)
     moved, _, _ = singular_values(reading.stage.factor.T)
-    moved = moved[:, : int(path.moved.sum())]
-    left = x @ moved - own @ (fixed.T @ cov @ moved)
-    rows = left[:, :, None] * residual[:, None, :]
-    score = np.einsum("n,nqp->qp", design.share, rows)
-    return score, _finish(design, rows, fixed.shape[1] + 1)
+    along = x @ moved[:, : int(path.moved.sum())]
+    length = column_lengths(along)
+    along = (along - fitted @ (fitted.T @ along)) / np.where(length > 0, length, 1.0)
+    residual = y - fitted @ (fitted.T @ y)
+    if np.abs(residual).max(initial=0.0) <= _DEPENDENT * np.abs(y).max(initial=0.0):
+        residual = np.zeros_like(residual)  # rounding of an exact fit
+    return residual, column_basis(without_small(along, _DEPENDENT), tol=_DEPENDENT), fitted
 
 
 def quantile(confidence_level: float, df: int) -> float:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_choice, check_confidence_level
-from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._instruments import (
     TESTS,
     SetTest,
@@ -19,6 +18,7 @@ from causalinv.ivlike._instruments import (
     robust_set,
 )
 from causalinv.ivlike._kclass import Covariance
+from causalinv.ivlike._recorded import Recorded
 from causalinv.ivlike._sets import ConfidenceSet
 from causalinv.ivlike._specification import endogeneity, overidentification
 from causalinv.ivlike._structural import controls_frame, equation_of
@@ -29,11 +29,8 @@ __all__ = ["InstrumentDoors"]
 TestCovariance = Literal["robust", "classical"]
 
 
-class InstrumentDoors:
+class InstrumentDoors(Recorded):
     """Methods for fits with ``instruments=``; on other fits they raise."""
-
-    def _checked(self) -> Fit:
-        raise NotImplementedError
 
     def first_stage(self) -> Summary:
         """How strongly the instruments move the features: F statistics by feature, and of the weakest direction.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from causalinv._printing import number
 from causalinv._typing import FloatArray
+from causalinv.ivlike._conditional import clr_set, lm_set
 from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._sets import ConfidenceSet
 from causalinv.ivlike._specification import (
@@ -20,7 +21,7 @@ from causalinv.ivlike._specification import (
     kleibergen_paap_f,
     overidentification,
 )
-from causalinv.ivlike._weak_identification import ar_pvalue, ar_set, clr_set, lm_set, robust_ar_pvalue, robust_ar_set
+from causalinv.ivlike._weak_identification import ar_pvalue, ar_set, robust_ar_pvalue, robust_ar_set
 from causalinv.results import Summary, TestResult
 
 __all__ = ["TESTS", "SetTest", "coefficient_test", "endogenous_features", "first_stage_table", "headline", "robust_set"]

@@ -13,9 +13,10 @@ from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_choice, check_confidence_level, check_numbers
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
+from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._identification import check_identified
-from causalinv.ivlike._inference import Influence, coefficient_influence, with_mean
+from causalinv.ivlike._inference import Influence, coefficient_influence, with_controls, with_mean
 from causalinv.ivlike._kclass_rules import KClass
 from causalinv.ivlike._knowledge import GenuineInstruments
 from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of
@@ -67,12 +68,17 @@ def confint(fit: Fit, *, kind: str, at: float | None, cov_type: CovType, confide
 def combination_table(
     fit: Fit, combine: FloatArray, index: Any, *, at: float | None, cov_type: CovType, confidence_level: float
 ) -> pd.DataFrame:
-    """Estimate, error, interval and p value of combinations (m, 1 + d) of the mean of y and the coefficients."""
+    """Estimate, error, interval and p value of combinations of the mean of y and the coefficients.
+
+    `combine` has shape (m, 1 + d), or (m, 1 + d + c) with the coefficients of c controls last.
+    """
     level = check_confidence_level(confidence_level)
     _, coef = fit.coef_at(at)
     found = errors_at(fit, at, cov_type, combine)
     _warn_few_clusters(fit, found)
     moments = fit.reading.moments
+    if combine.shape[1] > 1 + len(coef) and fit.slopes is not None:
+        coef = np.vstack([coef, fit.slopes.coef(coef)])
     estimate = (combine[:, :1] * moments.mean("y")[0] + combine[:, 1:] @ coef).T
     width = found.critical(level) * found.standard
     columns = {
@@ -120,10 +126,17 @@ def errors_at(fit: Fit, at: float | None, cov_type: CovType, combine: FloatArray
         raise ValueError("cov_type='misspecified' is for instruments that may disagree; here there are none.")
     combine = _coefficients(fit) if combine is None else combine
     if np.any(combine[:, 0]) and fit.slopes is not None:
-        raise ValueError(
-            "Errors of the intercept and of predictions are not available with controls=: give the controls as columns "
-            "of both X and instruments."
-        )
+        if combine.shape[1] == 1 + len(fit.coef):
+            raise ValueError(
+                "The intercept's error is not available with controls=: it is that of predict_confint at zero features "
+                "and controls."
+            )
+        if cov_type not in ("auto", "misspecified"):
+            raise ValueError(
+                f"With controls= predictions have the influence of rows only, cov_type='auto' or 'misspecified'; got "
+                f"{cov_type!r}."
+            )
+        cov_type = "HC1"
     if cov_type in ("classical", "HC1") and is_structural(fit, at) and not np.any(combine[:, 0]):
         return structural_errors(fit, at, cov_type, combine[:, 1:])
     influence = _combined(fit, at, combine)
@@ -154,7 +167,11 @@ def _combined(fit: Fit, at: float | None, combine: FloatArray) -> Influence:
     """Influence of every row on combinations of the mean of y and the coefficients."""
     influence = influence_at(fit, at)
     if np.any(combine[:, 0]):
-        influence = with_mean(fit.rows(), fit.reading, fit.coef_at(at)[1], influence)
+        design, coef = fit.rows(), fit.coef_at(at)[1]
+        if isinstance(design, Controlled) and fit.slopes is not None:
+            influence = with_controls(design, fit.reading, fit.slopes, coef, influence)
+        else:
+            influence = with_mean(design, fit.reading, coef, influence)
         rows = np.einsum("mk,nkp->nmp", combine, influence.rows, optimize=True)
     else:
         rows = np.einsum("mk,nkp->nmp", combine[:, 1:], influence.rows, optimize=True)

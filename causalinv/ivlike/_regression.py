@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from causalinv._fingerprints import Fingerprints, fingerprints
 from causalinv._typing import RandomState, Rows
-from causalinv._validation import check_rows
 from causalinv.ivlike._controls import read_moments
 from causalinv.ivlike._design import MomentsOnly
 from causalinv.ivlike._fit import fit_design
 from causalinv.ivlike._fitted import FittedRegression
 from causalinv.ivlike._formula import from_formula
-from causalinv.ivlike._inputs import design_of, find_integration, find_knowledge
+from causalinv.ivlike._inputs import find_integration, find_knowledge
 from causalinv.ivlike._integrations import ClosedForm
 from causalinv.ivlike._kclass_rules import rule_of
 from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._strength import StrengthRule
 from causalinv.moments import Moments, take_features
 from causalinv.transformations import Transformation as Augmentation
 
@@ -193,64 +192,8 @@ class IVLikeRegression(FittedRegression):
         self.ridge = ridge
         self.random_state = random_state
 
-    def fit(
-        self,
-        X: Rows,
-        y: Rows,
-        *,
-        instruments: Rows = None,
-        augmentation_parameters: Rows = None,
-        controls: Rows = None,
-        groups: Rows = None,
-        sample_weight: Rows = None,
-    ) -> Self:
-        """Fit on rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features: not augmented, unless `augmentation_parameters` are given.
-        y : array-like of shape (n,) or (n, p)
-            Outcome, or several.
-        instruments : array-like of shape (n,) or (n, q), optional
-            Genuine instruments (or anchors); then `augmentation` must be None.
-        augmentation_parameters : array-like of shape (n,) or (n, q), optional
-            The parameters G drawn for each row, if the rows are augmented copies already; then `augmentation` must be
-            None, and `groups` should say which source row each is a copy of.
-        controls : array-like of shape (n,) or (n, c), optional
-            Exogenous regressors, with `instruments` only: they are partialled out of X, y and the instruments. Columns
-            that stand in both X and instruments are the same thing, and give the same numbers.
-        groups : array-like of shape (n,), optional
-            Cluster of each row, for standard errors and folds.
-        sample_weight : array-like of shape (n,), optional
-            Sampling weights >= 0: how many units of the population a row stands for. Not counts of repeated rows, which
-            would be more observations, with smaller standard errors.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If not exactly one of `augmentation`, `instruments` and `augmentation_parameters` is given, an instrument is
-            constant, there are as many instruments as rows, ``alpha=0`` with an augmentation that moves every
-            direction, or an input is malformed.
-        """
-        rule = rule_of(self.alpha)
-        design, single = design_of(
-            self,
-            X,
-            y,
-            instruments=instruments,
-            augmentation_parameters=augmentation_parameters,
-            controls=controls,
-            groups=groups,
-            sample_weight=sample_weight,
-        )
-        self._training_rows: Fingerprints | None = fingerprints(check_rows(X, "X"), check_rows(y, "y"))
-        self._keep(fit_design(design, rule, ridge=self.ridge, single_output=single))
-        return self
+    def _rule(self) -> StrengthRule:
+        return rule_of(self.alpha)
 
     @classmethod
     def from_formula(

@@ -7,17 +7,20 @@ With scores :math:`\psi_i` of rows (see `_inference`), weights :math:`w_i` of su
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from causalinv._scan import Columns, RowsOfPiece, each_piece, is_dask, open_source
+from causalinv._matrix import whitener
+from causalinv._scan import Columns, RowsOfPiece, each_partition, each_piece, is_dask, open_source
 from causalinv._typing import FloatArray
 from causalinv.ivlike._design import MomentsOnly, RowDesign
 from causalinv.ivlike._fit import Fit
-from causalinv.ivlike._inference import coefficient_scores
+from causalinv.ivlike._inference import coefficient_scores, constraint_slack, takes_limit
 from causalinv.ivlike._integrations import ClosedForm, Instruments
 from causalinv.ivlike._kclass_rules import KClass
 from causalinv.ivlike._knowledge import Augmented
@@ -36,10 +39,10 @@ class _Sums:
     n: int
     weight: float
     scatter: FloatArray  # (k, k) of all columns about their mean
-    score: FloatArray  # (d, p)
+    score: FloatArray  # (p, k)
     own_weight: FloatArray  # (c,) of clusters; weighted squares (1,) without
-    own_score: FloatArray  # (c, d, p) of clusters; weighted squares (1, d, p) without
-    meat: FloatArray  # (p, d, d); 0 with clusters
+    own_score: FloatArray  # (c, p, k) of clusters; weighted squares (1, p, k) without
+    meat: FloatArray  # (p, k, k); 0 with clusters
     clusters: pd.Index | None
 
 
@@ -56,11 +59,6 @@ def scanned_covariance(
     """Covariance of a fit on moments by the influence of every row, or cluster: (d, d), or (p, d, d) of p outcomes."""
     if not isinstance(fit.design, MomentsOnly):
         raise ValueError("source= is for fits on moments; this one has its rows: leave source out.")
-    if is_dask(source):
-        raise TypeError(
-            "A second pass over a Dask collection is not written; read the same rows from their files (Parquet), or "
-            "as a pandas or polars frame."
-        )
     if fit.reading.slopes is not None:
         raise ValueError(
             "A second pass takes no controls; give exogenous regressors as columns of both x and g, with equal numbers."
@@ -80,45 +78,105 @@ def scanned_covariance(
     if at is not None and alpha == 0:
         fit.check_limit()
     columns = Columns.of({block: moments.names[block] for block in moments.blocks}, {"groups": groups}, sample_weight)
-    strength, rank = 0.0 if fit.averages else alpha, 0
+    score = _Scores(fit, 0.0 if fit.averages else alpha, coef)
+    sums = partial(_sums_of, score=score, centre=moments.mean(tuple(moments.blocks))[0])
+    if is_dask(source):
+        pieces: Iterable[list[_Sums]] = each_partition(source, columns, sums)
+    else:
+        pieces = each_piece(open_source(source, columns), columns, sums, n_threads=n_threads, progress=progress)
+    return _together(fit, [part for each in pieces for part in each], score)
 
-    def sums(rows: RowsOfPiece) -> list[_Sums]:
-        return [part_sums(rows.slice(at, at + _AT_ONCE)) for at in range(0, len(rows.columns[0]), _AT_ONCE)]
 
-    def part_sums(rows: RowsOfPiece) -> _Sums:
-        nonlocal rank
-        design = _design(fit, rows)
-        scores, rank = coefficient_scores(design, fit.reading, fit.path, strength, coef, ridge=fit.ridge)
-        w = np.ones(len(scores)) if rows.weights is None else rows.weights
-        weighted = w[:, None, None] * scores
-        centred = np.hstack(rows.columns) - moments.mean(tuple(moments.blocks))[0]
-        scatter = (w[:, None] * centred).T @ centred
-        labels = rows.labels.get("groups")
-        if labels is None:
-            meat = np.einsum("ndp,nep->pde", weighted, weighted, optimize=True)
-            own = np.array([w @ w]), np.einsum("n,ndp->dp", w, weighted)[None]
+def _sums_of(rows: RowsOfPiece, *, score: _Scores, centre: FloatArray) -> list[_Sums]:
+    """Sums of some thousands of rows of a piece each."""
+    n = len(rows.columns[0])
+    return [_sums(rows.slice(at, at + _AT_ONCE), score, centre) for at in range(0, n, _AT_ONCE)]
+
+
+def _sums(rows: RowsOfPiece, score: _Scores, centre: FloatArray) -> _Sums:
+    w, n = rows.weights, len(rows.columns[0])
+    centred = np.empty((len(centre), n))  # a variable a line, as the columns are stored
+    for line, column, mean in zip(centred, rows.columns, centre, strict=True):
+        np.subtract(column[:, 0], mean, out=line)
+    weighted = score(centred)  # (p, k, n)
+    scatter = np.dot(centred, centred.T) if w is None else np.dot(centred * w, centred.T)
+    if w is not None:
+        weighted *= w
+    labels = rows.labels.get("groups")
+    total, size = weighted.sum(axis=2), float(n if w is None else w.sum())
+    if labels is None:
+        squares = np.array([size if w is None else w @ w])
+        own = squares, (total if w is None else weighted @ w)[None]
+        # One product at a time by `dot`: unlike `@` it lets other threads work meanwhile.
+        meat = np.stack([np.dot(each, each.T) for each in weighted])
+        return _Sums(n, size, scatter, total, *own, meat, None)
+    order = np.argsort(labels.codes, kind="stable")
+    starts = np.searchsorted(labels.codes[order], np.arange(len(labels)))
+    own_weight = np.bincount(labels.codes, w, len(labels)).astype(float)
+    own_score = np.add.reduceat(weighted[:, :, order], starts, axis=2).transpose(2, 0, 1)
+    return _Sums(n, size, scatter, total, own_weight, own_score, np.zeros(()), labels.names)
+
+
+class _Scores:
+    """Scores of rows before the matrix that all share is applied: a row's score is `matrix` times what a call gives.
+
+    Each is a sum of the features times a number and of the features that the instruments explain times another, see
+    `coefficient_scores`; near the limit of alpha, two such sums, one for the directions that nothing moves.
+    """
+
+    def __init__(self, fit: Fit, alpha: float, coef: FloatArray) -> None:
+        path, reading = fit.path, fit.reading
+        self.size, self.coef, self.alpha = reading.moments.blocks, coef, alpha
+        fixed, moved = path.basis[:, ~path.moved], path.basis[:, path.moved]
+        self.first_stage = not isinstance(fit.design.knowledge, Augmented)
+        # Refuses what has no standard errors, and counts the degrees of freedom.
+        none = _design(fit, [np.zeros((1, 1))] * sum(self.size.values()), None)
+        self.rank = coefficient_scores(none, reading, path, alpha, coef, ridge=fit.ridge)[1]
+        self.held: FloatArray | None = None
+        if not self.first_stage:
+            used = fixed if alpha == 0 else path.basis
+            known = alpha == 0 or np.isinf(alpha)
+            self.matrix = (used if known else used / (1.0 + path.strength / alpha)) @ used.T
+            return
+        if np.isinf(alpha):
+            self.first_stage, self.matrix = False, path.basis @ path.basis.T
+            return
+        stage, half = reading.stage, whitener(reading.total.cov("g")[0])
+        self.explained = (half @ stage.factor).T
+        self.gap = (half @ (stage.outcome - stage.factor @ coef)).T
+        if not takes_limit(path, stage, alpha):
+            self.matrix = (path.basis / (alpha + path.strength)) @ path.basis.T
         else:
-            meat = np.zeros((coef.shape[1], len(coef), len(coef)))
-            own = np.bincount(labels.codes, w), np.zeros((len(labels), *coef.shape))
-            np.add.at(own[1], labels.codes, weighted)
-        names = None if labels is None else labels.names
-        return _Sums(len(w), float(w.sum()), scatter, weighted.sum(axis=0), *own, meat, names)
+            slack = constraint_slack(stage, coef, ridge=fit.ridge)
+            self.held = (half @ slack).T
+            self.matrix = np.hstack([fixed @ fixed.T, (moved / (alpha + path.strength[path.moved])) @ moved.T])
 
-    pieces = each_piece(open_source(source, columns), columns, sums, n_threads=n_threads, progress=progress)
-    found = [part for each in pieces for part in each]
-    return _together(fit, found, rank)
+    def __call__(self, centred: FloatArray) -> FloatArray:
+        """Of variables about their means, a variable a line: (p, k, n), k a multiple of the number of features."""
+        d, p = self.size["x"], self.size["y"]
+        x, y = centred[:d], centred[d : d + p]
+        residual = y - np.dot(self.coef.T, x)
+        if not self.first_stage:
+            return x * residual[:, None]
+        g = centred[d + p :]
+        gap, explained = np.dot(self.gap, g), np.dot(self.explained, g)
+        out = x * (self.alpha * residual + gap)[:, None]
+        out += explained * (residual - gap)[:, None]
+        if self.held is None:
+            return out
+        return np.concatenate([x * (residual + np.dot(self.held, g))[:, None], out], axis=1)
 
 
-def _design(fit: Fit, rows: RowsOfPiece) -> RowDesign:
-    """The rows of a piece, as the fit would have held them."""
+def _design(fit: Fit, rows: list[FloatArray], weight: FloatArray | None) -> RowDesign:
+    """Rows, given by columns, as the fit would have held them."""
     blocks, at = {}, 0
     for block, size in fit.reading.moments.blocks.items():
-        blocks[block] = np.hstack(rows.columns[at : at + size])
+        blocks[block] = np.hstack(rows[at : at + size])
         at += size
     given: dict[str, Any] = {
         "X": blocks["x"],
         "y": blocks["y"],
-        "weight": rows.weights,
+        "weight": weight,
         "names": fit.reading.moments.names["x"],
     }
     knowledge = fit.design.knowledge
@@ -127,7 +185,7 @@ def _design(fit: Fit, rows: RowsOfPiece) -> RowDesign:
     return Instruments(knowledge=knowledge, instruments=blocks["g"], **given)
 
 
-def _together(fit: Fit, found: list[_Sums], rank: int) -> FloatArray:
+def _together(fit: Fit, found: list[_Sums], score: _Scores) -> FloatArray:
     """The sandwich from the sums of all pieces."""
     n, weight = sum(each.n for each in found), sum(each.weight for each in found)
     expected = float(fit.reading.moments.weight[0])
@@ -150,9 +208,9 @@ def _together(fit: Fit, found: list[_Sums], rank: int) -> FloatArray:
     if found[0].clusters is None:
         m = n
         squares = np.sum([each.own_weight[0] for each in found])
-        cross = np.einsum("dp,ep->pde", np.sum([each.own_score[0] for each in found], axis=0), mean)
+        cross = np.einsum("pd,pe->pde", np.sum([each.own_score[0] for each in found], axis=0), mean)
         meat = np.sum([each.meat for each in found], axis=0) - cross - cross.transpose(0, 2, 1)
-        meat += squares * np.einsum("dp,ep->pde", mean, mean)
+        meat += squares * np.einsum("pd,pe->pde", mean, mean)
     else:
         position: dict[Any, int] = {}
         codes = [[position.setdefault(label, len(position)) for label in each.clusters] for each in found]  # type: ignore[union-attr]
@@ -162,8 +220,8 @@ def _together(fit: Fit, found: list[_Sums], rank: int) -> FloatArray:
             own_weight[at] += each.own_weight
             own_score[at] += each.own_score
         own_score -= own_weight[:, None, None] * mean
-        meat = np.einsum("cdp,cep->pde", own_score, own_score, optimize=True)
-    if m < 2 or n <= rank:
-        raise ValueError(f"No standard errors: {n} rows in {m} clusters for {rank} coefficients.")
-    cov: FloatArray = m / (m - 1) * (n - 1) / (n - rank) * meat / weight**2
+        meat = np.einsum("cpd,cpe->pde", own_score, own_score, optimize=True)
+    if m < 2 or n <= score.rank:
+        raise ValueError(f"No standard errors: {n} rows in {m} clusters for {score.rank} coefficients.")
+    cov: FloatArray = m / (m - 1) * (n - 1) / (n - score.rank) * (score.matrix @ meat @ score.matrix.T) / weight**2
     return cov[0] if fit.single_output else cov

@@ -9,12 +9,8 @@ All are functions of the reduced equation (`_equation`). For one feature x, with
   Kleibergen, Mavroeidis and Chen, 2012). The set is the projection of a quadric, by a Schur complement.
 * *Robust*: Hotelling's statistic of the moments :math:`z_i e_i(b)`, summed over clusters. The ends of the set are the
   real eigenvalues of a quadratic matrix polynomial, so it is exact too.
-* *LM* (Kleibergen, 2002) and *CLR* (Moreira, 2003), with one endogenous feature and equal variances: with :math:`Q_S`
-  the Anderson-Rubin form and :math:`\lambda_0 \le \lambda_1` the eigenvalues of the 2 × 2 matrix of explained over left
-  moments of (y, x), which do not depend on b, :math:`LM = Q_S - \lambda_0\lambda_1 / (\lambda_0 + \lambda_1 - Q_S)` and
-  :math:`LR = Q_S - \lambda_0`. So both sets are made of Anderson-Rubin sets at other levels (Mikusheva, 2010). In place
-  of chi squared laws stand F laws with the degrees of freedom of the error covariance: with one instrument both are the
-  Anderson-Rubin test.
+
+The conditional tests of one endogenous feature, LM and CLR, are in `_conditional`.
 """
 
 from __future__ import annotations
@@ -22,11 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.integrate import quad
 from scipy.linalg import eig, eigh
 from scipy.optimize import brentq
-from scipy.special import beta as beta_function
-from scipy.special import fdtrc
 from scipy.stats import f as fisher
 
 from causalinv._matrix import solve_range
@@ -34,13 +27,24 @@ from causalinv._typing import FloatArray
 from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._inference import hotelling
 
-__all__ = ["ar_pvalue", "ar_set", "clr_pvalue", "clr_set", "lm_pvalue", "lm_set", "robust_ar_pvalue", "robust_ar_set"]
+__all__ = [
+    "FLAT",
+    "LINE",
+    "ar_pvalue",
+    "ar_set",
+    "at_least",
+    "at_most",
+    "check_df",
+    "forms_of",
+    "robust_ar_pvalue",
+    "robust_ar_set",
+]
 
-_LINE = np.array([[-np.inf, np.inf]])
+LINE = np.array([[-np.inf, np.inf]])
 _NONE = np.empty((0, 2))
 _REAL = 1e-4  # imaginary part of what may be a real root; others between do no harm
 _FAR = 1e12  # in standardised units: infinite
-_FLAT = 1e-12  # of a quadratic's largest standardised coefficient: what is rounding
+FLAT = 1e-12  # of a quadratic's largest standardised coefficient: what is rounding
 
 
 # -- equal variances ----------------------------------------------------------------------------------------------
@@ -51,7 +55,7 @@ def ar_pvalue(equation: Equation, coef: FloatArray) -> tuple[float, float, int]:
     e = equation.y - equation.x @ coef
     explained = equation.z.T @ e
     q = equation.z.shape[1]
-    _check_df(equation)
+    check_df(equation)
     statistic = _quotient(float(explained @ explained), float(e @ e - explained @ explained)) * equation.df_first / q
     return statistic, float(fisher.sf(statistic, q, equation.df_first)), q
 
@@ -59,98 +63,15 @@ def ar_pvalue(equation: Equation, coef: FloatArray) -> tuple[float, float, int]:
 def ar_set(equation: Equation, j: int, level: float) -> FloatArray:
     """Intervals (m, 2) of coefficient j that Anderson and Rubin's test does not reject, others minimised over."""
     x, rest = equation.without(j)
-    _check_df(equation)
+    check_df(equation)
     k = rest.over
     if k < 1:
-        return _LINE  # as many nuisance directions as instruments: every value fits
+        return LINE  # as many nuisance directions as instruments: every value fits
     bound = float(fisher.ppf(level, k, rest.df_first)) * k / rest.df_first
-    return _at_most(_forms(x, rest), bound)
+    return at_most(forms_of(x, rest), bound)
 
 
-def lm_set(equation: Equation, j: int, level: float) -> FloatArray:
-    """Intervals (m, 2) that Kleibergen's test does not reject; one endogenous feature."""
-    forms, df = _of_one(equation, j)
-    low, high = _roots_of(forms) * df
-    critical = float(fisher.ppf(level, 1, df))
-    if equation.reduced.z.shape[1] == 1:
-        return _at_most(forms, critical / df)
-    # (Q - c)(S - Q) <= low high, for Q between low and high.
-    total = low + high
-    half, product = (total + critical) / 2, critical * total + low * high
-    if half**2 <= product:
-        return _LINE
-    gap = np.sqrt(half**2 - product)
-    return _union(_at_most(forms, (half - gap) / df), _at_least(forms, (half + gap) / df))
-
-
-def lm_pvalue(equation: Equation, j: int, value: float) -> float:
-    """P-value of Kleibergen's test that coefficient j is `value`; one endogenous feature."""
-    low, high, form, _, df = _eigen_forms(equation, j, value)
-    return float(fisher.sf(max(form - low * high / (low + high - form), 0.0), 1, df))
-
-
-def clr_pvalue(equation: Equation, j: int, value: float) -> float:
-    """P-value of Moreira's test that coefficient j is `value`; one endogenous feature."""
-    low, high, form, k, df = _eigen_forms(equation, j, value)
-    return _clr_pvalue(form - low, low + high - form, k, df)
-
-
-def clr_set(equation: Equation, j: int, level: float) -> FloatArray:
-    """Intervals (m, 2) that Moreira's conditional likelihood ratio test does not reject; one endogenous feature."""
-    forms, df = _of_one(equation, j)
-    low, high = _roots_of(forms) * df
-    k = equation.reduced.z.shape[1]
-
-    def excess(q: float) -> float:  # decreasing in the Anderson-Rubin form q: the test accepts where it is >= 0
-        return _clr_pvalue(q - low, low + high - q, k, df) - (1.0 - level)
-
-    if excess(high) >= 0:
-        return _LINE
-    return _at_most(forms, float(brentq(excess, low, high, xtol=1e-12 * high, rtol=1e-14)) / df)
-
-
-def _clr_pvalue(statistic: float, condition: float, k: int, df: float) -> float:
-    r"""P(LR > statistic) given Q_T = condition, with k instruments and one endogenous feature (Moreira, 2003).
-
-    :math:`E\, P(kF > s / (1 - aB))` with F of the F law with k and `df` degrees of freedom, :math:`a = t / (s + t)` and
-    B of the Beta law with (k - 1)/2 and 1/2 (Hillier, 2009). B is the squared sine of an angle, whose density has no
-    poles.
-    """
-    if statistic <= 0:
-        return 1.0
-    if k == 1:
-        return float(fdtrc(1, df, statistic))
-    share = condition / (statistic + condition)
-
-    def density(angle: float) -> float:
-        sine = float(np.sin(angle))
-        return float(fdtrc(k, df, statistic / (1 - share * sine**2) / k)) * sine ** (k - 2)
-
-    whole = 0.5 * beta_function((k - 1) / 2, 0.5)
-    found, _ = quad(density, 0.0, np.pi / 2, epsabs=1e-13, epsrel=1e-10, limit=200)
-    return float(found / whole)
-
-
-def _eigen_forms(equation: Equation, j: int, value: float) -> tuple[float, float, float, int, int]:
-    """Both eigenvalues, the Anderson-Rubin form at a value, the number of instruments and degrees of freedom."""
-    forms, df = _of_one(equation, j)
-    low, high = (_roots_of(forms) * df).tolist()
-    at = np.array([1.0, -value])
-    return low, high, float(at @ forms[0] @ at) / float(at @ forms[1] @ at) * df, equation.reduced.z.shape[1], df
-
-
-def _of_one(equation: Equation, j: int) -> tuple[tuple[FloatArray, FloatArray], int]:
-    x, rest = equation.without(j)
-    if rest.basis.shape[1]:
-        raise ValueError(
-            f"LM and CLR sets are for one endogenous feature; {rest.basis.shape[1]} others are endogenous here. Use "
-            "the Anderson-Rubin set, which minimises over them."
-        )
-    _check_df(equation)
-    return _forms(x, rest), rest.df_first
-
-
-def _forms(x: FloatArray, rest: Equation) -> tuple[FloatArray, FloatArray]:
+def forms_of(x: FloatArray, rest: Equation) -> tuple[FloatArray, FloatArray]:
     """Explained and left second moments of outcome, feature and nuisance coordinates."""
     both = np.column_stack([rest.y, x, rest.coordinates])
     first = rest.z.T @ both
@@ -158,33 +79,23 @@ def _forms(x: FloatArray, rest: Equation) -> tuple[FloatArray, FloatArray]:
     return explained, both.T @ both - explained
 
 
-def _roots_of(forms: tuple[FloatArray, FloatArray]) -> FloatArray:
-    """Both eigenvalues of explained over left, ascending."""
-    explained, left = forms
-    scale = np.sqrt(np.diag(explained + left))
-    outer = scale[:, None] * scale
-    if not scale.all() or eigh(left / outer, eigvals_only=True)[0] <= _FLAT:
-        raise ValueError("The instruments fit outcome or feature exactly: there is no error to test against.")
-    return np.maximum(eigh(explained / outer, left / outer, eigvals_only=True), 0.0)
-
-
-def _at_most(forms: tuple[FloatArray, FloatArray], bound: float) -> FloatArray:
+def at_most(forms: tuple[FloatArray, FloatArray], bound: float) -> FloatArray:
     """Where explained is at most bound times left, for some value of the nuisance coefficients."""
     explained, left = forms
     scale = np.sqrt(np.maximum(np.diag(explained + left), 0.0))
     if scale[1] == 0 or scale[0] == 0:
-        return _LINE
+        return LINE
     outer = np.where(scale > 0, scale, 1.0)
     form = (explained - bound * left) / outer[:, None] / outer
     if len(form) > 2:
         other = form[2:, 2:]
-        if eigh(other, eigvals_only=True)[0] <= _FLAT:
-            return _LINE  # far out along a nuisance direction everything fits
+        if eigh(other, eigvals_only=True)[0] <= FLAT:
+            return LINE  # far out along a nuisance direction everything fits
         form = form[:2, :2] - form[:2, 2:] @ np.linalg.solve(other, form[2:, :2])
     return _quadratic(form[1, 1], form[0, 1], form[0, 0]) * (scale[0] / scale[1])
 
 
-def _at_least(forms: tuple[FloatArray, FloatArray], bound: float) -> FloatArray:
+def at_least(forms: tuple[FloatArray, FloatArray], bound: float) -> FloatArray:
     """Where explained is at least bound times left; no nuisance."""
     explained, left = forms
     scale = np.sqrt(np.diag(explained + left))
@@ -194,28 +105,17 @@ def _at_least(forms: tuple[FloatArray, FloatArray], bound: float) -> FloatArray:
 
 def _quadratic(a: float, h: float, c: float) -> FloatArray:
     """Where a b² - 2 h b + c <= 0, for coefficients in standardised units."""
-    if abs(a) <= _FLAT:
-        if abs(h) <= _FLAT:
-            return _LINE if c <= 0 else _NONE
+    if abs(a) <= FLAT:
+        if abs(h) <= FLAT:
+            return LINE if c <= 0 else _NONE
         end = c / (2 * h)
         return np.array([[end, np.inf]] if h > 0 else [[-np.inf, end]])
     disc = h * h - a * c
     if disc < 0:
-        return _NONE if a > 0 else _LINE
+        return _NONE if a > 0 else LINE
     far = h + np.copysign(np.sqrt(disc), h)
     low, high = sorted([far / a, c / far if far else 0.0])
     return np.array([[low, high]] if a > 0 else [[-np.inf, low], [high, np.inf]])
-
-
-def _union(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Union of two sets of intervals."""
-    out: list[list[float]] = []
-    for low, high in sorted([*first.tolist(), *second.tolist()]):
-        if out and low <= out[-1][1]:
-            out[-1][1] = max(out[-1][1], high)
-        else:
-            out.append([low, high])
-    return np.array(out).reshape(-1, 2)
 
 
 # -- any variances, clusters --------------------------------------------------------------------------------------
@@ -243,7 +143,7 @@ def robust_ar_set(equation: Equation, j: int, level: float) -> FloatArray:
     spent = _check_units(rest, k)
     size = np.linalg.norm(rest.y), np.linalg.norm(x)
     if min(size) == 0:
-        return _LINE
+        return LINE
     of_y, of_x = rest.sums(rest.z * (rest.y / size[0])[:, None]), rest.sums(rest.z * (x / size[1])[:, None])
     units = len(of_y)
     left = units - spent - k
@@ -277,7 +177,7 @@ def _where_small(of_y: FloatArray, of_x: FloatArray, bound: float) -> FloatArray
 
     outside = float(sums[1] @ solve_range(xx, sums[1])) - bound <= 0
     if not len(roots):
-        return _LINE if outside else _NONE
+        return LINE if outside else _NONE
     points = [roots[0] - 1.0 - abs(roots[0]), *((roots[1:] + roots[:-1]) / 2), roots[-1] + 1.0 + abs(roots[-1])]
     inside = [outside, *(excess(float(b)) <= 0 for b in points[1:-1]), outside]
     out, low = [], -np.inf if outside else np.nan
@@ -305,7 +205,7 @@ def _quotient(above: float, below: float) -> float:
     return above / below if below > 0 else np.inf
 
 
-def _check_df(equation: Equation) -> None:
+def check_df(equation: Equation) -> None:
     if equation.df_first < 1:
         raise ValueError(
             f"{equation.n} rows leave no degrees of freedom beside {equation.z.shape[1]} instruments and what was "

@@ -96,6 +96,7 @@ class CellAlgebra(Cells):
             count=count,
             cells=self.cells,
             weight_sq=squares,
+            weight_range=self.weight_range,
         )
 
     def select(
@@ -155,6 +156,7 @@ class CellAlgebra(Cells):
             count=self.count[keep],
             cells=self.cells[keep],
             weight_sq=self.weight_sq[keep],
+            weight_range=self.weight_range[keep],
         )
 
     def pool(self, *, by: str | None = None) -> Self:

@@ -16,7 +16,8 @@ from causalinv._typing import ArrayLike, FloatArray
 
 __all__ = ["Cells", "check_overflow", "columns_of"]
 
-_SAME_WEIGHT = 1e-9  # relative: weights that differ by less are equal
+_SAME_WEIGHT = 1e-12  # relative: weights that differ by less differ by rounding, as after a division by their mean
+_SAME_SQUARES = 1e-9  # relative: where only sums are known, what their rounding can hide
 
 
 class _Sizes(dict[str, int]):
@@ -39,6 +40,7 @@ class Cells(Printed):
         "count",
         "names",
         "weight",
+        "weight_range",
         "weight_sq",
     )
 
@@ -48,6 +50,7 @@ class Cells(Printed):
     count: FloatArray
     weight: FloatArray
     weight_sq: FloatArray
+    weight_range: FloatArray
     _mean: FloatArray
     _pooled: Self | None
     _scatter: FloatArray
@@ -63,6 +66,7 @@ class Cells(Printed):
         count: ArrayLike = np.inf,
         cells: pd.Index | Sequence[Any] | None = None,
         weight_sq: ArrayLike | None = None,
+        weight_range: ArrayLike | None = None,
     ) -> None:
         names = {b: None if isinstance(v, int | np.integer) else tuple(v) for b, v in blocks.items()}
         sizes = {b: int(v) if isinstance(v, int | np.integer) else len(v) for b, v in blocks.items()}
@@ -91,6 +95,9 @@ class Cells(Printed):
             squares = np.broadcast_to(np.asarray(weight_sq, dtype=np.float64), (n_cells,)).copy()
             if not (np.isfinite(squares).all() and (squares >= 0).all()):
                 raise ValueError(f"weight_sq must be finite and >= 0 in every cell, got {squares}.")
+        ends = (
+            _ends_of_weight(weights, counts, squares) if weight_range is None else _checked_ends(weight_range, n_cells)
+        )
         mirrored = scatters.transpose(0, 2, 1)
         variance = np.diagonal(scatters, axis1=1, axis2=2)
         if (variance < -1e-9 * np.abs(variance).max(initial=0.0)).any():
@@ -99,7 +106,8 @@ class Cells(Printed):
         if not exact and np.abs(scatters - mirrored).max() > 1e-9 * np.abs(scatters).max():
             raise ValueError("scatter must be symmetric in every cell.")
         _check_semidefinite(scatters, cells)
-        arrays = {"mean": means, "scatter": scatters, "weight": weights, "count": counts, "weight_sq": squares}
+        of_weight = {"weight": weights, "count": counts, "weight_sq": squares, "weight_range": ends}
+        arrays = {"mean": means, "scatter": scatters} | of_weight
         self._fill(names, sizes, arrays, cells)
 
     def _fill(
@@ -120,6 +128,7 @@ class Cells(Printed):
             "count": arrays["count"],
             "weight": arrays["weight"],
             "weight_sq": arrays["weight_sq"],
+            "weight_range": arrays["weight_range"],
             "_mean": arrays["mean"],
             "_scatter": arrays["scatter"],
             "_slices": slices,
@@ -139,6 +148,7 @@ class Cells(Printed):
         count: FloatArray,
         cells: pd.Index,
         weight_sq: FloatArray | None = None,
+        weight_range: FloatArray | None = None,
     ) -> Self:
         """Build from arrays of the right shape that code of this package computed: nothing is checked or copied.
 
@@ -149,7 +159,9 @@ class Cells(Printed):
         sizes = {b: int(v) if isinstance(v, int | np.integer) else len(v) for b, v in blocks.items()}
         squares = np.where(np.isinf(count), 0.0, weight * (weight / count)) if weight_sq is None else weight_sq
         new = object.__new__(cls)
-        arrays = {"mean": mean, "scatter": scatter, "weight": weight, "count": count, "weight_sq": squares}
+        ends = _ends_of_weight(weight, count, squares) if weight_range is None else weight_range
+        of_weight = {"weight": weight, "count": count, "weight_sq": squares, "weight_range": ends}
+        arrays = {"mean": mean, "scatter": scatter} | of_weight
         new._fill(names, sizes, arrays, cells)
         return new
 
@@ -206,9 +218,7 @@ class Cells(Printed):
         """Whether all rows have one and the same weight, whatever it is, in all cells (False for populations)."""
         if not self.is_sample:
             return False
-        each = self.weight / self.count
-        equal_within = np.abs(self.weight_sq * self.count / self.weight / self.weight - 1.0) < _SAME_WEIGHT
-        return bool(equal_within.all() and np.ptp(each) <= _SAME_WEIGHT * each.max())
+        return bool(np.ptp(self.weight_range) <= _SAME_WEIGHT * self.weight_range.max())
 
     @property
     def share(self) -> FloatArray:
@@ -275,6 +285,7 @@ class Cells(Printed):
             "weight": self.weight,
             "count": self.count,
             "weight_sq": self.weight_sq,
+            "weight_range": self.weight_range,
         }
 
     def _check_same_blocks(self, other: Cells) -> None:
@@ -288,6 +299,22 @@ def _rebuild(
     cls: type[Cells], blocks: Mapping[str, int | Sequence[str]], arrays: dict[str, FloatArray], cells: pd.Index
 ) -> Cells:
     return cls.trusted(blocks, **{key: np.array(value) for key, value in arrays.items()}, cells=cells)
+
+
+def _ends_of_weight(weight: FloatArray, count: FloatArray, squares: FloatArray) -> FloatArray:
+    """Smallest and largest weight, (n_cells, 2), as far apart as their sums and sums of squares say."""
+    counted = np.isfinite(count)
+    mean = np.where(counted, weight / np.where(counted, count, 1.0), weight)
+    excess = np.where(counted, squares / mean / np.where(counted, weight, 1.0) - 1.0, 0.0)
+    spread = np.sqrt(np.where(excess > _SAME_SQUARES, excess, 0.0))
+    return mean[:, None] * (1.0 + np.outer(spread, [-1.0, 1.0]))
+
+
+def _checked_ends(weight_range: ArrayLike, n_cells: int) -> FloatArray:
+    ends = np.array(weight_range, dtype=np.float64, ndmin=2)
+    if ends.shape != (n_cells, 2) or not (np.isfinite(ends).all() and (ends[:, 0] <= ends[:, 1]).all()):
+        raise ValueError(f"weight_range must hold (smallest, largest) for each cell, got {ends.tolist()}.")
+    return ends
 
 
 def _check_semidefinite(scatter: FloatArray, cells: pd.Index) -> None:

@@ -17,7 +17,7 @@ from causalinv._typing import FloatArray
 
 __all__ = ["read", "write"]
 
-_ARRAYS = ("mean", "scatter", "weight", "count", "weight_sq")
+_ARRAYS = ("mean", "scatter", "weight", "count", "weight_sq", "weight_range")
 
 
 def write(

@@ -50,6 +50,8 @@ class Moments(CellAlgebra):
         Unique labels of the cells; 0, 1, … if left out.
     weight_sq : array-like of shape (n_cells,), optional
         Sums of squared weights. Left out, the rows of a cell are taken to have equal weights; 0 in a population.
+    weight_range : array-like of shape (n_cells, 2), optional
+        Smallest and largest weight. Left out, they are as far apart as `weight_sq` says.
 
     Attributes
     ----------
@@ -61,6 +63,8 @@ class Moments(CellAlgebra):
         Labels; a MultiIndex when cells are environment × fold.
     count, weight, weight_sq : ndarray of shape (n_cells,)
         Numbers of rows, sums of weights and of squared weights.
+    weight_range : ndarray of shape (n_cells, 2)
+        Smallest and largest weight of a row (after `subtract`: of the rows before).
 
     Raises
     ------
@@ -117,6 +121,7 @@ class Moments(CellAlgebra):
         Returns
         -------
         Moments
+            Of a sample, cells in the order of their labels.
 
         Raises
         ------
@@ -178,8 +183,8 @@ class Moments(CellAlgebra):
     ) -> Moments:
         """Moments where the data live, in one pass: files, frames of other engines, databases.
 
-        Equal to `from_rows` on the same rows up to rounding (relative 1e-10). Memory is that of a few pieces of rows
-        and of the cells.
+        Equal to `from_rows` on the same rows up to rounding: 1e-10 in units of the standard deviations, 1e-8 for a
+        variable whose mean is a million of them. Memory is that of a few pieces of rows and of the cells.
 
         Parameters
         ----------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+from scipy.special import stdtrit
 
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_alignment, check_rows
@@ -24,14 +24,16 @@ def single(
     assumption: str,
     standard_error: float = float("nan"),
     confidence_level: float = 0.95,
+    df: float = np.inf,
     notes: tuple[str, ...] = (),
     **beside: Any,
 ) -> Estimate:
-    """An estimate of one row; its interval is normal, and NaN where no standard error is claimed."""
-    half = float(ndtri((1 + confidence_level) / 2)) * standard_error
+    """An estimate of one row; its interval is Student's (normal for infinite `df`), NaN where none is claimed."""
+    half = float(stdtrit(df, (1 + confidence_level) / 2)) * standard_error
     row = {"estimate": value, "standard_error": standard_error, "lower": value - half, "upper": value + half}
     if np.isfinite(half):
-        notes = (f"interval: normal, {confidence_level:.0%}", *notes)
+        law = "normal" if np.isinf(df) else f"Student's t, {df:.0f} degrees of freedom"
+        notes = (f"interval: {law}, {confidence_level:.0%}", *notes)
     else:
         row = {"estimate": value, "standard_error": standard_error, "lower": np.nan, "upper": np.nan}
         notes = ("no standard error is claimed", *notes)

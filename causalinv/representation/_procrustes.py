@@ -64,7 +64,7 @@ def constrained(
 ) -> tuple[FloatArray, FloatArray, bool]:
     """Start, answer and whether the descent converged, for a limit that least squares breaks."""
     start = _ridge_start(gram, cross, turn, limit)
-    scale = float(np.trace(gram)) / len(gram)
+    scale = float(np.trace(gram)) / len(gram) or 1.0  # rows that do not vary
     best, converged = _descend(gram / scale, cross / scale, start, limit)
     best = _pulled_in(best, limit)
     return start, (best if loss(gram, cross, best) < loss(gram, cross, start) else start), converged

@@ -20,6 +20,16 @@ __all__ = [
 ]
 
 
+def _number(column: str, text: str) -> Any:
+    """A property that reads a column of the result's table: a number if there is one row, else an array."""
+
+    def read(result: Any) -> Any:
+        values = result.table[column].to_numpy()
+        return float(values[0]) if len(values) == 1 else values.copy()
+
+    return property(read, doc=text)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Estimate(Printed):
     """Estimated numbers, one row each, with their intervals and what they rest on.
@@ -101,6 +111,8 @@ class TestResult(Printed):
         What the level of the test rests on.
     note : str
         How to read the answer.
+    overlap : float or None
+        Of a test of symmetry: about 1 if rows were seen in every pose alike, near 0 if the data cannot answer.
     """
 
     __test__ = False  # not a test of pytest
@@ -111,10 +123,12 @@ class TestResult(Printed):
     hypothesis: str = ""
     assumption: str = ""
     note: str = ""
+    overlap: float | None = None
 
     def to_frame(self) -> pd.DataFrame:
-        """One row: statistic, degrees of freedom, p-value."""
-        return pd.DataFrame({"statistic": [self.statistic], "df": [self.df], "pvalue": [self.pvalue]})
+        """One row: statistic, degrees of freedom, p-value; and overlap, where it was measured."""
+        row = {"statistic": [self.statistic], "df": [self.df], "pvalue": [self.pvalue]}
+        return pd.DataFrame(row if self.overlap is None else row | {"overlap": [self.overlap]})
 
     def summary(self) -> Summary:
         """The numbers with the hypothesis, the assumption and how to read them."""
@@ -163,29 +177,10 @@ class BoundsEstimate(Printed):
     poor_overlap: bool = False
     moved: tuple[bool, ...] = ()
 
-    def _column(self, name: str) -> Any:
-        values = self.table[name].to_numpy()
-        return float(values[0]) if len(values) == 1 else values.copy()
-
-    @property
-    def lower(self) -> Any:
-        """Lower end; an array if several strengths were asked for."""
-        return self._column("lower")
-
-    @property
-    def upper(self) -> Any:
-        """Upper end."""
-        return self._column("upper")
-
-    @property
-    def se_lower(self) -> Any:
-        """Standard error of the lower end; NaN if the end is infinite."""
-        return self._column("se_lower")
-
-    @property
-    def se_upper(self) -> Any:
-        """Standard error of the upper end."""
-        return self._column("se_upper")
+    lower = _number("lower", "Lower end; an array if several strengths were asked for.")
+    upper = _number("upper", "Upper end; an array if several strengths were asked for.")
+    se_lower = _number("se_lower", "Standard error of the lower end; NaN if the end is infinite.")
+    se_upper = _number("se_upper", "Standard error of the upper end; NaN if the end is infinite.")
 
     @property
     def conf_int(self) -> FloatArray:
@@ -286,6 +281,8 @@ class ExtrapolationDiagnostics(Printed):
         `Rep4ExRegressor.shell_score` at 1.4, and the same for a polynomial of the action alone.
     conditional_score : float
         Held-out score of the encoder, in nats; not above 0 if X does not follow the action.
+    checks_ : DataFrame
+        Those that the fit has made (`Rep4ExRegressor.checks_`): ``value``, ``threshold``, ``doubt``.
     """
 
     linearity_pvalue: float
@@ -301,12 +298,14 @@ class ExtrapolationDiagnostics(Printed):
     shell_error: float
     shell_action_only: float
     conditional_score: float
+    checks_: pd.DataFrame
 
     def to_frame(self) -> pd.DataFrame:
         """One row per check: its value and whether it is a reason to doubt."""
         doubts = self._doubts()
-        names = [field.name for field in fields(self)]
-        values = [getattr(self, name) for name in names]
+        names = [field.name for field in fields(self) if field.name != "checks_"]
+        values = [getattr(self, name) for name in names] + self.checks_["value"].tolist()
+        names += [str(name) for name in self.checks_.index]
         shown = [" ".join(f"{v:.3g}" for v in value) if isinstance(value, tuple) else value for value in values]
         return pd.DataFrame({"value": shown, "doubt": [name in doubts for name in names]}, index=names)
 
@@ -328,6 +327,8 @@ class ExtrapolationDiagnostics(Printed):
             found["do_consistency"] = "the model does not reproduce the mean outcome of tried actions"
         if self.shell_error > 0.5 or self.shell_error > self.shell_action_only:
             found["shell_error"] = "extrapolation inside the data is poor, or no better than a polynomial of the action"
+        for name, check in self.checks_[self.checks_["doubt"].astype(bool)].iterrows():
+            found[str(name)] = f"above {check['threshold']:.3f}, which the model's summary() puts in words"
         return found
 
     def summary(self) -> Summary:

@@ -128,6 +128,7 @@ class LinearSEM(Model, Printed):
         Returns
         -------
         LinearSEM
+            The same nodes under new equations.
 
         Raises
         ------

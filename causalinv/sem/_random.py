@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from causalinv._docs import documented
 from causalinv._parallel import streams
 from causalinv._typing import ArrayLike, BoolArray, FloatArray, Node, RandomState
 from causalinv._validation import check_choice, check_flag, check_number, check_numbers, check_whole
@@ -20,6 +21,7 @@ Kind = Literal["er", "bounded", "scale_free", "chain", "tree", "layered"]
 DAG_KINDS = ("er", "bounded", "scale_free", "chain", "tree", "layered")
 
 
+@documented()
 def random_dag(
     p: int,
     *,
@@ -48,8 +50,7 @@ def random_dag(
         Used by ``"bounded"`` and ``"scale_free"``.
     n_layers : int, default 3
         Used by ``"layered"``.
-    random_state : int, SeedSequence, Generator, RandomState or None
-        Seed.
+    {random_state}
 
     Returns
     -------
@@ -193,6 +194,7 @@ def random_sem(
     return sem.standardize() if standardize else sem
 
 
+@documented()
 def random_cyclic_sem(
     p: int,
     *,
@@ -215,12 +217,12 @@ def random_cyclic_sem(
         Spectral radius of B, above 0 and below 1: the feedback dies out.
     noise, target
         As in `LinearSEM`; the target is the first node with parents if left out.
-    random_state : int, SeedSequence, Generator, RandomState or None
-        Seed.
+    {random_state}
 
     Returns
     -------
     LinearSEM
+        With the spectral radius asked for.
 
     Raises
     ------
@@ -244,6 +246,7 @@ def random_cyclic_sem(
     )
 
 
+@documented()
 def random_unfaithful_sem(
     p: int,
     *,
@@ -267,8 +270,7 @@ def random_unfaithful_sem(
         As in `random_dag`, kind ``"er"``; 4, or as many as there can be, if left out.
     standardize : bool, default True
         As in `random_sem`.
-    random_state : int, SeedSequence, Generator, RandomState or None
-        Seed.
+    {random_state}
 
     Returns
     -------

@@ -7,21 +7,24 @@ drawing copies of the rows for anything else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Self, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from causalinv._frames import column_names
 from causalinv._parallel import generator
-from causalinv._typing import ArrayLike, FloatArray, RandomState, Rows
+from causalinv._typing import ArrayLike, FloatArray, Names, RandomState, Rows
 from causalinv._validation import check_finite, check_rows
 from causalinv.moments import Moments
 from causalinv.transformations._first_stage import FirstStage
 from causalinv.transformations._frame import Frame
 
-__all__ = ["Transformation", "indicator"]
+__all__ = ["Moved", "Transformation", "indicator"]
+
+#: Moved rows (n, d), and the parameters (n, q) that moved them.
+Moved: TypeAlias = tuple[FloatArray, FloatArray]
 
 
 def indicator(codes: np.ndarray, n_codes: int) -> FloatArray:
@@ -49,9 +52,7 @@ class Transformation(BaseEstimator):
     averages: bool = False  # a finite group under its uniform law: invariant coefficients, the same at every alpha
     compact: bool | None = None  # whether there is a uniform (Haar) law, from which draw draws; None: not known
 
-    def draw(
-        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
-    ) -> tuple[FloatArray, FloatArray]:
+    def draw(self, X: FloatArray, rng: np.random.Generator, feature_names: Names = None) -> Moved:
         """Draw one augmented copy of every row; the method that a subclass must define.
 
         Parameters
@@ -79,9 +80,7 @@ class Transformation(BaseEstimator):
             "copies of the rows."
         )
 
-    def nodes(
-        self, X: FloatArray, feature_names: Sequence[str] | None = None
-    ) -> Iterator[tuple[FloatArray, FloatArray, float]]:
+    def nodes(self, X: FloatArray, feature_names: Names = None) -> Iterator[tuple[FloatArray, FloatArray, float]]:
         """Copies that stand for the whole law of G, for functions of Gx that have no closed form.
 
         Yields
@@ -97,11 +96,11 @@ class Transformation(BaseEstimator):
             "integration='paired', which draws copies of the rows."
         )
 
-    def elements(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def elements(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
         """All elements of a finite group, as permutations (N, d) and signs (N, d)."""
         raise ValueError(f"{type(self).__name__} is no finite group, so its elements cannot be listed.")
 
-    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+    def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
         """Rows in every pose of their frames: an average over them is invariant, exactly.
 
         Parameters
@@ -141,15 +140,15 @@ class Transformation(BaseEstimator):
             raise ValueError(f"{type(self).__name__} knows only output='invariant', got {output!r}.")
         return Y
 
-    def canonical(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def canonical(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         """One row for each orbit: the same for x and gx, wherever the frame is not tied."""
         return self._one_pose(X, feature_names).rows
 
-    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def pose(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         """Where in its orbit each row stands, shape (n, q): with `canonical` it says all that the row says."""
         raise ValueError(f"{type(self).__name__} has no pose(X, feature_names).")
 
-    def _one_pose(self, X: FloatArray, feature_names: Sequence[str] | None) -> Frame:
+    def _one_pose(self, X: FloatArray, feature_names: Names) -> Frame:
         frame = self.frame(X, feature_names)
         if len(frame.rows) != len(X):
             raise ValueError(f"{type(self).__name__} has no canonical(X, feature_names): frames have several poses.")

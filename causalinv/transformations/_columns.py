@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from causalinv._typing import IntArray
+from causalinv._typing import Columns, IntArray
 
 __all__ = ["blocks", "positions"]
 
 
-def positions(columns: Sequence[Any] | None, width: int, names: Sequence[str] | None, what: str) -> IntArray:
+def positions(columns: Columns, width: int, names: Sequence[str] | None, what: str) -> IntArray:
     """Positions of columns given by number or name; none for None."""
     if columns is None:
         return np.empty(0, dtype=np.intp)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from causalinv._typing import FloatArray
+from causalinv._typing import FloatArray, Names
 from causalinv._validation import check_finite
 from causalinv.moments import Moments
-from causalinv.transformations._base import Transformation
+from causalinv.transformations._base import Moved, Transformation
 from causalinv.transformations._first_stage import FirstStage
 from causalinv.transformations._frame import Frame
 from causalinv.transformations._groups import FiniteGroup
@@ -53,9 +53,7 @@ class FunctionAugmentation(Transformation):
         self.func = func
         self.outcome_invariant = outcome_invariant
 
-    def draw(
-        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
-    ) -> tuple[FloatArray, FloatArray]:
+    def draw(self, X: FloatArray, rng: np.random.Generator, feature_names: Names = None) -> Moved:
         if not callable(self.func):
             raise TypeError(f"func of FunctionAugmentation must be callable, got {self.func!r}.")
         result = self.func(X.copy(), rng)  # a copy: a function that works in place must not move the originals
@@ -77,7 +75,7 @@ class _Generated(FiniteGroup):
     def __init__(self, parts: Sequence[Any]):
         self.parts = parts
 
-    def generators(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def generators(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
         pieces = [part.generators(n_features, feature_names) for part in self.parts]
         perms, signs = (np.vstack(each) for each in zip(*pieces, strict=True))
         return perms, signs
@@ -139,9 +137,7 @@ class Compose(Transformation):
         """Whether the moments of the whole are known."""
         return self.translates or self.averages
 
-    def draw(
-        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
-    ) -> tuple[FloatArray, FloatArray]:
+    def draw(self, X: FloatArray, rng: np.random.Generator, feature_names: Names = None) -> Moved:
         if self.averages:
             return self._group().draw(X, rng, feature_names)
         drawn = []
@@ -150,7 +146,7 @@ class Compose(Transformation):
             drawn.append(G)
         return X, np.hstack(drawn)
 
-    def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def parameters(self, n_features: int, feature_names: Names = None) -> FloatArray:
         """Directions of all parts, which are translations, shape (q, d)."""
         return np.vstack([part.parameters(n_features, feature_names) for part in self._parts()])
 
@@ -170,10 +166,10 @@ class Compose(Transformation):
     def _group(self) -> _Generated:
         return _Generated(self._parts())
 
-    def elements(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def elements(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
         return self._group().elements(n_features, feature_names) if self.averages else super().elements(n_features)
 
-    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+    def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
         if self.averages:
             return self._group().frame(X, feature_names)
         found = self._one_after_the_other(X, feature_names)
@@ -186,14 +182,14 @@ class Compose(Transformation):
     def bring_back(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
         return self._group().bring_back(Y, pose, output) if self.averages else self._unmoved(Y, output)
 
-    def canonical(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def canonical(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         if self.averages:
             return self._group().canonical(X, feature_names)
         for part in self._parts():
             X = part.canonical(X, feature_names)
         return X
 
-    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def pose(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         if self.averages:
             return self._group().pose(X, feature_names)
         found = []
@@ -202,7 +198,7 @@ class Compose(Transformation):
             X = part.canonical(X, feature_names)
         return np.hstack(found)
 
-    def _one_after_the_other(self, X: FloatArray, feature_names: Sequence[str] | None) -> Frame:
+    def _one_after_the_other(self, X: FloatArray, feature_names: Names) -> Frame:
         rows, source, weights = X, np.arange(len(X)), np.ones(len(X))
         gap, tied = np.full(len(X), np.inf), np.zeros(len(X), dtype=bool)
         for part in self._parts():
@@ -212,7 +208,7 @@ class Compose(Transformation):
             rows, source, weights = each.rows, source[each.source], weights[each.source] * each.weights
         return Frame(rows, source, weights, {}, gap, tied)
 
-    def _check_together(self, X: FloatArray, feature_names: Sequence[str] | None) -> None:
+    def _check_together(self, X: FloatArray, feature_names: Names) -> None:
         """Raise unless moments of the poses of moved rows are those of the rows, for every part."""
         rng = np.random.default_rng(0)
         probe = rng.standard_normal((X.shape[1], _PROBES)) / np.sqrt(X.shape[1])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
-from causalinv._typing import FloatArray, IntArray
+from causalinv._typing import Columns, FloatArray, IntArray, Names
 from causalinv._validation import check_flag, check_number, check_whole
 from causalinv.transformations._axes import principal_axes, ranks
-from causalinv.transformations._base import Transformation
+from causalinv.transformations._base import Moved, Transformation
 from causalinv.transformations._columns import blocks, positions
 from causalinv.transformations._frame import Frame
 from causalinv.transformations._haar import haar_orthogonal
@@ -34,6 +33,7 @@ class _Cloud:
     at: tuple[IntArray, IntArray, IntArray]  # their columns, of the same shapes without n
 
 
+@dataclass(eq=False, repr=False)
 class EuclideanGroup(Transformation):
     r"""Move a cloud of points as a rigid body, x = (p₁, …, pₘ) to (Rp₁ + t, …, Rpₘ + t).
 
@@ -82,32 +82,18 @@ class EuclideanGroup(Transformation):
     array([4])
     """
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        points: Sequence[Any] | None = None,
-        vectors: Sequence[Any] | None = None,
-        scalars: Sequence[Any] | None = None,
-        proper: bool = False,
-        translations: bool = True,
-        boosts: bool = False,
-        horizon: float = 1.0,
-        exchange: bool = False,
-        spread: float = 1.0,
-        outcome_invariant: bool = True,
-    ):
-        self.dim = dim
-        self.points = points
-        self.vectors = vectors
-        self.scalars = scalars
-        self.proper = proper
-        self.translations = translations
-        self.boosts = boosts
-        self.horizon = horizon
-        self.exchange = exchange
-        self.spread = spread
-        self.outcome_invariant = outcome_invariant
+    dim: int
+    _: KW_ONLY
+    points: Columns = None
+    vectors: Columns = None
+    scalars: Columns = None
+    proper: bool = False
+    translations: bool = True
+    boosts: bool = False
+    horizon: float = 1.0
+    exchange: bool = False
+    spread: float = 1.0
+    outcome_invariant: bool = True
 
     @property
     def compact(self) -> bool:  # type: ignore[override]
@@ -116,9 +102,7 @@ class EuclideanGroup(Transformation):
 
     # -- the group ---------------------------------------------------------------------------------------------
 
-    def draw(
-        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
-    ) -> tuple[FloatArray, FloatArray]:
+    def draw(self, X: FloatArray, rng: np.random.Generator, feature_names: Names = None) -> Moved:
         cloud = self._cloud(X, feature_names)
         n, d = len(X), cloud.points.shape[2]
         turn = haar_orthogonal(n, d, proper=self.proper, random_state=rng)
@@ -137,7 +121,7 @@ class EuclideanGroup(Transformation):
         moved = _Cloud(points, vectors, scalars, cloud.at)
         return _row(X, moved), np.hstack([turn.reshape(n, d * d), shift, boost])
 
-    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+    def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
         cloud = self._cloud(X, feature_names)
         n, _, d = cloud.points.shape
         centre = cloud.points.mean(axis=1) if self.translations else np.zeros((n, d))
@@ -173,11 +157,11 @@ class EuclideanGroup(Transformation):
             values = _take(values, np.argsort(pose["order"], axis=1))
         return (values @ np.swapaxes(pose["turn"], 1, 2) + self._offset(pose, output)[:, None]).reshape(Y.shape)
 
-    def canonical(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def canonical(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         frame = self.frame(X, feature_names)
         return frame.rows[self._chosen(frame, feature_names)]
 
-    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def pose(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         frame = self.frame(X, feature_names)
         k = self._chosen(frame, feature_names)
         parts = [frame.pose["turn"][k].reshape(len(X), -1)]

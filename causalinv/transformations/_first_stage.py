@@ -17,19 +17,17 @@ __all__ = ["FirstStage"]
 class FirstStage:
     """What the path needs: moments of x and y, and the part of them that the instruments explain, as a factor.
 
+    The factor F, whose square is the explained variance, has the rank of the instruments; F'f is the explained
+    covariance of features and outcomes. What is explained comes on top of `variance` (`added`: an augmentation of
+    declared law, with directions that the analyst chose) or is a part of it (instruments that were observed).
+
     Attributes
     ----------
-    variance : ndarray of shape (d, d)
-        Variance of the features, in their units.
-    cross : ndarray of shape (d, p)
-        Covariance of features and outcomes.
-    factor : ndarray of shape (q, d)
-        F, whose square is the explained variance; q is the rank of the instruments.
-    outcome : ndarray of shape (q, p)
-        f: F'f is the explained covariance of features and outcomes.
+    variance : ndarray of shape (d, d), in the features' units
+    cross : ndarray of shape (d, p), of features and outcomes
+    factor : ndarray of shape (q, d), F
+    outcome : ndarray of shape (q, p), f
     added : bool
-        Whether the explained variance comes on top of `variance` (an augmentation of declared law adds it, with
-        directions that the analyst chose) or is a part of it (instruments that were observed).
     """
 
     variance: FloatArray

@@ -17,10 +17,11 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from causalinv._docs import Documented
 from causalinv._matrix import orthonormal_range
-from causalinv._typing import ArrayLike, FloatArray
+from causalinv._typing import ArrayLike, FloatArray, Names
 from causalinv.moments import Moments
-from causalinv.transformations._base import Transformation, indicator
+from causalinv.transformations._base import Moved, Transformation, indicator
 from causalinv.transformations._first_stage import FirstStage
 from causalinv.transformations._frame import Frame
 
@@ -36,17 +37,17 @@ class FiniteGroup(Transformation):
     averages = True
     compact = True
 
-    def generators(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def generators(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
         """Permutations (k, d) and signs (k, d) that generate the group."""
         raise NotImplementedError(f"{type(self).__name__} must define generators(n_features, feature_names).")
 
-    def elements(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def elements(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
         """All elements, the identity first: permutations (N, d) and signs (N, d)."""
         found = self._walk(n_features, feature_names)[0]
         return np.array([p for p, _ in found]), np.array([s for _, s in found])
 
     def _walk(
-        self, n_features: int, feature_names: Sequence[str] | None = None
+        self, n_features: int, feature_names: Names = None
     ) -> tuple[list[tuple[tuple[int, ...], tuple[int, ...]]], list[tuple[int, int, int]]]:
         """All elements, and all steps (from, generator, to) between them."""
         perms, signs = self.generators(n_features, feature_names)
@@ -67,7 +68,7 @@ class FiniteGroup(Transformation):
         return found, steps
 
     def represent(
-        self, perms: np.ndarray, signs: np.ndarray, n_features: int, feature_names: Sequence[str] | None = None
+        self, perms: np.ndarray, signs: np.ndarray, n_features: int, feature_names: Names = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """How every element moves an outcome, from how the generators do.
 
@@ -104,7 +105,7 @@ class FiniteGroup(Transformation):
                 )
         return out_perms, out_signs
 
-    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+    def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
         """Every element once."""
         perms, signs = self.elements(X.shape[1], feature_names)
         n, k = len(X), len(perms)
@@ -133,12 +134,12 @@ class FiniteGroup(Transformation):
     def bring_back(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
         return self.carry(Y, pose, output)  # a sign is its own inverse
 
-    def canonical(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def canonical(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         """The row of each orbit that comes last in lexicographic order."""
         frame = self.frame(X, feature_names)
         return frame.rows[self._last(frame)]
 
-    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def pose(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         """Number of the element that moves each row to its canonical one, shape (n, 1)."""
         frame = self.frame(X, feature_names)
         return np.asarray(frame.pose["element"][self._last(frame)], dtype=np.float64)[:, None]
@@ -147,16 +148,12 @@ class FiniteGroup(Transformation):
         order = np.lexsort((*frame.rows.T[::-1], frame.source))
         return np.asarray(order[np.flatnonzero(np.r_[np.diff(frame.source) > 0, True])])
 
-    def draw(
-        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
-    ) -> tuple[FloatArray, FloatArray]:
+    def draw(self, X: FloatArray, rng: np.random.Generator, feature_names: Names = None) -> Moved:
         perms, signs = self.elements(X.shape[1], feature_names)
         which = rng.integers(len(perms), size=len(X))
         return signs[which] * np.take_along_axis(X, perms[which], axis=1), indicator(which, len(perms))
 
-    def nodes(
-        self, X: FloatArray, feature_names: Sequence[str] | None = None
-    ) -> Iterator[tuple[FloatArray, FloatArray, float]]:
+    def nodes(self, X: FloatArray, feature_names: Names = None) -> Iterator[tuple[FloatArray, FloatArray, float]]:
         """Every element once."""
         perms, signs = self.elements(X.shape[1], feature_names)
         for k, (perm, sign) in enumerate(zip(perms, signs, strict=True)):
@@ -188,7 +185,7 @@ class PermutationGroup(FiniteGroup):
         self.permutations = permutations
         self.outcome_invariant = outcome_invariant
 
-    def generators(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def generators(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
         perms = np.atleast_2d(np.asarray(self.permutations))
         if perms.dtype.kind not in "iu" or perms.ndim != 2 or not perms.size:
             raise ValueError(f"permutations must be whole numbers of shape (k, d), got {self.permutations!r}.")
@@ -219,7 +216,7 @@ class SignFlip(FiniteGroup):
         self.columns = columns
         self.outcome_invariant = outcome_invariant
 
-    def generators(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def generators(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
         sets = [[each] if isinstance(each, str | int | np.integer) else list(each) for each in self.columns]
         if not sets or not all(sets):
             raise ValueError(f"columns of SignFlip must name at least one column each, got {self.columns!r}.")
@@ -234,8 +231,19 @@ class SignFlip(FiniteGroup):
         return np.tile(np.arange(n_features), (len(sets), 1)), signs
 
 
-class _ImageGroup(FiniteGroup):
+_IMAGE = {
+    "image": """
+        shape : tuple of int
+            (rows, columns) or (rows, columns, channels) of the image that a row of X holds.
+        outcome_invariant : bool, default True
+            Your claim that the outcome ignores it.""",
+}
+
+
+class _ImageGroup(Documented, FiniteGroup):
     """Groups of movements of an image whose rows are flattened."""
+
+    _shared_texts = _IMAGE
 
     def __init__(self, shape: tuple[int, ...], *, outcome_invariant: bool = True):
         self.shape = shape
@@ -244,7 +252,7 @@ class _ImageGroup(FiniteGroup):
     def _moves(self, image: np.ndarray) -> list[np.ndarray]:
         raise NotImplementedError
 
-    def generators(self, n_features: int, feature_names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def generators(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
         shape = tuple(self.shape)
         if len(shape) not in (2, 3) or int(np.prod(shape)) != n_features:
             raise ValueError(
@@ -260,10 +268,7 @@ class Rotate90(_ImageGroup):
 
     Parameters
     ----------
-    shape : tuple of int
-        (rows, columns) or (rows, columns, channels) of the image that a row of X holds.
-    outcome_invariant : bool, default True
-        Your claim that the outcome ignores it.
+    {image}
 
     Examples
     --------
@@ -282,12 +287,9 @@ class Flip(_ImageGroup):
 
     Parameters
     ----------
-    shape : tuple of int
-        (rows, columns) or (rows, columns, channels) of the image that a row of X holds.
+    {image}
     axis : int, default 1
         0 or 1.
-    outcome_invariant : bool, default True
-        Your claim that the outcome ignores it.
 
     Examples
     --------
@@ -310,10 +312,7 @@ class CyclicShift(_ImageGroup):
 
     Parameters
     ----------
-    shape : tuple of int
-        (rows, columns) or (rows, columns, channels) of the image that a row of X holds.
-    outcome_invariant : bool, default True
-        Your claim that the outcome ignores it.
+    {image}
 
     Examples
     --------

@@ -8,14 +8,14 @@ general matrices does not: diag(-2, -1/2) has no real logarithm.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
-from causalinv._typing import ArrayLike, FloatArray, IntArray
+from causalinv._typing import ArrayLike, Columns, FloatArray, IntArray, Names
 from causalinv._validation import check_choice, check_number, check_numbers, check_whole
 from causalinv.transformations._axes import resolved
-from causalinv.transformations._base import Transformation
+from causalinv.transformations._base import Moved, Transformation
 from causalinv.transformations._columns import blocks, positions
 from causalinv.transformations._frame import Frame
 from causalinv.transformations._haar import haar_orthogonal
@@ -105,6 +105,7 @@ def haar_density(shear: ArrayLike) -> FloatArray:
     return np.asarray(np.where(gap > 1e-8, np.sinh(safe) / safe, 1.0 + gap**2 / 6).prod(axis=-1))
 
 
+@dataclass(eq=False, repr=False)
 class LinearGroup(Transformation):
     r"""Move points by linear maps of positive determinant, :math:`p \mapsto c R e^{S} p + t`.
 
@@ -139,24 +140,14 @@ class LinearGroup(Transformation):
 
     compact = False
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        kind: str = "GL+",
-        points: Sequence[Any] | None = None,
-        spread: float = 0.3,
-        outcome_invariant: bool = True,
-    ):
-        self.dim = dim
-        self.kind = kind
-        self.points = points
-        self.spread = spread
-        self.outcome_invariant = outcome_invariant
+    dim: int
+    _: KW_ONLY
+    kind: str = "GL+"
+    points: Columns = None
+    spread: float = 0.3
+    outcome_invariant: bool = True
 
-    def draw(
-        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
-    ) -> tuple[FloatArray, FloatArray]:
+    def draw(self, X: FloatArray, rng: np.random.Generator, feature_names: Names = None) -> Moved:
         at = self._at(X, feature_names)
         n, d = len(X), self.dim
         spread = check_number(self.spread, "spread of LinearGroup", low=0.0, finite=True)
@@ -171,7 +162,7 @@ class LinearGroup(Transformation):
         out[:, at.ravel()] = (moved + shift[:, None] if self.kind == "affine" else moved).reshape(n, -1)
         return out, np.hstack([g.reshape(n, d * d), shift])
 
-    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+    def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
         at = self._at(X, feature_names)
         d, points = self.dim, X[:, at]
         if self.kind == "affine":

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
-from causalinv._typing import FloatArray
+from causalinv._typing import Columns, FloatArray, Names
 from causalinv._validation import check_number
-from causalinv.transformations._base import Transformation
+from causalinv.transformations._base import Moved, Transformation
 from causalinv.transformations._columns import positions
 from causalinv.transformations._frame import Frame
 
 __all__ = ["Scaling"]
 
 
+@dataclass(eq=False, repr=False)
 class Scaling(Transformation):
     r"""Multiply columns by one positive number, :math:`x \mapsto cx`.
 
@@ -40,29 +41,20 @@ class Scaling(Transformation):
 
     compact = False
 
-    def __init__(
-        self,
-        columns: Sequence[Any] | None = None,
-        *,
-        spread: float = 1.0,
-        degree: float = 0.0,
-        outcome_invariant: bool = True,
-    ):
-        self.columns = columns
-        self.spread = spread
-        self.degree = degree
-        self.outcome_invariant = outcome_invariant
+    columns: Columns = None
+    _: KW_ONLY
+    spread: float = 1.0
+    degree: float = 0.0
+    outcome_invariant: bool = True
 
-    def draw(
-        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
-    ) -> tuple[FloatArray, FloatArray]:
+    def draw(self, X: FloatArray, rng: np.random.Generator, feature_names: Names = None) -> Moved:
         at = self._at(X, feature_names)
         G = check_number(self.spread, "spread of Scaling", low=0.0, finite=True) * rng.standard_normal((len(X), 1))
         out = X.copy()
         out[:, at] *= np.exp(G)
         return out, G
 
-    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+    def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
         """One element: the row divided by its length; a row of length 0 stays, as no scale moves it."""
         at = self._at(X, feature_names)
         length = np.linalg.norm(X[:, at], axis=1)
@@ -76,10 +68,10 @@ class Scaling(Transformation):
     def bring_back(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
         return self._scaled(Y, pose, output, 1.0)
 
-    def canonical(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def canonical(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         return self.frame(X, feature_names).rows
 
-    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def pose(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         length = np.linalg.norm(X[:, self._at(X, feature_names)], axis=1)
         if not length.all():
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._frames import column_names
 from causalinv._matrix import factor_split, orthonormal_range
-from causalinv._typing import ArrayLike, FloatArray, Rows
+from causalinv._typing import ArrayLike, FloatArray, Names, Rows
 from causalinv._validation import check_alignment, check_finite, check_number, check_rows
 from causalinv.moments import Moments
-from causalinv.transformations._base import Transformation, indicator
+from causalinv.transformations._base import Moved, Transformation, indicator
 from causalinv.transformations._first_stage import FirstStage
 from causalinv.transformations._frame import Frame
 
@@ -31,16 +31,14 @@ class _Translation(Transformation):
     compact = False
     scale: float
 
-    def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def parameters(self, n_features: int, feature_names: Names = None) -> FloatArray:
         """Directions Γ of one standard deviation each, shape (q, d): a row moves by G'Γ with G ~ N(0, I)."""
         raise NotImplementedError(f"{type(self).__name__} must define parameters(n_features, feature_names).")
 
     def _scale(self) -> float:
         return check_number(self.scale, f"scale of {type(self).__name__}", low=0.0, open_low=True)
 
-    def draw(
-        self, X: FloatArray, rng: np.random.Generator, feature_names: Sequence[str] | None = None
-    ) -> tuple[FloatArray, FloatArray]:
+    def draw(self, X: FloatArray, rng: np.random.Generator, feature_names: Names = None) -> Moved:
         steps = self.parameters(X.shape[1], feature_names)
         G = rng.standard_normal((X.shape[0], steps.shape[0]))
         return X + G @ steps, G
@@ -51,9 +49,7 @@ class _Translation(Transformation):
         none = np.zeros((len(steps), pooled.blocks["y"]))
         return FirstStage(pooled.cov("x")[0], pooled.cov("x", "y")[0], steps, none, added=True)
 
-    def nodes(
-        self, X: FloatArray, feature_names: Sequence[str] | None = None
-    ) -> Iterator[tuple[FloatArray, FloatArray, float]]:
+    def nodes(self, X: FloatArray, feature_names: Names = None) -> Iterator[tuple[FloatArray, FloatArray, float]]:
         """Gauss–Hermite nodes, exact for moments up to degree 2k - 1 of G: one or two directions only."""
         steps = self.parameters(X.shape[1], feature_names)
         if len(steps) > len(_NODES):
@@ -184,17 +180,17 @@ class Translation(_Translation):
         framed = directions if names is None else pd.DataFrame(directions, columns=list(names))
         return cls(framed, scale=scale, outcome_invariant=outcome_invariant)
 
-    def frame(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> Frame:
+    def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
         """One element: the row without what it has along the directions."""
         basis = self._basis(X.shape[1], feature_names)
         along = X @ basis.T
         return Frame.single(X - along @ basis, {"along": along})
 
-    def pose(self, X: FloatArray, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def pose(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         """How far each row stands along an orthonormal basis of the directions."""
         return X @ self._basis(X.shape[1], feature_names).T
 
-    def _basis(self, n_features: int, feature_names: Sequence[str] | None) -> FloatArray:
+    def _basis(self, n_features: int, feature_names: Names) -> FloatArray:
         directions = self._directions(n_features, feature_names)
         return orthonormal_range(directions / np.linalg.norm(directions, axis=1, keepdims=True), tol=1e-10)[0]
 
@@ -247,10 +243,10 @@ class Translation(_Translation):
             out = moves[0]
         return Translation(out, scale=self.scale, outcome_invariant=self.outcome_invariant)
 
-    def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def parameters(self, n_features: int, feature_names: Names = None) -> FloatArray:
         return self._scale() * self._directions(n_features, feature_names)
 
-    def _directions(self, n_features: int, feature_names: Sequence[str] | None) -> FloatArray:
+    def _directions(self, n_features: int, feature_names: Names) -> FloatArray:
         named = column_names(self.directions)
         values = np.asarray(self.directions, dtype=np.float64)
         if values.ndim != 2 or not values.size:
@@ -306,5 +302,5 @@ class GaussianNoise(_Translation):
         self.scale = scale
         self.outcome_invariant = outcome_invariant
 
-    def parameters(self, n_features: int, feature_names: Sequence[str] | None = None) -> FloatArray:
+    def parameters(self, n_features: int, feature_names: Names = None) -> FloatArray:
         return self._scale() * np.eye(n_features)

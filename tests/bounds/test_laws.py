@@ -5,7 +5,7 @@ import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
 from causalinv.bounds import SensitivityBounds, f_ball_bounds
-from causalinv.bounds._laws import N_ATOMS, Sample, compress, fit_law
+from causalinv.bounds._laws import N_ATOMS, Sample, _nearest, compress, fit_law
 from causalinv.exceptions import OverlapWarning
 
 RNG = np.random.default_rng(0)
@@ -122,3 +122,15 @@ def test_the_seed_reaches_the_users_learners_unless_they_have_their_own():
     assert a.average_bounds("mean", odds_ratio=2.0).upper == b.average_bounds("mean", odds_ratio=2.0).upper
     assert not np.array_equal(a.oof_propensity_, c.oof_propensity_)
     assert forest.random_state is None  # the user's object is left alone
+
+
+def test_rows_equally_far_share_what_nearer_ones_leave():
+    """Twelve rows, k = 10: six at the query, six at distance one; in any order each of the latter counts 4/6."""
+    X = np.array([[0.0]] * 6 + [[1.0], [-1.0]] * 3)
+    query = np.array([[0.0]])
+    expected = np.r_[np.ones(6), np.full(6, 4 / 6)]
+    for order in (np.arange(12), np.random.default_rng(0).permutation(12)):
+        near = _nearest(X[order], query).toarray()[0]
+        np.testing.assert_allclose(near, expected[order], rtol=1e-12)
+    untied = _nearest(np.arange(12.0)[:, None] ** 2, query).toarray()[0]
+    assert untied.tolist() == [1.0] * 10 + [0.0] * 2

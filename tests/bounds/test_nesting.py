@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from causalinv.bounds import SensitivityBounds
+from causalinv.bounds._functions import density_ratio_of
+from causalinv.bounds._nesting import nested
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -25,3 +27,28 @@ def test_intervals_nest_over_separate_questions(seed):
     np.testing.assert_allclose(together.conf_int, alone)
     assert all(np.diff(together.lower) <= 0)
     assert all(np.diff(together.upper) >= 0)
+
+
+def test_answers_between_rungs_lie_between_those_of_the_rungs():
+    """Whatever the lines of single strengths are: an asked ratio reaches no further than a larger one, asked apart."""
+    rng = np.random.default_rng(0)
+    asked = [1.0, 1.04, 1.1, 1.23, 1.31, 1.62, 2.03, 3.4, 8.0]  # no two between the same rungs
+    for _ in range(50):
+        known = {}
+
+        def line(cap, known=known):
+            if cap not in known:
+                low, high = -rng.exponential(), rng.exponential()
+                known[cap] = {
+                    "lower": low,
+                    "upper": high,
+                    "ci_lower": low - rng.exponential(),
+                    "ci_upper": high + rng.exponential(),
+                    "moved": False,
+                }
+            return known[cap]
+
+        out = [nested(line(density_ratio_of(ratio, None)), ratio, line) for ratio in asked]
+        for column, sign in (("lower", -1), ("ci_lower", -1), ("upper", 1), ("ci_upper", 1)):
+            assert np.all(sign * np.diff([each[column] for each in out]) >= 0), column
+        assert all(each["ci_lower"] <= each["lower"] and each["upper"] <= each["ci_upper"] for each in out)

@@ -35,6 +35,7 @@ from causalinv import (
     Translation,
 )
 from causalinv.representation import OrthogonalAlignment, RelativeRepresentation
+from causalinv.symmetry import ImageMoments, InvariantCoordinates, SoftInvariantRegressor, SymmetryScreen
 from causalinv.transformations import SignFlip
 
 _REPORTED = (
@@ -259,6 +260,45 @@ SUBJECTS = [
         "frame-averaging",
         lambda d: FrameAveragingRegressor(DecisionTreeRegressor(max_depth=3, random_state=0), symmetry=SignFlip([0])),
         linear=False,
+    ),
+    Subject(
+        "soft symmetry",
+        lambda d: SoftInvariantRegressor({"flip": SignFlip([0])}, length_scale=2.0),
+        weighted=False,
+        linear=False,
+        rtol=1e-3,  # a search by L-BFGS
+        exceptions={"duplicate": "distances count both columns"},
+        report=lambda m, data: {"broken": m.broken_share_},
+    ),
+    Subject(
+        "symmetry screen",
+        lambda d: SymmetryScreen(
+            {"flip": SignFlip([0])},
+            estimator=DecisionTreeRegressor(max_depth=3, random_state=0),
+            n_resamples=19,
+            random_state=3,
+        ),
+        weighted=False,
+        linear=False,
+        drawn=True,
+        exceptions={"duplicate": "distances count both columns"},
+        report=lambda m, data: {"table": m.table_},
+    ),
+    Subject(
+        "image moments",
+        lambda d: ImageMoments((1, d), degree=3, normalize=False),
+        weighted=False,
+        linear=False,
+        exceptions=dict.fromkeys(("duplicate", "constant", "almost constant"), "another column is another image"),
+        report=lambda m, data: {"transform": m.transform(data["new"])},
+    ),
+    Subject(
+        "invariant coordinates",
+        lambda d: InvariantCoordinates(SignFlip([0])),
+        weighted=False,
+        linear=False,
+        exceptions=dict.fromkeys(("duplicate", "constant", "almost constant"), "coordinates are as many as columns"),
+        report=lambda m, data: {"transform": m.transform(data["new"])},
     ),
     Subject(
         "alignment",

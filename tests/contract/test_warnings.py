@@ -7,6 +7,7 @@ The source is searched for calls of `warn`; each must be provoked here by a frag
 import ast
 import warnings
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,7 @@ HERE = Path(__file__).name
 FAST = LinearInvarianceEncoder(method="ef", n_repeats=1, bandwidths=(1.0,), random_state=0)
 
 UNPROVOKED = {
+    "The entropy with ": "needs 5,000 rows and 4,000 landmarks, which is slow; tests/representation provoke it",
     "The lower end, ": "sampling error alone crosses the ends of an average; tests/bounds hands such scores in",
     "The code lost a direction": "needs torch, and a training that fails; tests/extrapolation provoke it",
     "rest on an assumption that looks broken": "needs a broken assumption on many rows; tests/extrapolation judge it",
@@ -249,6 +251,24 @@ def soft_invariance_of_a_constant(fit):
 @provoke("every symmetry holds, and there is nothing to test")
 def symmetry_of_a_constant(fit):
     symmetry_test(rows()[0], np.ones(60), SignFlip([0]), poses="uniform", random_state=0)
+
+
+@provoke("poses do not look uniform")
+def symmetry_of_rows_on_one_side(fit):
+    X = np.random.default_rng(0).normal(1.0, 1.0, size=(400, 2))
+    symmetry_test(X, X[:, 1], SignFlip([0]), poses="uniform", n_resamples=19, random_state=0)
+
+
+@provoke("The spectrum is too flat for")
+def exponent_of_a_flat_spectrum(fit):
+    spectral_exponent(np.random.default_rng(0).normal(size=(60, 6)))
+
+
+@provoke("landmarks may be off by about")
+def entropy_with_few_landmarks(fit):
+    X = np.random.default_rng(0).normal(size=(240, 3))
+    with patch.multiple("causalinv.representation._entropy", EXACT_ROWS=239, _MOST_LANDMARKS=40):
+        diffusion_spectral_entropy(X, bandwidth=0.2, n_landmarks=20, random_state=0)
 
 
 @provoke("The learner splits rows inside")

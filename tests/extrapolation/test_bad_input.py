@@ -53,6 +53,10 @@ class Broken(Flat):
 
 
 MISTAKES = [
+    # actions that nobody can answer
+    (lambda: MODEL.predict_do([[0.0, 0.0], [1e200, 0.0]]), ValueError, "actions holds 1 of 2 rows that lie more than"),
+    (lambda: MODEL.do_curve([[0.0, -1e308]]), ValueError, "half ranges of the tried actions away"),
+    (lambda: MODEL.support([[2e9, 0.0]]), ValueError, "the first in row 0: check their units"),
     # the action
     (lambda: encode(None), ValueError, "LinearInvarianceEncoder needs action=, the randomised variable"),
     (lambda: regress(None), ValueError, "Rep4ExRegressor needs action="),
@@ -213,3 +217,7 @@ def test_a_fit_that_fails_leaves_an_unfitted_object():
         broken.fit(X, action=A)
     with pytest.raises(NotFittedError):
         broken.transform(X)
+
+
+def test_far_actions_are_answered_up_to_the_documented_limit():
+    assert np.isfinite(MODEL.predict_do([[0.9e9, 0.0]], on_unsupported="ignore")).all()

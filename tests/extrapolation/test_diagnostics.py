@@ -1,12 +1,21 @@
 """What the diagnostics and the support say at their thresholds."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from causalinv import LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.extrapolation._kept import kept
 from causalinv.extrapolation._support import status
 from causalinv.results import ExtrapolationDiagnostics
+
+
+def fit_checks(**doubts):
+    names = ["nonlinear_mean", "unequal_noise", "direct_effect"]
+    doubt = [doubts.get(name, False) for name in names]
+    frame = {"value": [0.03 if d else np.nan for d in doubt], "threshold": 0.02, "doubt": doubt}
+    return pd.DataFrame(frame, index=pd.Index(names, name="check"))
+
 
 GOOD = {
     "linearity_pvalue": 0.4,
@@ -22,6 +31,7 @@ GOOD = {
     "shell_error": 0.1,
     "shell_action_only": 0.5,
     "conditional_score": 1.0,
+    "checks_": fit_checks(),
 }
 
 
@@ -48,6 +58,14 @@ def test_each_check_doubts_beyond_its_threshold_and_only_there(name, fine, doubt
     others = {"shell_action_only": 0.9} if name == "shell_error" else {}
     assert doubted(**{name: fine}, **others) == []
     assert doubted(**{name: doubtful}, **others) == [name]
+
+
+def test_a_doubt_of_the_fit_is_one_of_the_diagnostics():
+    found = fit_checks(direct_effect=True)
+    assert doubted(checks_=found) == ["direct_effect"]
+    assert "direct_effect: above 0.020" in " ".join(
+        str(ExtrapolationDiagnostics(**(GOOD | {"checks_": found}))).split()
+    )
 
 
 def test_an_extrapolation_worse_than_a_polynomial_is_doubted():
@@ -95,7 +113,26 @@ def test_encoder_and_diagnostics_report_what_is_kept():
     encoder = LinearInvarianceEncoder(2, method="ef", n_landmarks=20, n_repeats=1, random_state=0).fit(phi, action=acts)
     assert 1 < encoder.effective_dimension_ < 2
     assert 0.2 < encoder.moved_by_action_ < 1
-    checks = Rep4ExRegressor("identity", random_state=0).fit(phi, phi[:, 0], action=acts).diagnostics()
+    model = Rep4ExRegressor("identity", random_state=0).fit(phi, phi[:, 0], action=acts)
+    checks = model.diagnostics()
+    pd.testing.assert_frame_equal(checks.checks_, model.checks_)
     known = kept(phi, acts, np.random.default_rng(3))
     assert (checks.effective_dimension, checks.moved_by_action) == pytest.approx(known, rel=1e-6)
     assert "moved_by_action" in str(checks)
+
+
+def test_the_summary_says_each_check_in_words_and_what_is_doubted(monkeypatch):
+    phi, acts, _ = linear_world(600)
+    acts = np.clip(acts, -2, 2)
+    y = phi.sum(axis=1) + 3 * acts[:, 0] ** 2  # which the state does not carry: the action acts past it as well
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.warns(match="looks broken"):
+        model = Rep4ExRegressor("identity", random_state=0).fit(phi + acts, y, action=acts)
+    assert list(model.checks_.columns) == ["value", "threshold", "doubt"]
+    text = str(model.summary())
+    flat = " ".join(text.split())
+    assert "doubt: the outcome depends on the action beyond the state" in flat
+    assert "nonlinear_mean" in flat
+    assert "no doubt, which is no proof" in flat
+    assert max(map(len, text.split("\n"))) <= 80
+    assert "..." not in str(model.checks_)

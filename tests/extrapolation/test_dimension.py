@@ -103,7 +103,7 @@ def test_a_direction_that_is_not_there_is_dropped(n):
 
 
 def test_resamples_choose_the_dimension_again():
-    data = make_extrapolation_data(700, n_latent=1, n_actions=2, n_features=3, random_state=3)
+    data = make_extrapolation_data(700, n_latent=1, n_actions=2, n_features=3, random_state=4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         encoder = small().fit(data.X, action=data.action)

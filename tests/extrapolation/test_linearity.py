@@ -124,3 +124,14 @@ def test_huge_and_tiny_units_do_not_matter(size):
     ):
         assert moved.pvalue == pytest.approx(plain.pvalue, abs=0.004)
         assert moved.statistic == pytest.approx(plain.statistic, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "k"), [(20, 3), (40, 6)])
+def test_size_where_actions_are_many_beside_the_rows(n, k):
+    """Residuals are shrunk by leverage; flipped as they were, the true null was rejected in .22 and .24."""
+    rng, rejected = np.random.default_rng(8), 0
+    for seed in range(150):
+        action = rng.normal(size=(n, k))
+        phi = action @ np.ones((k, 2)) + rng.normal(size=(n, 2))
+        rejected += linear_invariance_test(phi, action, n_resamples=99, random_state=seed).pvalue <= 0.05
+    assert rejected <= binom.isf(1e-3, 150, 0.05)

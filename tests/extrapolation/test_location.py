@@ -7,7 +7,7 @@ from scipy.special import erfinv
 
 from causalinv.datasets import make_extrapolation_data
 from causalinv.exceptions import ExtrapolationWarning
-from causalinv.extrapolation import LinearInvarianceEncoder
+from causalinv.extrapolation import LinearInvarianceEncoder, _candidates, _encoder, _location
 from causalinv.extrapolation._features import RadialFeatures, whitening
 from causalinv.extrapolation._location import LocationObjective, NoiseLaw, fit_location
 from causalinv.extrapolation._representation import METHODS
@@ -130,6 +130,7 @@ def test_a_warp_is_undone_up_to_its_tails(draw, gaussian):
     assert error(straight, far) < 0.5 * error(warped, far)
 
 
+@pytest.mark.filterwarnings("ignore:X holds more than the representation")
 @pytest.mark.parametrize("noise", ["gaussian", "mixture", "laplace"])
 def test_it_betters_what_it_starts_from(noise):
     data = make_extrapolation_data(2500, noise=noise, random_state=33)
@@ -146,3 +147,52 @@ def test_it_betters_what_it_starts_from(noise):
     assert 1 - found["npiv+location"] < 0.6 * (1 - found["npiv"])
     if noise == "gaussian":  # elsewhere it starts from a representation that is far off
         assert 1 - found["ef+location"] < 0.8 * (1 - found["ef"])
+
+
+def test_the_objective_of_some_rows_weighs_the_penalty_as_that_of_a_prior(features):
+    rng = np.random.default_rng(4)
+    rows, action = rng.normal(size=(60, 2)), rng.uniform(-1, 1, (60, 1))
+    params, law = some_params(features[2], 2, 1), NoiseLaw.standard(2)
+    whole, free = (problem(features[2], rows, action, ridge) for ridge in (0.1, 0.0))
+    halves = [np.arange(30), np.arange(30, 60)]
+    mean = np.mean([free.part(half).value(params, law) for half in halves])
+    assert mean == pytest.approx(free.value(params, law))
+    penalty = whole.value(params, law) - free.value(params, law)
+    part = whole.part(halves[0]).value(params, law) - free.part(halves[0]).value(params, law)
+    assert part == pytest.approx(2 * penalty)
+
+
+@pytest.mark.parametrize("heavy", [False, True])
+def test_a_search_that_starts_on_fewer_rows_ends_where_the_whole_one_does(heavy, monkeypatch):
+    rng = np.random.default_rng(5)
+    V = rng.laplace(scale=np.sqrt(0.5), size=(4000, 1)) if heavy else rng.normal(size=(4000, 1))
+    action = rng.uniform(-1, 1, (4000, 1))
+    state = np.arcsinh(1.3 * action + V)
+    rows = whitening(state)(state)
+    basis = RadialFeatures.fit(rows, 30, 0.7, np.random.default_rng(6))
+
+    def fit():
+        made = fit_location(basis, rows, action, ridge=0.0025, rng=np.random.default_rng(7))
+        return (basis(rows) - made.centre) @ made.coef, made
+
+    straight, whole = fit()
+    monkeypatch.setattr(_location, "_SEARCH_ROWS", 2000)
+    quick, short = fit()
+    assert affine_r2(straight, quick) > 0.9999
+    assert (whole.evidence > 1, short.evidence > 1) == (heavy, heavy)
+
+
+def test_methods_of_many_rows_are_compared_on_some(monkeypatch):
+    data = make_extrapolation_data(600, n_latent=1, random_state=0)
+    seen = []
+    compare = _candidates.Candidates.compare
+    monkeypatch.setattr(_encoder, "MOST_ROWS", 200)
+
+    def watched(judge, rows, *rest):
+        seen.append((len(rows), len(judge.action)))
+        return compare(judge, rows, *rest)
+
+    monkeypatch.setattr(_encoder.Candidates, "compare", watched)
+    encoder = LinearInvarianceEncoder(n_repeats=1, bandwidths=(1.0,), random_state=0).fit(data.X, action=data.action)
+    assert seen == [(200, 150)]
+    assert set(encoder.candidate_scores_) == set(METHODS)

@@ -202,6 +202,54 @@ def test_weights_that_average_one_do_not_pass_for_none(unit):
     assert not Moments({"x": 1}, mean=[0.0], scatter=[[1.0]]).is_unweighted
 
 
+@pytest.mark.parametrize("spread", [1e-6, 1e-9])
+def test_only_equal_weights_are_none(spread, monkeypatch):
+    """Sums of squares show a spread only by its square: the ends of the weights are carried."""
+    rng = np.random.default_rng(0)
+    X, e = rng.normal(size=(4000, 2)), np.arange(4000) % 2
+    even, uneven = np.full(4000, 0.1), np.full(4000, 0.1)
+    uneven[3917] *= 1 + spread  # in the last piece
+    monkeypatch.setattr("causalinv._scan._sources._BATCH", 900)
+
+    def told(weight, cut=slice(None)):
+        return Moments.from_rows(x=X[cut], environments=e[cut], sample_weight=weight[cut])
+
+    for weight, equal in ((even, True), (even / even.mean(), True), (uneven, False)):
+        chunks = [slice(i, i + 900) for i in range(0, 4000, 900)]
+        whole, pieces = told(weight), [told(weight, cut) for cut in chunks]
+        merged = pieces[0]
+        for piece in pieces[1:]:
+            merged = merged.merge(piece)
+        streamed = Moments.from_chunks(
+            {"x": X[cut], "environments": e[cut], "sample_weight": weight[cut]} for cut in chunks
+        )
+        frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "e": e, "w": weight})
+        scanned = Moments.scan(frame, x=["a", "b"], environments="e", sample_weight="w")
+        np.testing.assert_array_equal(scanned.weight_range, whole.weight_range)
+        for each in (
+            scanned,
+            whole,
+            merged,
+            streamed,
+            whole.pool(),
+            pickle.loads(pickle.dumps(whole)),
+            whole.select(x=[0]),
+        ):
+            assert each.is_unweighted is equal
+        assert told(weight).select(cells=[0]).is_unweighted  # row 3917 is in the other cell
+        assert whole.pool().weight_range.tolist() == [[weight.min(), weight.max()]]
+
+
+def test_a_range_of_weights_that_is_none_is_refused():
+    known = {"mean": [0.0], "scatter": [[1.0]], "count": 4, "weight": 4.0}
+    assert Moments({"x": 1}, **known).is_unweighted
+    assert not Moments({"x": 1}, **known, weight_sq=4.1).is_unweighted
+    assert not Moments({"x": 1}, **known, weight_range=[0.5, 1.5]).is_unweighted
+    for wrong in ([1.5, 0.5], [1.0], [np.nan, 1.0]):
+        with pytest.raises(ValueError, match="weight_range must hold"):
+            Moments({"x": 1}, **known, weight_range=wrong)
+
+
 def test_squared_weights_follow_merging_subtracting_and_selecting():
     weight = np.arange(1.0, 9.0)
     whole = _weighted(weight)
@@ -261,7 +309,7 @@ def test_pairs_are_labels_and_survive_a_file(tmp_path):
         back = Moments.load(tmp_path / "m.npz")
         assert list(back.cells) == list(each.cells)
         assert dict(back.names) == dict(each.names)
-        for name in ("count", "weight", "weight_sq"):
+        for name in ("count", "weight", "weight_sq", "weight_range"):
             np.testing.assert_array_equal(getattr(back, name), getattr(each, name))
         np.testing.assert_array_equal(back.cov("x"), each.cov("x"))
     with pytest.raises(TypeError, match="cannot be written"):

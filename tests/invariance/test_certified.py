@@ -7,6 +7,7 @@ from scipy import integrate, stats
 from causalinv import InvariantSubsetSelector, Moments
 from causalinv.invariance import SubsetStatistics, certify, sweep
 from causalinv.invariance.subsets._excess_bound import certified, gap_upper_bound, random_design_cdf, ranks_lost
+from causalinv.invariance.subsets._intervals import hull_of_intervals
 
 
 def statistic(rng, n, k, eps):
@@ -141,3 +142,27 @@ def test_subsets_with_a_tolerance_are_those_whose_bound_is_below():
     model = InvariantSubsetSelector(eps=0.06).fit_moments(moments)
     np.testing.assert_array_equal(model.accepted_sets_packed_[:, 0], np.flatnonzero(np.array(expected) <= 0.06))
     assert model.gap_upper_ == pytest.approx(expected[int(np.packbits(model.support_, bitorder="little")[0])], rel=1e-4)
+
+
+def test_excesses_beyond_all_reason_certify_nothing_and_crash_nowhere():
+    """Ratios whose square overflows, eps near the largest number: refused, or taken for 1e12, by no foreign error."""
+    one, ranks = np.ones(2), np.array([2, 2])
+    for wild in (1e14, 1e200, np.inf):
+        assert np.isinf(gap_upper_bound(one, np.array([1.0, wild]), np.array([40.0, 50.0]), ranks, 0.05))
+    assert random_design_cdf(3.0, 2, 40, 1e300) == random_design_cdf(3.0, 2, 40, 1e12)
+    own = np.ones((1, 2))
+    counts = np.array([40.0, 3.0])
+    moments = Moments({"x": 2, "y": 1}, mean=np.zeros((2, 3)), scatter=np.stack([np.eye(3)] * 2), count=counts)
+    for wild, passes in ((1.5, True), (np.inf, False)):
+        subsets = SubsetStatistics(np.array([[1]], np.uint8), own, own, 0 * own, np.array([[wild, 1.0]]))
+        assert certified(subsets, moments, 1e300, 0.05)[0] == passes
+    hull = hull_of_intervals(
+        Moments({"x": 2, "y": 1}, mean=np.zeros(3), scatter=np.diag([40.0, 0.0, 40.0]), weight=40.0, count=40.0),
+        np.array([[True, True]]),
+        np.array([2]),
+        0.0,
+        dependent=True,
+    )
+    assert hull.tolist() == [[-np.inf, np.inf], [0.0, 0.0]]  # a level of 0, and a column that is constant
+    few = SubsetStatistics(np.array([[3]], np.uint8), own, own, 0 * own, np.array([[1.5, np.inf]]))
+    assert not certified(few, moments, 1e300, 0.05)[0]  # three rows for three coefficients

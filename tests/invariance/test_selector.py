@@ -181,10 +181,9 @@ def test_screening_with_fewer_rows_than_features_goes_forward():
 
 
 def test_the_robust_test_is_a_wild_bootstrap_of_chows_statistic():
-    """Against coins: signs of the restricted residuals (HC2) drawn, and both regressions fitted again."""
-
-    rng = np.random.default_rng(0)
-    designs = [np.c_[np.ones(n), rng.normal(size=(n, 2))] for n in (12, 20, 60)]
+    """Against coins: signs of the restricted residuals (HC2 to HC3) drawn, and both regressions fitted again."""
+    rng = np.random.default_rng(1)
+    designs = [np.c_[np.ones(n), (z := rng.normal(size=(n, 2))) * np.sqrt(np.abs(z))] for n in (12, 20, 60)]
     X, e = np.concatenate(designs), np.repeat([0, 1, 2], [12, 20, 60])
 
     def gained(Y):  # reduction of the sum of squares by regressions of their own, for many outcomes (n, B)
@@ -194,16 +193,22 @@ def test_the_robust_test_is_a_wild_bootstrap_of_chows_statistic():
         return left(X, Y) - sum(left(X[e == k], Y[e == k]) for k in range(3))
 
     hat = X @ np.linalg.pinv(X)
+    leverage, coins, told = np.diag(hat), rng.choice([-1.0, 1.0], size=(92, 4000)), []
     for effect in (0.0, 0.3, 0.6):
         y = X @ [1.0, 2.0, 0.0] + effect * (e == 0) * X[:, 1] + rng.normal(size=92) * np.exp(X[:, 1] / 2)
         restricted = y - hat @ y
-        scaled = restricted / np.sqrt(1 - np.diag(hat))
-        drawn = gained(scaled[:, None] * rng.choice([-1.0, 1.0], size=(92, 4000)))
-        expected = np.mean(drawn >= gained(y[:, None])[0])
+
+        def share(delta, restricted=restricted, y=y):
+            drawn = gained((restricted / (1 - leverage) ** (delta / 2))[:, None] * coins)
+            return np.mean(drawn >= gained(y[:, None])[0])
+
+        expected = share(np.clip(leverage / (2 * leverage.mean()), 1, 2))
+        told.append(abs(share(1.0) - expected))
         ys = [y[e == k] for k in range(3)]
         assert robust_chow_pvalue(designs, ys) == pytest.approx(expected, abs=0.03)
         repeated = [np.c_[d, d[:, 1] - d[:, 2], 0 * d[:, 0]] for d in designs]
         assert robust_chow_pvalue(repeated, ys) == pytest.approx(robust_chow_pvalue(designs, ys), rel=1e-6)
+    assert max(told) > 0.035  # so that HC2 for all rows would not have passed
     assert np.isnan(robust_chow_pvalue([d[:3] for d in designs], [y[:3] for y in ys]))
     assert robust_chow_pvalue(designs, [0 * y for y in ys]) == 1.0
     for none in ([], [np.empty((5, 0))]):

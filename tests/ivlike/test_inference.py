@@ -255,16 +255,105 @@ def test_invariance_test_keeps_its_size_where_directions_are_many(clustered):
         assert np.mean([rejects(seed, 1.2) for seed in range(40)]) > 0.8
 
 
-def test_invariance_test_is_hotellings_of_the_scores_of_the_restricted_fit():
+def test_classical_invariance_test_is_the_f_test_of_statsmodels():
+    X, y, _ = data()
+    result = IVLikeRegression(augmentation=Translation(STEP)).fit(X, y).ols_invariance_test(cov_type="classical")
+    full, kept = (
+        sm.OLS(y, sm.add_constant(X)).fit(),
+        sm.OLS(y, sm.add_constant(np.c_[X[:, 0] - X[:, 1], X[:, 2]])).fit(),
+    )
+    statistic, pvalue, df = full.compare_f_test(kept)
+    assert (result.statistic, result.pvalue, result.df) == (
+        pytest.approx(statistic, rel=1e-8),
+        pytest.approx(pvalue, rel=1e-8),
+        df,
+    )
+    assert "normal and of equal variance" in result.assumption
+    groups = np.arange(len(y)) % 9
+    for model in (
+        IVLikeRegression(augmentation=Translation(STEP)).fit(X, y, groups=groups),
+        IVLikeRegression(0.1, augmentation=FunctionAugmentation(shift)).fit(X, y),
+    ):
+        with pytest.raises(ValueError, match="exact F test"):
+            model.ols_invariance_test(cov_type="classical")
+
+
+def test_robust_invariance_test_has_mean_and_variance_of_all_flips_of_signs():
+    """Judge: all 2^12 flips, and a simulation of what their variance is on average with normal errors."""
+    n, rng = 12, np.random.default_rng(5)
+    X, y = rng.normal(size=(n, 4)), rng.normal(size=n) * np.linspace(0.5, 2, n)
+    result = IVLikeRegression(augmentation=Translation(np.eye(4)[:2])).fit(X, y).ols_invariance_test()
+    signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+    fitted = np.linalg.qr(np.c_[np.ones(n), X[:, 2:]])[0]
+    annihilate = np.eye(n) - fitted @ fitted.T
+    moved = np.linalg.qr(annihilate @ X[:, :2])[0]
+
+    def flips(e):
+        r = annihilate @ e
+        shares = np.sum(((signs * (r / np.sqrt(np.diag(annihilate)))) @ moved) ** 2, axis=1)
+        return np.sum((moved.T @ r) ** 2) / (r @ r), shares.mean() / (r @ r), shares.var() / (r @ r) ** 2
+
+    share, mean, variance = flips(y)
+    average = np.mean([flips(e)[2] for e in rng.normal(size=(800, n))])  # known to about 1%
+    variance *= 2 * 2 * 7 / (9**2 * 11) / average
+    total = mean * (1 - mean) / variance - 1
+    assert result.pvalue == pytest.approx(beta.sf(share, mean * total, (1 - mean) * total), rel=0.03)
+    assert result.statistic == pytest.approx(share / (1 - share) * 7 / 2, rel=1e-10)
+    assert "can hardly reject" in result.note  # 7 degrees of freedom
+
+
+def test_clustered_invariance_test_has_mean_and_variance_of_flips_of_clusters():
+    """Judge: all 2^8 flips of eight unequal clusters, residuals times the root of the inverse of their block."""
+    rng = np.random.default_rng(6)
+    groups = np.repeat(np.arange(8), [3, 3, 4, 5, 6, 9, 15, 35])
+    X = rng.normal(size=(80, 4)) + rng.normal(size=(8, 4))[groups]
+    y = rng.normal(size=80) + rng.normal(size=8)[groups]
+    result = IVLikeRegression(augmentation=Translation(np.eye(4)[:2])).fit(X, y, groups=groups).ols_invariance_test()
+    fitted = np.linalg.qr(np.c_[np.ones(80), X[:, 2:]])[0]
+    annihilate = np.eye(80) - fitted @ fitted.T
+    moved, r = np.linalg.qr(annihilate @ X[:, :2])[0], annihilate @ y
+    scores = []
+    for g in range(8):
+        own = groups == g
+        values, vectors = np.linalg.eigh(annihilate[np.ix_(own, own)])
+        scores.append(moved[own].T @ (vectors / np.sqrt(values)) @ vectors.T @ r[own])
+    scores = np.array(scores)
+    signs = 1.0 - 2.0 * ((np.arange(2**8)[:, None] >> np.arange(8)) & 1)
+    lengths, most = np.sum((signs @ scores) ** 2, axis=1), 8 * np.linalg.eigvalsh(scores.T @ scores)[-1]
+    mean, variance = lengths.mean() / most, lengths.var() / most**2
+    total, length = mean * (1 - mean) / variance - 1, np.sum((moved.T @ r) ** 2)
+    assert result.pvalue == pytest.approx(beta.sf(length / most, mean * total, (1 - mean) * total), rel=1e-8)
+    assert result.statistic == pytest.approx(length / lengths.mean(), rel=1e-8)
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(300) % 10])
+def test_invariance_test_knows_no_units_and_no_rounding(groups):
+    rng = np.random.default_rng(3)
+    X, noise = rng.normal(size=(300, 3)), rng.normal(size=300)
+
+    def test(y, weight=None, rows=X, of=groups):
+        model = IVLikeRegression(augmentation=Translation([[0.0, 0.0, 1.0]])).fit(
+            rows, y, groups=of, sample_weight=weight
+        )
+        return model.ols_invariance_test()
+
+    plain = test(noise)
+    for unit in (1e150, 1e-150):
+        assert test(unit * noise).pvalue == pytest.approx(plain.pvalue, rel=1e-9)
+    assert test(2 * X[:, 0]).pvalue == 1.0  # an exact fit leaves rounding
+    assert test(2 * X[:, 2]).pvalue < 1e-3
+    out = np.arange(300) < 20
+    wrong, weight = np.where(out[:, None], 1e6, X), np.where(out, 0.0, 1.0)
+    kept = test(noise[~out], rows=X[~out], of=None if groups is None else groups[~out])
+    assert test(np.where(out, -1e9, noise), weight, wrong).pvalue == pytest.approx(kept.pvalue, rel=1e-9)
+
+
+def test_invariance_test_says_what_it_is():
     X, y, _ = data()
     result = IVLikeRegression(augmentation=Translation(STEP)).fit(X, y).ols_invariance_test()
-    kept = sm.add_constant(np.c_[X[:, 0] - X[:, 1], X[:, 2]])
-    score = sm.OLS(y, kept).fit().resid * sm.OLS(X[:, 0] + X[:, 1], kept).fit().resid
-    share = score.sum() ** 2 / (score**2).sum() / len(y)  # one direction: its share has a Beta law under the null
-    assert result.df == 1
-    assert result.pvalue == pytest.approx(beta.sf(share, 0.5, (len(y) - 4) / 2), rel=1e-8)
-    assert result.statistic == pytest.approx(share / (1 - share) * (len(y) - 4), rel=1e-8)
     assert "The data cannot tell which" in str(result)
+    drawn = IVLikeRegression(0.1, augmentation=FunctionAugmentation(shift)).fit(X, y, groups=np.arange(len(y)) % 9)
+    assert "groups of unequal size" in drawn.ols_invariance_test().note
     assert list(result.to_frame().columns) == ["statistic", "df", "pvalue"]
     assert "<p>" in result._repr_html_()
     with pytest.raises(ValueError, match="needs augmentation="):

@@ -60,6 +60,35 @@ def test_controls_give_the_numbers_of_repeated_columns(alpha, m, weighted):
         )
 
 
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("alpha", [0.0, 0.3, np.inf, "liml"])
+def test_errors_of_predictions_with_controls_are_those_of_repeated_columns(alpha, weighted):
+    X, y, Z, W, groups, weight = frames(m=2, weighted=weighted)
+    given = {"sample_weight": weight, "groups": groups}
+    W["again"] = W["w0"] - 2 * W["w1"]  # dependent: what it gets, the others lack
+    W = W[["again", "w0", "w1"]]
+    ours = IVLikeRegression(alpha).fit(X, y, instruments=Z, controls=W, **given)
+    idiom = IVLikeRegression(alpha).fit(X.join(W), y, instruments=Z.join(W), **given)
+    at = slice(0, 7)
+    found = ours.predict_confint(X[at], controls=W[at])
+    np.testing.assert_allclose(found["estimate"], ours.predict(X[at], controls=W[at]), rtol=1e-9)
+    theirs = idiom.predict_confint(X.join(W)[at], cov_type="HC1")
+    np.testing.assert_allclose(found[["s.e.", "lower", "p"]], theirs[["s.e.", "lower", "p"]], rtol=1e-7, atol=1e-12)
+
+
+def test_errors_of_predictions_with_controls_are_those_of_linearmodels():
+    peer = pytest.importorskip("linearmodels.iv", reason="a peer, of the extra bench")
+    X, y, Z, W, _, _ = frames(k=1, m=1)
+    full = pd.concat([pd.Series(1.0, index=W.index, name="one"), W], axis=1)
+    theirs = peer.IV2SLS(y, full, X, Z).fit(cov_type="robust", debiased=True)
+    rows = full.join(X)[theirs.params.index].iloc[:5].to_numpy()
+    errors = np.sqrt(np.einsum("ij,jk,ik->i", rows, theirs.cov.to_numpy(), rows))
+    ours = IVLikeRegression(0.0).fit(X, y, instruments=Z, controls=W).predict_confint(X[:5], controls=W[:5])
+    np.testing.assert_allclose(ours["s.e."], errors, rtol=1e-8)
+    np.testing.assert_allclose(ours["estimate"], rows @ theirs.params, rtol=1e-8)
+
+
 def test_small_samples_count_the_controls():
     """HC2 with Bell and McCaffrey's degrees of freedom sees the controls' leverage, as with repeated columns."""
     X, y, Z, W, _, _ = (part if part is None else part[:14] for part in frames(k=1))
@@ -183,11 +212,15 @@ def test_mistakes_with_controls_are_named():
         IVLikeRegression(0.0).fit(X, y, instruments=Z).predict(X, controls=W)
     with pytest.raises(ValueError, match="fitted without controls"):
         IVLikeRegression(0.0).fit(X, y, instruments=Z).controls_frame()
-    for call in (lambda: model.covariance(intercept=True), lambda: model.predict_confint(X)):
-        with pytest.raises(ValueError, match="not available with controls="):
-            call()
-    with pytest.raises(AttributeError, match="this fit has controls"):
-        _ = model.rule_
+    with pytest.raises(ValueError, match="not available with controls="):
+        model.covariance(intercept=True)
+    with pytest.raises(ValueError, match="pass controls="):
+        model.predict_confint(X)
+    with pytest.raises(ValueError, match="'auto' or 'misspecified'; got 'HC3'"):
+        model.predict_confint(X, controls=W, cov_type="HC3")
+    rule = model.rule_
+    assert rule.names == ("x0", "w0", "w1")
+    np.testing.assert_allclose(rule.predict(X.join(W)), model.predict(X, controls=W), rtol=1e-10)
     model.fit(X, y, instruments=Z)
     assert not hasattr(model, "controls_coef_")
 

@@ -46,6 +46,35 @@ def test_robustness_value_is_that_of_cinelli_and_hazlett():
     assert robustness_value(np.array([0.0, 1.0])) == pytest.approx([0.0, 1.0])
 
 
+@pytest.mark.parametrize(
+    ("multiple", "feature", "outcome", "adjusted"),
+    [(1, 0.009164, 0.124641, 0.075220), (2, 0.018329, 0.249324, 0.052915), (3, 0.027493, 0.374050, 0.030396)],
+)
+def test_confounders_like_a_feature_are_those_that_sensemakr_publishes(multiple, feature, outcome, adjusted):
+    """Darfur: harm, being female and attitude, less what villages and other covariates explain (1276 rows, rank 491).
+
+    The data and the published bounds are those of the package PySensemakr; R's sensemakr prints the same.
+    """
+    cross = np.array([21.36177017, -41.72170792])
+    own = np.array([[179.49549177, -16.78084565], [-16.78084565, 172.7576735]])
+    scatter = np.zeros((4, 4))
+    scatter[:2, :2], scatter[:2, 3], scatter[3, :2], scatter[2, 2], scatter[3, 3] = own, cross, cross, 1.0, 87.08618668
+    moments = Moments(
+        {"x": ["harmed", "female", "ignored"], "y": 1},
+        mean=np.zeros((1, 4)),
+        scatter=scatter[None],
+        weight=[1276.0],
+        count=[1276.0],
+    )
+    model = IVLikeRegression(augmentation=Translation([[0.0, 0.0, 1.0]])).fit_moments(moments)
+    assert model.coef_[0] == pytest.approx(0.0973158, abs=1e-7)
+    frame = model.sensitivity(0.1)
+    assert frame.loc["harmed", "robustness_value"] == pytest.approx(0.13878, abs=5e-6)
+    assert frame.loc["harmed", "partial_r2"] == pytest.approx(0.02187, abs=5e-6)
+    found = model.confounder_like("harmed", "female", multiple=multiple)
+    assert found.to_numpy() == pytest.approx([feature, outcome, adjusted], abs=6e-7)
+
+
 def test_partial_r2_is_that_of_the_t_statistic_and_the_robustness_value_solves_its_equation():
     rng = np.random.default_rng(1)
     X = rng.normal(size=(50, 3))

@@ -123,6 +123,15 @@ def test_every_warning_goes_through_the_one_that_finds_the_users_line():
 _NO_RANK = {
     "extrapolation/_dimension.py": {"eigh": "effects with standard errors; how many count is a test"},
     "extrapolation/_exponential_family.py": {"eigh": "square roots; a singular draw is refused, not cut"},
+    "bounds/_location.py": {
+        "eigh": "ridges and roughness, which shrink directions in their order and cut none",
+        "svd": "what is orthogonal to an orthonormal basis",
+    },
+    "ivlike/_conditional.py": {"eigh": "roots of a pair of forms; where the second has no spread it is refused"},
+    "ivlike/_sign_flips.py": {
+        "eigh": "leverages of a cluster, between 0 and 1",
+        "eigvalsh": "the largest eigenvalue, a bound",
+    },
     "extrapolation/_instrumental.py": {"eigh": "an order of directions, none dropped"},
     "extrapolation/_location.py": {"eigh": "a Newton step on the absolute curvature, every direction kept"},
     "extrapolation/_representation.py": {"eigh": "rotations to principal axes; how many count is the caller's"},

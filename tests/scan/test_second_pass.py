@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from causalinv import IVLikeRegression, Moments, Translation
-from causalinv.exceptions import DegenerateInputWarning
+from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra arrow)")
 import pyarrow.parquet as pq  # noqa: E402
@@ -72,6 +72,28 @@ def test_other_rows_are_noticed(visits, folder):
         model.covariance(source=visits.assign(y=visits["y"].to_numpy()[::-1]))
 
 
+def test_the_limit_at_zero_with_a_direction_that_nothing_moves(visits, folder):
+    """One instrument for two features: the direction it leaves alone is held back by the constraint's multiplier."""
+    with pytest.warns(IdentificationWarning):
+        model = IVLikeRegression(0).fit_moments(Moments.scan(folder, x=["a", "b"], y="y", g="z0"))
+    with pytest.warns(IdentificationWarning):
+        whole = IVLikeRegression(0).fit(visits[["a", "b"]], visits["y"], instruments=visits[["z0"]])
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-8)
+    for groups in (None, "site"):
+        given = {} if groups is None else {"groups": visits[groups]}
+        with pytest.warns(IdentificationWarning):
+            whole = IVLikeRegression(0).fit(visits[["a", "b"]], visits["y"], instruments=visits[["z0"]], **given)
+        found = model.covariance(source=folder, groups=groups)
+        np.testing.assert_allclose(found, whole.covariance(cov_type="misspecified"), rtol=1e-8)
+
+
+def test_weights_that_are_almost_those_of_the_moments_are_others(visits):
+    model = IVLikeRegression(0.5).fit_moments(Moments.scan(visits, x=["a", "b"], y="y", g="z0", sample_weight="w"))
+    near = visits.assign(w=visits["w"].to_numpy() * (1 + 1e-6))
+    with pytest.raises(ValueError, match="not the same rows .or another sample_weight"):
+        model.covariance(source=near, sample_weight="w")
+
+
 def test_what_cannot_be_asked(visits, folder):
     bare = Moments.from_rows(x=visits[["a", "b"]].to_numpy(), y=visits[["y"]], g=visits[["z0"]])
     with pytest.raises(ValueError, match="blocks x of these moments have none"):
@@ -128,3 +150,20 @@ def test_controls_are_a_block_of_a_scan(visits, folder):
         visits[["a"]], visits["y"], instruments=visits[["z0", "z1"]], controls=visits[["b"]]
     )
     np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("groups", [None, "site"])
+def test_a_dask_frame_is_passed_over_by_its_scheduler(visits, groups):
+    """Seven partitions, one of them empty; the same as in one process, to rounding."""
+    dd = pytest.importorskip("dask.dataframe", reason="dask is not installed (extra dask)")
+    import dask
+
+    parts = dd.from_pandas(visits, npartitions=6)
+    frame = dd.concat([parts, parts.loc[10_000:]], interleave_partitions=False)
+    with dask.config.set(scheduler="synchronous"):
+        scanned = Moments.scan(frame, x=["a", "b"], y="y", g=["z0", "z1", "z2"], sample_weight="w")
+        model = IVLikeRegression(0.3).fit_moments(scanned)
+        found = model.covariance(source=frame, groups=groups, sample_weight="w")
+        with pytest.raises(ValueError, match="not the same rows"):
+            model.covariance(source=parts.loc[5:], sample_weight="w")
+    np.testing.assert_allclose(found, model.covariance(source=visits, groups=groups, sample_weight="w"), rtol=1e-9)

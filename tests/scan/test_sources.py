@@ -44,7 +44,12 @@ def assert_same(found: Moments, truth: Moments, *, rtol: float = 1e-10, level: f
     assert found.cells.tolist() == truth.cells.tolist()
     assert list(found.cells.names) == list(truth.cells.names)
     assert dict(found.names) == dict(truth.names)
-    for one, other in ((found.count, truth.count), (found.weight, truth.weight), (found.weight_sq, truth.weight_sq)):
+    for one, other in (
+        (found.count, truth.count),
+        (found.weight, truth.weight),
+        (found.weight_sq, truth.weight_sq),
+        (found.weight_range, truth.weight_range),
+    ):
         assert_allclose(one, other, rtol=rtol)
     blocks = tuple(truth.blocks)
     variance = np.diagonal(truth.cov(blocks), axis1=1, axis2=2)

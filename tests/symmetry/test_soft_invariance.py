@@ -125,3 +125,26 @@ def test_degenerate_and_refused():
         SoftInvariantRegressor({"a": EuclideanGroup(2), "b": Rotate90((2, 2))}).fit(
             np.random.default_rng(0).normal(size=(30, 4)), y
         )
+
+
+def test_summary_says_the_shares_and_the_length_scale_is_the_likeliest():
+    X, y = world(60)
+    flips = {"first": SignFlip([0]), "second": SignFlip([1])}
+    model = SoftInvariantRegressor(flips).fit(X, y)
+    text = str(model.summary())
+    assert all(each in text for each in ("first", "second", "model-based", "length scale", "noise"))
+    medians = np.median(np.linalg.norm(X[:, None] - X, axis=2)[np.triu_indices(60, 1)])
+    grid = [SoftInvariantRegressor(flips, length_scale=m * medians).fit(X, y).log_likelihood_ for m in (1, 2, 4, 8)]
+    assert model.log_likelihood_ == pytest.approx(max(grid), rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e100])
+def test_shares_are_free_of_units(unit):
+    X, y = world(40)
+    first, second = (SoftInvariantRegressor({"first": SignFlip([0])}).fit(u * X, u * y) for u in (1.0, unit))
+    assert second.broken_share_["first"] == pytest.approx(first.broken_share_["first"], abs=1e-4)
+    assert second.noise_variance_ / unit**2 == pytest.approx(first.noise_variance_, rel=1e-2)
+    rounding = 0.1 * np.ones(40)
+    rounding[::3] = 0.3 - 0.2
+    with pytest.warns(DegenerateInputWarning, match="y is constant"):
+        assert SoftInvariantRegressor({"first": SignFlip([0])}).fit(X, rounding).noise_variance_ == 0

@@ -145,3 +145,10 @@ def test_degenerate_and_refused():
         symmetry_test(X, y, "flip", poses="uniform")
     flip = FunctionAugmentation(lambda X, rng: ((s := rng.choice([-1.0, 1.0], (len(X), 1))) * X, s))
     assert symmetry_test(X, y + 3 * X[:, 0], flip, poses="uniform", n_resamples=49, random_state=0).pvalue == 0.02
+
+
+@pytest.mark.parametrize("unit", [1e160, 1e-200])
+def test_units_whose_squares_are_no_floats_are_refused_by_name(unit):
+    X, y = np.random.default_rng(0).normal(size=(2, 30, 2))
+    with pytest.raises(ValueError, match="X reaches .*choose another unit"):
+        symmetry_test(unit * X, y[:, 0], SignFlip([0]), poses="uniform", random_state=0)

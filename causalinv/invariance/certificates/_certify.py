@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -16,6 +16,7 @@ from causalinv.invariance.certificates._method import Claim, Method
 from causalinv.invariance.certificates._registry import FRESH, TRAINING, quoted
 from causalinv.invariance.certificates._same import check_names, refuse_training
 from causalinv.invariance.certificates._training import TrainingRequest
+from causalinv.invariance.rules._gaps import Metric
 from causalinv.invariance.rules._rule import rule_of
 from causalinv.moments import Moments
 from causalinv.results import InvarianceCertificate
@@ -31,7 +32,7 @@ def certify(
     *,
     environments: Rows = None,
     eps: float,
-    metric: str = "relative_excess",
+    metric: Metric = "relative_excess",
     confidence_level: float = 0.95,
     method: Literal["holdout", "union", "two_level", "bounded"],
     class_size: float | None = None,
@@ -92,8 +93,8 @@ def certify(
         rows = GivenRows(check_rows(X, "X"), np.ravel(check_rows(y, "y")), labels)
     check_names(getattr(fitted, "feature_names_in_", None), moments.names["x"], "X")
     rule = rule_of(fitted, moments)
-    if moments.blocks["x"] != rule.components.shape[1]:
-        raise ValueError(f"The rule has {rule.components.shape[1]} features, these environments {moments.blocks['x']}.")
+    if moments.blocks["x"] != len(rule.coef):
+        raise ValueError(f"The rule has {len(rule.coef)} features, these environments {moments.blocks['x']}.")
     eps = check_number(eps, "eps", low=0.0)
     if not np.isfinite(eps):
         raise ValueError(f"eps must be finite, got {eps}: every rule has a gap of at most that.")
@@ -181,7 +182,7 @@ class CertifiesTraining:
                 f"method must be {quoted(TRAINING)} for training environments, got {method!r}; {quoted(FRESH)} need "
                 "fresh ones: causalinv.invariance.certify."
             )
-        chosen, metric = TRAINING[method], getattr(self, "metric", "relative_excess")
+        chosen, metric = TRAINING[method], cast("Metric", getattr(self, "metric", "relative_excess"))
         chosen.check_metric(metric)
         moments = self.moments_
         request = TrainingRequest(
@@ -223,7 +224,7 @@ def _certificate(
         violations=numbers.violations,
         method=method.name,
         assumptions=tuple(claim.assumptions),
-        coef=tuple(claim.rule.full.tolist()),
+        coef=tuple(claim.rule.coef.tolist()),
         intercept=claim.rule.intercept,
         plug_in=plugged,
         details=(*numbers.told(used), *claim.extra),

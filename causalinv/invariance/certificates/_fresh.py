@@ -18,9 +18,10 @@ from causalinv.invariance.certificates._method import Claim, Method, Numbers
 from causalinv.invariance.certificates._same import ROUNDING
 from causalinv.invariance.certificates._tails import binomial_quantile, binomial_tail
 from causalinv.invariance.rules._betting import evidence, rows_needed
-from causalinv.invariance.rules._gaps import represent, rule_risks
-from causalinv.invariance.rules._rule import Rule
+from causalinv.invariance.rules._gaps import Metric, represent, rule_risks
+from causalinv.invariance.rules._rule import rule_gaps
 from causalinv.invariance.subsets._excess_bound import random_design_cdf
+from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
 
 __all__ = ["Bounded", "FreshMethod", "FreshRequest", "GivenRows", "Holdout", "TwoLevel", "Union"]
@@ -43,10 +44,10 @@ class GivenRows:
 class FreshRequest:
     """A rule, a tolerance, and the environments by which it is judged; as in `certify`."""
 
-    rule: Rule
+    rule: LinearRule
     moments: Moments
     eps: float
-    metric: str
+    metric: Metric
     class_size: float | None
     miss_rate: float
     plug_in: bool
@@ -67,7 +68,7 @@ class FreshMethod(Method):
 def _above(method: Method, request: FreshRequest) -> BoolArray:
     """Environments whose exact gap is above the tolerance."""
     need_exact(method.name, request.moments.is_population, request.plug_in)
-    gaps = request.rule.gaps(request.moments, request.metric)
+    gaps = rule_gaps(request.rule, request.moments, request.metric)
     above: BoolArray = gaps > request.eps * (1 + 1e-9) + ROUNDING
     return above
 
@@ -194,7 +195,7 @@ class Bounded(_ByRows):
             )
         bound = check_number(bound, "residual_bound", low=0.0, open_low=True)
         rule, eps = request.rule, request.eps
-        residual = rows.outcome - rows.features @ rule.full - rule.intercept
+        residual = rows.outcome - rows.features @ rule.coef - rule.intercept
         worst = int(np.argmax(np.abs(residual)))
         if abs(residual[worst]) > bound:
             raise ValueError(
@@ -202,7 +203,7 @@ class Bounded(_ByRows):
             )
         centre, unit = moments.pooled.mean("x")[0], np.sqrt(np.diag(moments.pooled.cov("x")[0]))
         standard = (rows.features - centre) / np.where(unit > 0, unit, 1.0)
-        seen = standard @ (rule.components * np.where(unit > 0, unit, 1.0)).T
+        seen = standard @ (rule.representation * np.where(unit > 0, unit, 1.0)).T
         design = np.column_stack([np.ones(len(seen)), seen])
         shown, needed = 0, 0.0
         for code in range(len(rows.labels)):
@@ -222,14 +223,14 @@ class Bounded(_ByRows):
         return Claim(rule, eps, m, numbers, assumptions, extra=(("rows_needed", needed),))
 
 
-def _judged(rule: Rule, moments: Moments, eps: float, miss_rate: float) -> tuple[BoolArray, BoolArray]:
+def _judged(rule: LinearRule, moments: Moments, eps: float, miss_rate: float) -> tuple[BoolArray, BoolArray]:
     """Environments whose rows do not show a gap of at most eps, and those whose rows show one above.
 
     Each of the two is said wrongly with probability at most `miss_rate`.
     """
-    seen = represent(moments, rule.components)
-    risk = rule_risks(seen, rule.coef, rule.intercept)[0]
-    excess = rule.gaps(moments, "excess")
+    seen = represent(moments, rule.representation)
+    risk = rule_risks(seen, rule.weights, rule.intercept)[0]
+    excess = rule_gaps(rule, moments, "excess")
     unshown, refuted = np.ones(len(moments), bool), np.zeros(len(moments), bool)
     for e, n in enumerate(moments.count.astype(int).tolist()):
         own = risk[e] - excess[e]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypedDict
 import numpy as np
 
 from causalinv._validation import check_number, check_whole
-from causalinv.invariance.rules._rule import Rule
+from causalinv.linear_rule import LinearRule
 
 __all__ = ["CONVEX", "Claim", "GivenNumbers", "Method", "Numbers", "numbers_of"]
 
@@ -76,7 +76,7 @@ class Claim:
 
     Attributes
     ----------
-    rule : Rule
+    rule : LinearRule
         The rule that is spoken of.
     eps : float
         Tolerance.
@@ -90,7 +90,7 @@ class Claim:
         Further numbers for the certificate's details.
     """
 
-    rule: Rule
+    rule: LinearRule
     eps: float
     m: int
     numbers: Numbers = field(default_factory=Numbers)

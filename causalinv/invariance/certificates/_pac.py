@@ -24,8 +24,9 @@ from causalinv._validation import check_confidence_level, check_whole
 from causalinv.invariance.certificates._method import Numbers
 from causalinv.invariance.certificates._registry import METHODS
 from causalinv.invariance.certificates._tails import vc_dimension
-from causalinv.invariance.rules._gaps import METRICS, invariance_gaps
-from causalinv.invariance.rules._rule import Rule, rule_of
+from causalinv.invariance.rules._gaps import METRICS, Metric, invariance_gaps
+from causalinv.invariance.rules._rule import rule_gaps, rule_of
+from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
 from causalinv.sem import InterventionFamily, LinearSEM
 
@@ -131,7 +132,7 @@ class PACExperiment:
         n_reps: int,
         n_per_env: int | None = None,
         n_fresh: int = 10_000,
-        metric: str = "relative_excess",
+        metric: Metric = "relative_excess",
         confidence_level: float = 0.95,
         random_state: RandomState = None,
     ) -> None:
@@ -359,27 +360,27 @@ class PACExperiment:
                     rule = rule_of(clone(self.learners[name]).fit_moments(train))
                 row["seconds"] = time.perf_counter() - start
                 # The tolerance is the rule's true gap in training, so that what is measured is its persistence.
-                eps = float(rule.gaps(exact, self.metric).max())
+                eps = float(rule_gaps(rule, exact, self.metric).max())
                 violation = self._violation(sem, family, rule, eps, np.random.default_rng(fresh))
                 given = [float(row[name]) for name in ("beta_sites", "vc")]  # type: ignore[arg-type]
                 promised = [each for each in given if not np.isnan(each)]
                 exceeded = float(violation > min(promised)) if promised else np.nan
-                row |= {"size": rule.size, "eps": eps, "violation": violation, "exceeded": exceeded}
+                row |= {"size": len(rule.weights) + 1, "eps": eps, "violation": violation, "exceeded": exceeded}
             except Exception as error:
                 row["error"] = " ".join(f"{type(error).__name__}: {error}".split())  # one line of a file
             rows.append(row)
         return rows
 
     def _violation(
-        self, sem: LinearSEM, family: InterventionFamily, rule: Rule, eps: float, rng: np.random.Generator
+        self, sem: LinearSEM, family: InterventionFamily, rule: LinearRule, eps: float, rng: np.random.Generator
     ) -> float:
         """Share of fresh interventions whose gap is above eps, by exact moments of the representation alone."""
-        chosen = np.flatnonzero(np.any(rule.components != 0, axis=0))
-        observed = sem if not len(chosen) else sem.observe(rule.components)
+        chosen = np.flatnonzero(np.any(rule.representation != 0, axis=0))
+        observed = sem if not len(chosen) else sem.observe(rule.representation)
         above = 0
         for part in family.environments(observed, self.n_fresh, random_state=rng).iter_moments():
             seen = part if len(chosen) else part.select(x=[], y=True)
-            gaps = invariance_gaps(seen, None, rule.coef, rule.intercept, metric=self.metric)  # type: ignore[arg-type]
+            gaps = invariance_gaps(seen, None, rule.weights, rule.intercept, metric=self.metric)
             above += int(np.sum(gaps > eps * (1 + 1e-9) + _EXACT))
         return above / self.n_fresh
 

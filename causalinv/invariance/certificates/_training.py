@@ -23,8 +23,10 @@ from causalinv.invariance.certificates._tails import (
     vc_quantile,
     vc_tail,
 )
+from causalinv.invariance.rules._gaps import Metric
 from causalinv.invariance.rules._minimax import minimax_rule
-from causalinv.invariance.rules._rule import Rule
+from causalinv.invariance.rules._rule import rule_gaps
+from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
 from causalinv.sem import EnvironmentSet, InterventionFamily
 
@@ -39,9 +41,9 @@ _LAW = "interventions, the baseline aside, are independent draws of one law, and
 class TrainingRequest:
     """A rule, the environments that chose it, and what is declared of them; as in ``selector.certify``."""
 
-    rule: Rule
+    rule: LinearRule
     moments: Moments
-    metric: str
+    metric: Metric
     gaps: FloatArray
     class_size: float
     eps: float | None = None
@@ -188,7 +190,7 @@ class Box(_Sites):
             _need_same(request.moments, known.moments())
         corners = np.array(list(product(*[(0.0, float(w)) for w in known.theta.max(axis=0)])))
         vertices = known.sem.environments(family.interventions(known.sem, corners)).moments()
-        reached = float(request.rule.gaps(vertices, request.metric).max())
+        reached = float(rule_gaps(request.rule, vertices, request.metric).max())
         moved = int(np.any(known.theta > 0, axis=1).sum())
         assumptions = [_LAW, "interventions add variances", f"the model and its {family.n_sites} sites are known"]
         numbers = Numbers(n_sites=family.n_sites)
@@ -224,11 +226,11 @@ class Scenario(TrainingMethod):
             )
 
     def claim(self, request: TrainingRequest) -> Claim:
-        components = request.rule.components
+        components = request.rule.representation
         best, level = minimax_rule(request.moments, components, relative=request.metric == "relative_excess")
-        rule = Rule(components, best[1:], float(best[0]))
+        rule = LinearRule(best[1:] @ components, float(best[0]), components)
         chosen = f"one of at most {request.class_size:.3g} sets was chosen; its rule is the minimax one, not the pooled"
-        numbers = Numbers(n_coefficients=rule.size, class_size=request.class_size)
+        numbers = Numbers(n_coefficients=len(best), class_size=request.class_size)
         return Claim(rule, request.tolerance(level), request.m, numbers, [_LAW, chosen])
 
 
@@ -308,7 +310,7 @@ class Hull(TrainingMethod):
         assert request.new is not None
         distance, _ = in_moment_hull(request.new, request.moments)
         tolerated = request.tolerance()
-        own = request.rule.gaps(request.new, request.metric)
+        own = rule_gaps(request.rule, request.new, request.metric)
         if distance.max() > _INSIDE or own.max() > tolerated * (1 + 1e-6) + ROUNDING:
             raise ValueError(
                 f"The moments of the new environment are {distance.max():.3g} (in standardised units) outside the "

@@ -7,7 +7,12 @@ equations in the coefficients. With :math:`V_e(\beta)` the covariance of the row
 .. math:: Q(\beta) = \min_w \sum_e n_e (w_e(\beta) - w)' V_e(\beta)^{-1} (w_e(\beta) - w)
 
 is, at the true rule, chi-squared with (E - 1)(d + 1) degrees of freedom in large samples, however weakly environments
-differ; minimised over all coefficients, with d fewer if they differ enough.
+differ; minimised over all coefficients, with d fewer if they differ enough. The inverse of a covariance estimated from
+few rows is too large: it is shrunk by (n_e - d - 3)/(n_e - 1), exact for the mean of Q in Gaussian equations.
+
+The estimate minimises Q itself (continuous updating, Hansen, Heaton and Yaron 1996), whose median, unlike that of
+iterated weights, hardly moves when equations are many beside the rows; its covariance is the sandwich of Newey and
+Windmeijer (2009), which counts what many equations add.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.special import chdtrc, chdtri, ndtr, ndtri
 
-from causalinv._matrix import dependent_columns, lstsq, pseudo_inverse
+from causalinv._matrix import dependent_columns, lstsq, pseudo_inverse, range_eigh
 from causalinv._typing import BoolArray, FloatArray
 
 __all__ = ["MomentInference", "infer"]
@@ -27,6 +32,8 @@ __all__ = ["MomentInference", "infer"]
 Profile = Callable[[float], float]
 
 _ROUNDS, _SETTLED = 30, 1e-8  # of the iterated weights
+_FLAT = 1e-9  # curvature of Q beside its largest that counts as none
+_BEND = 1e-5  # standardised: step of the derivative of the gradient
 _TAKES_PART = 1e-6  # standardised: slope of a dependent feature on one that is part of it
 _FAR = 1e6  # units of y per unit of x, standardised, beyond which a set counts as unbounded
 _STEP = 0.1  # standardised: first step of the search for an end
@@ -63,6 +70,12 @@ class _Equations:
         self._parts, self._instruments = parts, instruments  # columns: outcome, then features
         self._means = np.array([z.T @ part / len(part) for z, part in zip(instruments, parts, strict=True)])
         self._counts = np.array([len(part) for part in parts])
+        few = self._counts <= instruments[0].shape[1] + 2
+        if few.any():
+            raise ValueError(
+                f"Each environment needs at least {instruments[0].shape[1] + 3} rows for {instruments[0].shape[1]} "
+                f"equations; the smallest has {self._counts.min()}. Pool environments, or leave these out."
+            )
 
     def weights(self, b: FloatArray) -> FloatArray:
         """Inverse covariances of the means of the instruments times the residual, shape (E, q, q)."""
@@ -71,48 +84,82 @@ class _Equations:
         for z, part, n in zip(self._instruments, self._parts, self._counts.tolist(), strict=True):
             rows = z * (part @ direction)[:, None]
             rows -= rows.mean(axis=0)
-            out.append(n * pseudo_inverse(rows.T @ rows / (n - 1)))
+            out.append(n * (n - z.shape[1] - 2) * pseudo_inverse(rows.T @ rows))
         return np.array(out)
+
+    def _left(self, b: FloatArray, weight: FloatArray) -> FloatArray:
+        """What each environment's w lies off the common one."""
+        w = self._means @ np.r_[1.0, -b]
+        return w - pseudo_inverse(weight.sum(axis=0)) @ np.einsum("eij,ej->i", weight, w)
 
     def value(self, b: FloatArray) -> float:
         """Q, its weights taken at b."""
         weight = self.weights(b)
-        w = self._means @ np.r_[1.0, -b]
-        total = weight.sum(axis=0)
-        centre = pseudo_inverse(total) @ np.einsum("eij,ej->i", weight, w)
-        left = w - centre
+        left = self._left(b, weight)
         return float(np.einsum("ei,eij,ej->", left, weight, left))
 
-    def solve(self, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Minimiser for given weights, and the inverse of its information."""
+    def _slopes(self, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Derivative of each w in b less what it shares with w by chance, the weights and what w lies off."""
+        weight = self.weights(b)
+        left = self._left(b, weight)
+        direction = np.r_[1.0, -b]
+        out = []
+        for z, part, each, off, n in zip(
+            self._instruments, self._parts, weight, left, self._counts.tolist(), strict=True
+        ):
+            rows = z * (part @ direction)[:, None]
+            shadow = (rows - rows.mean(axis=0)) @ (each @ off) / (n * max(n - z.shape[1] - 2, 1))
+            kept = 1.0 / n - shadow  # covariance with rows, as weights of the rows
+            out.append(-np.einsum("ni,nj,n->ij", z, part[:, 1:], kept))
+        return np.array(out), weight, left
+
+    def gradient(self, b: FloatArray) -> FloatArray:
+        """Derivative of Q."""
+        slopes, weight, left = self._slopes(b)
+        return 2.0 * np.asarray(np.einsum("eij,eik,ek->j", slopes, weight, left))
+
+    def settle(self, start: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Minimiser of Q, and its covariance; infinite where Q does not bend upwards."""
+        coef = self.minimiser(start)
+        steps = _BEND * np.eye(len(coef))
+        bend = np.array([self.gradient(coef + step) - self.gradient(coef - step) for step in steps]) / (4.0 * _BEND)
+        slopes, weight, _ = self._slopes(coef)
+        moved = np.einsum("eij,ejk->eik", weight, slopes)
+        mean = pseudo_inverse(weight.sum(axis=0)) @ moved.sum(axis=0)
+        middle = np.einsum("eji,ejk->ik", slopes, moved) - moved.sum(axis=0).T @ mean
+        values, vectors, _ = range_eigh((bend + bend.T) / 2, rescale=False, tol=_FLAT)
+        inverse = (vectors / values) @ vectors.T
+        cov = inverse @ middle @ inverse
+        open_ = np.sum(vectors**2, axis=1) < 1.0 - _FLAT  # part of a direction in which Q does not bend upwards
+        cov[open_, open_] = np.inf
+        return coef, cov
+
+    def solve(self, weight: FloatArray) -> FloatArray:
+        """Minimiser for given weights."""
         M, p = self._means[:, :, 1:], self._means[:, :, 0]
         total = pseudo_inverse(weight.sum(axis=0))
         wM = np.einsum("eij,ejk->eik", weight, M)
         mean = total @ wM.sum(axis=0)
         information = np.einsum("eji,ejk->ik", M, wM) - wM.sum(axis=0).T @ mean
         right = np.einsum("eji,ej->i", wM, p) - mean.T @ np.einsum("eij,ej->i", weight, p)
-        cov = pseudo_inverse(information)
-        return cov @ right, cov
+        return pseudo_inverse(information) @ right
 
-    def fit(self, start: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Iterated weights: minimiser and its covariance."""
-        b = start
+    def iterate(self, b: FloatArray) -> FloatArray:
+        """Where iterated weights settle."""
         for _ in range(_ROUNDS):
-            new, cov = self.solve(self.weights(b))
+            new = self.solve(self.weights(b))
             if np.abs(new - b).max(initial=0.0) <= _SETTLED * (1.0 + np.abs(new).max(initial=0.0)):
-                return new, cov
+                return new
             b = new
-        return b, cov
+        return b
 
-    def least(self, start: FloatArray, *, exactly: bool = True) -> float:
-        """Least Q, its weights moving with b; or Q where iterated weights settle."""
+    def minimiser(self, start: FloatArray) -> FloatArray:
+        """Of Q, its weights moving with b."""
         if not len(start):
-            return self.value(start)
-        if not exactly:
-            return self.value(self.fit(start)[0])
-        candidates = [start, self.fit(start)[0]]
-        best = min(candidates, key=self.value)
-        return min(float(minimize(self.value, best, method="BFGS", options={"gtol": 1e-4}).fun), self.value(best))
+            return start
+        best = min((start, self.iterate(start)), key=self.value)
+        found = minimize(self.value, best, jac=self.gradient, method="BFGS", options={"gtol": 1e-6})
+        return np.asarray(found.x) if found.fun <= self.value(best) else best
 
 
 def infer(
@@ -136,7 +183,7 @@ def infer(
         return _without(dropped, parts, features, confidence_level, robust=robust, start=start)
     instruments = [np.column_stack([np.ones(len(part)), part[:, 1:]]) for part in parts]
     equations = _Equations(parts, instruments)
-    coef, cov = equations.fit(np.zeros(d) if start is None else start)
+    coef, cov = equations.settle(np.zeros(d) if start is None else start)
     error = np.sqrt(np.maximum(np.diag(cov), 0.0))
     error[error == 0] = np.inf  # a coefficient that the equations say nothing of
     freedom = (E - 1) * (d + 1)
@@ -147,7 +194,7 @@ def infer(
     for j in range(d):
         others = [k for k in range(1, d + 1) if k != j + 1]
         reduced = _Equations([part[:, [j + 1, *others]] for part in parts], instruments)
-        lost.append(reduced.least(np.zeros(d - 1), exactly=robust))
+        lost.append(reduced.value(reduced.minimiser(np.zeros(d - 1))))
     strength = float(max(chdtrc(max(freedom - (d - 1), 1), value) for value in lost))
     if not robust:
         wide = -ndtri((1.0 - confidence_level) / 2) * error
@@ -195,7 +242,8 @@ def _profile(parts: list[FloatArray], instruments: list[FloatArray], j: int, coe
 
     def value(b: float) -> float:
         held = [np.column_stack([part[:, 0] - b * part[:, j + 1], part[:, 1:][:, others]]) for part in parts]
-        return _Equations(held, instruments).least(coef[others])
+        equations = _Equations(held, instruments)
+        return equations.value(equations.minimiser(coef[others]))
 
     return value
 

@@ -2,60 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._matrix import lstsq
 from causalinv._typing import FloatArray
 from causalinv._validation import check_finite
-from causalinv.invariance.rules._gaps import invariance_gaps
+from causalinv.invariance.rules._gaps import Metric, invariance_gaps
 from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
 
-__all__ = ["Rule", "rule_of"]
+__all__ = ["rule_gaps", "rule_of"]
 
 
-@dataclass(frozen=True)
-class Rule:
-    """One linear rule: representation, coefficients on it, intercept.
-
-    Attributes
-    ----------
-    components : ndarray of shape (k, d)
-    coef : ndarray of shape (k,)
-    intercept : float
-    """
-
-    components: FloatArray
-    coef: FloatArray
-    intercept: float
-
-    def __post_init__(self) -> None:
-        check_finite(self.components, "components of the rule")
-        check_finite(self.coef, "coef of the rule")
-        if not np.isfinite(self.intercept):
-            raise ValueError(f"The intercept of the rule must be finite, got {self.intercept}.")
-
-    @property
-    def full(self) -> FloatArray:
-        """Coefficients on all features, shape (d,)."""
-        return self.coef @ self.components
-
-    def gaps(self, moments: Moments, metric: str) -> FloatArray:
-        """Its gap in each environment, shape (E,)."""
-        return invariance_gaps(moments, self.components, self.coef, self.intercept, metric=metric)  # type: ignore[arg-type]
-
-    @property
-    def size(self) -> int:
-        """Coefficients, the intercept included."""
-        return len(self.coef) + 1
+def rule_gaps(rule: LinearRule, moments: Moments, metric: Metric) -> FloatArray:
+    """Gap of a rule in each environment, among rules on the same representation, shape (E,)."""
+    return invariance_gaps(moments, rule.representation, rule.weights, rule.intercept, metric=metric)
 
 
-def rule_of(fitted: Any, near: Moments | None = None) -> Rule:
+def rule_of(fitted: Any, near: Moments | None = None) -> LinearRule:
     """The linear rule of a fitted estimator, of a Pipeline, or of a tuple (components, coef, intercept).
 
     Of a Pipeline it is the composite rule on the features that go in: the coefficients after the last refit, not those
@@ -77,7 +44,9 @@ def rule_of(fitted: Any, near: Moments | None = None) -> Rule:
         coef = np.atleast_1d(np.asarray(coef, dtype=np.float64))
         if coef.shape != (len(components),):
             raise ValueError(f"The rule has {len(components)} components and coefficients of shape {coef.shape}.")
-        return Rule(components, coef, float(intercept))
+        check_finite(components, "components of the rule")
+        check_finite(coef, "coef of the rule")
+        return LinearRule(coef @ components, float(intercept), components)
     if hasattr(fitted, "fit"):
         check_is_fitted(fitted)
     if isinstance(getattr(fitted, "rule_", None), LinearRule):  # this package's own know their rule
@@ -93,11 +62,9 @@ def rule_of(fitted: Any, near: Moments | None = None) -> Rule:
         )
     components = getattr(fitted, "components_", None)
     if components is not None and np.shape(components)[-1] == len(coef):
-        if len(components) == 1:
-            return Rule(coef[None], np.ones(1), intercept)
-        return Rule(np.asarray(components), lstsq(components.T, coef), intercept)
+        return LinearRule(coef, intercept, coef[None] if len(components) == 1 else components)
     inside = np.asarray(getattr(fitted, "support_", coef != 0), dtype=bool) | (coef != 0)
-    return Rule(np.eye(len(coef))[inside], coef[inside], intercept)
+    return LinearRule(coef, intercept, np.eye(len(coef))[inside])
 
 
 def _probed(fitted: Any, near: Moments | None) -> tuple[FloatArray, float]:

@@ -50,12 +50,13 @@ def random_design_cdf(f: float, k: int, n: int, eps: float) -> float:
     k, n : int
         Coefficients (the intercept is one) and rows, n > k.
     eps : float
-        Relative excess, >= 0.
+        Relative excess, >= 0; taken for 1e12 above that, where nothing is told apart.
 
     Returns
     -------
     float
     """
+    eps = min(eps, _MOST)
     x = k * f / (k * f + n - k)
     if eps <= 0:
         return float(betainc(k / 2, (n - k) / 2, x))
@@ -132,10 +133,10 @@ def gap_upper_bound(
         if passed(bound) <= 0:
             continue  # this environment certifies no more than the bound so far
         high = max(1.0, 2.0 * bound, rank * f / n)
-        while passed(high) > 0:
+        while not high > _MOST and passed(high) > 0:
             high *= 2.0
-            if high > _MOST:
-                return float("inf")  # so few rows exclude nothing at this level
+        if high > _MOST:
+            return float("inf")  # so few rows, or so large an excess, exclude nothing at this level
         bound = float(brentq(passed, bound, high, rtol=1e-6))
     return bound
 
@@ -168,6 +169,6 @@ def certified(subsets: SubsetStatistics, moments: Moments, eps: float, level: fl
         members = np.flatnonzero(k == size)
         for e, n in enumerate(counts.astype(int).tolist()):
             rank = max(1, int(size) + int(lost[e]))  # of the set there, at least
-            limit = _critical(rank, n, float(eps), float(level)) if n > size else -np.inf
-            passed[members] &= ratio[members, e] * (n - rank) / rank <= limit
+            limit = _critical(rank, n, min(float(eps), _MOST), float(level))
+            passed[members] &= ratio[members, e] * (n - rank) / rank <= limit if n > rank else False
     return passed

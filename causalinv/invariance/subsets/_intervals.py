@@ -34,12 +34,11 @@ def hull_of_intervals(
         coef = np.einsum("nij,nj->ni", inverse, cross[at])
         risk = np.maximum(total - np.sum(coef * cross[at], axis=1), 0.0)
         left = n - coefficients[sizes == k]
-        with np.errstate(divide="ignore"):
-            spread = np.diagonal(inverse, axis1=1, axis2=2)
-            # Where no residual is left to tell a width from, the rows say nothing about these coefficients.
-            width = np.where(
-                left[:, None] > 0, quantile * np.sqrt(risk / np.maximum(left, 1))[:, None] * np.sqrt(spread), np.inf
-            )
+        error = np.sqrt(risk / np.maximum(left, 1))[:, None] * np.sqrt(np.diagonal(inverse, axis1=1, axis2=2))
+        # What has no error has no width, at any level; where no residual is left to tell an error from, the rows say
+        # nothing about these coefficients.
+        width = np.multiply(quantile, error, out=np.zeros_like(error), where=error > 0)
+        width[left <= 0] = np.inf
         np.minimum.at(low, at, coef - width)
         np.maximum.at(high, at, coef + width)
     return np.column_stack([low, high]) / scale[:, None]

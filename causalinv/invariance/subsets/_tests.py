@@ -16,6 +16,7 @@ __all__ = ["chow_pvalues", "residual_pvalues", "robust_chow_pvalue"]
 
 _SINGULAR = 1e-7  # of the longest direction of a design: columns that depend on others
 _NOTHING = 1e-20  # squares that are rounding
+_FITTED = 1e-10  # a row with less room than this beside its leverage is fitted exactly, but for rounding
 
 
 def chow_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArray:
@@ -114,9 +115,11 @@ def robust_chow_pvalue(designs: Sequence[FloatArray], outcomes: Sequence[FloatAr
 
     Chow's sum of squares :math:`Q = r'Ar` (r the residuals of one regression on all environments, A the projection on
     what regressions of their own explain beyond it) is compared with its law when the sign of every
-    :math:`r_i / \sqrt{1 - h_i}` is drawn by a coin: the wild bootstrap with the null imposed. With D the diagonal of
-    these and M = DAD, that law has mean tr M and variance :math:`2 \sum_{i \ne j} M_{ij}^2` and lies between 0 and
-    tr D²; the beta law with these replaces the draws, so the answer is no random number.
+    :math:`r_i (1 - h_i)^{-\delta_i / 2}` is drawn by a coin: the wild bootstrap with the null imposed. The leverage
+    :math:`h_i` counts by :math:`\delta_i = 1` (HC2) up to twice its mean, and from there in proportion up to
+    :math:`\delta_i = 2` (HC3), as rows that pull the fit are shrunk most. With D the diagonal of these and M = DAD,
+    that law has mean tr M and variance :math:`2 \sum_{i \ne j} M_{ij}^2` and lies between 0 and tr D²; the beta law
+    with these replaces the draws, so the answer is no random number.
 
     Parameters
     ----------
@@ -138,8 +141,9 @@ def robust_chow_pvalue(designs: Sequence[FloatArray], outcomes: Sequence[FloatAr
 
     Notes
     -----
-    Source: Liu (1988) for the wild bootstrap; MacKinnon and White (1985) for the leverage (HC2). The moments in place
-    of draws are this package's own.
+    Source: Liu (1988) for the wild bootstrap; MacKinnon and White (1985) for the leverage (HC2, HC3); Cribari-Neto
+    (2004) for exponents that grow with it; Hoaglin and Welsch (1978) for twice the mean. The moments in place of draws
+    are this package's own.
     """
     if not len(designs) or not designs[0].shape[1]:
         raise ValueError("robust_chow_pvalue needs at least one environment, and at least one column in each design.")
@@ -161,7 +165,8 @@ def robust_chow_pvalue(designs: Sequence[FloatArray], outcomes: Sequence[FloatAr
         return 1.0
     leverage = np.sum(common**2, axis=1)
     room = 1.0 - leverage
-    square = np.where(room > _NOTHING, residual**2 / np.maximum(room, _NOTHING), 0.0)  # of D
+    exponent = np.clip(leverage / (2.0 * leverage.mean()), 1.0, 2.0)
+    square = np.where(room > _FITTED, residual**2 / np.maximum(room, _FITTED) ** exponent, 0.0)  # of D
     diagonal = np.concatenate([np.sum(basis**2, axis=1) for basis in own]) - leverage  # of A
     statistic = sum(float(np.sum((basis.T @ residual[part]) ** 2)) for basis, part in zip(own, parts, strict=True))
     # tr M² for A = ZZ' - common common', Z the environments' bases side by side, without an n x n matrix.

@@ -1,0 +1,117 @@
+r"""Score tests whose law is that of the residuals under flips of their signs: any variances, and clusters.
+
+With r the residual of least squares that ignores the q moved coordinates, Q an orthonormal basis of these (the fitted
+ones partialled out of them) and m the rows less what is fitted, the share :math:`|Q'r|^2 / |r|^2` has the Beta law with
+q/2 and (m - q)/2 if errors are normal and of equal variance: the classical F test. If variances differ, the signs of
+the residuals can still be flipped: :math:`|Q'(\epsilon r)|^2 / |r|^2`, whose mean and variance over independent signs
+are sums of products. Residuals are taken as long as their errors (HC2), and the variance times its exact value over
+what this estimate has on average, both under normal errors of equal variance; so the Beta law with this mean and
+variance is then close to that of the classical test, and keeps its power where q is not small beside n.
+
+With clusters signs are flipped cluster by cluster, residuals adjusted as in CR2 (Bell and McCaffrey, 2002); the squared
+length of the sum of the scores is then at most their number times the largest eigenvalue of their scatter, and in units
+of that it has the Beta law with its mean and variance over flips.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import beta
+
+from causalinv._typing import FloatArray
+from causalinv.ivlike._equation import cluster_sums
+
+__all__ = ["clustered_pvalue", "share_pvalue"]
+
+_PAIRS = 3000  # rows up to which correlations of residuals count: they are of the order of fitted / rows squared
+_FITTED = 1e-10  # of a row, what is left by what is fitted: a row that is fitted exactly has no residual
+
+
+def share_pvalue(residual: FloatArray, moved: FloatArray, fitted: FloatArray, *, equal: bool) -> tuple[float, float]:
+    """F statistic and p-value of the share of a residual (n,) that the moved coordinates (n, q) explain.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (n,)
+        Of least squares on the fitted coordinates.
+    moved : ndarray of shape (n, q)
+        Orthonormal, and orthogonal to `fitted`.
+    fitted : ndarray of shape (n, k)
+        Orthonormal, the constant among them.
+    equal : bool
+        Whether error variances are taken as equal.
+    """
+    n, q = moved.shape
+    m = n - fitted.shape[1]
+    residual = _in_own_units(residual)
+    size = float(residual @ residual)
+    if size <= 0.0:
+        return 0.0, 1.0  # nothing is left to react
+    share = min(float(np.sum((moved.T @ residual) ** 2)) / size, 1.0)
+    statistic = share / (1.0 - share) * (m - q) / q if share < 1.0 else np.inf
+    mean, variance = q / m, 2 * q * (m - q) / (m**2 * (m + 2))
+    if not equal:
+        left = 1.0 - np.sum(fitted**2, axis=1)
+        square = np.divide(residual**2, left, out=np.zeros(n), where=left > _FITTED) / size
+        own = np.sum(moved**2, axis=1)
+        mean = float(own @ square)
+        flipped = 2 * float(np.sum((moved.T @ (square[:, None] * moved)) ** 2) - np.sum((own * square) ** 2))
+        variance *= flipped * m * (m + 2) / (2 * (q - float(own @ own) + _correlated(moved, fitted, left)))
+    return statistic, _beta_tail(share, mean, variance)
+
+
+def clustered_pvalue(
+    residual: FloatArray, moved: FloatArray, fitted: FloatArray, groups: np.ndarray
+) -> tuple[float, float]:
+    """Squared length of the score over its mean under flips of the signs of clusters, and its p-value.
+
+    Arguments as in `share_pvalue`, and the cluster of every row, codes from 0.
+    """
+    residual = _in_own_units(residual)
+    adjusted = residual.copy()
+    for own in (np.flatnonzero(groups == g) for g in range(int(groups.max()) + 1)):
+        values, vectors = np.linalg.eigh(fitted[own].T @ fitted[own])
+        left = 1.0 - values
+        inside = fitted[own] @ vectors  # of length values: (1 - HH')^(-1/2) stretches these directions only
+        kept = (values > _FITTED) & (left > _FITTED)
+        stretch = np.where(kept, (1.0 / np.sqrt(np.where(kept, left, 1.0)) - 1.0) / np.where(kept, values, 1.0), 0.0)
+        adjusted[own] += inside @ (stretch * (inside.T @ residual[own]))
+    scores = cluster_sums(moved * adjusted[:, None], groups)
+    inner = scores @ scores.T
+    mean, square = float(np.trace(inner)), float(np.sum(np.diag(inner) ** 2))
+    variance = 2 * (float(np.sum(inner**2)) - square)
+    most = len(scores) * float(np.linalg.eigvalsh(inner)[-1])
+    length = float(np.sum((moved.T @ residual) ** 2))
+    if mean <= 0.0:
+        return 0.0, 1.0  # nothing is left to react
+    return length / mean, _beta_tail(length / most, mean / most, variance / most**2)
+
+
+def _in_own_units(residual: FloatArray) -> FloatArray:
+    """The residual over its largest absolute value, so that squares neither over- nor underflow."""
+    top = float(np.abs(residual).max(initial=0.0))
+    return residual / top if top > 0 else residual
+
+
+def _beta_tail(share: float, mean: float, variance: float) -> float:
+    """P(B >= share) for B of the Beta law with a mean and a variance; 1 where there is none."""
+    if not 0 < mean < 1 or not 0 < variance < mean * (1 - mean):
+        return 1.0
+    total = mean * (1 - mean) / variance - 1
+    return float(beta.sf(share, mean * total, (1 - mean) * total))
+
+
+def _correlated(moved: FloatArray, fitted: FloatArray, left: FloatArray) -> float:
+    """What correlations of residuals add to the mean of the flipped variance: 2 Σ P_ij² corr_ij² over pairs of rows."""
+    n, q = moved.shape
+    k = fitted.shape[1]
+    share = np.divide(1.0, left, out=np.zeros_like(left), where=left > _FITTED)
+    if (q * k) ** 2 <= n * (q + k):  # entrywise products of Gram matrices are Gram matrices of products
+        rows = (moved[:, :, None] * fitted[:, None, :]).reshape(n, q * k)
+        pairs = float(np.sum((rows.T @ (rows * share[:, None])) ** 2))
+    elif n > _PAIRS:
+        return 0.0
+    else:
+        pairs = float(share @ (((moved @ moved.T) * (fitted @ fitted.T)) ** 2 @ share))
+    own = np.sum(moved**2, axis=1) * np.sum(fitted**2, axis=1) * share
+    return 2 * (pairs - float(own @ own))

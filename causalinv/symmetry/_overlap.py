@@ -1,0 +1,45 @@
+"""Were rows seen in other poses? A check of the declaration that poses are uniform given orbits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+
+from causalinv._typing import FloatArray
+from causalinv.symmetry._invariant_kernel import bandwidth, gaussian
+from causalinv.transformations import Transformation
+
+__all__ = ["overlap"]
+
+_LEAST, _MOST = 50, 2_000  # rows
+_CENTRES = 50  # of the features that tell rows from their copies
+_STILL = 1e-10  # relative: a row that moves less is not moved
+
+
+def overlap(
+    rows: FloatArray, symmetry: Transformation, names: Sequence[str] | None, rng: np.random.Generator
+) -> float | None:
+    """1 if poses look uniform given orbits, near 0 if rows can be told from moved copies; None if few rows move.
+
+    Twice the mean held-out probability of being the original that a logistic regression gives to moved copies. For a
+    group of two elements that is the mean of 2(1 - e(x)), e the propensity of the pose that was seen.
+    """
+    if len(rows) > _MOST:
+        rows = rows[rng.choice(len(rows), _MOST, replace=False)]
+    copies = symmetry.draw(rows, rng, names)[0]
+    moved = np.abs(copies - rows).max(axis=1) > _STILL * np.abs(rows).max()
+    if moved.sum() < _LEAST:
+        return None
+    both = np.vstack([rows[moved], copies[moved]])
+    centres = both[rng.choice(len(both), min(_CENTRES, len(both)), replace=False)]
+    size = both.std(axis=0)
+    features = np.hstack([gaussian(both, centres, bandwidth(both)), both / np.where(size > 0, size, 1.0)])
+    half = len(both) // 2
+    side = rng.permuted(np.repeat([1.0, -1.0], [half - half // 2, half // 2]))
+    apart = (features[:half] - features[half:]) * side[:, None]  # no intercept: exchanging the two exchanges the answer
+    model = LogisticRegression(fit_intercept=False, max_iter=500)
+    copy = cross_val_predict(model, apart, side > 0, cv=5, method="predict_proba")
+    return float(2 * np.where(side > 0, copy[:, 0], copy[:, 1]).mean())

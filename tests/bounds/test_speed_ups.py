@@ -1,0 +1,104 @@
+"""What is done for speed changes no answer: Newton against bracketing, pools against all rows, blocks against one."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import RidgeCV
+
+from causalinv.bounds import SensitivityBounds, _arm_law, _jensen_shannon, _laws
+from causalinv.bounds._arm_law import ArmLaw
+from causalinv.bounds._divergences import as_divergence
+from causalinv.bounds._location import Ridge, SmoothingSplines, fit_shared
+
+
+@pytest.mark.parametrize(("concentration", "at_limit"), [(1.0, False), (1.0, True), (0.05, True)])
+def test_jensen_shannon_by_newton_is_that_by_bracketing(concentration, at_limit):
+    r, js = np.random.default_rng(0), as_divergence("js")
+    d = np.sort(r.exponential(size=128) ** 2)
+    w = r.dirichlet(np.full(128, concentration), size=60)
+    if at_limit:
+        d[0], w[:, 0] = 0.0, r.uniform(0, 1e-3, 60)
+        w /= w.sum(axis=1, keepdims=True)
+    e, scale = r.uniform(0.05, 0.7, 60), w @ d
+    own = np.tile(d, (60, 1))
+    slow = _jensen_shannon.bracketed(d, w, e, scale, js)
+    for distances in (d, own):
+        fast = _jensen_shannon.jensen_shannon(distances, w, e, scale, js)
+        np.testing.assert_allclose(fast[0] / scale, slow[0] / scale, atol=1e-12)
+        np.testing.assert_allclose(fast[3], slow[3], atol=1e-10)
+
+
+def test_rows_that_newton_leaves_are_bracketed(monkeypatch):
+    r, js = np.random.default_rng(1), as_divergence("js")
+    d, w, e = np.sort(r.exponential(size=128)), r.dirichlet(np.ones(128), size=20), r.uniform(0.1, 0.9, 20)
+    right = _jensen_shannon.jensen_shannon(d, w, e, w @ d, js)
+    monkeypatch.setattr(_jensen_shannon, "_MAX_NEWTON", 1)
+    for found, known in zip(_jensen_shannon.jensen_shannon(d, w, e, w @ d, js), right, strict=True):
+        np.testing.assert_allclose(found, known, rtol=1e-9, atol=1e-10)
+
+
+def test_blocks_of_a_law_are_the_law(monkeypatch):
+    r = np.random.default_rng(2)
+    atoms, w = np.sort(r.normal(size=20)), r.dirichlet(np.ones(20), size=50)
+    law = ArmLaw(atoms, w, r.normal(size=50), r.uniform(1, 2, 50))
+    whole = [law.mean, law.cdf(0.3), *law.lower(0.5, 2.0), *law.upper(0.5, 2.0)]
+    monkeypatch.setattr(_arm_law, "_MANY", 7 * 20)
+    again = ArmLaw(atoms, w, law.location, law.scale)
+    for one, other in zip(
+        [again.mean, again.cdf(0.3), *again.lower(0.5, 2.0), *again.upper(0.5, 2.0)], whole, strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("law", ["kernel", "knn"])
+def test_a_pool_moves_ends_by_less_than_their_errors(monkeypatch, law):
+    r = np.random.default_rng(3)
+    x, t = r.normal(size=(1500, 2)), r.integers(0, 2, 1500)
+    y = x[:, 0] + r.normal(size=1500)
+    full = SensitivityBounds(law=law, cv=2, random_state=0).fit(x, y, treatment=t).average_bounds(odds_ratio=2.0)
+    monkeypatch.setattr(_laws, "N_POOL", 150)
+    pool = SensitivityBounds(law=law, cv=2, random_state=0).fit(x, y, treatment=t).average_bounds(odds_ratio=2.0)
+    assert 0 < abs(pool.lower - full.lower) < 2 * full.se_lower
+    assert abs(pool.upper - full.upper) < 2 * full.se_upper
+
+
+def test_ridge_is_scikit_learns_and_its_leverages_are_those_of_the_smoother():
+    r = np.random.default_rng(4)
+    X, y, w = r.normal(size=(60, 4)), r.normal(size=60), r.uniform(0.5, 2, 60)
+    mine = Ridge().fit(X, y, sample_weight=w)
+    theirs = RidgeCV(np.logspace(-3, 5, 33)).fit(X, y, sample_weight=w * 60 / w.sum())
+    np.testing.assert_allclose(mine.predict(X), theirs.predict(X), atol=1e-8)
+    moved = y.copy()
+    moved[7] += 1e-6
+    slope = (Ridge().fit(X, moved, sample_weight=w).predict(X[7:8]) - mine.predict(X[7:8])) / 1e-6
+    np.testing.assert_allclose(slope, mine.leverage_[7], rtol=1e-5)
+
+
+def test_bends_are_orthogonal_to_lines_and_few_values_are_no_trouble():
+    r = np.random.default_rng(5)
+    X = np.column_stack([r.normal(size=300), r.integers(0, 2, 300), r.integers(0, 4, 300)])
+    shapes = SmoothingSplines().fit(X)
+    Z = shapes.transform(X)
+    assert shapes.bends_[1] is None
+    bends = Z[:, 3:]
+    np.testing.assert_allclose(bends.T @ np.column_stack([np.ones(300), X[:, 0]])[:, :1], 0, atol=1e-6)
+    own = bends[:, : shapes.bends_[0][1].shape[1]]
+    np.testing.assert_allclose(own.T @ X[:, 0], 0, atol=1e-6)
+    size = np.sum(own**2, axis=0)
+    assert size[0] == pytest.approx(300)
+    assert (np.diff(size) < 0).all()
+
+
+def test_arms_share_what_they_have_in_common():
+    def f(x):
+        return np.sin(4 * x[:, 0])
+
+    wrong = []
+    for seed in range(12):
+        r = np.random.default_rng(seed)
+        own, other, new = (r.uniform(-2, 2, size=(n, 1)) for n in (40, 400, 500))
+        y, y_other = f(own) + 3 + 0.5 * r.normal(size=40), f(other) + 0.5 * r.normal(size=400)
+        alone, _ = fit_shared("spline", (own, y, None), None)
+        both, left = fit_shared("spline", (own, y, None), (other, y_other, None))
+        wrong.append([np.mean((model.predict(new) - f(new) - 3) ** 2) for model in (alone, both)])
+        assert 0.35 < left.std() < 0.65  # of errors with 0.5
+    assert np.median(wrong, axis=0)[1] < 0.7 * np.median(wrong, axis=0)[0]

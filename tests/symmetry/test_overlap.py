@@ -1,0 +1,52 @@
+"""Judges: overlap in closed form, and declarations that data contradict."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
+from sklearn.datasets import load_digits
+
+from causalinv.exceptions import OverlapWarning
+from causalinv.symmetry import symmetry_test
+from causalinv.symmetry._overlap import overlap
+from causalinv.transformations import EuclideanGroup, Flip, SignFlip
+
+FLIP = SignFlip([0])
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 1.0])
+def test_it_is_twice_the_chance_of_the_other_pose(shift):
+    """The odds of x against its mirror image are exp(2 x shift) for a normal of variance one."""
+    truth = quad(lambda x: 2 / (1 + np.exp(2 * x * shift)) * norm.pdf(x - shift), -8, 8)[0]
+    X = np.random.default_rng(4).normal(size=(2000, 2)) + np.array([shift, 0])
+    # 2 (1 - p) has standard deviation below 1 and half of the rows move: 4 / sqrt(1000)
+    assert overlap(X, FLIP, None, np.random.default_rng(0)) == pytest.approx(truth, abs=0.125)
+
+
+def test_uniform_poses_do_not_warn_and_few_rows_are_not_judged():
+    rng = np.random.default_rng(0)
+    for n in (150, 200):
+        X = rng.normal(size=(n, 9))
+        found = [symmetry_test(X, X[:, 1], FLIP, poses="uniform", n_resamples=19, random_state=s) for s in range(5)]
+        assert all(each.overlap > 0.6 for each in found)
+        turns = EuclideanGroup(3, translations=False)
+        assert symmetry_test(X, X[:, 1], turns, poses="uniform", n_resamples=19, random_state=0).overlap > 0.6
+    few = symmetry_test(X[:40], X[:40, 1], FLIP, poses="uniform", n_resamples=19, random_state=0)
+    assert few.overlap is None
+    assert "overlap" not in few.to_frame()
+    assert "overlap" in found[0].to_frame()
+
+
+def test_upright_digits_warn_and_poses_that_were_never_seen():
+    X, digit = load_digits(return_X_y=True)
+    X, y = X[np.isin(digit, (3, 8))], (digit[np.isin(digit, (3, 8))] == 3).astype(float)
+    with pytest.warns(OverlapWarning, match="do not look uniform"):
+        upright = symmetry_test(X, y, Flip((8, 8)), poses="uniform", n_resamples=19, random_state=0)
+    mirrored = np.random.default_rng(0).random(len(X)) < 0.5
+    X[mirrored] = X[mirrored].reshape(-1, 8, 8)[:, :, ::-1].reshape(-1, 64)
+    both = symmetry_test(X, y, Flip((8, 8)), poses="uniform", n_resamples=19, random_state=0)
+    assert upright.overlap < 0.5
+    assert both.overlap > 0.8
+    Z = np.random.default_rng(1).normal(size=(200, 3)) + np.array([4.0, 0, 0])
+    with pytest.warns(OverlapWarning, match=r"overlap is 0\.0.*never seen"):
+        symmetry_test(Z, Z[:, 1], FLIP, poses="uniform", n_resamples=19)
