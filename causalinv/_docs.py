@@ -1,16 +1,14 @@
-"""Texts that several docstrings share, written once and filled in by name; and keywords spelled out in a signature."""
+"""Texts that several docstrings share, written once and filled in by name."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, ParamSpec, TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar
 
-__all__ = ["Documented", "documented", "spelled_out"]
+__all__ = ["Documented", "documented"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _TEXTS = {
@@ -87,43 +85,3 @@ class Documented:
         """Fill, once, when the class is made."""
         super().__init_subclass__(**kwargs)
         documented(cls._shared_texts)(cls)
-
-
-def spelled_out(function: Callable[P, T]) -> Callable[P, T]:
-    """Spell out in the signature the keywords of a last argument ``**rest: Unpack[Keywords]``, None if left out.
-
-    So that a family of methods can name its common keywords once, in a TypedDict, and yet show them to `help`, to
-    tab completion and to scikit-learn's metadata routing. A keyword that is not among them raises the TypeError that
-    Python raises.
-
-    Parameters
-    ----------
-    function : callable
-        Its last argument is ``**rest``, annotated by ``Unpack`` of a TypedDict.
-
-    Returns
-    -------
-    callable
-        The same, with the signature spelled out.
-    """
-    written = inspect.signature(function)
-    *first, rest = written.parameters.values()
-    if rest.kind is not rest.VAR_KEYWORD:
-        raise TypeError(f"The last argument of {function.__qualname__} must be **{rest.name}: Unpack[...].")
-    (keywords,) = get_type_hints(function)[rest.name].__args__
-    more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in keywords.__annotations__.items()
-    ]
-    spelled = written.replace(parameters=[*first, *more])
-    names = {each.name for each in (*first, *more)}
-
-    @functools.wraps(function)
-    def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        for name in kwargs:
-            if name not in names:
-                raise TypeError(f"{function.__qualname__}() got an unexpected keyword argument {name!r}")
-        return function(*args, **kwargs)
-
-    called.__signature__ = spelled  # type: ignore[attr-defined]
-    return called

@@ -42,12 +42,13 @@ html_show_sourcelink = False
 html_theme_options = {
     "show_nav_level": 1,
     "navigation_depth": 2,
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 4,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+html_sidebars = {"which": [], "start": []}  # no section of their own: the cards get the width
 templates_path = []
 exclude_patterns = ["_build", "gallery/downloads"]
 os.environ.setdefault("CAUSALINV_DATA", str(here / "_no_data"))  # pages show nothing that the repository has not

@@ -43,7 +43,8 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
     ----------
     estimator : regressor, default LinearRegression()
         What predicts. It is passed `environments` if its ``fit`` takes them. A regressor that is fitted already, to
-        other environments, is given as ``sklearn.frozen.FrozenEstimator(fitted)``; then all environments calibrate.
+        other environments, is given as ``sklearn.frozen.FrozenEstimator(fitted)``; then all environments calibrate,
+        and one is enough.
     method : {"split", "leave_one_environment_out"}, default "split"
         ``"split"``: some environments train, the K others calibrate; guaranteed coverage ``confidence_level``.
         ``"leave_one_environment_out"``: all do both, at a fit per environment; guaranteed only

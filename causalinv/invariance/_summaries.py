@@ -16,16 +16,14 @@ __all__ = ["summarise_icp", "summarise_inference", "summarise_representation", "
 
 def summarise_selector(model: Any) -> Summary:
     """Risks by environment beside plain least squares, what was chosen, and what it rests on."""
-    table = pd.DataFrame(
+    table = _by_environment(
+        model,
         {
-            "rows": model.moments_.count,
             "risk": model.risk_env_,
             "risk, fitted elsewhere": model.left_out_risk_,
             "least squares on all": model.least_squares_risk_env_,
             "the same, fitted elsewhere": model.least_squares_left_out_risk_,
-            "gap": model.gaps_,
         },
-        index=pd.Index(model.environments_, name="environment"),
     )
     chosen = ", ".join(map(str, model.get_feature_names_out())) or "no feature"
     notes = [_told(model), f"smallest relative excess that these data certify: {model.gap_upper_:.3g}"]
@@ -44,16 +42,16 @@ def summarise_selector(model: Any) -> Summary:
     )
 
 
+def _by_environment(model: Any, risks: dict[str, FloatArray]) -> pd.DataFrame:
+    """Rows, risks and gap of each environment."""
+    columns = {"rows": model.moments_.count, **risks, "gap": model.gaps_}
+    return pd.DataFrame(columns, index=pd.Index(model.environments_, name="environment"))
+
+
 def summarise_representation(model: Any) -> Summary:
     """Risks by environment beside plain least squares, and what the rule rests on."""
-    table = pd.DataFrame(
-        {
-            "rows": model.moments_.count,
-            "risk": model.risk_env_,
-            "risk, least squares on all": model.least_squares_risk_env_,
-            "gap": model.gaps_,
-        },
-        index=pd.Index(model.environments_, name="environment"),
+    table = _by_environment(
+        model, {"risk": model.risk_env_, "risk, least squares on all": model.least_squares_risk_env_}
     )
     return Summary(
         title=f"Invariant representation, {model.method}: {len(model.components_)} of {model.n_features_in_} features",

@@ -1,27 +1,9 @@
-"""Shared texts stand in the docstrings where their names stood; shared keywords stand in the signature."""
+"""Shared texts stand in the docstrings where their names stood."""
 
 import inspect
-from typing import ClassVar, TypedDict, Unpack
+from typing import ClassVar
 
-import pytest
-from sklearn.base import BaseEstimator
-
-from causalinv._docs import Documented, documented, spelled_out
-
-
-class Keywords(TypedDict, total=False):
-    groups: list
-    sample_weight: list
-
-
-class Fitter(BaseEstimator):
-    __metadata_request__fit: ClassVar = {"groups": True}
-
-    @spelled_out
-    def fit(self, X, y, *, instruments=None, **rest: Unpack[Keywords]):
-        """Fit."""
-        self.got_ = (instruments, rest.get("groups"), rest.get("sample_weight"))
-        return self
+from causalinv._docs import Documented, documented
 
 
 def test_a_text_stands_indented_where_its_name_stood():
@@ -71,22 +53,3 @@ def test_a_base_fills_its_subclasses_and_their_methods():
         "self",
     ]
     assert Model.undocumented.__doc__ is None
-
-
-def test_keywords_are_seen_taken_and_refused():
-    parameters = inspect.signature(Fitter.fit).parameters
-    assert list(parameters) == ["self", "X", "y", "instruments", "groups", "sample_weight"]
-    assert all(parameters[name].default is None for name in ("groups", "sample_weight"))
-    assert parameters["groups"].kind is inspect.Parameter.KEYWORD_ONLY
-    assert Fitter().fit(1, 2, sample_weight=[3]).got_ == (None, None, [3])
-    assert Fitter.fit.__doc__ == "Fit."
-    with pytest.raises(TypeError, match=r"fit\(\) got an unexpected keyword argument 'group'"):
-        Fitter().fit(1, 2, group=[3])
-    request = Fitter().get_metadata_routing().fit.requests
-    assert request["sample_weight"] is None
-    assert request["groups"] is True
-
-
-def test_only_a_family_of_keywords_can_be_spelled_out():
-    with pytest.raises(TypeError, match="last argument"):
-        spelled_out(lambda a: a)

@@ -57,3 +57,12 @@ def test_a_rule_cannot_be_changed():
         rule.coef[0] = 3.0
     with pytest.raises(AttributeError):
         rule.intercept = 1.0
+
+
+def test_what_a_rule_reads_and_its_weights():
+    rule = LinearRule([2.0, 0.0, -1e6])
+    np.testing.assert_array_equal(rule.representation, [[1, 0, 0], [0, 0, 1]])
+    np.testing.assert_allclose(rule.weights, [2.0, -1e6], rtol=1e-12)
+    rows = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 1e-6], [1.0, 2.0, 1e-6]])  # the last is the sum of the others
+    told = LinearRule(np.array([3.0, -1.0]) @ rows[:2], components=rows)
+    np.testing.assert_allclose(told.weights @ told.representation, told.coef, rtol=1e-9)

@@ -46,7 +46,7 @@ def violation_bound(
     Returns
     -------
     float
-        From 0 to 1.
+        A probability; 1 if so few interventions prove nothing.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def expected_violation(n_interventions: int, *, method: Bound, **numbers: Unpack
     Returns
     -------
     float
-        From 0 to 1.
+        A probability.
 
     Raises
     ------
