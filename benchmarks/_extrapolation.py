@@ -1,10 +1,14 @@
 """What the studies of extrapolation share: cells, the places that are asked about, and errors in units of the curve."""
 
+import json
+import sys
 import time
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.preprocessing import PolynomialFeatures
 
 from causalinv.datasets import make_extrapolation_data
@@ -109,3 +113,17 @@ def study(cell, seed, *, encoder=None):
     for name in ("method_", "precision_gap_", "noise_evidence_", "reconstruction_"):
         row[name.strip("_")] = getattr(fitted, name, None)
     return row
+
+
+def logged(study, cells, table):
+    """A command line: PATH SETS FIRST_SEED [CELL ...] adds a line per data set; --table PATH ... reads them."""
+    if sys.argv[1] == "--table":
+        rows = [json.loads(line) for path in sys.argv[2:] for line in Path(path).read_text().splitlines()]
+        table(pd.DataFrame(rows))
+        return
+    path, sets, first, names = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
+    with Path(path).open("a", encoding="utf-8") as out:
+        for seed in range(first, first + sets):
+            for name in names or cells:
+                out.write(json.dumps(study(name, seed)) + "\n")
+                out.flush()

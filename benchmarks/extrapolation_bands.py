@@ -4,13 +4,10 @@ python benchmarks/extrapolation_bands.py rows.jsonl [data sets] [first seed] [ce
 python benchmarks/extrapolation_bands.py --table rows.jsonl ...
 """
 
-import json
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from _extrapolation import logged
 from _extrapolation_worlds import world
 
 from causalinv.extrapolation import Rep4ExRegressor
@@ -60,8 +57,7 @@ def study(name, seed):
     }
 
 
-def table(paths):
-    frame = pd.DataFrame([json.loads(line) for path in paths for line in Path(path).read_text().splitlines()])
+def table(frame):
     cells = frame.groupby("cell", sort=False)
     shown = ["whole curve", "tried part", "pointwise in", "pointwise out"]
     found = cells[shown].mean()
@@ -72,16 +68,5 @@ def table(paths):
     print(f"```text\n{found.sort_values('whole curve').round(3).T.to_string()}\n```")
 
 
-def main(path, sets, first, names):
-    with Path(path).open("a", encoding="utf-8") as out:
-        for seed in range(first, first + sets):
-            for name in names or CELLS:
-                out.write(json.dumps(study(name, seed)) + "\n")
-                out.flush()
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "--table":
-        table(sys.argv[2:])
-    else:
-        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    logged(study, CELLS, table)

@@ -8,15 +8,12 @@ python benchmarks/extrapolation_dropped.py rows.jsonl [data sets] [first seed] [
 python benchmarks/extrapolation_dropped.py --table rows.jsonl ...
 """
 
-import json
-import sys
 import warnings
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from _extrapolation import logged
 from _extrapolation_worlds import world
 
 from causalinv.extrapolation import Rep4ExRegressor
@@ -61,8 +58,7 @@ def study(name, seed, n=600):
     }
 
 
-def table(paths):
-    frame = pd.DataFrame([json.loads(line) for path in paths for line in Path(path).read_text().splitlines()])
+def table(frame):
     columns = ["default", "chosen by shell score", "best in hindsight", "polynomial of the action"]
     found = frame.groupby("cell")[columns].median()
     wins = (frame["chosen by shell score"] < frame["default"]).groupby(frame["cell"]).mean()
@@ -76,16 +72,5 @@ def table(paths):
     print(f"```text\n{found.round(2).T.to_string()}\n```")
 
 
-def main(path, sets, first, names):
-    with Path(path).open("a", encoding="utf-8") as out:
-        for seed in range(first, first + sets):
-            for name in names or CELLS:
-                out.write(json.dumps(study(name, seed)) + "\n")
-                out.flush()
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "--table":
-        table(sys.argv[2:])
-    else:
-        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    logged(study, CELLS, table)

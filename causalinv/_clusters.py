@@ -29,7 +29,7 @@ from scipy.stats import t as student
 from causalinv._matrix import inverse_root, pseudo_inverse, whitener
 from causalinv._typing import FloatArray, IntArray
 
-__all__ = ["RobustCovariance", "robust_covariance"]
+__all__ = ["RobustCovariance", "flip_factor", "robust_covariance"]
 
 _FITTED = 1e-10  # eigenvalues of B, which lie in [0, 1]: a direction that the cluster fits exactly
 
@@ -180,6 +180,18 @@ def robust_covariance(
         rank = half.shape[1]
         cov *= n / (n - rank) if n_clusters == n else (n - 1) / (n - rank) * n_clusters / (n_clusters - 1)
     return RobustCovariance(cov, bread, n_clusters, correction, design, weighted, adjusted, codes)
+
+
+def flip_factor(leverage: FloatArray) -> FloatArray:
+    r"""What a residual (n,) is multiplied by before its sign is flipped: :math:`(1 - h_i)^{-\delta_i / 2}`.
+
+    The exponent is that of HC2 (1) up to twice the mean leverage, and from there in proportion to it up to that of HC3
+    (2), as rows that pull the fit are shrunk most (MacKinnon and White 1985; Cribari-Neto 2004; Hoaglin and Welsch
+    1978). Rows that are fitted exactly have no residual: 0.
+    """
+    left = 1.0 - leverage
+    exponent = np.clip(leverage / (2.0 * leverage.mean()), 1.0, 2.0)
+    return np.where(left > _FITTED, np.maximum(left, _FITTED) ** (-exponent / 2.0), 0.0)
 
 
 def _rows_adjusted(x: FloatArray, wx: FloatArray, bread: FloatArray, second: FloatArray, correction: int) -> FloatArray:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from causalinv._matrix import whitener
+from causalinv._matrix import orthonormal_range, whitener
 from causalinv._parallel import seed_estimator
 from causalinv._typing import FloatArray
 
@@ -97,8 +97,7 @@ def _bends(x: FloatArray) -> tuple[FloatArray, FloatArray] | None:
     bent = second.T @ (share[:, None] * second)
     # Coordinates in which the rows' mean square is the identity, less constants and straight lines.
     white = whitener(mass, tol=1e-9)
-    straight = np.linalg.qr(white.T @ first)[0]
-    free = np.linalg.svd(straight, full_matrices=True)[0][:, straight.shape[1] :]
+    free = orthonormal_range(first.T @ white)[1].T
     if not free.shape[1]:
         return None
     roughness, modes = np.linalg.eigh(free.T @ white.T @ bent @ white @ free)

@@ -43,8 +43,9 @@ def nested(own: Line, odds_ratio: float, line: Callable[[tuple[float, float]], L
 
 
 def rungs_to(odds_ratio: float) -> FloatArray:
-    """Rungs of the ladder up to the first that is not smaller."""
-    return _LADDER[: int(np.searchsorted(_LADDER, odds_ratio * (1.0 - 1e-12))) + 1]
+    """Rungs of the ladder up to the first that is not smaller; beyond the last, the odds ratio is one itself."""
+    found = _LADDER[: int(np.searchsorted(_LADDER, odds_ratio * (1.0 - 1e-12))) + 1]
+    return found if odds_ratio <= _LADDER[-1] else np.r_[found, odds_ratio]
 
 
 def first_crossing(line: Callable[[float], Line], value: float, low: str, high: str, *, outward: bool = False) -> float:

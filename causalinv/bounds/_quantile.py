@@ -185,7 +185,7 @@ class QuantileBounds(CrossFittedBounds):
         plain, limits = self._cdf(arm, [None], 1), self._limits[arm]
         caps: list[Cap | None] = [None]
         n_ends = 1
-        if odds_ratio is not None:  # ends hold those of smaller odds ratios, intervals the next rung's too
+        if odds_ratio is not None:  # as in `nested`
             own = density_ratio_of(odds_ratio, None)
             rungs = [density_ratio_of(float(rung), None) for rung in rungs_to(odds_ratio)]
             smaller = [cap for cap in rungs if cap[1] <= own[1]]

@@ -184,7 +184,7 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         if any(x["lower"] <= x["manski_lower"] or x["upper"] >= x["manski_upper"] for x in lines.values()):
             notes = ("where an end equals Manski's, the estimate lay at or beyond it: the assumption adds nothing.",)
         if widened:
-            notes += ("an end or interval was moved outward to hold those of smaller odds ratios (steps of 0.1).",)
+            notes += ("intervals are those of the next odds ratio on a fixed ladder: steps of 0.1 up to 3.",)
         return lines, notes, moved
 
     def _claim(self, strengths: dict[Any, Any]) -> str:

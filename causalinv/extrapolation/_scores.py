@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from causalinv._clusters import flip_factor
 from causalinv._matrix import constant_columns
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState
@@ -33,7 +34,6 @@ _SIZES = (1, 3)
 MAX_REFERENCES = 1000
 _MAX_TEST_ROWS = 2000
 _WIDTH_ROWS, _FLAT = 500, 1e-9
-_FITTED = 1e-10  # room beside a leverage that is rounding: such a row is fitted exactly
 
 
 def residual_mixture(
@@ -197,10 +197,8 @@ def linear_invariance_test(
         return _linearity(0.0, 1.0)
     statistic = float(np.sum(residual * (kernel @ residual)) / n)
     # Residuals are shrunk where the action is far out, and the statistic, which projects, is that of the errors: each
-    # is enlarged by its leverage (HC2; up to HC3 where it is above twice the mean) before its sign is flipped.
-    leverage = np.sum(basis**2, axis=1)
-    exponent = np.clip(leverage / (2.0 * leverage.mean()), 1.0, 2.0)
-    flipped = residual / np.maximum(1.0 - leverage, _FITTED)[:, None] ** (exponent[:, None] / 2.0)
+    # is enlarged by its leverage before its sign is flipped.
+    flipped = flip_factor(np.sum(basis**2, axis=1))[:, None] * residual
     # For signs s the statistic is s'(K * RR')s / n: the product of the two Gram matrices is formed once.
     both = kernel * (flipped @ flipped.T)
     signs = rng.choice([-1.0, 1.0], (n, n_resamples))

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from causalinv._docs import documented
 from causalinv._typing import Rows
 from causalinv.invariance._environments import Checked, check_moments, check_rows_by_environment
 from causalinv.moments import Moments
@@ -14,6 +15,7 @@ from causalinv.moments import Moments
 __all__ = ["FitsMoments", "FitsRows", "FitsWeightedRows"]
 
 
+@documented()
 class FitsRows:
     """Gives an estimator its ``fit``, by rows that all count the same."""
 
@@ -27,16 +29,11 @@ class FitsRows:
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
-            Features.
-        y : array-like of shape (n,)
-            Outcome.
-        environments : array-like of shape (n,)
-            Label of each row's environment; at least two different ones.
+        {X}
+        {y}
+        {environments}
 
-        Returns
-        -------
-        self
+        {returns_self}
 
         Raises
         ------
@@ -50,6 +47,7 @@ class FitsRows:
     def _fit_rows(self, X: Rows, y: Rows, environments: Rows) -> Self: ...
 
 
+@documented()
 class FitsMoments:
     """Gives an estimator its ``fit_moments``."""
 
@@ -61,9 +59,7 @@ class FitsMoments:
         moments : Moments
             Blocks ``x`` and ``y``; with infinite counts, a population's.
 
-        Returns
-        -------
-        self
+        {returns_self}
 
         Raises
         ------
@@ -81,6 +77,7 @@ class FitsMoments:
     def _fit(self, moments: Moments) -> Self: ...
 
 
+@documented()
 class FitsWeightedRows(FitsMoments):
     """Gives an estimator its ``fit``, by rows with weights, beside ``fit_moments``."""
 
@@ -94,17 +91,14 @@ class FitsWeightedRows(FitsMoments):
 
         Parameters
         ----------
-        X, y : array-like of shape (n, d), array-like of shape (n,)
-            Features and outcome.
-        environments : array-like of shape (n,)
-            Label of each row's environment; at least two different ones.
+        {X}
+        {y}
+        {environments}
         sample_weight : array-like of shape (n,), optional
             Weights >= 0. What rests on sampling theory needs equal weights: with others the tolerance of a selector,
             and the number of directions of a representation, must be given.
 
-        Returns
-        -------
-        self
+        {returns_self}
 
         Raises
         ------

@@ -316,8 +316,6 @@ class InvariantRepresentation(
         unit = np.where(still, 1.0, rows.std(axis=0))
         rows = np.where(still, 0.0, (rows - rows.mean(axis=0)) / unit)
         parts = [rows[labels.rows(code)] for code in range(len(labels))]
-        if min(map(len, parts)) < 2:
-            raise ValueError("Each environment needs at least two rows.")
         scale = unit[0] / unit[1:]
         found = infer(parts, level, robust=kind == "anderson_rubin", start=self.coef_ / scale)
         if kind == "wald" and not found.strength_pvalue <= _CLEAR:

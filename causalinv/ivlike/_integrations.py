@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -51,9 +52,9 @@ class Moved(RowDesign):
         """What moves the rows."""
         return self.knowledge.augmentation
 
+    @abstractmethod
     def draws(self) -> Iterator[tuple[FloatArray, FloatArray, float]]:
         """Augmented rows, their parameters and their share."""
-        raise NotImplementedError
 
     def with_augmentation(self, augmentation: Augmentation) -> Self:
         """The same rows under another augmentation."""

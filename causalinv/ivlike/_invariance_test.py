@@ -1,8 +1,8 @@
 """Test whether least squares itself ignores what an augmentation moves.
 
 A score test under the law of flipped signs (`_sign_flips`): the residual of least squares that ignores the moved
-coordinates must be uncorrelated with them. Where copies are drawn the mean reaction has the law
-of Hotelling's F, with residuals of the restricted fit.
+coordinates must be uncorrelated with them. Where copies are drawn the mean reaction has the law of Hotelling's F, with
+residuals of the restricted fit.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _row_score(design: RowDesign, fit: Fit, *, equal: bool) -> tuple[float, floa
     left = len(residual) - fitted.shape[1] - moved.shape[1]
     if not moved.shape[1]:
         return 0.0, 1.0, 0, left
-    _check_units(left + moved.shape[1] + fitted.shape[1], moved.shape[1], fitted.shape[1])
+    _check_units(len(residual), moved.shape[1], fitted.shape[1])
     statistic, pvalue = share_pvalue(residual, moved, fitted, equal=equal)
     return statistic, pvalue, moved.shape[1], left
 

@@ -28,7 +28,7 @@ __all__ = [
 
 _SAMPLE = "none beyond the rows given: a description of this sample"
 _MOST_RANKS = 20
-_APART = 0.45  # errors between neighbouring eigenvalues: from .49 on intervals covered .94, at .42 .89
+_APART = 0.45  # errors between neighbouring eigenvalues: above it intervals covered .92 or more, at .42 .89, at .25 .73
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -166,9 +166,9 @@ def spectral_exponent(Z: Rows, *, ranks: ArrayLike | None = None, confidence_lev
 
     Notes
     -----
-    95% intervals covered 0.94 to 0.97 of power laws with exponents from 0.8 to 3, fewer at 0.5
-    (``benchmarks/results/representation.md``). Eigenvalues must be separated: tied ones (as those of white noise) have
-    no normal limit.
+    95% intervals covered 0.94 to 0.97 of power laws with exponents from 0.8 to 3
+    (``benchmarks/results/representation.md``), 0.92 with exponent 1, 120 rows and 12 ranks, 0.89 with 0.6, 100 and 10.
+    Eigenvalues must be separated: tied ones (as those of white noise) have no normal limit.
 
     References
     ----------

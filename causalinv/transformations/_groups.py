@@ -9,6 +9,7 @@ not matter.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -240,7 +241,7 @@ _IMAGE = {
 }
 
 
-class _ImageGroup(Documented, FiniteGroup):
+class _ImageGroup(Documented, FiniteGroup, ABC):
     """Groups of movements of an image whose rows are flattened."""
 
     _shared_texts = _IMAGE
@@ -249,8 +250,9 @@ class _ImageGroup(Documented, FiniteGroup):
         self.shape = shape
         self.outcome_invariant = outcome_invariant
 
+    @abstractmethod
     def _moves(self, image: np.ndarray) -> list[np.ndarray]:
-        raise NotImplementedError
+        """The image moved by each generator."""
 
     def generators(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
         shape = tuple(self.shape)

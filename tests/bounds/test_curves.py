@@ -1,5 +1,7 @@
 """Bounds along a covariate: against groups and against the truth."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,3 +51,22 @@ def test_curves_nest_in_the_odds_ratio_and_mistakes_are_named():
         model.conditional_bounds("z", odds_ratio=2.0)
     with pytest.raises(ValueError, match="estimand must be 'ate' or 'mean'"):
         model.conditional_bounds(0, odds_ratio=2.0, estimand="att")
+
+
+def test_bands_nest_over_separate_questions_and_are_the_next_rungs():
+    x, y, t = data(2)
+    model = SensitivityBounds(outcome="linear", law="pooled", cv=2, random_state=0).fit(x, y, treatment=t)
+    asked = (1.0, 1.04, 1.1, 1.23, 1.25, 1.31, 2.0, 2.17)
+    found = [model.conditional_bounds(0, odds_ratio=odds) for odds in asked]
+    for small, large in pairwise(found):
+        assert (large.conf_int[:, 0] <= small.conf_int[:, 0]).all()
+        assert (large.conf_int[:, 1] >= small.conf_int[:, 1]).all()
+    np.testing.assert_array_equal(found[3].conf_int, found[4].conf_int)  # 1.23 is answered as 1.25
+
+
+def test_a_band_at_one_value_without_confounding_is_a_two_sided_interval():
+    x, y, t = data(3)
+    model = SensitivityBounds(outcome="linear", law="pooled", cv=2, random_state=0).fit(x, y, treatment=t)
+    found = model.conditional_bounds(0, odds_ratio=1.0, grid=[0.0])
+    multiples = np.abs(np.ravel(found.conf_int) - found.lower) / found.se_lower
+    np.testing.assert_allclose(multiples, 1.96, rtol=0.05)  # 1.64 if one end alone counted

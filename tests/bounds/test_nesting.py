@@ -52,3 +52,15 @@ def test_answers_between_rungs_lie_between_those_of_the_rungs():
         for column, sign in (("lower", -1), ("ci_lower", -1), ("upper", 1), ("ci_upper", 1)):
             assert np.all(sign * np.diff([each[column] for each in out]) >= 0), column
         assert all(each["ci_lower"] <= each["lower"] and each["upper"] <= each["ci_upper"] for each in out)
+
+
+def test_beyond_the_last_rung_the_asked_ratio_counts_itself():
+    """Of lines that only widen, an answer far out is its own, and no wider one's."""
+
+    def line(cap):
+        return {"lower": -cap[1], "upper": cap[1], "ci_lower": -2 * cap[1], "ci_upper": 2 * cap[1], "moved": False}
+
+    for ratio in (999.0, 1e3, 5e3, 1e6):
+        found = nested(line(density_ratio_of(ratio, None)), ratio, line)
+        assert found["upper"] == pytest.approx(ratio)
+        assert found["ci_upper"] >= 2 * ratio * (1 - 1e-12)

@@ -10,7 +10,7 @@ from sklearn.dummy import DummyClassifier
 
 from causalinv.bounds import QuantileBounds
 from causalinv.bounds._arm_law import ArmLaw
-from causalinv.bounds._population_quantiles import indicator_scores
+from causalinv.bounds._population_quantiles import CdfBounds, indicator_scores
 from causalinv.bounds._scores import cap_scores
 
 EASY = {"law": "marginal", "propensity": DummyClassifier(), "cv": 2, "random_state": 0}
@@ -102,3 +102,29 @@ def test_scores_of_an_indicator_are_those_of_its_law():
 def test_mistakes_are_named(marginal, ask, match):
     with pytest.raises(ValueError, match=match):
         ask(marginal)
+
+
+def test_intervals_under_an_odds_ratio_are_the_next_rungs_and_nest():
+    r = np.random.default_rng(5)
+    x, t = r.normal(size=(200, 1)), np.arange(200) % 2
+    y = x[:, 0] + t + r.normal(size=200)
+    model = QuantileBounds(law="marginal", cv=2, random_state=0).fit(x, y, treatment=t)
+    found = [model.population_bounds(odds_ratio=odds) for odds in (1.02, 1.06, 1.1, 1.12, 1.22, 1.25, 3.0)]
+    assert [each.conf_int.tolist() for each in found[:2]] == [found[2].conf_int.tolist()] * 2
+    assert found[4].conf_int.tolist() == found[5].conf_int.tolist()
+    for small, large in pairwise(found):
+        assert large.conf_int[0] <= small.conf_int[0] <= small.conf_int[1] <= large.conf_int[1]
+        assert large.lower <= small.lower <= small.upper <= large.upper
+
+
+def test_ends_under_an_odds_ratio_lie_between_those_of_the_rungs():
+    """Least and largest probability: the asked ratio's, then those of two rungs not above it and of one above."""
+    bounds = object.__new__(CdfBounds)
+    bounds.n_ends, bounds._known = 3, {}
+    for own, expected in (
+        ((0.3, 0.7), (0.3, 0.7)),
+        ((0.45, 0.55), (0.4, 0.6)),  # inside what smaller ratios reach
+        ((0.1, 0.9), (0.2, 0.8)),  # outside what the next rung reaches
+    ):
+        bounds._known[0.0] = np.array([[*own, 0, 0], [0.5, 0.5, 0, 0], [0.4, 0.6, 0, 0], [0.2, 0.8, 0, 0]])
+        assert bounds._between(0.0) == expected

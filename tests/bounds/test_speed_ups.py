@@ -6,6 +6,8 @@ from sklearn.linear_model import RidgeCV
 
 from causalinv.bounds import SensitivityBounds, _arm_law, _jensen_shannon, _laws
 from causalinv.bounds._arm_law import ArmLaw
+from causalinv.bounds._conditional import Candidate
+from causalinv.bounds._crossfit import _not_behind
 from causalinv.bounds._divergences import as_divergence
 from causalinv.bounds._location import Ridge, SmoothingSplines, fit_shared
 
@@ -102,3 +104,28 @@ def test_arms_share_what_they_have_in_common():
         wrong.append([np.mean((model.predict(new) - f(new) - 3) ** 2) for model in (alone, both)])
         assert 0.35 < left.std() < 0.65  # of errors with 0.5
     assert np.median(wrong, axis=0)[1] < 0.7 * np.median(wrong, axis=0)[0]
+
+
+def test_bends_of_equal_size_bend_alike():
+    """Equal shrinkage is a limit on the integral of the squared second derivative: it is one number for all bends."""
+    x = np.random.default_rng(3).exponential(size=300)
+    shapes = SmoothingSplines().fit(x[:, None])
+    standard = (x - x.mean()) / x.std()
+    grid = np.linspace(standard.min(), standard.max(), 200_001)
+    columns = shapes.transform((grid * x.std() + x.mean())[:, None])[:, 1:]
+    second = np.diff(columns, n=2, axis=0) / (grid[1] - grid[0]) ** 2
+    bent = np.sum(second**2, axis=0) * (grid[1] - grid[0])
+    assert len(bent) >= 8
+    np.testing.assert_allclose(bent, bent[0], rtol=1e-3)
+
+
+def test_only_who_is_clearly_behind_on_the_first_fold_is_left_out():
+    rng = np.random.default_rng(0)
+    best, noise = rng.exponential(size=100), rng.normal(size=100)
+    noise = (noise - noise.mean()) / noise.std()
+    behind = {"just": 0.19, "clearly": 0.21}  # of noise with standard error .1: 1.9 and 2.1 of them
+    losses = np.array([best, *(best + noise + shift for shift in behind.values())])
+    asked = [Candidate(None, law) for law in ("marginal", "kernel", "knn")]
+    assert _not_behind(asked, losses) == [0, 1]
+    forests = [Candidate(None, "forest"), Candidate("linear", "forest"), Candidate(None, "knn")]
+    assert _not_behind(forests, losses) == [0]  # of forests only the best is fitted on

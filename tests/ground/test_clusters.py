@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from causalinv._clusters import robust_covariance
+from causalinv._clusters import flip_factor, robust_covariance
 
 
 def design(n=30, k=3, seed=0):
@@ -117,3 +117,11 @@ def test_interval_widens_with_the_level_and_takes_contrasts():
     df = robust.df(np.array([[0.0, 1.0, -1.0]]))[0]
     assert high[0] == pytest.approx(t.ppf(0.95, df) * np.sqrt(variance))
     assert low[0] == pytest.approx(-high[0])
+
+
+def test_flip_factors_are_hc2_and_towards_hc3_where_leverage_is_large():
+    leverage = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 1.0, 0.0, 0.0])  # mean .25: HC2 up to .5
+    expected = np.r_[(1 - leverage[:5]) ** -0.5, 0.0, 1.0, 1.0]
+    np.testing.assert_allclose(flip_factor(leverage), expected)
+    leverage = np.array([0.9, 0.3, 0.15, 0.15])  # mean .375: .9 has exponent 1.2
+    np.testing.assert_allclose(flip_factor(leverage)[:2], [0.1**-0.6, 0.7**-0.5])

@@ -88,6 +88,32 @@ def test_few_rows_and_many_equations_do_not_pull_the_estimate_to_least_squares()
     assert np.all(np.abs(np.median(coefs, axis=0) - [1, -0.5]) < 0.12)
 
 
+def test_errors_count_what_many_equations_add():
+    """With 12 equations of 30 rows each the inverse of the curvature alone is a tenth too short."""
+    rng, ratios = np.random.default_rng(6), []
+    for _ in range(30):
+        q = equations(parts(*small(rng, 30)))
+        coef, cov = q.settle(np.zeros(2))
+        step = 1e-5 * np.eye(2)
+        bend = np.array([q.gradient(coef + each) - q.gradient(coef - each) for each in step]) / 4e-5
+        ratios.append(np.sqrt(np.diag(cov) / np.diag(np.linalg.inv(bend))))
+    assert np.all((np.median(ratios, axis=0) > 1.05) & (np.median(ratios, axis=0) < 1.2))
+
+
+def test_a_direction_in_which_nothing_differs_leaves_its_coefficients_open():
+    """Environments move the first feature alone; mixed with the second, neither coefficient is told, their sum is."""
+    rng = np.random.default_rng(7)
+    x, noise = rng.normal(size=(200, 2)), rng.normal(size=200)
+    noise -= noise.mean()
+    groups = []
+    for moved in (0.0, 3.0):
+        first = x[:, 0] + moved
+        groups.append(np.column_stack([first + noise, first, first + x[:, 1] - x[:, 1].mean()]))
+    found = infer(groups, 0.95, robust=False)
+    assert np.isinf(found.std_error).all()
+    assert found.coef.sum() == pytest.approx(1.0, abs=1e-6)
+
+
 def test_environments_with_fewer_rows_than_equations_are_refused():
     with pytest.raises(ValueError, match="at least 6 rows for 3 equations; the smallest has 5"):
         infer(parts(*small(np.random.default_rng(0), 5)), 0.95, robust=False)
@@ -157,3 +183,12 @@ def test_a_constant_whose_mean_is_rounded_is_a_constant():
     np.testing.assert_allclose(table[columns].to_numpy()[:2], plain[columns].to_numpy(), rtol=1e-6)
     assert np.isnan(table["estimate"].iloc[2])
     assert np.isinf(table["upper"].iloc[2])
+
+
+def test_without_a_feature_that_varies_nothing_is_told():
+    y = np.random.default_rng(0).normal(size=80)
+    found = infer([np.column_stack([part, np.full(40, 0.0)]) for part in (y[:40], y[40:])], 0.95, robust=False)
+    assert np.isnan(found.coef).all()
+    assert np.isinf(found.interval).all()
+    assert found.strength_pvalue == 1.0
+    assert 0 < found.fit_pvalue < 1  # whether the mean is the same

@@ -125,7 +125,6 @@ _NO_RANK = {
     "extrapolation/_exponential_family.py": {"eigh": "square roots; a singular draw is refused, not cut"},
     "bounds/_location.py": {
         "eigh": "ridges and roughness, which shrink directions in their order and cut none",
-        "svd": "what is orthogonal to an orthonormal basis",
     },
     "ivlike/_conditional.py": {"eigh": "roots of a pair of forms; where the second has no spread it is refused"},
     "ivlike/_sign_flips.py": {

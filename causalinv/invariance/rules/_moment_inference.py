@@ -108,7 +108,7 @@ class _Equations:
             self._instruments, self._parts, weight, left, self._counts.tolist(), strict=True
         ):
             rows = z * (part @ direction)[:, None]
-            shadow = (rows - rows.mean(axis=0)) @ (each @ off) / (n * max(n - z.shape[1] - 2, 1))
+            shadow = (rows - rows.mean(axis=0)) @ (each @ off) / (n * (n - z.shape[1] - 2))
             kept = 1.0 / n - shadow  # covariance with rows, as weights of the rows
             out.append(-np.einsum("ni,nj,n->ij", z, part[:, 1:], kept))
         return np.array(out), weight, left
@@ -195,7 +195,7 @@ def infer(
         others = [k for k in range(1, d + 1) if k != j + 1]
         reduced = _Equations([part[:, [j + 1, *others]] for part in parts], instruments)
         lost.append(reduced.value(reduced.minimiser(np.zeros(d - 1))))
-    strength = float(max(chdtrc(max(freedom - (d - 1), 1), value) for value in lost))
+    strength = float(max((chdtrc(max(freedom - (d - 1), 1), value) for value in lost), default=1.0))
     if not robust:
         wide = -ndtri((1.0 - confidence_level) / 2) * error
         with np.errstate(invalid="ignore"):

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import betaincc, fdtrc, stdtr
 
+from causalinv._clusters import flip_factor
 from causalinv._matrix import column_lengths, factor_split
 from causalinv._typing import FloatArray
 from causalinv.invariance.subsets._sweep import SubsetStatistics
@@ -16,7 +17,6 @@ __all__ = ["chow_pvalues", "residual_pvalues", "robust_chow_pvalue"]
 
 _SINGULAR = 1e-7  # of the longest direction of a design: columns that depend on others
 _NOTHING = 1e-20  # squares that are rounding
-_FITTED = 1e-10  # a row with less room than this beside its leverage is fitted exactly, but for rounding
 
 
 def chow_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArray:
@@ -164,9 +164,7 @@ def robust_chow_pvalue(designs: Sequence[FloatArray], outcomes: Sequence[FloatAr
     if residual @ residual <= _NOTHING * (y @ y):
         return 1.0
     leverage = np.sum(common**2, axis=1)
-    room = 1.0 - leverage
-    exponent = np.clip(leverage / (2.0 * leverage.mean()), 1.0, 2.0)
-    square = np.where(room > _FITTED, residual**2 / np.maximum(room, _FITTED) ** exponent, 0.0)  # of D
+    square = (flip_factor(leverage) * residual) ** 2  # of D
     diagonal = np.concatenate([np.sum(basis**2, axis=1) for basis in own]) - leverage  # of A
     statistic = sum(float(np.sum((basis.T @ residual[part]) ** 2)) for basis, part in zip(own, parts, strict=True))
     # tr M² for A = ZZ' - common common', Z the environments' bases side by side, without an n x n matrix.
