@@ -154,7 +154,7 @@ def robust_covariance(
         inside = weight > 0
         design, residual, weight = design[inside], residual[inside], weight[inside]
         clusters = None if clusters is None else clusters[inside]
-    n, k = design.shape
+    n = len(design)
     weighted = design if weight is None else (weight / weight.mean())[:, None] * design
     half = whitener(design.T @ weighted)
     bread = half @ half.T
