@@ -144,7 +144,8 @@ class _Conditional:
         def change(i: int) -> float:
             """The form between two nodes at which the answer changes."""
             ends = grid[i], grid[i + 1]
-            return float(brentq(lambda form: float(pvalue(form)) - least, *ends, xtol=1e-13 * max(high, 1e-300), rtol=1e-14))
+            near = 1e-13 * max(high, 1e-300)
+            return float(brentq(lambda form: float(pvalue(form)) - least, *ends, xtol=near, rtol=1e-14))
 
         if all(accepted):
             return LINE
