@@ -52,6 +52,7 @@ _REPORTED = (
 )
 METADATA = (
     "instruments",
+    "more_instruments",
     "controls",
     "augmentation_parameters",
     "groups",
@@ -66,7 +67,8 @@ METADATA = (
 class Subject:
     """One way of using an estimator.
 
-    `make(d)` builds it for d features, of which only the first three are moved by what is declared.
+    `make(d)` builds it for d features, of which only the first three are moved by what is declared. Metadata are named
+    as in `fit`, or ``"instruments=more_instruments"``.
     """
 
     name: str
@@ -76,6 +78,8 @@ class Subject:
     unequal_weights: bool = True  # takes weights that differ (tests of invariance refuse them)
     linear: bool = True  # linear in X: repeated columns change nothing, units follow
     drawn: bool = False  # copies are drawn row by row, so another order or number of rows is another draw
+    unit_free: bool = True  # features in another unit, all alike, are the same features
+    origin_free: bool = True  # and so are features counted from another origin
     rtol: float = 1e-6
     report: Callable[[Any, dict[str, Any]], dict[str, Any]] = field(default=lambda fitted, data: {})
     #: relations that cannot hold, each with its reason
@@ -83,7 +87,8 @@ class Subject:
 
     def fit(self, data: dict[str, Any]) -> Any:
         d = np.shape(data["X"])[1]
-        given = {name: data[name] for name in self.metadata}
+        names = (entry.partition("=") for entry in self.metadata)
+        given = {name: data[key or name] for name, _, key in names}
         if self.weighted and data.get("sample_weight") is not None:
             given["sample_weight"] = data["sample_weight"]
         return self.make(d).fit(data["X"], data["y"], **given)
@@ -114,8 +119,39 @@ def _move(d):
 
 
 def _intervals(fitted, data):
-    table = fitted.confint()
-    return {"confint": table.to_numpy(dtype=float)}
+    known = {"controls": data["new_controls"]} if hasattr(fitted, "controls_coef_") else {}
+    return {
+        "confint": fitted.confint().to_numpy(dtype=float),
+        "errors": np.sqrt(np.diag(fitted.covariance())),
+        "predict_confint": fitted.predict_confint(data["new"], **known)[["lower", "upper"]].to_numpy(dtype=float),
+    }
+
+
+def _invariance(fitted, data):
+    found = {"invariance_pvalue": fitted.ols_invariance_test().pvalue}
+    if fitted.alpha_ == 0:
+        found["sensitivity"] = fitted.sensitivity(0.1)[["lower", "upper"]].to_numpy(dtype=float)
+        found["robustness"] = fitted.sensitivity(0.1)[["partial_r2", "robustness_value"]].to_numpy(dtype=float)
+    return found | _intervals(fitted, data)
+
+
+def _instruments(*kinds):
+    asked = [("ar", how) for how in kinds] + [(test, how) for how in kinds[1:] for test in ("lm", "clr")]
+
+    def report(fitted, data):
+        tests = [getattr(fitted, f"{name}_test") for name in ("overidentification", "endogeneity")]
+        sets = {
+            f"set of {test}, {how}": fitted.weak_instrument_set(0, test=test, cov_type=how).to_frame()
+            for test, how in asked
+        }
+        return {
+            "test_pvalues": [test(cov_type=how).pvalue for test in tests for how in kinds],
+            "strength": [*fitted.first_stage_f_, fitted.effective_f_],
+            **{name: frame.to_numpy(dtype=float) for name, frame in sets.items()},
+            **_intervals(fitted, data),
+        }
+
+    return report
 
 
 def _averages(estimand, **question):
@@ -157,12 +193,25 @@ _SUPPORT = (-60.0, 60.0)
 _LOGIT = make_pipeline(StandardScaler(), LogisticRegression())
 
 SUBJECTS = [
-    Subject("ivl-translation", lambda d: IVLikeRegression(0.5, augmentation=_move(d)), report=_intervals),
-    Subject("ivl-translation-0", lambda d: IVLikeRegression(0, augmentation=_move(d)), report=_intervals),
+    Subject(
+        "ivl-translation",
+        lambda d: IVLikeRegression(0.5, augmentation=_move(d)),
+        report=_invariance,
+        unit_free=False,  # a step is so many of the old units
+    ),
+    Subject("ivl-translation-0", lambda d: IVLikeRegression(0, augmentation=_move(d)), report=_invariance),
+    Subject(
+        "ivl-clustered",
+        lambda d: IVLikeRegression(0, augmentation=_move(d)),
+        ("groups",),
+        report=_invariance,
+    ),
     Subject(
         "ivl-function",
         lambda d: IVLikeRegression(0.5, augmentation=FunctionAugmentation(_brighten), random_state=3),
         drawn=True,
+        unit_free=False,
+        report=_invariance,
     ),
     Subject(
         "ivl-sampled",
@@ -170,13 +219,27 @@ SUBJECTS = [
             0.5, augmentation=FunctionAugmentation(_brighten), integration="sampled", random_state=3
         ),
         drawn=True,
+        unit_free=False,
+        report=_invariance,
     ),
     Subject("ivl-instruments", lambda d: IVLikeRegression(0.5), ("instruments",), report=_intervals),
     Subject("ivl-controls", lambda d: IVLikeRegression(0.5), ("instruments", "controls", "groups"), report=_intervals),
     Subject("two-stage", lambda d: IVLikeRegression(0), ("instruments",), report=_intervals),
+    Subject(
+        "one-endogenous",
+        lambda d: IVLikeRegression(0),
+        ("instruments=more_instruments",),
+        report=_instruments("robust", "classical"),
+    ),
+    Subject(
+        "liml-clustered",
+        lambda d: IVLikeRegression("liml"),
+        ("instruments=more_instruments", "groups"),
+        report=_instruments("robust"),
+    ),
     Subject("anchor-clustered", lambda d: IVLikeRegression(3.0), ("instruments", "groups"), report=_intervals),
     Subject("ivl-copies", lambda d: IVLikeRegression(0.5), ("augmentation_parameters", "groups"), report=_intervals),
-    Subject("ivl-cv", lambda d: IVLikeRegressionCV(augmentation=_move(d), random_state=0), drawn=True),
+    Subject("ivl-cv", lambda d: IVLikeRegressionCV(augmentation=_move(d), random_state=0), drawn=True, unit_free=False),
     Subject(
         "ivl-boosting",
         lambda d: IVLikeBoosting(
@@ -188,11 +251,13 @@ SUBJECTS = [
         weighted=False,
         linear=False,
         drawn=True,
+        unit_free=False,
     ),
     Subject(
         "projection",
         lambda d: InvariantProjection(_move(d)),
         weighted=False,
+        origin_free=False,  # it gives the rows themselves, projected
         report=lambda m, data: {
             "transform": np.asarray(m.transform(data["X"])),
         },
@@ -259,12 +324,16 @@ SUBJECTS = [
     Subject(
         "frame-averaging",
         lambda d: FrameAveragingRegressor(DecisionTreeRegressor(max_depth=3, random_state=0), symmetry=SignFlip([0])),
+        unit_free=False,  # scikit-learn's trees take features that differ by less than 1e-7 for equal
+        origin_free=False,  # mirrored about 0
         linear=False,
     ),
     Subject(
         "soft symmetry",
         lambda d: SoftInvariantRegressor({"flip": SignFlip([0])}, length_scale=2.0),
         weighted=False,
+        origin_free=False,  # mirrored about 0
+        unit_free=False,  # its length scale was given
         linear=False,
         rtol=1e-3,  # a search by L-BFGS
         exceptions={"duplicate": "distances count both columns"},
@@ -279,8 +348,10 @@ SUBJECTS = [
             random_state=3,
         ),
         weighted=False,
+        origin_free=False,  # mirrored about 0
         linear=False,
         drawn=True,
+        unit_free=False,  # a tree again
         exceptions={"duplicate": "distances count both columns"},
         report=lambda m, data: {"table": m.table_},
     ),
@@ -288,6 +359,7 @@ SUBJECTS = [
         "image moments",
         lambda d: ImageMoments((1, d), degree=3, normalize=False),
         weighted=False,
+        origin_free=False,
         linear=False,
         exceptions=dict.fromkeys(("duplicate", "constant", "almost constant"), "another column is another image"),
         report=lambda m, data: {"transform": m.transform(data["new"])},
@@ -296,6 +368,7 @@ SUBJECTS = [
         "invariant coordinates",
         lambda d: InvariantCoordinates(SignFlip([0])),
         weighted=False,
+        origin_free=False,  # mirrored about 0
         linear=False,
         exceptions=dict.fromkeys(("duplicate", "constant", "almost constant"), "coordinates are as many as columns"),
         report=lambda m, data: {"transform": m.transform(data["new"])},
@@ -304,6 +377,7 @@ SUBJECTS = [
         "alignment",
         lambda d: OrthogonalAlignment(0.5),
         weighted=False,
+        unit_free=False,  # how far a map is from orthogonal depends on the units
         linear=False,
         exceptions={"duplicate": "how far the map is from orthogonal counts both columns"},
     ),
@@ -441,6 +515,12 @@ KINDS = {
     "near singular": _near_singular,
     "badly scaled": _badly_scaled,
 }
+
+
+def of_kind(kind):
+    """Small data of a kind, with instruments by which all features but the first are exogenous."""
+    data = KINDS[kind](base())
+    return data | {"more_instruments": np.column_stack([data["instruments"], data["X"][:, 1:]])}
 
 
 def quietly(function, *args):
