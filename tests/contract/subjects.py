@@ -20,6 +20,7 @@ from causalinv import (
     FDivergenceBounds,
     FrameAveragingRegressor,
     FunctionAugmentation,
+    HierarchicalConformalRegressor,
     InvariantCausalPrediction,
     InvariantProjection,
     InvariantRepresentation,
@@ -154,6 +155,16 @@ def _instruments(*kinds):
     return report
 
 
+def _neutral(fitted, data):
+    rows = {key: data[key] for key in ("y", "environments")}
+    found = {}
+    for kind in ("wald", "anderson_rubin"):
+        table = fitted.inference(data["X"], **rows, kind=kind).table
+        found[f"{kind} pvalues"] = table["pvalue"].to_numpy(dtype=float)
+        found[f"{kind} slopes"] = table[["estimate", "std_error", "lower", "upper"]].to_numpy(dtype=float)
+    return found
+
+
 def _averages(estimand, **question):
     def report(fitted, data):
         found = fitted.average_bounds(estimand, **question)
@@ -179,6 +190,21 @@ def _ask_ate(fitted, data, **question):
     found = fitted.average_bounds("ate", arm=arms[-1], control=arms[0], **question)
     columns = ["lower", "upper", "se_lower", "se_upper", "ci_lower", "ci_upper"]
     return {"bounds": found.to_frame()[columns].to_numpy(dtype=float)} | _pointwise(fitted, data, question)
+
+
+def _quantiles(fitted, data):
+    arms = sorted(set(list(data["treatment"])))
+    columns = ["lower", "upper", "ci_lower", "ci_upper"]
+    found = fitted.effect_bounds(arm=arms[-1], control=arms[0], odds_ratio=1.5)
+    return {"effects": found.to_frame()[columns].to_numpy(dtype=float)} | _pointwise(fitted, data, {})
+
+
+def _treated(fitted, data):
+    arms = sorted(set(list(data["treatment"])))
+    asked = {"arm": arms[-1], "control": arms[0]}
+    columns = ["lower", "upper", "se_lower", "se_upper", "ci_lower", "ci_upper"]
+    att = fitted.average_bounds("att", odds_ratio=2.0, **asked).to_frame()[columns]
+    return {"att": att.to_numpy(dtype=float), "breakdown": fitted.breakdown(estimand="ate", **asked).to_numpy(float)}
 
 
 def _sets(fitted, data):
@@ -297,6 +323,22 @@ SUBJECTS = [
     ),
     Subject("neutral", lambda d: InvariantRepresentation(), ("environments",)),
     Subject(
+        "neutral-inference",
+        lambda d: InvariantRepresentation(),
+        ("environments",),
+        rtol=5e-3,  # a search by BFGS, in a flat valley where little is identified
+        weighted=False,
+        report=_neutral,
+    ),
+    Subject(
+        "conformal",
+        lambda d: HierarchicalConformalRegressor(LinearRegression(), method="leave_one_environment_out"),
+        ("environments",),
+        weighted=False,
+        linear=False,
+        report=lambda m, data: {"interval": m.predict_interval(data["new"], 0.5).to_numpy(dtype=float)},
+    ),
+    Subject(
         "manifold",
         lambda d: InvariantRepresentation(2, method="manifold", random_state=0, n_init=1),
         ("environments",),
@@ -408,7 +450,7 @@ SUBJECTS = [
         lambda d: SensitivityBounds(outcome_support=_SUPPORT, law="kernel", cv=2, random_state=0),
         ("treatment", "groups"),
         linear=False,
-        report=lambda m, data: _ask_ate(m, data, odds_ratio=2.0),
+        report=lambda m, data: _ask_ate(m, data, odds_ratio=2.0) | _treated(m, data),
     ),
     Subject(
         "f-divergence",
@@ -422,7 +464,7 @@ SUBJECTS = [
         lambda d: QuantileBounds(law="kernel", cv=2, random_state=0),
         ("treatment",),
         linear=False,
-        report=lambda m, data: _pointwise(m, data, {}),
+        report=_quantiles,
     ),
 ]
 
