@@ -246,7 +246,9 @@ def reaction_rows(design: RowDesign, reading: Reading) -> tuple[FloatArray, Floa
     That last array (n, q) is in the units of the score, the basis times the residual; None if the first stage is
     known. Copies of a row are averaged.
     """
-    x, factor = _shared(design, reading), reading.stage.factor
+    spread = np.sqrt(np.maximum(np.diag(reading.moments.cov("x")[0]), 0.0))
+    unit = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+    x, factor = _shared(design, reading) * unit, reading.stage.factor * unit
     still = orthonormal_range(factor)[1].T
     residual, fitted = _left(design, reading, x @ still)
     half = whitener(x.T @ x)
@@ -259,7 +261,7 @@ def reaction_rows(design: RowDesign, reading: Reading) -> tuple[FloatArray, Floa
     shift = factor @ coef
     rows = np.zeros((len(design.y), len(shift)))
     for each in design.centred(reading):
-        rows += each.share * each.g * (each.z @ coef - each.g @ shift)[:, None]
+        rows += each.share * each.g * ((each.z * unit) @ coef - each.g @ shift)[:, None]
     rows = (design.share[:, None] * (rows - design.share @ rows)) @ turn
     return residual, along @ turn, fitted, rows
 

@@ -378,11 +378,17 @@ def test_invariance_test_says_what_it_is():
     assert "can hardly reject" in few.ols_invariance_test().note
 
 
+@pytest.mark.filterwarnings("ignore:.*constant")
+@pytest.mark.parametrize("unit", [1.0, 1e-100, 1e100])
 @pytest.mark.parametrize("groups", [None, np.arange(500) % 9])
-def test_drawn_copies_that_show_the_directions_exactly_are_tested_like_the_directions(groups):
+def test_drawn_copies_that_show_the_directions_exactly_are_tested_like_the_directions(groups, unit):
     X, y, _ = data()
-    known = IVLikeRegression(0.1, augmentation=Translation(STEP)).fit(X, y, groups=groups)
-    drawn = IVLikeRegression(0.1, augmentation=FunctionAugmentation(shift)).fit(X, y, groups=groups)
+    units = np.array([unit, unit, 1.0])
+    step = np.c_[STEP * units, 0.0]
+    aug = FunctionAugmentation(lambda rows, rng: (rows + (g := rng.normal(size=(500, 1))) @ step, g))
+    X = np.c_[X * units, np.full(500, 0.3)]  # a constant is no feature
+    known = IVLikeRegression(0.1, augmentation=Translation(step)).fit(X, y, groups=groups)
+    drawn = IVLikeRegression(0.1, augmentation=aug).fit(X, y, groups=groups)
     one, other = known.ols_invariance_test(), drawn.ols_invariance_test()
     assert other.pvalue == pytest.approx(one.pvalue, rel=1e-6)
     assert other.statistic == pytest.approx(one.statistic, rel=1e-6)
