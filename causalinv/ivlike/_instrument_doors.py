@@ -75,7 +75,13 @@ class InstrumentDoors(Recorded):
         Returns
         -------
         TestResult
-            F statistic; robust, Wooldridge's regression test.
+            F statistic; robust, that of Wooldridge's regression test, with the p-value of its score when the signs of
+            rows, or of groups, are flipped: the F law rejects too often with few.
+
+        Raises
+        ------
+        ValueError
+            If some endogenous direction is moved by no instrument.
         """
         return endogeneity(equation_of(self._checked()), robust=_robust(cov_type))
 

@@ -8,7 +8,8 @@ squares:
   is :math:`\min_h g(h)' S^{-1} g(h)` with g the sum of instruments times residuals and S the sum of their
   squares, by cluster, at e. Both are chi squared with k - m degrees of freedom if every instrument is valid.
 * *Endogeneity* (Wu, 1973; Hausman, 1978): the first-stage residuals, added to least squares, have coefficient 0; with
-  robust covariances this is Wooldridge's regression test.
+  robust covariances this is Wooldridge's regression test. Its F law rejected up to .17 of exogenous features (20 uneven
+  clusters), so that the p-value is that of the score under the law of flipped signs (`_sign_flips`).
 * *Rank* (Cragg and Donald, 1993; Kleibergen and Paap, 2006): F forms of the tests that the weakest direction is not
   moved at all. They are no tests of weakness; 10 is a rule of thumb.
 """
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 _EXACT = 1e-24  # of an outcome's squares: residuals that are rounding
+_UNMOVED = 1e-10  # of a direction's variance, what instruments explain by rounding
 _ROWS = "rows are independent, and errors of equal variance"
 
 
@@ -107,11 +109,17 @@ def overidentification(equation: Equation, *, robust: bool) -> TestResult:
 
 
 def endogeneity(equation: Equation, *, robust: bool) -> TestResult:
-    """Wu-Hausman test, in the form of a regression with the first-stage residuals; F law."""
+    """Wu-Hausman test, in the form of a regression with the first-stage residuals; F law, or flipped signs if robust."""
     part = equation.reduced
     m = part.basis.shape[1]
     if not m:
         raise ValueError("Every feature is an instrument for itself: nothing is endogenous, and there is no test.")
+    moved = int(np.sum(part.strength > _UNMOVED))
+    if moved < m:
+        raise ValueError(
+            f"The instruments move {moved} of {m} endogenous directions: two-stage least squares has no one answer to "
+            "compare with least squares. A test of endogeneity needs an instrument for every endogenous feature."
+        )
     x, v = part.coordinates, part.coordinates - part.project(part.coordinates)
     inside = v - x @ (x.T @ v)  # what least squares leaves of the first-stage residuals
     half = whitener(inside.T @ inside)
@@ -130,13 +138,17 @@ def endogeneity(equation: Equation, *, robust: bool) -> TestResult:
             raise ValueError(f"{n_units} independent rows or groups cannot test {len(slope)} directions at once.")
         cov = k / (k - 1) * (part.n - 1) / df * rows.T @ rows
         statistic = _wald(slope, cov) / len(slope)
-        df = df if part.clusters is None else n_units - 1
-        assumption = _independence(part)
+        fitted, assumption = np.hstack([part.known, x]), _independence(part)
+        if part.clusters is None:
+            pvalue = share_pvalue(e, inside, fitted, equal=False)[1]
+        else:
+            pvalue = clustered_pvalue(e, inside, fitted, part.clusters)[1]
     else:
         statistic, assumption = float(slope @ slope) / len(slope) / (float(rest @ rest) / df), _ROWS
+        pvalue = float(fisher.sf(statistic, len(slope), df))
     return TestResult(
         statistic,
-        float(fisher.sf(statistic, len(slope), df)),
+        pvalue,
         len(slope),
         hypothesis="least squares and two-stage least squares estimate the same",
         assumption=assumption + "; the instruments are valid",
