@@ -109,7 +109,7 @@ def overidentification(equation: Equation, *, robust: bool) -> TestResult:
 
 
 def endogeneity(equation: Equation, *, robust: bool) -> TestResult:
-    """Wu-Hausman test, in the form of a regression with the first-stage residuals; F law, or flipped signs if robust."""
+    """Wu-Hausman test: a regression with the first-stage residuals; by the F law, or by flipped signs if robust."""
     part = equation.reduced
     m = part.basis.shape[1]
     if not m:

@@ -61,7 +61,7 @@ def test_average_over_one_row_or_cluster_has_no_error_and_no_limits(groups):
     model = ManskiBounds(outcome_support=(0.0, 1.0)).fit(None, y, treatment=treatment, groups=groups)
     with pytest.warns(DegenerateInputWarning, match="it has no standard error, and nothing limits"):
         line = model.average_bounds("mean", arm=1, where=np.arange(60) < (1 if groups is None else 5)).table.iloc[0]
-    assert np.isnan(line.se_lower) and np.isnan(line.se_upper)
+    assert line[["se_lower", "se_upper"]].isna().all()
     assert (line.ci_lower, line.ci_upper) == (0.0, 1.0)
 
 
@@ -88,7 +88,7 @@ def test_subgroup_under_an_odds_ratio_knows_its_few_rows(estimand):
 
 
 def test_degrees_of_freedom_and_error_of_a_weighted_mean_by_matrices():
-    """Quadratic form of equal errors: its trace is the variance, and twice its square over that of the square the df."""
+    """Quadratic form of equal errors: its trace is the variance, its square over the trace of the square the df."""
     rng = np.random.default_rng(5)
     weight, y = rng.exponential(size=9) ** 2, rng.normal(size=9)
     share = weight / weight.sum()

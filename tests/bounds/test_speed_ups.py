@@ -188,3 +188,14 @@ def test_a_straight_line_is_three_times_the_smoothest_bend():
     Z = SmoothingSplines().fit_transform(np.random.default_rng(10).normal(size=(400, 1)))
     assert Z[:, 0].std() == pytest.approx(3.0)
     assert Z[:, 1].std() == pytest.approx(1.0, rel=1e-6)
+
+
+def test_newton_steps_that_end_on_more_than_all_mass_are_solved_by_brackets():
+    """Where Newton's kappa of 0 leaves a density whose mean is above one, the answer is that of bracketing."""
+    r = np.random.default_rng(7)
+    d = np.sort(r.exponential(size=150) + 0.001)
+    w, e = r.dirichlet(np.full(150, 0.05), size=60), r.uniform(0.01, 0.999, 60)
+    given = d, w, e, (w * d).sum(axis=1), as_divergence("js")
+    np.testing.assert_allclose(
+        _jensen_shannon.jensen_shannon(*given)[0], _jensen_shannon.bracketed(*given)[0], rtol=1e-7
+    )

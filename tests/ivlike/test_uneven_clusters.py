@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import t
 
 from causalinv import IVLikeRegression
+from causalinv.ivlike import _sign_flips
 from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._sign_flips import _correlated
 from causalinv.ivlike._specification import endogeneity
@@ -93,3 +94,17 @@ def test_correlations_of_residuals_pair_by_pair(q, k):
             if i != j:
                 found += 2 * (moved[i] @ moved[j]) ** 2 * left[i, j] ** 2 / left[i, i] / left[j, j]
     assert _correlated(moved, fitted, np.diag(left)) == pytest.approx(found)
+
+
+def test_variance_over_flips_is_on_average_the_exact_one(monkeypatch):
+    """Of the share of q of m normal residuals, Beta with q/2 and (m - q)/2: 2 q (m - q) / (m² (m + 2))."""
+    used = []
+    monkeypatch.setattr(_sign_flips, "_beta_tail", lambda share, mean, variance: used.append((mean, variance)))
+    rng = np.random.default_rng(2)
+    both = np.linalg.qr(rng.normal(size=(12, 7)))[0]
+    moved, fitted = both[:, :3], both[:, 3:]
+    for e in rng.normal(size=(4000, 12)):
+        _sign_flips.share_pvalue(e - fitted @ (fitted.T @ e), moved, fitted, equal=False)
+    exact = 3 / 8, 2 * 3 * 5 / (8**2 * 10)
+    error = np.std(used, axis=0) / np.sqrt(4000)
+    assert np.all(np.abs(np.mean(used, axis=0) - exact) < 4 * error)
