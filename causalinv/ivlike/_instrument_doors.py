@@ -75,8 +75,8 @@ class InstrumentDoors(Recorded):
         Returns
         -------
         TestResult
-            F statistic; robust, that of Wooldridge's regression test, with the p-value of its score when the signs of
-            rows, or of groups, are flipped: the F law rejects too often with few.
+            F statistic. Robust, it is that of Wooldridge's regression test, and the p-value that of the score under
+            flipped signs of the rows, or of whole `groups`, whose size holds in small samples.
 
         Raises
         ------
