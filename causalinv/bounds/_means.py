@@ -222,7 +222,8 @@ class MeanBounds(BoundsBase, ABC):
         """An end and its error, from the rows that the question is about."""
         weight = self._rows.weight
         if contrast.rows is not None and contrast.clusters is not None:  # which are those of these rows
-            end, bottom, weight = (None if each is None else each[contrast.rows] for each in (end, bottom, weight))  # type: ignore[assignment]
+            end, bottom = end[contrast.rows], None if bottom is None else bottom[contrast.rows]
+            weight = None if weight is None else weight[contrast.rows]
         value, error = ratio_of_means(end, bottom, weight, contrast.clusters)
         return value, error if contrast.df > 0 else np.nan
 

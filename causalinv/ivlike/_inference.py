@@ -91,7 +91,8 @@ class Influence:
         square = (sums / np.where(unit > 0, unit, 1.0)) ** 2
         fourth = np.sum(square**2, axis=0)
         found = np.divide(square.sum(axis=0) ** 2, fourth, out=np.full(unit.shape, np.inf), where=fourth > 0)
-        return np.minimum(found, float(self.df)).T
+        df: FloatArray = np.minimum(found, float(self.df)).T
+        return df
 
     def covariance(self) -> FloatArray:
         """Sandwich covariance (p, k, k), robust to any variances and to dependence inside clusters.
