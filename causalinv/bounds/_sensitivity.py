@@ -163,7 +163,7 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         critical = None
         if target == "band":
             each = [self._ratio(contrast, cap, 0) for cap in strengths.values()]
-            critical = band_critical_value(each, self._rows, level, self._df, self._later)
+            critical = band_critical_value(each, self._rows, level, contrast.df, self._later)
         known: dict[Cap, dict[str, float]] = {}
 
         def line(cap: Cap) -> dict[str, float]:

@@ -52,7 +52,8 @@ class InferenceDoors(Recorded):
             allows for instruments that disagree (Hall and Inoue, 2003; Lee, 2018), as ``"auto"`` does with more
             instruments than features. HC2 and HC3 come with the degrees of freedom of Bell and
             McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
-            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere. ``"wild"`` (signs of whole
+            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere; with `groups` of t with as
+            many degrees of freedom as their unequal sums s leave, (Σ s²)² / Σ s⁴. ``"wild"`` (signs of whole
             clusters, or of rows) and ``"bootstrap"`` (clusters or rows drawn anew) are HC1 with the quantiles of a
             bootstrap of t, for the same fits; their 999 draws have a fixed seed.
         intercept : bool, default False

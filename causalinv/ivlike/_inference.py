@@ -80,6 +80,20 @@ class Influence:
         """Degrees of freedom of the quantiles."""
         return len(self.rows) - self.rank if self.groups is None else self.n_clusters - 1
 
+    def uneven_df(self) -> FloatArray:
+        """Degrees of freedom (p, k) where clusters are few or uneven: at most `df`.
+
+        The number of equal squares that would vary as much as the clusters' do, (Σ s²)² / Σ s⁴: a third of the clusters
+        if their sums are normal and alike, which also makes up for a sandwich that few clusters leave too small.
+        """
+        sums = by_cluster(self.rows, self.groups)
+        unit = np.abs(sums).max(axis=0)
+        square = (sums / np.where(unit > 0, unit, 1.0)) ** 2
+        fourth = np.sum(square**2, axis=0)
+        found = np.divide(square.sum(axis=0) ** 2, fourth, out=np.full(unit.shape, np.inf), where=fourth > 0)
+        df: FloatArray = np.minimum(found, float(self.df)).T
+        return df
+
     def covariance(self) -> FloatArray:
         """Sandwich covariance (p, k, k), robust to any variances and to dependence inside clusters.
 

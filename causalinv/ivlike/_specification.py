@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _EXACT = 1e-24  # of an outcome's squares: residuals that are rounding
+_UNMOVED = 1e-10  # of a direction's variance, what instruments explain by rounding
 _ROWS = "rows are independent, and errors of equal variance"
 
 
@@ -113,6 +114,12 @@ def endogeneity(equation: Equation, *, robust: bool) -> TestResult:
     m = part.basis.shape[1]
     if not m:
         raise ValueError("Every feature is an instrument for itself: nothing is endogenous, and there is no test.")
+    moved = int(np.sum(part.strength > _UNMOVED))
+    if moved < m:
+        raise ValueError(
+            f"The instruments move {moved} of {m} endogenous directions: two-stage least squares has no one answer to "
+            "compare with least squares. A test of endogeneity needs an instrument for every endogenous feature."
+        )
     x, v = part.coordinates, part.coordinates - part.project(part.coordinates)
     inside = v - x @ (x.T @ v)  # what least squares leaves of the first-stage residuals
     half = whitener(inside.T @ inside)

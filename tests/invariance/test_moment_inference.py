@@ -211,3 +211,14 @@ def test_without_a_feature_that_varies_nothing_is_told():
     assert np.isinf(found.interval).all()
     assert found.strength_pvalue == 1.0
     assert 0 < found.fit_pvalue < 1  # whether the mean is the same
+
+
+def test_strength_has_its_level_where_one_feature_is_not_told_apart():
+    """The second feature's spread moves, the first's does not: uniform p-values, whose mean has an s.e. of .037."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(60):
+        e = np.repeat([0, 1], 150)
+        X = rng.normal(size=(300, 2)) * np.c_[np.ones(300), 1.0 + 3.0 * e]
+        y = X.sum(axis=1) + rng.normal(size=300)
+        found.append(infer(parts(X, y, e), 0.95, robust=False).strength_pvalue)
+    assert abs(np.mean(found) - 0.5) < 3 * 0.037

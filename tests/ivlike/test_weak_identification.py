@@ -242,3 +242,12 @@ def test_units_do_not_matter():
             small = Equation.from_rows(y, X, Z, controls=W, clusters=clusters)
             large = Equation.from_rows(1e6 * y, 1e-3 * X, 1e4 * Z, controls=W, clusters=clusters)
             np.testing.assert_allclose(1e9 * name(small, 0, 0.9), name(large, 0, 0.9), rtol=1e-8)
+
+
+def test_conditional_tests_need_as_many_degrees_of_freedom_as_instruments():
+    """Up to .08 of true values are rejected with fewer: three instruments and a constant leave two of six rows."""
+    rng = np.random.default_rng(0)
+    y, x, Z = rng.normal(size=7), rng.normal(size=(7, 1)), rng.normal(size=(7, 3))
+    assert 0.0 <= lm_pvalue(Equation.from_rows(y, x, Z), 0, 1.0) <= 1.0
+    with pytest.raises(ValueError, match="3 instruments and 2 degrees of freedom"):
+        lm_pvalue(Equation.from_rows(y[:6], x[:6], Z[:6]), 0, 1.0)
