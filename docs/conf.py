@@ -35,6 +35,7 @@ nb_execution_excludepatterns = ["gallery/downloads/*"]
 numpydoc_show_class_members = False
 autodoc_typehints = "none"  # numpydoc's types, with shapes and units, say more
 html_theme = "pydata_sphinx_theme"
+html_context = {"default_mode": "auto"}
 html_title = f"causalinv {version}"
 html_static_path = ["_static"]
 html_css_files = ["causalinv.css"]
