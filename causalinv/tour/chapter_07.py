@@ -56,7 +56,7 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
             f"Over all untried pushes the errors are {ours:.2f} and {alone:.2f}."
         ),
         table=table,
-        picture=DoCurveDisplay.from_estimate(drawn, truth=table["truth"]),
+        picture=DoCurveDisplay.from_result(drawn, truth=table["truth"]),
         claim=(
             "A strong push against the draught brings the digit to places that weaker pushes with another draught had\n"
             "shown; where it does not (few states seen before), nobody can know, and the support column says so. The\n"
