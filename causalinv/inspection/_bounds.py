@@ -184,11 +184,11 @@ class SensitivityDisplay(Display):
                 if x[0] <= at <= x[-1]:
                     ax.axvline(at, color=BLACK, ls=style, lw=1.2, label=f"{name} reaches {self.null:g} at {at:.2f}")
         if self.benchmarks is not None:
-            for label, factor in self.benchmarks["q95"].items():
+            for covariate, factor in self.benchmarks["q95"].items():
                 if x[0] <= factor <= x[-1]:
                     ax.plot([factor], [0], marker="^", color="0.2", transform=ax.get_xaxis_transform(), clip_on=False)
                     ax.annotate(
-                        str(label),
+                        str(covariate),
                         (factor, 0.02),
                         xycoords=ax.get_xaxis_transform(),
                         rotation=90,

@@ -75,7 +75,7 @@ class DiagnosticsDisplay(Display):
         labels = []
         roomy = ax.get_window_extent().height > 0.25 * ax.figure.dpi * len(self.table)
         for at, (name, row) in enumerate(self.table[::-1].iterrows()):
-            ratio = self.ratios.loc[name]
+            ratio = self.ratios[str(name)]
             labels.append(f"{row['what it is']}\n{name} ({row['doubt if']})" if roomy else str(name))
             if np.isnan(ratio):
                 ax.text(1.0, at, " not made", va="center", fontsize="small", color="0.35")

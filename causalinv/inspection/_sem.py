@@ -173,7 +173,7 @@ class DAGDisplay(Display):
             ax.legend(handles=marks, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, frameon=False)
 
 
-_STYLE = {
+_STYLE: dict[str, tuple[str, str, Any]] = {
     "feature": ("white", "0.2", "-"),
     "hidden": ("white", "0.5", "--"),
     "site": ("#cfe3f5", BLUE, "-."),

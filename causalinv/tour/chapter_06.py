@@ -48,7 +48,7 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
         }
     table = pd.DataFrame(rows).T.rename_axis("world")
     error = table["true error of the effects"]
-    nothing = table.loc["claim true, not confounded", ("told by the data", "p, l.s. ignores light")]
+    nothing = rows["claim true, not confounded"]["told by the data", "p, l.s. ignores light"]
     first, third = error.loc["claim true, confounded"], error.loc["claim false, not confounded"]
     return Chapter(
         question="I declared that the outcome ignores brightness. Is that so, and what did it buy or cost?",
