@@ -16,6 +16,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
+from causalinv._progress import Line, wanted
 from causalinv._typing import RandomState
 from causalinv._warn import again
 
@@ -121,6 +122,9 @@ def run(
     list
         Results in the order of the tasks, the same for any `n_jobs`.
     """
+    work = list(tasks)
+    what = f"tasks of {getattr(function, '__name__', 'work').lstrip('_')}"
+    line = Line(len(work), what=what) if wanted() and len(work) > 1 else None
     results: list[_Result] = []
     met: list[tuple[str, type[Warning]]] = []
     try:
@@ -129,14 +133,18 @@ def run(
             warnings.simplefilter("always")
             try:
                 pool = Parallel(n_jobs=n_jobs, verbose=verbose, return_as="generator")
-                for result, caught in pool(delayed(_task)(function, task, os.getpid()) for task in tasks):
+                for result, caught in pool(delayed(_task)(function, task, os.getpid()) for task in work):
                     met += caught
                     results.append(result)
+                    if line is not None:
+                        line.step()
                     if each is not None:
                         each(result)
             finally:
                 met += _texts(here)
     finally:
+        if line is not None:
+            line.end()
         again(met)
     return results
 

@@ -107,7 +107,7 @@ def diffusion_spectral_entropy(
     return single(
         "diffusion_spectral_entropy",
         entropy,
-        title="Diffusion spectral entropy",
+        title="Diffusion spectral entropy: near 0 if the rows are one cluster, log n if all are apart",
         estimand=f"entropy (base {unit:g}) of the eigenvalues of a random walk among these rows",
         assumption="none beyond the rows given: a description of this sample",
         notes=() if exact else (f"Nyström's approximation with {used} landmarks",),

@@ -77,7 +77,7 @@ def invariance_score(
         standard_error=float(influence.std(ddof=1) / np.sqrt(n)),
         confidence_level=level,
         title="Invariance score: 0 is invariant, 1 is moved as far as to another row",
-        estimand="E‖z - z_g‖ / E‖z - z'‖, z' another row",
+        estimand="mean distance of a row's representation to that of the moved row, over the mean distance of two rows",
         assumption=_ROWS,
         notes=() if n <= EXACT_ROWS else ("pairs within random blocks of about 5,000 rows",),
         n=n,
@@ -163,7 +163,9 @@ def _equivariance(gain: float, influence: FloatArray, df: int, level: float, wit
         confidence_level=level,
         df=df,
         title="Equivariance score: share of the moved representation that follows the move",
-        estimand="R² of z_g on (z, g, g ⊗ z) minus R² of z_g on z; best linear predictors, all columns together",
+        estimand="R² for the moved representation of linear prediction that knows the move (from z, g and g ⊗ "
+        "z), minus that of "
+        "prediction that does not (from z), all columns together",
         assumption=_ROWS,
         notes=("near 0 the interval is rough",),
         r2_without=without,

@@ -237,7 +237,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             "count on it. The test sees some ways of breaking a symmetry badly."
             for name in self._doubted()
         ]
-        notes += [f"predict: {self.prediction_}.", TWO_READINGS]
+        notes += [f"predict() uses {self.prediction_}.", TWO_READINGS]
         notes.append("No upper limit of what is broken exists without assuming that the learner is good.")
         return Summary(
             "Symmetries of the outcome",

@@ -27,7 +27,7 @@ from causalinv.moments import Moments
 __all__ = ["Bounded", "FreshMethod", "FreshRequest", "GivenRows", "Holdout", "TwoLevel", "Union"]
 
 _REFUTED = 0.05  # level, at most, at which rows show a gap above the tolerance
-_LAW = "the fresh interventions are independent draws of the law that is spoken of"
+_LAW = "these environments are independent draws of one law, and so are the new ones"
 _FIXED = "rule and eps were fixed before these environments were seen"
 
 

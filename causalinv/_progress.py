@@ -1,0 +1,86 @@
+"""How long work says how far it is: one line on standard error, in a terminal as in a notebook."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+__all__ = ["Line", "progress", "wanted"]
+
+_WANTED: ContextVar[bool] = ContextVar("progress", default=False)
+_PAUSE = 0.5  # seconds between two writings
+
+
+def wanted() -> bool:
+    """Whether the caller asked for lines of progress."""
+    return _WANTED.get()
+
+
+@contextmanager
+def progress() -> Iterator[None]:
+    """While the block runs, long work writes on standard error how much is done, of how much, and the time left.
+
+    Heard by whatever is cut into tasks: resamples of `do_curve` and `diagnostics`, folds of bounds, replications of
+    `PACExperiment`. Work that ends within half a second writes nothing.
+
+    Yields
+    ------
+    None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import causalinv
+    >>> from causalinv import ManskiBounds
+    >>> X, y = np.zeros((20, 1)) + np.arange(20)[:, None], np.arange(20) % 2
+    >>> with causalinv.progress():
+    ...     model = ManskiBounds(random_state=0).fit(X, y, treatment=np.arange(20) // 2 % 2)
+    """
+    token = _WANTED.set(True)
+    try:
+        yield
+    finally:
+        _WANTED.reset(token)
+
+
+class Line:
+    """One line on standard error, written again about twice a second.
+
+    Parameters
+    ----------
+    total : int or None
+        How many there are, where that is known.
+    begin, what : str
+        Before and after the numbers.
+    """
+
+    def __init__(self, total: int | None, *, begin: str = "", what: str = "done") -> None:
+        self.done, self.total, self.begin, self.what = 0, total, begin, what
+        self.began = self.last = time.monotonic()
+        self.written = False
+
+    def step(self) -> None:
+        """One more is done."""
+        self.done += 1
+        now = time.monotonic()
+        if now - self.last >= _PAUSE:
+            self.last = now
+            self._write()
+
+    def _write(self) -> None:
+        seconds = time.monotonic() - self.began
+        of = "" if self.total is None else f" of {self.total}"
+        left = "" if not self.total else f", about {seconds / self.done * (self.total - self.done):.0f} s left"
+        sys.stderr.write(f"\r{self.begin}{self.done}{of} {self.what}, {seconds:.0f} s{left}   ")
+        sys.stderr.flush()
+        self.written = True
+
+    def end(self, *, always: bool = False) -> None:
+        """The last word, if there was one before or it is asked for."""
+        if self.written or always:
+            if self.done:
+                self._write()
+            sys.stderr.write("\n")
