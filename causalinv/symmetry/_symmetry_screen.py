@@ -1,10 +1,4 @@
-r"""Which of several symmetries does the outcome have? Tests with Holm's correction, and how much of each is broken.
-
-The lower limit needs no good learner: for any f̂ fitted on other rows, with
-:math:`\delta = \hat f(X) - E[\hat f(X)|M]`, M the orbit, and any m̂(M), :math:`L = (Y - \hat m(M))\,\delta` has
-:math:`E L = E[(m - m_G)\,\delta]`, so by Cauchy and Schwarz
-:math:`E(m - m_G)^2 / \mathrm{Var}\,Y \ge (E L)_+^2 / (E\delta^2\, \mathrm{Var}\,Y)`.
-"""
+"""Which of several symmetries does the outcome have? Tests with Holm's correction, and how much of each is broken."""
 
 from __future__ import annotations
 
@@ -12,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.metrics import r2_score
@@ -30,6 +23,7 @@ from causalinv._validation import (
     check_target,
     check_whole,
 )
+from causalinv.symmetry._broken_share import broken_share, deviations
 from causalinv.symmetry._frame_averaging import FrameAveragingRegressor
 from causalinv.symmetry._joined import check_candidates, joined
 from causalinv.symmetry._symmetry_test import TWO_READINGS, check_uniform, symmetry_test
@@ -37,7 +31,6 @@ from causalinv.transformations import EuclideanGroup, Transformation
 
 __all__ = ["SymmetryScreen"]
 
-_COPIES = 16  # of each row, where the group cannot be listed
 _LEAST = 10
 
 
@@ -159,8 +152,8 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             averaged.fit(framed.iloc[halves[0]] if names else rows[halves[0]], target[halves[0]])
             held = rows[halves[1]]
             inside = averaged.predict(framed.iloc[halves[1]] if names else held)
-            delta = plain.predict(held) - _group_mean(plain, held, symmetry, names, rng)
-            share, lower = _broken((target[halves[1]] - inside) * delta, delta**2, target[halves[1]], level)
+            poses = deviations(plain.predict, held, symmetry, names, rng)
+            share, lower = broken_share(target[halves[1]] - inside, poses, target[halves[1]], level, rng)
             gain = r2_score(target[halves[1]], plain.predict(held)) - r2_score(target[halves[1]], inside)
             found[name] = {
                 "pvalue": ask(symmetry).pvalue,
@@ -247,30 +240,6 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             self.table_,
             tuple(notes),
         )
-
-
-def _group_mean(
-    plain: Any, rows: FloatArray, symmetry: Transformation, names: list[str] | None, rng: np.random.Generator
-) -> FloatArray:
-    """Mean prediction over the group: exact if it can be listed, else over drawn copies, which makes limits lower."""
-    if symmetry.averages:
-        frame = symmetry.frame(rows, names)
-        return frame.average(plain.predict(frame.rows))
-    drawn = [plain.predict(symmetry.draw(rows, rng, names)[0]) for _ in range(_COPIES)]
-    return np.asarray(np.mean(drawn, axis=0))
-
-
-def _broken(product: FloatArray, squared: FloatArray, y: FloatArray, level: float) -> tuple[float, float]:
-    """Plug-in and lower limit of the share of Var y that breaks a symmetry, on rows that no learner saw."""
-    spread = (y - y.mean()) ** 2
-    d, v = float(squared.mean()), float(spread.mean())
-    if d <= 1e-20 * v or v == 0:
-        return 0.0, 0.0
-    a = float(product.mean())
-    rho = a / np.sqrt(d * v)
-    influence = (product - a) / np.sqrt(d * v) - rho / 2 * ((squared - d) / d + (spread - v) / v)
-    lower = rho - norm.ppf(1 - level) * influence.std(ddof=1) / np.sqrt(len(y))
-    return max(rho, 0.0) ** 2, max(float(lower), 0.0) ** 2
 
 
 def _holm(pvalues: FloatArray) -> FloatArray:

@@ -1,0 +1,92 @@
+r"""Lower limit of the share of an outcome's variance that breaks a symmetry: it needs no good learner.
+
+For any f̂ fitted on other rows, with :math:`\delta = \hat f(X) - E[\hat f(X)|M]`, M the orbit, and any m̂(M),
+:math:`L = (Y - \hat m(M))\,\delta` has :math:`E L = E[(m - m_G)\,\delta]`, so by Cauchy and Schwarz
+:math:`E(m - m_G)^2 / \mathrm{Var}\,Y \ge (E L)_+^2 / (E\delta^2\, \mathrm{Var}\,Y)`.
+
+Where the outcome ignores the pose and poses are uniform given orbits, moving each held-out row within its orbit leaves
+the law of all L as it is. So a limit above 0 must also pass that test, which is exact at any number of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import stdtrit
+
+from causalinv._typing import FloatArray
+from causalinv.transformations import Transformation
+
+__all__ = ["broken_share", "deviations"]
+
+_COPIES = 16  # of each row, where the group cannot be listed
+_DRAWS = 999
+_TIE = 1e-10  # relative: statistics this close are equal
+
+
+def deviations(
+    predict: Callable[[FloatArray], FloatArray],
+    rows: FloatArray,
+    symmetry: Transformation,
+    names: list[str] | None,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Predictions less their mean over the orbit, shape (m, K): in the pose that was seen first, then in others.
+
+    The mean is exact if the group can be listed, else over drawn copies, which makes limits lower.
+    """
+    if symmetry.averages:
+        frame = symmetry.frame(rows, names)  # the identity is the first element
+        found = predict(frame.rows).reshape(len(rows), -1)
+    else:
+        copies = [symmetry.draw(rows, rng, names)[0] for _ in range(_COPIES)]
+        found = np.column_stack([predict(each) for each in (rows, *copies)])
+    return np.asarray(found - found.mean(axis=1, keepdims=True))
+
+
+def broken_share(
+    left: FloatArray, poses: FloatArray, y: FloatArray, level: float, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Plug-in and lower limit of the share of Var y that breaks a symmetry, on rows that no learner saw.
+
+    Parameters
+    ----------
+    left : ndarray of shape (m,)
+        Outcome less an estimate that is the same in all poses.
+    poses : ndarray of shape (m, K)
+        Of `deviations`.
+    y : ndarray of shape (m,)
+    level : float
+    rng : numpy.random.Generator
+    """
+    unit = float(np.abs(y - y.mean()).max())
+    if unit == 0:
+        return 0.0, 0.0
+    left, poses, spread = left / unit, poses / unit, ((y - y.mean()) / unit) ** 2
+    product, squared = left * poses[:, 0], poses[:, 0] ** 2
+    d, v = float(squared.mean()), float(spread.mean())
+    if d <= 1e-20 * v:
+        return 0.0, 0.0
+    a = float(product.mean())
+    rho = a / np.sqrt(d * v)
+    influence = (product - a) / np.sqrt(d * v) - rho / 2 * ((squared - d) / d + (spread - v) / v)
+    m = len(y)
+    lower = rho - float(stdtrit(m - 1, 1 - level)) * influence.std(ddof=1) / np.sqrt(m)
+    if lower <= 0 or _pvalue(left, poses, max(_DRAWS, int(np.ceil(1 / level)) - 1), rng) > level:
+        lower = 0.0
+    return max(rho, 0.0) ** 2, float(lower) ** 2
+
+
+def _pvalue(left: FloatArray, poses: FloatArray, draws: int, rng: np.random.Generator) -> float:
+    """Of the randomisation test that the sum of L is no larger than with rows moved, in units of its own size."""
+    m, k = poses.shape
+    at = np.arange(m)
+
+    def statistic(which: np.ndarray | int) -> float:
+        product = left * poses[at, which]
+        size = float(np.sqrt(product @ product))
+        return float(product.sum()) / size if size > 0 else 0.0
+
+    seen = statistic(0) - _TIE
+    return (1 + sum(statistic(rng.integers(k, size=m)) >= seen for _ in range(draws))) / (draws + 1)
