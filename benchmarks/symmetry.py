@@ -299,7 +299,7 @@ def soft(seeds=10, n=250):
     return pd.DataFrame(rows).T
 
 
-def soft_intervals(cells=((100, 300), (250, 150))):
+def soft_intervals(cells=((100, 600), (250, 120))):
     """95% intervals of the share in the sample, of y = x0² + x1 + noise, of which x1 breaks its sign."""
     rows = {}
     for n, reps in cells:

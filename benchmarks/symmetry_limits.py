@@ -110,8 +110,8 @@ def nothing_broken(reps=500):
 def something_broken(reps=1000):
     """Y = x0² + delta x1 + e, least squares: the bound is tight, so that 95% limits should cover 0.95 or more."""
     rows = {}
-    for n in (20, 40, 100):
-        for delta in (0.2, 0.5, 1.0):
+    for n in (20, 40, 100, 400):
+        for delta in (0.3, 1.0, 3.0):
             found = []
             for seed in range(reps):
                 rng = np.random.default_rng([78, seed])

@@ -63,19 +63,33 @@ def broken_share(
     unit = float(np.abs(y - y.mean()).max())
     if unit == 0:
         return 0.0, 0.0
-    left, poses, spread = left / unit, poses / unit, ((y - y.mean()) / unit) ** 2
+    m = len(y)
+    # Any constant can be taken off: the residuals' own mean is the same in all poses too.
+    left, poses, spread = (left - left.mean()) / unit, poses / unit, ((y - y.mean()) / unit) ** 2
     product, squared = left * poses[:, 0], poses[:, 0] ** 2
-    d, v = float(squared.mean()), float(spread.mean())
+    d, v = float(squared.mean()), float(spread.sum()) / (m - 1)
     if d <= 1e-20 * v:
         return 0.0, 0.0
-    a = float(product.mean())
-    rho = a / np.sqrt(d * v)
-    influence = (product - a) / np.sqrt(d * v) - rho / 2 * ((squared - d) / d + (spread - v) / v)
-    m = len(y)
-    lower = rho - float(stdtrit(m - 1, 1 - level)) * influence.std(ddof=1) / np.sqrt(m)
-    if lower <= 0 or _pvalue(left, poses, max(_DRAWS, int(np.ceil(1 / level)) - 1), rng) > level:
+    slopes, sizes = product / np.sqrt(d * v), (squared / d + spread / spread.mean()) / 2
+    lower = _least(slopes, sizes, float(stdtrit(m - 1, 1 - level)) ** 2 / m)
+    if lower > 0 and _pvalue(left, poses, max(_DRAWS, int(np.ceil(1 / level)) - 1), rng) > level:
         lower = 0.0
-    return max(rho, 0.0) ** 2, float(lower) ** 2
+    return min(max(float(slopes.mean()), 0.0), 1.0) ** 2, min(lower, 1.0) ** 2  # a share; estimates can lie beyond
+
+
+def _least(slopes: FloatArray, sizes: FloatArray, k: float) -> float:
+    """Least rho >= 0 that Student's test does not reject, of the mean of slopes - rho sizes being 0; sizes have mean 1.
+
+    That is the influence of rho, taken at the value tested (as Fieller does): errors at the estimate are small where
+    the estimate is large by chance, and limits from them too high.
+    """
+    rho = float(slopes.mean())
+    (a, b), (_, c) = np.cov(slopes, sizes)
+    linear, constant = 2 * (k * b - rho), rho**2 - k * a
+    if rho <= 0 or constant <= 0:
+        return 0.0
+    root = np.sqrt(max(linear**2 - 4 * (1 - k * c) * constant, 0.0))
+    return float(min(2 * constant / (root - linear), rho))
 
 
 def _pvalue(left: FloatArray, poses: FloatArray, draws: int, rng: np.random.Generator) -> float:

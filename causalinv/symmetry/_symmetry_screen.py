@@ -60,8 +60,9 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
     ----------
     table_ : pandas.DataFrame
         One row per candidate: ``pvalue``, ``pvalue_holm``; on the held-out half ``broken_share`` (plug-in estimate of
-        the share of the outcome's variance that breaks it), ``broken_lower`` (its lower limit) and ``r2_gain`` (R² of
-        the learner as it is less R² of the averaged one).
+        the share of the outcome's variance that breaks it), ``broken_lower`` (its lower limit; 0 unless a
+        randomisation test on that half rejects at `level`) and ``r2_gain`` (R² of the learner as it is less R² of the
+        averaged one).
     compatible_ : list of str
         Names that are not rejected.
     joint_ : TestResult or None
