@@ -26,6 +26,7 @@ from causalinv._validation import (
 from causalinv.symmetry._broken_share import broken_share, deviations
 from causalinv.symmetry._frame_averaging import FrameAveragingRegressor
 from causalinv.symmetry._joined import check_candidates, joined
+from causalinv.symmetry._overlap import NONE, doubt
 from causalinv.symmetry._symmetry_test import TWO_READINGS, check_uniform, symmetry_test
 from causalinv.transformations import EuclideanGroup, Transformation
 
@@ -59,7 +60,8 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     table_ : pandas.DataFrame
-        One row per candidate: ``pvalue``, ``pvalue_holm``; on the held-out half ``broken_share`` (plug-in estimate of
+        One row per candidate: ``pvalue``, ``pvalue_holm``, ``overlap`` (as in `symmetry_test`; NaN if fewer than 50
+        rows move); on the held-out half ``broken_share`` (plug-in estimate of
         the share of the outcome's variance that breaks it), ``broken_lower`` (its lower limit; 0 unless a
         randomisation test on that half rejects at `level`) and ``r2_gain`` (R² of the learner as it is less R² of the
         averaged one).
@@ -71,7 +73,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         Pairs of a rejected group inside a larger one that was not rejected: the larger one cannot be true.
     prediction_ : str
         What `predict` does: whether the learner is averaged, and over what; never over a symmetry whose
-        ``broken_lower`` is above 0.
+        ``broken_lower`` is above 0, or whose ``overlap`` is below 0.1.
     estimator_ : fitted regressor
     n_features_in_ : int
     feature_names_in_ : ndarray of str, only if X had names
@@ -156,8 +158,10 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             poses = deviations(plain.predict, held, symmetry, names, rng)
             share, lower = broken_share(target[halves[1]] - inside, poses, target[halves[1]], level, rng)
             gain = r2_score(target[halves[1]], plain.predict(held)) - r2_score(target[halves[1]], inside)
+            test = ask(symmetry)
             found[name] = {
-                "pvalue": ask(symmetry).pvalue,
+                "pvalue": test.pvalue,
+                "overlap": np.nan if test.overlap is None else test.overlap,
                 "broken_share": share,
                 "broken_lower": lower,
                 "r2_gain": gain,
@@ -176,7 +180,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         ]
         self._join([candidates[name] for name in self.compatible_], rows, names, ask)
         good = self.joint_ is not None and self.joint_.pvalue > level
-        good = good and not (self.contradictions_ or self._doubted())
+        good = good and not (self.contradictions_ or self._doubted() or (table["overlap"] < NONE).any())
         self.prediction_ = "the learner as it is"
         if good and self._joined is not None:
             self.prediction_ = f"the learner averaged over {' and '.join(self.compatible_)}, not rejected (no proof)"
@@ -231,6 +235,8 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             "count on it. The test sees some ways of breaking a symmetry badly."
             for name in self._doubted()
         ]
+        found = self.table_["overlap"].items()
+        notes += [f"{name}: {doubt(seen)} The same holds of its broken_lower." for name, seen in found if doubt(seen)]
         notes += [f"predict: {self.prediction_}.", TWO_READINGS]
         notes.append("No upper limit of what is broken exists without assuming that the learner is good.")
         return Summary(

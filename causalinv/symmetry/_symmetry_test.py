@@ -21,7 +21,7 @@ from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, OverlapWarning
 from causalinv.results import TestResult
 from causalinv.symmetry._invariant_kernel import Invariants, bandwidth, gaussian, loo_residuals, pairwise
-from causalinv.symmetry._overlap import overlap
+from causalinv.symmetry._overlap import LITTLE, doubt, overlap
 from causalinv.transformations import FunctionAugmentation, Transformation
 
 __all__ = ["TWO_READINGS", "check_uniform", "symmetry_test"]
@@ -34,7 +34,6 @@ _DENSE = 2000  # rows up to which whole kernel matrices are held
 _LANDMARKS = 500
 _FEATURES = 500
 _LEAST = 5
-_LITTLE = 0.5  # overlap that warns
 _TIE = 1e-10  # relative: statistics this close are equal
 _TINY, _HUGE = 1e-150, 1e150  # of X: squares beyond are 0 or no float
 
@@ -82,7 +81,7 @@ def symmetry_test(
     TestResult
         Its statistic is standardised by the mean and standard deviation of the re-drawn ones. `overlap` checks the
         declaration: about 1 if poses are uniform, near 0 if rows can be told from copies that were moved; None if fewer
-        than 50 rows move.
+        than 50 rows move. Below 0.5 `note` says first what that does to the p-value: below 0.1 it says nothing.
 
     Raises
     ------
@@ -158,7 +157,7 @@ def check_uniform(symmetry: Transformation) -> None:
 
 def _checked(seen: float | None) -> float | None:
     """The overlap, with a warning where it contradicts what was declared."""
-    if seen is None or seen >= _LITTLE:
+    if seen is None or seen >= LITTLE:
         return seen
     warn(
         f"poses do not look uniform, as poses='uniform' declares: overlap is {seen:.2f} (1 if uniform), and the "
@@ -174,7 +173,7 @@ def _result(statistic: float, pvalue: float, symmetry: Transformation, seen: flo
         pvalue=float(pvalue),
         hypothesis=f"y is independent of the pose of x, given its orbit under {type(symmetry).__name__}",
         assumption="declared by you: poses are uniform given the orbit (poses='uniform'). Then exact at any size",
-        note=TWO_READINGS,
+        note=" ".join(filter(None, (doubt(seen), TWO_READINGS))),
         overlap=seen,
     )
 
