@@ -45,6 +45,7 @@ _MOST = 5000
 _CANDIDATES = 4
 _MULTIPLES = (1.0, 2.0, 4.0, 8.0)  # of the median distance, among which the likelihood chooses
 _BOUND = 1e-8  # least variance, as a share of the outcome's
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of a kernel's eigenvalues, times the rows
 
 
 class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
@@ -167,7 +168,12 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def _set_kernels(self, length_scale: float) -> None:
-        """Centred kernels of trace n - 1 at a length scale."""
+        """Centred kernels of trace n - 1 at a length scale, without eigenvalues below 0 by rounding.
+
+        A kernel that hardly varies is enlarged by up to 1e10, and its rounding with it.
+        """
+        n = len(self._rows)
+        lift = _ROUNDING * n * (np.eye(n) - 1 / n)
         self.length_scale_ = length_scale
         self._means, self._traces, kernels = [], [], []
         for each in self._train:
@@ -175,7 +181,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
             self._means.append((raw.mean(axis=0), float(raw.mean())))
             centred = _centre(raw, *self._means[-1])
             self._traces.append(float(np.trace(centred)))
-            kernels.append(centred * self._scale(-1))
+            scaled = centred * self._scale(-1)
+            kernels.append(_centre(scaled, scaled.mean(axis=0), float(scaled.mean())) + self._scale(-1) * lift)
         self._kernels = np.stack(kernels)
 
     def _names(self) -> list[str] | None:
