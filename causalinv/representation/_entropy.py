@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.linalg import eigh, eigvalsh
+from scipy.spatial.distance import cdist
 
 from causalinv._distances import EXACT_ROWS, blocks, common_unit, squared_distances
 from causalinv._labels import encode
@@ -26,6 +27,7 @@ _LANDMARK_VALUES, _MOST_LANDMARKS = 100_000_000, 4_000  # values of the features
 _SMALL_ERROR = 0.05 * np.log(2)  # nats
 _SAFETY = 3.0  # errors were up to 3.5 times what second order says
 _NARROW, _WIDE = 1e-150, 1e150  # bandwidths, in units of the rows' size, whose squares are floats
+_COARSE = 1e-6  # least bandwidth where distances come from products, in the same units
 _LANDMARK_TOL = 1e-10  # of the largest eigenvalue of the landmarks' kernel
 
 
@@ -98,7 +100,7 @@ def diffusion_spectral_entropy(
     centred, size = _centred(rows)
     exact = len(rows) <= EXACT_ROWS
     if exact:
-        squares = squared_distances(centred, centred)
+        squares = cdist(centred, centred, "sqeuclidean")
         width = _bandwidth(squares, bandwidth, size)
         values, captured = _walk_spectrum(_gaussian(squares, width)), 1.0
         entropy, error, used = _entropy(values, power, unit), 0.0, len(rows)
@@ -237,7 +239,7 @@ def _within(
     """Entropy of any subset of the rows, by positions."""
     centred, size = _centred(rows)
     if len(rows) <= _TEST_EXACT:
-        squares = squared_distances(centred, centred)
+        squares = cdist(centred, centred, "sqeuclidean")
         kernel = _gaussian(squares, _bandwidth(squares, bandwidth, size))
         return lambda at: _entropy(_walk_spectrum(kernel[np.ix_(at, at)]), power, unit)
     width = _sampled_bandwidth(centred, bandwidth, size, rng)
@@ -273,7 +275,13 @@ def _bandwidth(squares: FloatArray, bandwidth: float | str, size: float) -> floa
 def _sampled_bandwidth(rows: FloatArray, bandwidth: float | str, size: float, rng: np.random.Generator) -> float:
     """The same from a sample of rows, as the median of all pairs would need them all."""
     some = rows[rng.choice(len(rows), min(_MEDIAN_ROWS, len(rows)), replace=False)]
-    return _bandwidth(squared_distances(some, some), bandwidth, size)
+    width = _bandwidth(cdist(some, some, "sqeuclidean"), bandwidth, size)
+    if width < _COARSE:
+        raise ValueError(
+            f"The bandwidth, {width * size:.3g}, is below a millionth of the size of Z, {size:.3g}: beyond 5,000 rows (2,000 "
+            "in the test) distances are not known that exactly. Leave out rows that lie far from all, or widen it."
+        )
+    return width
 
 
 def _gaussian(squares: FloatArray, width: float) -> FloatArray:

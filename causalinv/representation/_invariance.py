@@ -70,11 +70,11 @@ def invariance_score(
     share, influence = moved_share(before, after, generator(random_state, "pairs"))
     if np.isnan(share):
         warn("All rows of Z are one point: no distance to compare with, the result is NaN.", DegenerateInputWarning)
-    n = len(before)
+    n, unit = len(before), common_unit(influence)
     return single(
         "invariance_score",
         share,
-        standard_error=float(influence.std(ddof=1) / np.sqrt(n)),
+        standard_error=float((influence / unit).std(ddof=1) * unit / np.sqrt(n)),
         confidence_level=level,
         title="Invariance score: 0 is invariant, 1 is moved as far as to another row",
         estimand="E‖z - z_g‖ / E‖z - z'‖, z' another row",

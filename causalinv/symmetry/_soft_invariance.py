@@ -35,7 +35,7 @@ from causalinv._validation import (
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.results import Estimate
-from causalinv.symmetry._invariant_kernel import Invariants, bandwidth, pairwise
+from causalinv.symmetry._invariant_kernel import Invariants, bandwidth, check_unit, pairwise
 from causalinv.symmetry._joined import check_candidates, joined
 from causalinv.transformations import Transformation
 
@@ -132,6 +132,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         rows = check_features(self, X, reset=True, min_samples=3)
         check_alignment(X=X, y=y)
         target = column_or_1d(check_target(y, len(rows)), warn=True)
+        check_unit(rows, "X")
+        check_unit(target, "y")
         candidates = check_candidates(self.symmetries, most=_CANDIDATES)
         if len(rows) > _MOST:
             raise ValueError(
@@ -221,10 +223,13 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         return pieces
 
     def _broken(self, parts: FloatArray) -> FloatArray:
-        """Share of the variance of a sum of pieces that those without each symmetry have."""
+        """Share of the variance of a sum of pieces that those without each symmetry have.
+
+        At most 1: pieces that are correlated in a sample can each vary more than their sum.
+        """
         total = float(parts.sum(axis=0).var())
         broken = [parts[[name not in kept for kept in self._sets]].sum(axis=0).var() for name in self.symmetries]
-        return np.array(broken) / total if total > 0 else np.zeros(len(broken))
+        return np.minimum(np.array(broken) / total, 1.0) if total > 0 else np.zeros(len(broken))
 
     def _posterior(self, repeats: int) -> Iterator[FloatArray]:
         """Draws of all pieces given the outcome, at the fitted variances."""

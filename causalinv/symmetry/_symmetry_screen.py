@@ -25,6 +25,7 @@ from causalinv._validation import (
 )
 from causalinv.symmetry._broken_share import broken_share, deviations
 from causalinv.symmetry._frame_averaging import FrameAveragingRegressor
+from causalinv.symmetry._invariant_kernel import check_unit
 from causalinv.symmetry._joined import check_candidates, joined
 from causalinv.symmetry._overlap import NONE, doubt
 from causalinv.symmetry._symmetry_test import TWO_READINGS, check_uniform, symmetry_test
@@ -64,7 +65,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         rows move); on the held-out half ``broken_share`` (plug-in estimate of
         the share of the outcome's variance that breaks it), ``broken_lower`` (its lower limit; 0 unless a
         randomisation test on that half rejects at `level`) and ``r2_gain`` (R² of the learner as it is less R² of the
-        averaged one).
+        averaged one; NaN if y does not vary there).
     compatible_ : list of str
         Names that are not rejected.
     joint_ : TestResult or None
@@ -127,6 +128,8 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         rows = check_features(self, X, reset=True, min_samples=_LEAST)
         check_alignment(X=X, y=y)
         target = column_or_1d(check_target(y, len(rows)), warn=True)
+        check_unit(rows, "X")
+        check_unit(target, "y")
         level = check_confidence_level(self.level, "level")
         check_choice(self.poses, "poses", ("uniform",))
         check_whole(self.n_resamples, "n_resamples", low=19)
@@ -157,7 +160,9 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             inside = averaged.predict(framed.iloc[halves[1]] if names else held)
             poses = deviations(plain.predict, held, symmetry, names, rng)
             share, lower = broken_share(target[halves[1]] - inside, poses, target[halves[1]], level, rng)
-            gain = r2_score(target[halves[1]], plain.predict(held)) - r2_score(target[halves[1]], inside)
+            gain = float("nan")
+            if np.ptp(target[halves[1]]) > 1e-12 * np.abs(target).max():
+                gain = r2_score(target[halves[1]], plain.predict(held)) - r2_score(target[halves[1]], inside)
             test = ask(symmetry)
             found[name] = {
                 "pvalue": test.pvalue,

@@ -163,3 +163,12 @@ def test_kernels_that_hardly_vary_have_no_eigenvalue_below_0_by_rounding():
         assert np.abs(kernel.sum(axis=0)).max() < 1e-12 * values[-1]
         assert values.sum() == pytest.approx(99, rel=1e-5)
     assert np.corrcoef(model.predict(X), y)[0, 1] > 0.95
+
+
+def test_a_share_is_at_most_1():
+    """Few rows, turns of the plane: what breaks and what keeps them are correlated, and 1.5 came out of the ratio."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 2, size=(60, 4)).astype(float)
+    model = SoftInvariantRegressor({"turns": EuclideanGroup(2, translations=False)}, random_state=0)
+    table = model.fit(X, rng.normal(size=60)).broken_share_interval(n_draws=200).to_frame()
+    assert 0 <= table["lower"].iloc[0] <= table["estimate"].iloc[0] <= table["upper"].iloc[0] <= 1
