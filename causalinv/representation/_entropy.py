@@ -278,8 +278,8 @@ def _sampled_bandwidth(rows: FloatArray, bandwidth: float | str, size: float, rn
     width = _bandwidth(cdist(some, some, "sqeuclidean"), bandwidth, size)
     if width < _COARSE:
         raise ValueError(
-            f"The bandwidth, {width * size:.3g}, is below a millionth of the size of Z, {size:.3g}: beyond 5,000 rows (2,000 "
-            "in the test) distances are not known that exactly. Leave out rows that lie far from all, or widen it."
+            f"The bandwidth, {width * size:.3g}, is below a millionth of the size of Z, {size:.3g}: beyond 5,000 rows "
+            "(2,000 in the test) distances are not that exact. Leave out rows that lie far from all, or widen it."
         )
     return width
 

@@ -142,7 +142,7 @@ def test_entropies_are_free_of_units_to_the_ends_of_floats(unit):
 
 
 def test_a_bandwidth_below_the_rounding_of_distances():
-    """Two tight clusters and a row far out: exact up to 5,000 rows; beyond, distances come from products, and it raises."""
+    """Two tight clusters and a row far out: exact up to 5,000 rows; beyond, distances come from products: it raises."""
     rows = np.r_[np.zeros(20), np.full(20, 1.0), 1e9][:, None] + 0.0
     found = diffusion_spectral_entropy(rows, bandwidth=0.05)
     assert found.estimate == pytest.approx(np.log2(3), abs=1e-6)  # three walks that do not meet, each with eigenvalue 1
