@@ -107,7 +107,7 @@ def nothing_broken(reps=500):
     return pd.DataFrame(rows).T.sort_values("limit above 0", ascending=False)
 
 
-def something_broken(reps=1000):
+def something_broken(reps=500):
     """Y = x0² + delta x1 + e, least squares: the bound is tight, so that 95% limits should cover 0.95 or more."""
     rows = {}
     for n in (20, 40, 100, 400):
