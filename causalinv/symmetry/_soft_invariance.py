@@ -232,7 +232,10 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         return np.minimum(np.array(broken) / total, 1.0) if total > 0 else np.zeros(len(broken))
 
     def _posterior(self, repeats: int) -> Iterator[FloatArray]:
-        """Draws of all pieces given the outcome, at the fitted variances."""
+        """Draws of all pieces given the outcome at the fitted ratios of variances, their common scale integrated out.
+
+        With a flat prior of its logarithm deviations from the mean are those of a multivariate t, n - 1 df.
+        """
         rng = generator(self.random_state, "broken share")
         n, kernels = len(self._rows), self._pieces(self._kernels)
         roots = []
@@ -243,10 +246,9 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         for _ in range(repeats):
             parts = np.stack([root @ rng.standard_normal(n) for root in roots])
             noise = np.sqrt(self.noise_variance_) * rng.standard_normal(n)
-            dual = self.dual_coef_
             if self.noise_variance_ > 0:
-                dual = dual - cho_solve((self._factor, True), parts.sum(axis=0) + noise - noise.mean())
-            yield parts + kernels @ dual
+                parts -= kernels @ cho_solve((self._factor, True), parts.sum(axis=0) + noise - noise.mean())
+            yield kernels @ self.dual_coef_ + np.sqrt((n - 1) / rng.chisquare(n - 1)) * parts
 
     def _nothing_breaks(self, name: str) -> float:
         """p-value of the likelihood-ratio test that all components keep a symmetry."""
