@@ -11,6 +11,7 @@ the law of all L as it is. So a limit above 0 must also pass that test, which is
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
@@ -97,7 +98,7 @@ def _pvalue(left: FloatArray, poses: FloatArray, draws: int, rng: np.random.Gene
     m, k = poses.shape
     at = np.arange(m)
 
-    def statistic(which: np.ndarray | int) -> float:
+    def statistic(which: Any) -> float:
         product = left * poses[at, which]
         size = float(np.sqrt(product @ product))
         return float(product.sum()) / size if size > 0 else 0.0
