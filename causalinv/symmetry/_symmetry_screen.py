@@ -41,7 +41,9 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
 
     With probability at least 1 - level every true symmetry is in `compatible_` (Holm). Nothing says that false ones are
     out: not being rejected is no proof. How much of the outcome's variance breaks a symmetry gets a lower limit; an
-    upper one is impossible without assuming that the learner is good.
+    upper one is impossible without assuming that the learner is good. Where the learner has the right shape, so
+    that the limit is tight, 95% limits lay at or below the truth in 90% to 98% of 500 samples of 20 to 400 rows with a
+    skewed outcome; where nothing was broken they were above 0 in 1% to 5% (``benchmarks/results/symmetry.md``).
 
     Parameters
     ----------
