@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalinv._matrix import participation_ratio, singular_values
 from causalinv._typing import FloatArray
 from causalinv.invariance._linear import names_of
 from causalinv.results import Summary
@@ -90,15 +89,10 @@ def summarise_representation(model: Any) -> Summary:
             _told(model),
             _GAPS["relative_excess"].replace("features", "representation"),
             f"The environments differ in {model.n_directions_} direction(s) by more than sampling noise.",
-            f"Effective dimension of the representation: {_dimension(model):.3g} of {len(model.components_)}.",
+            f"Effective dimension of the representation: {model.effective_dimension_:.3g} of {len(model.components_)}.",
+            f"Environments move it by {model.moved_by_environment_:.3g} of the distance between two rows, or more.",
         ),
     )
-
-
-def _dimension(model: Any) -> float:
-    """Participation ratio of the representation's covariance, all rows together."""
-    cov = model.components_ @ model.moments_.pooled.cov("x")[0] @ model.components_.T
-    return participation_ratio(singular_values(cov)[1])
 
 
 def summarise_inference(model: Any, found: Any, scale: FloatArray, level: float, kind: str) -> Summary:
