@@ -24,7 +24,7 @@ from causalinv import representation as measures
 from causalinv._printing import Printed
 from causalinv.invariance import certify, next_environment_risk
 from causalinv.sem import InterventionFamily, textbook_sem
-from tests.contract.subjects import SUBJECTS, Subject, base
+from tests.contract.subjects import SUBJECTS, Subject, of_kind
 
 SHORT = ("a", "b", "c", "d")
 LONG = tuple(f"{name} of every person who was asked twice, in thousands per year" for name in SHORT)
@@ -34,7 +34,7 @@ _CHEAP = {"n_bootstrap": 2, "n_draws": 100, "random_state": 0}
 
 def fitted(subject: Subject, names: tuple[str, ...]) -> Any:
     """The subject fitted to a frame with these names, its warnings left aside."""
-    data = base()
+    data = of_kind("continuous")
     data |= {key: pd.DataFrame(data[key], columns=list(names)) for key in ("X", "new")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -43,7 +43,7 @@ def fitted(subject: Subject, names: tuple[str, ...]) -> Any:
 
 def answers(model: Any) -> Iterator[tuple[str, Any]]:
     """What every method that needs no more than known arguments answers, where that prints itself."""
-    data = base()
+    data = of_kind("continuous")
     known = {"level": 0.1, "confidence_level": 0.9, "arm": 1, "control": 0, "estimand": "ate", "noun": "hospital"}
     known |= {"X": pd.DataFrame(data["new"], columns=model.feature_names_in_), "odds_ratio": 2.0, "actions": [[0, 0.0]]}
     for name in dir(type(model)):
@@ -88,7 +88,7 @@ def others() -> Iterator[tuple[str, Any]]:
     yield "EnvironmentSet", seen
     yield "Moments", seen.moments()
     yield "PopulationRegression", sem.regress(sem.target, ["x1", "x2"])
-    data = base()
+    data = of_kind("continuous")
     environments = {"environments": data["environments"]}
     neutral = InvariantRepresentation().fit(data["X"], data["y"], **environments)
     yield "inference", neutral.inference(data["X"], data["y"], **environments)

@@ -150,6 +150,7 @@ _NO_RANK = {
     "extrapolation/_location.py": {"eigh": "a Newton step on the absolute curvature, every direction kept"},
     "extrapolation/_representation.py": {"eigh": "rotations to principal axes; how many count is the caller's"},
     "extrapolation/_response.py": {"eigh": "ridges, which shrink every direction and cut none"},
+    "invariance/_kept.py": {"eigvalsh": "spreads by direction, all of them summed"},
     "invariance/certificates/_declared.py": {
         "eigvalsh": "how much variance an environment adds, against sampling noise"
     },
