@@ -94,7 +94,6 @@ def run(
     tasks: Iterable[tuple[Any, ...]],
     *,
     n_jobs: int | None = None,
-    verbose: int = 0,
     each: Callable[[_Result], object] | None = None,
 ) -> list[_Result]:
     """Call `function` on every task through joblib; warnings come out once each, at the user's line.
@@ -111,8 +110,6 @@ def run(
         Arguments of each call.
     n_jobs : int, optional
         As in joblib: None is 1 unless a `joblib.parallel_config` says otherwise.
-    verbose : int, default 0
-        As in joblib.
     each : callable, optional
         Called here with each result, in the order of the tasks, as soon as it is there.
 
@@ -128,7 +125,7 @@ def run(
         with warnings.catch_warnings(record=True) as here, threadpool_limits(limits=1):
             warnings.simplefilter("always")
             try:
-                pool = Parallel(n_jobs=n_jobs, verbose=verbose, return_as="generator")
+                pool = Parallel(n_jobs=n_jobs, return_as="generator")
                 for result, caught in pool(delayed(_task)(function, task, os.getpid()) for task in tasks):
                     met += caught
                     results.append(result)
