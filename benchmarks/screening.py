@@ -1,6 +1,6 @@
 """Causes that screening keeps, by the number of rows: two rankings in turn, and each of them alone.
 
-``python benchmarks/screening.py [models]``: 200 features, 4 environments with random shifts of 20 sites, 16 places, models
+``python benchmarks/screening.py [models]``: 200 features, 4 environments, random shifts of 20 sites, 16 places, models
 whose Markov blanket has at most 16 members.
 """
 
