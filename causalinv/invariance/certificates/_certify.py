@@ -45,7 +45,7 @@ def certify(
 
     Parameters
     ----------
-    fitted : estimator, Pipeline or tuple (components, coef, intercept)
+    fitted : estimator, Pipeline, LinearRule or tuple (components, coef, intercept)
         The rule; see `rule_of`. A Pipeline is certified as a whole.
     X : array-like of shape (n, d), or Moments
         Features; or moments of ``x`` and ``y``, one cell per environment (a population's for ``"holdout"``).

@@ -52,7 +52,7 @@ def refuted(values: FloatArray, kurtosis: float, level: float) -> float:
 
     - :math:`\bar{f^2} \le (1 - \sqrt{2 \kappa L / n}) \mu`;
     - the mean of :math:`W = 1 - \exp(-f^2 / (2 \kappa \mu))`, with :math:`E W \ge 3 / (8 \kappa)` and
-      :math:`E W^2 \le 1 / (4 \kappa)`, at most :math:`3 / (8 \kappa) - \sqrt{L / (2 \kappa n)}`, whatever wild values do;
+      :math:`E W^2 \le 1 / (4 \kappa)`, at most :math:`3 / (8 \kappa) - \sqrt{L / (2 \kappa n)}`, wild values or not;
     - the mean of :math:`\min(f^4, \kappa \mu^2 n / (4 L))` above :math:`1.79 \kappa \mu^2` (Bernstein);
     - :math:`\max f^4 > \kappa \mu^2 n e^L` (Markov).
 
