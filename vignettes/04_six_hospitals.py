@@ -58,7 +58,9 @@ plan_interventions(0.4, n_sites=2)  # the other methods: what each asks, and how
 
 # %% [markdown]
 # Promised: with 95% confidence at most 66.5% of new hospitals break the rule, that is, have more than 10% more squared
-# error by it than by a rule of their own; and an interval for one patient of the next hospital, at a level that six hospitals can bear.
+# error by it than by a rule of their own; and an interval for one patient of the next hospital, at a level that six
+# hospitals can bear.
+#
 # Not promised: anything of one given hospital, of hospitals that are not drawn as these were, or of rows that are not
 # Gaussian (`method="bounded"` and `method="kurtosis"` ask for a bound instead). Run a second method on the same
 # hospitals only if the error was split beforehand.
