@@ -31,18 +31,22 @@ def data_set(k):
     import sempler
     import sempler.generators
 
-    np.random.seed(1000 + k)  # noqa: NPY002 - the peer draws from NumPy's global generator
+    rng = np.random.default_rng([1000, k])
+
+    def seed():
+        return int(rng.integers(2**31))
+
     p, n, E = 4 + k % 4, (30, 100, 300, 1000)[k % 4], 2 + (k // 4) % 4
     level = (0.001, 0.05, 0.1)[k % 3]
-    W = sempler.generators.dag_avg_deg(p, min(2.7, p - 1), 0.5, 1)
-    W *= np.random.choice([-1, 1], size=W.shape)  # noqa: NPY002
-    scm = sempler.LGANM(W, (0, 1), (1, 2))
+    W = sempler.generators.dag_avg_deg(p, min(2.7, p - 1), 0.5, 1, random_state=seed())
+    W *= rng.choice([-1, 1], size=W.shape)
+    scm = sempler.LGANM(W, (0, 1), (1, 2), random_state=seed())
     samples = []
     for _ in range(E):
-        targets = np.random.choice(p, np.random.randint(0, 3), replace=False)  # noqa: NPY002
-        moved = {t: (np.random.uniform(2, 3), np.random.uniform(1, 2)) for t in targets}  # noqa: NPY002
+        targets = rng.choice(p, rng.integers(0, 3), replace=False)
+        moved = {int(t): (rng.uniform(2, 3), rng.uniform(1, 2)) for t in targets}
         kind = "do_interventions" if k % 2 else "shift_interventions"
-        samples.append(scm.sample(n=n, **{kind: moved or None}))
+        samples.append(scm.sample(n=n, random_state=seed(), **{kind: moved}))
     return samples, level
 
 
