@@ -16,7 +16,7 @@ from causalinv._typing import Rows as Given
 from causalinv._validation import check_features
 from causalinv.bounds._contrast import arm_position
 from causalinv.bounds._docs import Documented
-from causalinv.bounds._inference import clustered
+from causalinv.bounds._inference import clustered, freedom
 from causalinv.bounds._rows import Functional, Rows, check_data, resolve_support, transformed
 
 __all__ = ["BoundsBase"]
@@ -35,7 +35,7 @@ class BoundsBase(Documented, BaseEstimator):
     _limits: FloatArray
     _support_text: str
     _clusters: RobustCovariance | None  # of the rows, for errors of averages
-    _df: float  # degrees of freedom that the clusters leave to averages
+    _df: float  # degrees of freedom that rows or clusters leave to averages over all
     _later: int  # seed of what is drawn when a question needs it
     _title: ClassVar[str]
     _limits_needed: ClassVar[bool]  # whether ends are infinite without limits of the outcome, which is then said
@@ -74,7 +74,7 @@ class BoundsBase(Documented, BaseEstimator):
         self._rows = rows = check_data(self, X, y, least=self._check(), **given)
         self._limits, self._support_text = resolve_support(self, rows, needed=self._limits_needed)
         self._clusters = clustered(rows.weight, rows.groups, len(rows.codes))
-        self._df = np.inf if self._clusters is None else float(self._clusters.df()[0])
+        self._df = freedom(np.ones(len(rows.codes)) if rows.weight is None else rows.weight, rows.groups)
         self.arms_, self.outcome_support_ = rows.arms, self._limits
         self._learn()
         return self

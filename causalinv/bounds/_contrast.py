@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from causalinv._clusters import RobustCovariance
 from causalinv._labels import encode
 from causalinv._typing import BoolArray, FloatArray
 from causalinv._typing import Rows as Given
@@ -31,7 +32,13 @@ ESTIMANDS = ("ate", "mean", "att", "overlap", "policy")
 
 
 class Contrast:
-    """A question on validated data, with its name in words."""
+    """A question on validated data, with its name in words.
+
+    `clusters` and `df` are those of the rows that it is about; who answers sets them.
+    """
+
+    clusters: RobustCovariance | None = None
+    df: float = np.inf
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ from causalinv.results import BoundsEstimate
 __all__ = ["ConditionalCurves"]
 
 _KNOTS = 7
+_FITTED = 1e-8  # one minus the leverage of a row that is fitted exactly, and has no residual
 
 
 class ConditionalCurves(MeanBounds):
@@ -150,7 +151,7 @@ class _Fit:
         groups = self.rows.groups
         if groups is None:
             leverage = np.sum((moved @ self.bread) * self.design, axis=1)
-            return self.new @ coef, each / np.maximum(1.0 - leverage, 0.1)[:, None]  # HC3
+            return self.new @ coef, each / np.maximum(1.0 - leverage, _FITTED)[:, None]  # HC3
         summed = np.zeros((int(groups.max()) + 1, each.shape[1]))
         np.add.at(summed, groups, each)
         return self.new @ coef, summed * np.sqrt(len(summed) / max(len(summed) - 1, 1))

@@ -20,6 +20,7 @@ __all__ = [
     "combine",
     "critical_of",
     "critical_value",
+    "freedom",
     "influence",
     "interval",
     "quantile_of",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _MULTIPLIERS, _BLOCK = 2000, 4096  # draws for a band, and rows at once
+_MANY = 30.0  # degrees of freedom of independent rows from which on Student's law is taken as the normal one
 
 Target = Literal["parameter", "set", "band"]
 
@@ -41,6 +43,21 @@ def clustered(weight: FloatArray | None, groups: IntArray | None, n: int) -> Rob
     return robust_covariance(np.ones((n, 1)), np.zeros(n), weight=weight, clusters=groups)
 
 
+def freedom(share: FloatArray, groups: IntArray | None) -> float:
+    """Degrees of freedom of the error of a mean in which rows (n,) have these shares: Bell and McCaffrey's.
+
+    Infinite where rows are independent and leave many; 0 of one row or one cluster, which has no error.
+    """
+    inside = np.flatnonzero(share)
+    units = inside if groups is None else groups[inside]
+    if len(inside) < 2 or (units == units[0]).all():
+        return 0.0
+    own, n = share[inside], len(inside)
+    known = robust_covariance(np.ones((n, 1)), np.zeros(n), weight=own, clusters=None if groups is None else units)
+    df = float(known.df()[0])
+    return np.inf if groups is None and df >= _MANY else df
+
+
 def ratio_of_means(
     top: FloatArray,
     bottom: FloatArray | None,
@@ -49,9 +66,9 @@ def ratio_of_means(
     *,
     centre: float | None = None,
 ) -> tuple[float, float]:
-    """Weighted mean of `top` over that of `bottom` (1 if None), and its standard error (CR2 with clusters).
+    """Weighted mean of `top` over that of `bottom` (1 if None), and its standard error (HC2; CR2 with clusters).
 
-    The error is about `centre` if a test supposes that the ratio is this.
+    The error is about `centre` if a test supposes that the ratio is this; NaN if only one row is below.
     """
     if not np.isfinite(top).all():
         return float(np.sum(top[~np.isfinite(top)])), np.nan
@@ -66,9 +83,11 @@ def ratio_of_means(
     if clusters is not None:
         share = total / float(w.sum())
         return ratio, unit * float(np.sqrt(clusters.of_residual(residual)[0, 0])) / share
-    influence = w * residual / total
-    n = int(np.count_nonzero(w))
-    return ratio, unit * float(np.sqrt(np.sum(influence**2) * n / (n - 1))) if n > 1 else np.nan
+    share, mine = w / total, below != 0
+    if np.count_nonzero(share[mine]) < 2:
+        return ratio, np.nan
+    left = 1.0 - 2.0 * share * below + below**2 * np.sum(share[mine] ** 2)  # of a residual's variance, if all are equal
+    return ratio, unit * float(np.sqrt(np.sum((share * residual) ** 2 / left)))
 
 
 def quantile_of(probability: float, df: float) -> float:
@@ -113,7 +132,8 @@ def interval(
     """Confidence interval for the parameter between the ends (Imbens-Manski), or for both ends.
 
     A width below sqrt(log n) standard errors counts as none, because it cannot be told from none (Stoye); of a larger
-    one that much is taken off, so that the critical value nowhere jumps and wider ends have wider intervals.
+    one that much is taken off, so that the critical value nowhere jumps and wider ends have wider intervals. An end
+    whose error is not known has no limit.
     """
     known = [error for error in errors if np.isfinite(error)]
     if critical is not None:
@@ -126,7 +146,7 @@ def interval(
         width = max(upper - lower - max(known) * np.sqrt(np.log(max(n, 2))), 0.0)
         c = critical_value(width, max(known), confidence_level, df)
     low, high = (
-        end if not np.isfinite(end) else end + s * c * se
+        end if not np.isfinite(end) else s * np.inf if np.isnan(se) else end + s * c * se
         for end, s, se in zip((lower, upper), (-1, 1), errors, strict=True)
     )
     return low, high

@@ -16,7 +16,7 @@ from causalinv._validation import check_confidence_level
 from causalinv._warn import warn
 from causalinv.bounds._base import BoundsBase
 from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, groups_of
-from causalinv.bounds._inference import Target, combine, interval, ratio_of_means
+from causalinv.bounds._inference import Target, clustered, combine, freedom, interval, ratio_of_means
 from causalinv.bounds._scores import manski_scores
 from causalinv.exceptions import BoundsCrossingWarning, DegenerateInputWarning
 from causalinv.results import BoundsEstimate
@@ -95,7 +95,28 @@ class MeanBounds(BoundsBase, ABC):
 
     def _contrast(self, asked: dict[str, Any], where: Any = None, *, by: bool = False) -> Contrast:
         check_is_fitted(self)
-        return Contrast(self._rows, self.functional, where=where, by=by, **asked)
+        contrast = Contrast(self._rows, self.functional, where=where, by=by, **asked)
+        contrast.clusters, contrast.df = self._clusters, self._df
+        if contrast.rows is not None or contrast.estimand in ("att", "overlap"):
+            self._restrict_units(contrast)
+        return contrast
+
+    def _restrict_units(self, contrast: Contrast) -> None:
+        """Clusters and degrees of freedom of the rows that a question is about."""
+        rows, n = self._rows, len(self._rows.codes)
+        weight = np.ones(n) if rows.weight is None else rows.weight
+        own = self._overlap(contrast)[0] if contrast.estimand == "overlap" else self._bottom(contrast, 0)
+        inside = np.ones(n, bool) if contrast.rows is None else contrast.rows
+        share = np.where(inside, weight if own is None else weight * own, 0.0)
+        if not share.any():
+            raise ValueError(
+                f"No row of where=, or of a group of by=, took arm {rows.arms.tolist()[contrast.arm]!r}: there is no "
+                "average over such rows. Choose other rows, or another estimand."
+            )
+        contrast.df = freedom(share, rows.groups)
+        if contrast.rows is not None and rows.groups is not None:
+            some = contrast.df > 0
+            contrast.clusters = clustered(weight[inside], rows.groups[inside], int(inside.sum())) if some else None
 
     def _answer(
         self,
@@ -110,6 +131,7 @@ class MeanBounds(BoundsBase, ABC):
     ) -> BoundsEstimate:
         level = check_confidence_level(confidence_level)
         contrast = self._contrast(asked, where, by=by is not None)
+        df = contrast.df
         if by is None:
             lines, notes, moved = self._lines(contrast, strengths, level, target)
             table = pd.DataFrame(lines).T.rename_axis(index)
@@ -120,7 +142,9 @@ class MeanBounds(BoundsBase, ABC):
             for label, mask in groups.items():
                 inside = np.zeros(len(mask), bool)
                 inside[self._rows.kept] = mask[self._rows.kept] & whole
-                lines, notes, bit = self._lines(self._contrast(asked, inside), strengths, level, target)
+                part = self._contrast(asked, inside)
+                df = min(df, part.df)
+                lines, notes, bit = self._lines(part, strengths, level, target)
                 tables[label] = pd.DataFrame(lines).T
                 moved += bit
             name = by if isinstance(by, str) else "group"
@@ -135,7 +159,7 @@ class MeanBounds(BoundsBase, ABC):
             level,
             len(self._rows.codes) if contrast.rows is None else int(contrast.rows.sum()),
             target=target,
-            notes=(*notes, *self._result_notes(contrast)),
+            notes=(*notes, *self._result_notes(contrast, df)),
             poor_overlap=self._poor_overlap(),
             moved=tuple(moved),
         )
@@ -157,7 +181,7 @@ class MeanBounds(BoundsBase, ABC):
             raise ValueError(f"target must be 'parameter' or 'set', got {target!r}.")
         found = np.array(
             [
-                [ratio_of_means(end, bottom, rows.weight, self._clusters) for end in ends]
+                [self._mean_of(contrast, end, bottom) for end in ends]
                 for ends, bottom in (self._ratio(contrast, strength, r) for r in range(self._n_repeats()))
             ]
         )
@@ -169,7 +193,7 @@ class MeanBounds(BoundsBase, ABC):
                 BoundsCrossingWarning,
             )
         errors, n = (se_lower, se_upper), len(rows.codes) if contrast.rows is None else int(contrast.rows.sum())
-        how: dict[str, Any] = {"confidence_level": level, "target": target, "n": n, "df": self._df}
+        how: dict[str, Any] = {"confidence_level": level, "target": target, "n": n, "df": contrast.df}
         low, high = interval(lower, upper, errors, critical=critical, **how)
         own = lower, upper, low, high
         manski = self._manski_ends(contrast)
@@ -193,6 +217,15 @@ class MeanBounds(BoundsBase, ABC):
             "manski_upper": manski[1],
             "moved": own != (lower, upper, low, high),
         }
+
+    def _mean_of(self, contrast: Contrast, end: FloatArray, bottom: FloatArray | None) -> tuple[float, float]:
+        """An end and its error, from the rows that the question is about."""
+        weight = self._rows.weight
+        if contrast.rows is not None and contrast.clusters is not None:  # which are those of these rows
+            end, bottom = end[contrast.rows], None if bottom is None else bottom[contrast.rows]
+            weight = None if weight is None else weight[contrast.rows]
+        value, error = ratio_of_means(end, bottom, weight, contrast.clusters)
+        return value, error if contrast.df > 0 else np.nan
 
     def _ratio(self, contrast: Contrast, strength: Any, repeat: int) -> tuple[Ends, FloatArray | None]:
         """Numerators of both ends and their denominator, None for 1."""
@@ -242,14 +275,19 @@ class MeanBounds(BoundsBase, ABC):
         weight, _ = self._overlap(contrast)
         return weight * plain[0], weight * plain[1]
 
-    def _result_notes(self, contrast: Contrast) -> tuple[str, ...]:
-        """What a reader of averages must know."""
+    def _result_notes(self, contrast: Contrast, df: float) -> tuple[str, ...]:
+        """What a reader of averages must know; `df` are the least degrees of freedom of any."""
         limits, notes = self._limits, self._notes()
-        if self._df < _FEW:
+        if df < _FEW:
+            what, unlike = ("rows", "weight") if self._rows.groups is None else ("groups", "size")
             few = (
-                f"The groups leave {self._df:.2g} degrees of freedom to averages, because they are few or of unequal "
-                "size: intervals are wide, from Student's t with these."
+                f"The {what} leave {df:.2g} degrees of freedom to averages, because they are few or of unequal "
+                f"{unlike}: intervals are wide, from Student's t with these."
             )
+            if df == 0:
+                few = (
+                    f"An average rests on one of the {what}: it has no standard error, and nothing limits its interval."
+                )
             warn(few, DegenerateInputWarning)
             notes += (few,)
         if self._poor_overlap():

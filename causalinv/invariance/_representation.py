@@ -278,8 +278,9 @@ class InvariantRepresentation(
         -------
         Summary
             Per feature ``rule`` (the fitted), ``estimate``, ``std_error``, ``pvalue`` (of the coefficient being 0),
-            ``lower``, ``upper``. Features that are constant, or combinations of others, change no p-value of the notes;
-            coefficients that they leave open have no estimate and endless intervals.
+            ``lower``, ``upper``. Features that are constant, or combinations of others, change no p-value of the notes.
+            A coefficient that they leave open, or of which values without end fit hardly worse than the best (by less
+            than the level's quantile of chi squared), has no estimate and, for Wald's, an endless interval.
 
         Raises
         ------

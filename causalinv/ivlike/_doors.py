@@ -52,7 +52,8 @@ class InferenceDoors(Recorded):
             allows for instruments that disagree (Hall and Inoue, 2003; Lee, 2018), as ``"auto"`` does with more
             instruments than features. HC2 and HC3 come with the degrees of freedom of Bell and
             McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
-            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere. ``"wild"`` (signs of whole
+            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere; with `groups` of t with as
+            many degrees of freedom as their unequal sums s leave, (Σ s²)² / Σ s⁴. ``"wild"`` (signs of whole
             clusters, or of rows) and ``"bootstrap"`` (clusters or rows drawn anew) are HC1 with the quantiles of a
             bootstrap of t, for the same fits; their 999 draws have a fixed seed.
         intercept : bool, default False
@@ -274,7 +275,7 @@ class InferenceDoors(Recorded):
         """Test whether least squares itself ignores what the augmentation moves.
 
         A score test: the residual of least squares that ignores the augmentation must be uncorrelated with what the
-        augmentation moves. Where copies are drawn the mean reaction per parameter of least squares itself is tested.
+        augmentation moves. Where copies are drawn that is the part of their reaction that is linear in G.
 
         Under the null hypothesis ignoring changes nothing. A rejection does not say why: either confounding along the
         ignored directions is there to be removed, or the outcome does not ignore them.
@@ -284,9 +285,9 @@ class InferenceDoors(Recorded):
         cov_type : {"robust", "classical"}, default "robust"
             Robust to unequal variances, or to dependence inside `groups`: the share of the residual's variance that the
             moved coordinates explain, under a Beta law with the mean and the variance that it has when signs of
-            residuals flip, those of whole `groups` together; where copies are drawn, Hotelling's F. ``"classical"`` is
-            the exact F test of independent normal errors of equal variance. With fewer than 10 degrees of freedom
-            (or 6 groups) the robust one has next to no power.
+            residuals flip, those of whole `groups` together. ``"classical"`` is the exact F test of independent normal
+            errors of equal variance. With fewer than 10 degrees of freedom (or 6 groups) the robust one has next to no
+            power.
 
         Returns
         -------

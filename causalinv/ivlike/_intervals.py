@@ -25,6 +25,7 @@ from causalinv.ivlike._structural import is_structural, kclass_rows, structural_
 __all__ = ["check_contrast", "combination_table", "confint", "covariance", "errors_at", "influence_at"]
 
 _FEW = 5.0  # degrees of freedom of clusters: below, no correction is to be relied on
+_UNEVEN = 10.0 / 3.0  # those of unequal sums of clusters, a third of their number if they are alike
 
 
 def covariance(fit: Fit, at: float | None, cov_type: CovType, *, intercept: bool, across: bool) -> FloatArray:
@@ -52,7 +53,7 @@ def confint(fit: Fit, *, kind: str, at: float | None, cov_type: CovType, confide
     if kind == "identified":
         left_open = ~check_identified(fit, 0.0 if at is None and fit.rule.to_zero else strength, coef)
     found = errors_at(fit, at, cov_type)
-    _warn_few_clusters(fit, found)
+    _warn_few_clusters(fit, found, cov_type)
     width = found.critical(level) * found.standard
     width[:, left_open] = np.nan
     centre, width = coef.T.ravel(), width.ravel()
@@ -75,7 +76,7 @@ def combination_table(
     level = check_confidence_level(confidence_level)
     _, coef = fit.coef_at(at)
     found = errors_at(fit, at, cov_type, combine)
-    _warn_few_clusters(fit, found)
+    _warn_few_clusters(fit, found, cov_type)
     moments = fit.reading.moments
     if combine.shape[1] > 1 + len(coef) and fit.slopes is not None:
         coef = np.vstack([coef, fit.slopes.coef(coef)])
@@ -125,6 +126,7 @@ def errors_at(fit: Fit, at: float | None, cov_type: CovType, combine: FloatArray
     if cov_type == "misspecified" and not genuine:
         raise ValueError("cov_type='misspecified' is for instruments that may disagree; here there are none.")
     combine = _coefficients(fit) if combine is None else combine
+    few = True
     if np.any(combine[:, 0]) and fit.slopes is not None:
         if combine.shape[1] == 1 + len(fit.coef):
             raise ValueError(
@@ -136,14 +138,14 @@ def errors_at(fit: Fit, at: float | None, cov_type: CovType, combine: FloatArray
                 f"With controls= predictions have the influence of rows only, cov_type='auto' or 'misspecified'; got "
                 f"{cov_type!r}."
             )
-        cov_type = "HC1"
+        cov_type, few = ("auto", False) if cov_type == "auto" else ("HC1", True)
     if cov_type in ("classical", "HC1") and is_structural(fit, at) and not np.any(combine[:, 0]):
         return structural_errors(fit, at, cov_type, combine[:, 1:])
     influence = _combined(fit, at, combine)
     alpha, coef = fit.coef_at(at)
     if fit.ridge > 0:
-        cov_type = "HC1" if cov_type == "auto" else cov_type
-        if cov_type != "HC1":
+        few = False
+        if cov_type not in ("auto", "HC1"):
             raise ValueError(f"cov_type={cov_type!r} needs a fit without ridge, got ridge={fit.ridge:g}.")
     found = errors_of(
         fit.rows(),
@@ -154,6 +156,7 @@ def errors_at(fit: Fit, at: float | None, cov_type: CovType, combine: FloatArray
         combine=combine,
         influence=influence,
         cov_type=cov_type,
+        few=few,
     )
     surplus = genuine and len(fit.reading.stage.factor) > fit.path.basis.shape[1]
     return replace(found, kind="misspecified") if surplus and found.kind in ("HC1", "CR1") else found
@@ -178,10 +181,10 @@ def _combined(fit: Fit, at: float | None, combine: FloatArray) -> Influence:
     return Influence(rows, influence.groups, influence.rank)
 
 
-def _warn_few_clusters(fit: Fit, found: Errors) -> None:
+def _warn_few_clusters(fit: Fit, found: Errors, cov_type: CovType) -> None:
     groups = fit.rows().groups
     least = float(found.df.min(initial=np.inf))
-    if groups is not None and least < _FEW:
+    if groups is not None and least < (_UNEVEN if cov_type == "auto" and found.kind not in ("CR2", "CR3") else _FEW):
         warn(
             f"Few or uneven clusters: {int(groups.max()) + 1} groups leave {least:.1f} degrees of freedom "
             "for the least certain coefficient. Intervals are rough there; more groups of similar size would help.",

@@ -9,7 +9,7 @@ every row and its asymptotics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -78,22 +78,24 @@ def errors_of(
     combine: FloatArray,
     influence: Influence,
     cov_type: CovType,
+    few: bool = True,
 ) -> Errors:
     """Covariance and degrees of freedom of combinations (m, 1 + d) of the mean of y and coefficients (d, p).
 
     ``"auto"`` takes HC2 (CR2 with clusters) where the fit is least squares and some combination has fewer than 30
-    degrees of freedom, and the influence of the rows (HC1, CR1 for least squares) elsewhere. `influence` is that of the
-    rows on the combinations.
+    degrees of freedom, and the influence of the rows (HC1, CR1 for least squares) elsewhere, with clusters as many
+    degrees of freedom as their unequal sums leave. `influence` is that of the rows on the combinations. Without `few`
+    the fit does not count as least squares.
     """
     p, clustered = coef.shape[1], design.groups is not None
     names = ("CR1", "CR2", "CR3") if clustered else ("HC1", "HC2", "HC3")
     asymptotic = Errors(influence.covariance(), np.full((p, len(combine)), float(influence.df)), names[0])
     if cov_type in ("HC1", "misspecified") or (cov_type == "auto" and influence.n_clusters > _MANY):
         return asymptotic
-    form = design.least_squares_form(reading, path, alpha, exactly=cov_type == "auto")
+    form = design.least_squares_form(reading, path, alpha, exactly=cov_type == "auto") if few else None
     if form is None:
         if cov_type == "auto":
-            return asymptotic
+            return replace(asymptotic, df=influence.uneven_df()) if influence.groups is not None else asymptotic
         raise ValueError(
             f"cov_type={cov_type!r} needs a fit that is least squares or two-stage least squares (alpha=0 along known "
             "directions, or with an instrument for every feature); this one is not. Use cov_type='HC1'."

@@ -7,7 +7,7 @@ import pytest
 
 from causalinv.bounds import SensitivityBounds
 from causalinv.bounds._functions import density_ratio_of
-from causalinv.bounds._nesting import nested
+from causalinv.bounds._nesting import first_crossing, nested
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -64,3 +64,11 @@ def test_beyond_the_last_rung_the_asked_ratio_counts_itself():
         found = nested(line(density_ratio_of(ratio, None)), ratio, line)
         assert found["upper"] == pytest.approx(ratio)
         assert found["ci_upper"] >= 2 * ratio * (1 - 1e-12)
+
+
+@pytest.mark.parametrize(("at", "found"), [(70.0, 70.0), (99.0, 99.0), (101.0, np.inf)])
+def test_a_crossing_is_looked_for_up_to_a_hundred(at, found):
+    def line(strength):
+        return {"lower": -np.log(strength), "upper": np.log(strength)}
+
+    assert first_crossing(line, np.log(at), "lower", "upper") == pytest.approx(found, rel=1e-5)

@@ -93,3 +93,18 @@ def test_order_in_ten_thousand_data_sets():
         cells = list(product(KINDS, EXTRAS))
         found = [each for seed in range(10_000) for each in violations(seed, *cells[seed % 12])]
     assert found == []
+
+
+def test_interval_of_an_f_ball_moves_outward_with_its_end(monkeypatch):
+    """Ends that came out inside Manski's become his, and their limits go as far."""
+    r = np.random.default_rng(0)
+    y, treatment = r.random(300), np.arange(300) % 2
+    model = FDivergenceBounds(outcome_support=(-9.0, 9.0), cv=2, random_state=0).fit(None, y, treatment=treatment)
+    inside = r.normal(size=300)
+    monkeypatch.setattr(model, "_terms", lambda *_: (inside - 1.0, inside + 1.0))
+    line = model.average_bounds("mean", arm=1).table.iloc[0]
+    manski = [np.where(treatment == 1, y, end).mean() for end in (-9.0, 9.0)]
+    assert (line.lower, line.upper) == (pytest.approx(manski[0]), pytest.approx(manski[1]))
+    error = inside.std(ddof=1) / np.sqrt(300)
+    assert line.ci_lower == pytest.approx(manski[0] - 1.644854 * error, rel=1e-4)
+    assert line.ci_upper == pytest.approx(manski[1] + 1.644854 * error, rel=1e-4)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge as SkRidge
 from sklearn.linear_model import RidgeCV
 
 from causalinv.bounds import SensitivityBounds, _arm_law, _jensen_shannon, _laws
@@ -129,3 +130,72 @@ def test_only_who_is_clearly_behind_on_the_first_fold_is_left_out():
     assert _not_behind(asked, losses) == [0, 1]
     forests = [Candidate(None, "forest"), Candidate("linear", "forest"), Candidate(None, "knn")]
     assert _not_behind(forests, losses) == [0]  # of forests only the best is fitted on
+
+
+def test_choice_of_a_ridge_penalty_is_by_errors_of_rows_left_out():
+    r = np.random.default_rng(7)
+    X, y = r.normal(size=(15, 3)), r.normal(size=15) + 5.0
+    penalties, losses = np.logspace(-3, 5, 33), []
+    for penalty in penalties:
+        left_out = []
+        for i in range(15):
+            kept = np.arange(15) != i
+            fit = SkRidge(alpha=penalty).fit(X[kept], y[kept])
+            left_out.append(y[i] - fit.predict(X[i : i + 1])[0])
+        losses.append(np.sum(np.square(left_out)))
+    mine = Ridge().fit(X, y)
+    assert mine.loss_ == pytest.approx(min(losses), rel=1e-9)
+
+
+def test_residuals_of_a_location_are_as_large_as_errors():
+    """Residuals over the root of one minus their leverage: mean square 1 for errors of variance 1 (2,000 data sets)."""
+    r = np.random.default_rng(8)
+    X = r.normal(size=(12, 4))
+    found = [
+        np.mean(fit_shared("linear", (X, X @ [20.0, 30.0, 40.0, 50.0] + r.normal(size=12), None), None)[1] ** 2)
+        for _ in range(2000)
+    ]
+    assert np.mean(found) == pytest.approx(1.0, abs=4 * np.std(found) / np.sqrt(2000) + 0.02)
+
+
+def test_a_constant_between_arms_is_shrunk_a_hundredth_as_much_as_a_shape():
+    """Posterior mean of the model that the penalties are, by a dense solve."""
+    r = np.random.default_rng(9)
+    own, other = r.normal(size=(20, 1)), r.normal(size=(30, 1))
+    y, y_other = r.normal(size=20) + 3.0, r.normal(size=30)
+    model, _ = fit_shared("linear", (own, y, None), (other, y_other, None))
+    x = np.vstack([own, other])
+    x = ((x - x.mean()) / x.std())[:, 0]
+    side = np.r_[np.ones(20), -np.ones(30)]
+    best = []
+    for apart in (0.5, 0.1):
+        design = np.column_stack([x, apart * side * x, 10.0 * side])
+        for penalty in np.logspace(-3, 5, 33):
+            gram = np.column_stack([np.ones(50), design])
+            solved = np.linalg.inv(gram.T @ gram + penalty * np.diag([0.0, 1, 1, 1]))
+            coef, hat = solved @ gram.T @ np.r_[y, y_other], gram @ solved @ gram.T
+            left = ((np.r_[y, y_other] - gram @ coef) / (1 - np.diag(hat)))[:20]
+            best.append((left @ left, coef[0] + 10.0 * coef[3], coef[1] + apart * coef[2]))
+    _, constant, slope = min(best)
+    spread = np.vstack([own, other])
+    assert model.predict(spread.mean(axis=0, keepdims=True))[0] == pytest.approx(constant, rel=1e-6)
+    assert model.predict(spread.mean(axis=0, keepdims=True) + spread.std())[0] == pytest.approx(
+        constant + slope, rel=1e-6
+    )
+
+
+def test_a_straight_line_is_three_times_the_smoothest_bend():
+    Z = SmoothingSplines().fit_transform(np.random.default_rng(10).normal(size=(400, 1)))
+    assert Z[:, 0].std() == pytest.approx(3.0)
+    assert Z[:, 1].std() == pytest.approx(1.0, rel=1e-6)
+
+
+def test_newton_steps_that_end_on_more_than_all_mass_are_solved_by_brackets():
+    """Where Newton's kappa of 0 leaves a density whose mean is above one, the answer is that of bracketing."""
+    r = np.random.default_rng(7)
+    d = np.sort(r.exponential(size=150) + 0.001)
+    w, e = r.dirichlet(np.full(150, 0.05), size=60), r.uniform(0.01, 0.999, 60)
+    given = d, w, e, (w * d).sum(axis=1), as_divergence("js")
+    np.testing.assert_allclose(
+        _jensen_shannon.jensen_shannon(*given)[0], _jensen_shannon.bracketed(*given)[0], rtol=1e-7
+    )

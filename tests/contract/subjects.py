@@ -20,6 +20,7 @@ from causalinv import (
     FDivergenceBounds,
     FrameAveragingRegressor,
     FunctionAugmentation,
+    HierarchicalConformalRegressor,
     InvariantCausalPrediction,
     InvariantProjection,
     InvariantRepresentation,
@@ -52,6 +53,7 @@ _REPORTED = (
 )
 METADATA = (
     "instruments",
+    "more_instruments",
     "controls",
     "augmentation_parameters",
     "groups",
@@ -66,7 +68,8 @@ METADATA = (
 class Subject:
     """One way of using an estimator.
 
-    `make(d)` builds it for d features, of which only the first three are moved by what is declared.
+    `make(d)` builds it for d features, of which only the first three are moved by what is declared. Metadata are named
+    as in `fit`, or ``"instruments=more_instruments"``.
     """
 
     name: str
@@ -76,6 +79,8 @@ class Subject:
     unequal_weights: bool = True  # takes weights that differ (tests of invariance refuse them)
     linear: bool = True  # linear in X: repeated columns change nothing, units follow
     drawn: bool = False  # copies are drawn row by row, so another order or number of rows is another draw
+    unit_free: bool = True  # features in another unit, all alike, are the same features
+    origin_free: bool = True  # and so are features counted from another origin
     rtol: float = 1e-6
     report: Callable[[Any, dict[str, Any]], dict[str, Any]] = field(default=lambda fitted, data: {})
     #: relations that cannot hold, each with its reason
@@ -83,7 +88,8 @@ class Subject:
 
     def fit(self, data: dict[str, Any]) -> Any:
         d = np.shape(data["X"])[1]
-        given = {name: data[name] for name in self.metadata}
+        names = (entry.partition("=") for entry in self.metadata)
+        given = {name: data[key or name] for name, _, key in names}
         if self.weighted and data.get("sample_weight") is not None:
             given["sample_weight"] = data["sample_weight"]
         return self.make(d).fit(data["X"], data["y"], **given)
@@ -114,8 +120,49 @@ def _move(d):
 
 
 def _intervals(fitted, data):
-    table = fitted.confint()
-    return {"confint": table.to_numpy(dtype=float)}
+    known = {"controls": data["new_controls"]} if hasattr(fitted, "controls_coef_") else {}
+    return {
+        "confint": fitted.confint().to_numpy(dtype=float),
+        "errors": np.sqrt(np.diag(fitted.covariance())),
+        "predict_confint": fitted.predict_confint(data["new"], **known)[["lower", "upper"]].to_numpy(dtype=float),
+    }
+
+
+def _invariance(fitted, data):
+    found = {"invariance_pvalue": fitted.ols_invariance_test().pvalue}
+    if fitted.alpha_ == 0:
+        found["sensitivity"] = fitted.sensitivity(0.1)[["lower", "upper"]].to_numpy(dtype=float)
+        found["robustness"] = fitted.sensitivity(0.1)[["partial_r2", "robustness_value"]].to_numpy(dtype=float)
+    return found | _intervals(fitted, data)
+
+
+def _instruments(*kinds):
+    asked = [("ar", how) for how in kinds] + [(test, how) for how in kinds[1:] for test in ("lm", "clr")]
+
+    def report(fitted, data):
+        tests = [getattr(fitted, f"{name}_test") for name in ("overidentification", "endogeneity")]
+        sets = {
+            f"set of {test}, {how}": fitted.weak_instrument_set(0, test=test, cov_type=how).to_frame()
+            for test, how in asked
+        }
+        return {
+            "test_pvalues": [test(cov_type=how).pvalue for test in tests for how in kinds],
+            "strength": [*fitted.first_stage_f_, fitted.effective_f_],
+            **{name: frame.to_numpy(dtype=float) for name, frame in sets.items()},
+            **_intervals(fitted, data),
+        }
+
+    return report
+
+
+def _neutral(fitted, data):
+    rows = {key: data[key] for key in ("y", "environments")}
+    found = {}
+    for kind in ("wald", "anderson_rubin"):
+        table = fitted.inference(data["X"], **rows, kind=kind).table
+        found[f"{kind} pvalues"] = table["pvalue"].to_numpy(dtype=float)
+        found[f"{kind} slopes"] = table[["estimate", "std_error", "lower", "upper"]].to_numpy(dtype=float)
+    return found
 
 
 def _averages(estimand, **question):
@@ -145,6 +192,21 @@ def _ask_ate(fitted, data, **question):
     return {"bounds": found.to_frame()[columns].to_numpy(dtype=float)} | _pointwise(fitted, data, question)
 
 
+def _quantiles(fitted, data):
+    arms = sorted(set(list(data["treatment"])))
+    columns = ["lower", "upper", "ci_lower", "ci_upper"]
+    found = fitted.effect_bounds(arm=arms[-1], control=arms[0], odds_ratio=1.5)
+    return {"effects": found.to_frame()[columns].to_numpy(dtype=float)} | _pointwise(fitted, data, {})
+
+
+def _treated(fitted, data):
+    arms = sorted(set(list(data["treatment"])))
+    asked = {"arm": arms[-1], "control": arms[0]}
+    columns = ["lower", "upper", "se_lower", "se_upper", "ci_lower", "ci_upper"]
+    att = fitted.average_bounds("att", odds_ratio=2.0, **asked).to_frame()[columns]
+    return {"att": att.to_numpy(dtype=float), "breakdown": fitted.breakdown(estimand="ate", **asked).to_numpy(float)}
+
+
 def _sets(fitted, data):
     found = {"n_accepted": len(fitted.accepted_sets_)}
     if "pvalue" in fitted.sets_:
@@ -157,12 +219,25 @@ _SUPPORT = (-60.0, 60.0)
 _LOGIT = make_pipeline(StandardScaler(), LogisticRegression())
 
 SUBJECTS = [
-    Subject("ivl-translation", lambda d: IVLikeRegression(0.5, augmentation=_move(d)), report=_intervals),
-    Subject("ivl-translation-0", lambda d: IVLikeRegression(0, augmentation=_move(d)), report=_intervals),
+    Subject(
+        "ivl-translation",
+        lambda d: IVLikeRegression(0.5, augmentation=_move(d)),
+        report=_invariance,
+        unit_free=False,  # a step is so many of the old units
+    ),
+    Subject("ivl-translation-0", lambda d: IVLikeRegression(0, augmentation=_move(d)), report=_invariance),
+    Subject(
+        "ivl-clustered",
+        lambda d: IVLikeRegression(0, augmentation=_move(d)),
+        ("groups",),
+        report=_invariance,
+    ),
     Subject(
         "ivl-function",
         lambda d: IVLikeRegression(0.5, augmentation=FunctionAugmentation(_brighten), random_state=3),
         drawn=True,
+        unit_free=False,
+        report=_invariance,
     ),
     Subject(
         "ivl-sampled",
@@ -170,13 +245,27 @@ SUBJECTS = [
             0.5, augmentation=FunctionAugmentation(_brighten), integration="sampled", random_state=3
         ),
         drawn=True,
+        unit_free=False,
+        report=_invariance,
     ),
     Subject("ivl-instruments", lambda d: IVLikeRegression(0.5), ("instruments",), report=_intervals),
     Subject("ivl-controls", lambda d: IVLikeRegression(0.5), ("instruments", "controls", "groups"), report=_intervals),
     Subject("two-stage", lambda d: IVLikeRegression(0), ("instruments",), report=_intervals),
+    Subject(
+        "one-endogenous",
+        lambda d: IVLikeRegression(0),
+        ("instruments=more_instruments",),
+        report=_instruments("robust", "classical"),
+    ),
+    Subject(
+        "liml-clustered",
+        lambda d: IVLikeRegression("liml"),
+        ("instruments=more_instruments", "groups"),
+        report=_instruments("robust"),
+    ),
     Subject("anchor-clustered", lambda d: IVLikeRegression(3.0), ("instruments", "groups"), report=_intervals),
     Subject("ivl-copies", lambda d: IVLikeRegression(0.5), ("augmentation_parameters", "groups"), report=_intervals),
-    Subject("ivl-cv", lambda d: IVLikeRegressionCV(augmentation=_move(d), random_state=0), drawn=True),
+    Subject("ivl-cv", lambda d: IVLikeRegressionCV(augmentation=_move(d), random_state=0), drawn=True, unit_free=False),
     Subject(
         "ivl-boosting",
         lambda d: IVLikeBoosting(
@@ -188,11 +277,13 @@ SUBJECTS = [
         weighted=False,
         linear=False,
         drawn=True,
+        unit_free=False,
     ),
     Subject(
         "projection",
         lambda d: InvariantProjection(_move(d)),
         weighted=False,
+        origin_free=False,  # it gives the rows themselves, projected
         report=lambda m, data: {
             "transform": np.asarray(m.transform(data["X"])),
         },
@@ -232,6 +323,22 @@ SUBJECTS = [
     ),
     Subject("neutral", lambda d: InvariantRepresentation(), ("environments",)),
     Subject(
+        "neutral-inference",
+        lambda d: InvariantRepresentation(),
+        ("environments",),
+        rtol=5e-3,  # a search by BFGS, in a flat valley where little is identified
+        weighted=False,
+        report=_neutral,
+    ),
+    Subject(
+        "conformal",
+        lambda d: HierarchicalConformalRegressor(LinearRegression(), method="leave_one_environment_out"),
+        ("environments",),
+        weighted=False,
+        linear=False,
+        report=lambda m, data: {"interval": m.predict_interval(data["new"], 0.5).to_numpy(dtype=float)},
+    ),
+    Subject(
         "manifold",
         lambda d: InvariantRepresentation(2, method="manifold", random_state=0, n_init=1),
         ("environments",),
@@ -259,12 +366,16 @@ SUBJECTS = [
     Subject(
         "frame-averaging",
         lambda d: FrameAveragingRegressor(DecisionTreeRegressor(max_depth=3, random_state=0), symmetry=SignFlip([0])),
+        unit_free=False,  # scikit-learn's trees take features that differ by less than 1e-7 for equal
+        origin_free=False,  # mirrored about 0
         linear=False,
     ),
     Subject(
         "soft symmetry",
         lambda d: SoftInvariantRegressor({"flip": SignFlip([0])}, length_scale=2.0),
         weighted=False,
+        origin_free=False,  # mirrored about 0
+        unit_free=False,  # its length scale was given
         linear=False,
         rtol=1e-3,  # a search by L-BFGS
         exceptions={"duplicate": "distances count both columns"},
@@ -279,8 +390,10 @@ SUBJECTS = [
             random_state=3,
         ),
         weighted=False,
+        origin_free=False,  # mirrored about 0
         linear=False,
         drawn=True,
+        unit_free=False,  # a tree again
         exceptions={"duplicate": "distances count both columns"},
         report=lambda m, data: {"table": m.table_},
     ),
@@ -288,6 +401,7 @@ SUBJECTS = [
         "image moments",
         lambda d: ImageMoments((1, d), degree=3, normalize=False),
         weighted=False,
+        origin_free=False,
         linear=False,
         exceptions=dict.fromkeys(("duplicate", "constant", "almost constant"), "another column is another image"),
         report=lambda m, data: {"transform": m.transform(data["new"])},
@@ -296,6 +410,7 @@ SUBJECTS = [
         "invariant coordinates",
         lambda d: InvariantCoordinates(SignFlip([0])),
         weighted=False,
+        origin_free=False,  # mirrored about 0
         linear=False,
         exceptions=dict.fromkeys(("duplicate", "constant", "almost constant"), "coordinates are as many as columns"),
         report=lambda m, data: {"transform": m.transform(data["new"])},
@@ -304,6 +419,7 @@ SUBJECTS = [
         "alignment",
         lambda d: OrthogonalAlignment(0.5),
         weighted=False,
+        unit_free=False,  # how far a map is from orthogonal depends on the units
         linear=False,
         exceptions={"duplicate": "how far the map is from orthogonal counts both columns"},
     ),
@@ -334,7 +450,7 @@ SUBJECTS = [
         lambda d: SensitivityBounds(outcome_support=_SUPPORT, law="kernel", cv=2, random_state=0),
         ("treatment", "groups"),
         linear=False,
-        report=lambda m, data: _ask_ate(m, data, odds_ratio=2.0),
+        report=lambda m, data: _ask_ate(m, data, odds_ratio=2.0) | _treated(m, data),
     ),
     Subject(
         "f-divergence",
@@ -348,7 +464,7 @@ SUBJECTS = [
         lambda d: QuantileBounds(law="kernel", cv=2, random_state=0),
         ("treatment",),
         linear=False,
-        report=lambda m, data: _pointwise(m, data, {}),
+        report=_quantiles,
     ),
 ]
 
@@ -441,6 +557,12 @@ KINDS = {
     "near singular": _near_singular,
     "badly scaled": _badly_scaled,
 }
+
+
+def of_kind(kind):
+    """Small data of a kind, with instruments by which all features but the first are exogenous."""
+    data = KINDS[kind](base())
+    return data | {"more_instruments": np.column_stack([data["instruments"], data["X"][:, 1:]])}
 
 
 def quietly(function, *args):

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from causalinv.exceptions import CausalInvWarning
-from tests.contract.subjects import KINDS, METADATA, SUBJECTS, base, quietly
+from tests.contract.subjects import KINDS, METADATA, SUBJECTS, of_kind, quietly
 
 ROWS = ("X", "y", *METADATA)
 
@@ -99,6 +99,19 @@ def outcome_unit_huge(subject, data):
     return data, data | {"y": 1e100 * np.asarray(data["y"], dtype=float)}
 
 
+def _feature_unit(unit):
+    def relation(subject, data):
+        out = {key: unit * np.asarray(data[key], dtype=float) for key in ("X", "new")}
+        return data, data | out
+
+    return relation
+
+
+def feature_origin(subject, data):
+    """Features counted from elsewhere."""
+    return data, data | {key: 64.0 + np.asarray(data[key], dtype=float) for key in ("X", "new")}
+
+
 def _renamed(names, *which):
     def relation(subject, data):
         out = dict(data)
@@ -129,8 +142,8 @@ def pandas_rows(subject, data):
     index = pd.Index(np.arange(len(data["y"]))[::-1] * 3)
     out = {"X": pd.DataFrame(data["X"], columns=[f"f{i}" for i in range(4)], index=index)}
     out["y"] = pd.Series(data["y"], index=index)
-    for key in ("instruments", "controls", "augmentation_parameters", "action"):
-        out[key] = pd.DataFrame(data[key], columns=["z0", "z1"], index=index)
+    for key in ("instruments", "more_instruments", "controls", "augmentation_parameters", "action"):
+        out[key] = pd.DataFrame(data[key], index=index).add_prefix("z")
     for key in ("environments", "groups", "treatment"):
         out[key] = pd.Series(data[key], index=index)
     return data, data | out | {"new": pd.DataFrame(data["new"], columns=[f"f{i}" for i in range(4)])}
@@ -138,8 +151,8 @@ def pandas_rows(subject, data):
 
 def polars_rows(subject, data):
     out = {"X": pl.DataFrame(data["X"], schema=[f"f{i}" for i in range(4)]), "y": pl.Series(data["y"])}
-    for key in ("instruments", "controls", "augmentation_parameters", "action"):
-        out[key] = pl.DataFrame(data[key], schema=["z0", "z1"])
+    for key in ("instruments", "more_instruments", "controls", "augmentation_parameters", "action"):
+        out[key] = pl.DataFrame(data[key], schema=[f"z{i}" for i in range(data[key].shape[1])])
     for key in ("environments", "groups", "treatment"):
         out[key] = pl.Series(data[key])
     return data, data | out | {"new": pl.DataFrame(data["new"], schema=[f"f{i}" for i in range(4)])}
@@ -161,6 +174,10 @@ RELATIONS = {
     "outcome unit": outcome_unit,
     "outcome unit tiny": outcome_unit_tiny,
     "outcome unit huge": outcome_unit_huge,
+    "feature unit": _feature_unit(2.0**13),
+    "feature unit tiny": _feature_unit(1e-100),
+    "feature unit huge": _feature_unit(1e100),
+    "feature origin": feature_origin,
     "text labels": text_labels,
     "pair labels": pair_labels,
     "date labels": date_labels,
@@ -172,8 +189,22 @@ RELATIONS = {
     "lists": lists,
 }
 _SCALED = {"outcome unit": 2.0**20, "outcome unit tiny": 1e-100, "outcome unit huge": 1e100}
-_FREE = {"pvalues_", "set_pvalues", "gaps_", "gap_", "alpha_", "n_accepted"}  # of the outcome's unit
-_PER_FEATURE = {"coef_", "confint", "pvalues_", "conf_int_"}
+_UNITS = {"feature unit": 2.0**13, "feature unit tiny": 1e-100, "feature unit huge": 1e100}
+#: of the outcome's unit
+_FREE = {"pvalues_", "set_pvalues", "gaps_", "gap_", "alpha_", "n_accepted", "test_pvalues", "strength"}
+_FREE |= {"invariance_pvalue", "robustness", "breakdown", "wald pvalues", "anderson_rubin pvalues"}
+_PER_FEATURE = {"coef_", "confint", "pvalues_", "conf_int_", "errors", "sensitivity", "robustness"}
+_PER_FEATURE |= {f"{kind} {what}" for kind in ("wald", "anderson_rubin") for what in ("pvalues", "slopes")}
+_IN_UNITS = {"projection", "image moments", "invariant coordinates"}  # transform into units of the features
+_SLOPES = {
+    "coef_",
+    "confint",
+    "conf_int_",
+    "errors",
+    "sensitivity",
+    "wald slopes",
+    "anderson_rubin slopes",
+}  # per unit of a feature, and sets of them
 _SQUARED = {"risk_env_", "worst_risk_"}
 
 
@@ -185,6 +216,8 @@ def applies(subject, relation):
         relation == "permuted" and subject.drawn,  # copies, folds or landmarks are drawn row by row
         relation == "duplicate" and not subject.linear,
         relation in _SCALED and (not subject.linear or subject.name == "projection"),
+        relation in _UNITS and not subject.unit_free,
+        relation == "feature origin" and not subject.origin_free,
         relation.endswith("labels") and not used,
         relation == "boolean labels" and "treatment" not in used,
     )
@@ -192,12 +225,12 @@ def applies(subject, relation):
 
 
 def check(subject, relation, kind):
-    data = KINDS[kind](base())
+    data = of_kind(kind)
     told, otherwise = RELATIONS[relation](subject, data)
     (first, _), (second, warned) = quietly(subject.numbers, told), quietly(subject.numbers, otherwise)
     if isinstance(first, Exception) or isinstance(second, Exception):
-        if relation in _SCALED and isinstance(second, ValueError):
-            assert "y" in str(second)  # refused by name
+        if (relation in _SCALED or relation in _UNITS) and not isinstance(first, Exception):
+            assert ("X" if relation in _UNITS else "y") in str(second)  # refused by name
             return
         assert type(first) is type(second), (first, second)
         return
@@ -215,7 +248,13 @@ def check(subject, relation, kind):
             a, b = a[:kept], b[:kept]
         if relation == "permuted" and name == "transform":
             continue  # the rows themselves
+        if name == "intercept_" and (relation == "feature origin" or subject.name == "rep4ex"):
+            continue  # it is where all features are 0; that of an action is in units of the representation
         scale = 1.0 if name in _FREE else factor**2 if name in _SQUARED else factor
+        if name in _SLOPES or name.startswith("set of"):
+            b = b * _UNITS.get(relation, 1.0)
+        elif name == "transform" and subject.name in _IN_UNITS:
+            b = b / _UNITS.get(relation, 1.0)
         b = b / scale
         assert a.shape == b.shape, name
         assert (np.isfinite(a) == np.isfinite(b)).all(), name
@@ -261,7 +300,7 @@ def test_what_must_not_matter_does_not_on_any_data(subject, relation, kind):
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
 def test_a_fit_and_its_results_survive_pickle(subject):
-    data = base()
+    data = of_kind("continuous")
 
     first, _ = quietly(subject.numbers, data)
     fitted, _ = quietly(subject.fit, data)
@@ -276,7 +315,7 @@ def test_a_fit_and_its_results_survive_pickle(subject):
 
 def test_uneven_weights_are_uneven_whatever_their_mean():
     """Weights that average 1 in each environment were once taken for none: the tests of invariance must refuse both."""
-    data = base()
+    data = of_kind("continuous")
     weight = np.random.default_rng(0).exponential(size=len(data["y"])) ** 2
     mean = np.array([weight[data["environments"] == e].mean() for e in range(3)])
     per_environment = weight / mean[data["environments"]]

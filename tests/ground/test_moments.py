@@ -365,3 +365,10 @@ def test_a_block_that_is_not_there_is_named_wherever_it_is_asked_for():
             ask()
     assert "y" not in moments.blocks
     assert moments.blocks.get("y") is None
+
+
+@pytest.mark.parametrize(("spread", "none"), [(1e-3, False), (1e-8, True)])
+def test_sums_of_squares_tell_unequal_weights_down_to_rounding(spread, none):
+    """Ten rows whose weights vary by this share of their mean: their squares sum to 10 (1 + spread²)."""
+    given = {"mean": [[0.0]], "scatter": [[[1.0]]], "weight": 10.0, "count": 10.0}
+    assert Moments({"x": 1}, weight_sq=10.0 * (1 + spread**2), **given).is_unweighted is none

@@ -111,7 +111,26 @@ def test_a_direction_in_which_nothing_differs_leaves_its_coefficients_open():
         groups.append(np.column_stack([first + noise, first, first + x[:, 1] - x[:, 1].mean()]))
     found = infer(groups, 0.95, robust=False)
     assert np.isinf(found.std_error).all()
-    assert found.coef.sum() == pytest.approx(1.0, abs=1e-6)
+    assert np.isnan(found.coef).all()
+    assert (found.pvalue == 1).all()
+    assert equations(groups).settle(np.zeros(2))[0].sum() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_coefficient_without_end_that_fits_as_well_is_left_open():
+    """Of four features environments move two: no estimate, where it hung on the order of the rows (-42 or -31661)."""
+    rng = np.random.default_rng(0)
+    e = np.arange(90) % 3
+    Z = rng.normal(size=(90, 2)) + np.array([0.0, 1.0, -1.0])[e][:, None]
+    X = rng.normal(size=(90, 4)) + 0.5 * rng.normal(size=90)[:, None]
+    X[:, :2] += Z
+    y = X @ [1.0, 1.3, 1.7, 2.0] + rng.normal(size=90)
+    for order in (np.arange(90), rng.permutation(90)):
+        found = infer(parts(X[order], y[order], e[order]), 0.95, robust=False)
+        assert np.isnan(found.coef).all()
+        assert np.isinf(found.interval).all()
+    X[:, 0] += 4 * (e == 2) * rng.normal(size=90)  # what is clearly moved keeps its estimate
+    one = infer(parts(X[:, :1], y, e), 0.95, robust=False)
+    assert np.isfinite(one.interval).all()
 
 
 def test_environments_with_fewer_rows_than_equations_are_refused():
@@ -192,3 +211,14 @@ def test_without_a_feature_that_varies_nothing_is_told():
     assert np.isinf(found.interval).all()
     assert found.strength_pvalue == 1.0
     assert 0 < found.fit_pvalue < 1  # whether the mean is the same
+
+
+def test_strength_has_its_level_where_one_feature_is_not_told_apart():
+    """The second feature's spread moves, the first's does not: uniform p-values, whose mean has an s.e. of .037."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(60):
+        e = np.repeat([0, 1], 150)
+        X = rng.normal(size=(300, 2)) * np.c_[np.ones(300), 1.0 + 3.0 * e]
+        y = X.sum(axis=1) + rng.normal(size=300)
+        found.append(infer(parts(X, y, e), 0.95, robust=False).strength_pvalue)
+    assert abs(np.mean(found) - 0.5) < 3 * 0.037

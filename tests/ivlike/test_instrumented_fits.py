@@ -27,6 +27,7 @@ def frames(k=3, m=1, **given):
     return X, pd.Series(y), Z, W, groups, weight
 
 
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 30.0, np.inf, "liml", "fuller", "fuller(4)"])
 @pytest.mark.parametrize("m", [1, 2])
@@ -71,7 +72,11 @@ def test_errors_of_predictions_with_controls_are_those_of_repeated_columns(alpha
     ours = IVLikeRegression(alpha).fit(X, y, instruments=Z, controls=W, **given)
     idiom = IVLikeRegression(alpha).fit(X.join(W), y, instruments=Z.join(W), **given)
     at = slice(0, 7)
-    found = ours.predict_confint(X[at], controls=W[at])
+    found = ours.predict_confint(X[at], controls=W[at], cov_type="misspecified")
+    own = ours.predict_confint(X[at], controls=W[at])
+    np.testing.assert_allclose(own["s.e."], found["s.e."], rtol=1e-12)
+    if alpha in (0.3, "liml"):
+        np.testing.assert_allclose(own, idiom.predict_confint(X.join(W)[at]), rtol=1e-7, atol=1e-12)
     np.testing.assert_allclose(found["estimate"], ours.predict(X[at], controls=W[at]), rtol=1e-9)
     theirs = idiom.predict_confint(X.join(W)[at], cov_type="HC1")
     np.testing.assert_allclose(found[["s.e.", "lower", "p"]], theirs[["s.e.", "lower", "p"]], rtol=1e-7, atol=1e-12)

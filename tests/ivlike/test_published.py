@@ -1,6 +1,8 @@
 """Five published equations (Wooldridge, Introductory Econometrics; Card, 1995), and linearmodels on the same rows."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,3 +138,36 @@ def test_a_useless_instrument_says_so():
     assert found.name == "packs"
     assert "exclude no value" in str(found).replace("\n ", "")
     assert model.first_stage_f_[0] < 1
+
+
+def test_the_page_on_instruments_shows_these_figures():
+    """docs/instruments.md: every cell of the table of published figures, to the digits shown."""
+    text = (Path(__file__).parents[2] / "docs" / "instruments.md").read_text()
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith(("| 15.", "| 16."))]
+    assert [line[0] for line in lines] == list(PUBLISHED)
+    for name, n, printed, ours, robust, liml, first, overid, wu, interval in lines:
+        model, (_, y, *_) = fitted(name), rows(name)
+        error = np.sqrt(model.covariance(cov_type="classical")[0, 0])
+        found = {
+            n: [len(y)],
+            printed: PUBLISHED[name][5:7],
+            ours: [model.coef_[0], error],
+            robust: [np.sqrt(model.covariance(cov_type="HC1")[0, 0])],
+            liml: [fitted(name, "liml").coef_[0]],
+            first: [model.first_stage_f_[0]],
+        }
+        test = model.endogeneity_test(cov_type="classical")
+        found[wu] = [test.statistic, test.pvalue]
+        if overid != "-":
+            test = model.overidentification_test(cov_type="classical")
+            found[overid] = [test.statistic, test.pvalue]
+        for shown, values in found.items():
+            numbers = re.findall(r"-?\d*\.?\d+", shown)
+            for number, value in zip(numbers, values, strict=True):
+                digits = len(number.partition(".")[2])
+                assert abs(float(number) - value) <= 0.5000001 * 10.0**-digits, (name, shown, value)
+        ends = model.weak_instrument_set().to_frame().to_numpy()
+        if interval == "the whole line":
+            assert np.isinf(ends).all()
+        else:
+            np.testing.assert_allclose([[float(end) for end in interval.split(" to ")]], ends, atol=5.1e-4)

@@ -95,6 +95,15 @@ def test_lm_and_clr_have_the_statistics_of_ivmodels_where_rows_are_many():
                 assert lm_pvalue(equation, 0, b) == clr_pvalue(equation, 0, b) == pytest.approx(fisher.sf(form, 1, df))
 
 
+def test_a_quick_look_at_the_conditional_law_is_near_the_integral():
+    """On a set's whole grid the p-values of LR are looked at together; the integral is taken only near the level."""
+    for k, strength in ((2, 0.1), (3, 0.8), (5, 30.0), (20, 1e3), (4, 1e4)):
+        y, X, Z, W, _ = weak(k=k, strength=strength, seed=k)
+        ask = _Conditional(Equation.from_rows(y, X, Z, controls=W), 0)
+        forms = np.r_[np.linspace(*ask.roots, 21), ask.roots[0] + np.geomspace(1e-3, 1e2, 11)]
+        assert ask.looked(forms) == pytest.approx([ask.clr(form) for form in forms], abs=1e-4)
+
+
 def test_lm_and_clr_shorten_the_first_stage_along_the_errors():
     """Judge: the vectors themselves. Without strength the corrected T is independent of the errors."""
     y, X, Z, W, _ = weak(k=4, strength=0.3, seed=5)
@@ -233,3 +242,12 @@ def test_units_do_not_matter():
             small = Equation.from_rows(y, X, Z, controls=W, clusters=clusters)
             large = Equation.from_rows(1e6 * y, 1e-3 * X, 1e4 * Z, controls=W, clusters=clusters)
             np.testing.assert_allclose(1e9 * name(small, 0, 0.9), name(large, 0, 0.9), rtol=1e-8)
+
+
+def test_conditional_tests_need_as_many_degrees_of_freedom_as_instruments():
+    """Up to .08 of true values are rejected with fewer: three instruments and a constant leave two of six rows."""
+    rng = np.random.default_rng(0)
+    y, x, Z = rng.normal(size=7), rng.normal(size=(7, 1)), rng.normal(size=(7, 3))
+    assert 0.0 <= lm_pvalue(Equation.from_rows(y, x, Z), 0, 1.0) <= 1.0
+    with pytest.raises(ValueError, match="3 instruments and 2 degrees of freedom"):
+        lm_pvalue(Equation.from_rows(y[:6], x[:6], Z[:6]), 0, 1.0)

@@ -70,6 +70,9 @@ def test_other_rows_are_noticed(visits, folder):
         model.covariance(source=visits, sample_weight="w")
     with pytest.raises(ValueError, match="other variances or covariances: not the same"):
         model.covariance(source=visits.assign(y=visits["y"].to_numpy()[::-1]))
+    with pytest.raises(ValueError, match="other variances or covariances"):
+        model.covariance(source=visits.assign(y=visits["y"] * (1 + 5e-6)))
+    model.covariance(source=visits.assign(y=visits["y"] * (1 + 1e-8)))  # rounding of other engines
 
 
 def test_the_limit_at_zero_with_a_direction_that_nothing_moves(visits, folder):

@@ -46,7 +46,8 @@ class MomentInference:
     Attributes
     ----------
     coef, std_error, pvalue : ndarray of shape (d,)
-        NaN, infinity and 1 where features that are constant, or combinations of others, leave a coefficient open.
+        NaN, infinity and 1 (Wald) where a coefficient is left open: by features that are constant, or combinations of
+        others, or because a coefficient without end fits hardly worse (a likelihood-ratio interval had no end).
     interval : ndarray of shape (d, 2)
     fit_pvalue : float
         Whether one rule fits all environments (Hansen's J); NaN without more equations than coefficients.
@@ -196,11 +197,14 @@ def infer(
         reduced = _Equations([part[:, [j + 1, *others]] for part in parts], instruments)
         lost.append(reduced.value(reduced.minimiser(np.zeros(d - 1))))
     strength = float(max((chdtrc(max(freedom - (d - 1), 1), value) for value in lost), default=1.0))
+    # As b_j grows without end Q comes as near as one likes to what it is without y: where that is hardly more than its
+    # minimum there is no estimate of b_j, or none that another order of the rows would not move.
+    open_ = np.array(lost) - equations.value(coef) <= chdtri(1, 1.0 - confidence_level)
+    shown, error = np.where(open_, np.nan, coef), np.where(open_, np.inf, error)
     if not robust:
         wide = -ndtri((1.0 - confidence_level) / 2) * error
-        with np.errstate(invalid="ignore"):
-            pvalue = 2.0 * ndtr(-np.abs(coef) / error)
-        return MomentInference(coef, error, pvalue, np.column_stack([coef - wide, coef + wide]), fit, strength)
+        pvalue = 2.0 * ndtr(-np.abs(coef) / error)
+        return MomentInference(shown, error, pvalue, np.column_stack([coef - wide, coef + wide]), fit, strength)
     interval, pvalue = np.empty((d, 2)), np.empty(d)
     for j in range(d):
         profile = _profile(parts, instruments, j, coef)
@@ -209,7 +213,7 @@ def infer(
             interval[j] = -np.inf, np.inf  # far away fits as well as near: the set has no end
         else:
             interval[j] = [_end(profile, float(coef[j]), sign, limit) for sign in (-1.0, 1.0)]
-    return MomentInference(coef, error, pvalue, interval, fit, strength)
+    return MomentInference(shown, error, pvalue, interval, fit, strength)
 
 
 def _without(
