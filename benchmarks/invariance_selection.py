@@ -22,7 +22,7 @@ from causalinv.exceptions import CausalInvWarning
 from causalinv.invariance import invariance_gaps
 from causalinv.invariance.rules._gaps import rule_risks
 from causalinv.invariance.subsets._fits import pooled_coef
-from causalinv.invariance.subsets._search import screen
+from causalinv.invariance.subsets._screen import screen
 from causalinv.linear_rule import least_squares
 from causalinv.sem import InterventionFamily, choose_sites, random_sem
 
@@ -130,7 +130,7 @@ def main():
             print(law, d, result.to_string(), flush=True)
     sections["reading"] = (
         "Worst risk over the fresh environments, as a ratio to that of least squares on the true causes and on all "
-        "features. Above 14 features the selector screens to 16 and ICP is given the 12 of largest partial correlation."
+        "features. Above 14 features the selector screens to 16 and ICP is given the 12 that screening keeps."
     )
     record("invariance_selection", sections, packages=("ivmodels",))
     for (law, d), row in medians.items():

@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     pac.add_argument("--jobs", type=int, help="worker processes")
     pac.add_argument("--shard", type=int, nargs=2, default=[0, 1], metavar=("I", "K"), help="every K-th, from the I-th")
     pac.add_argument("--out", metavar="FOLDER", help="keep the rows there as CSV; what is there is not run again")
+    pac.add_argument("--progress", action="store_true", help="write what is done, of how many, to standard error")
     pac.set_defaults(run=_pac)
     return parser
 
@@ -119,7 +120,7 @@ def _pac(args: argparse.Namespace) -> int:
             n_per_env=args.rows,
             random_state=args.seed,
         )
-        table = experiment.run(args.jobs, shard=tuple(args.shard), out=args.out)
+        table = experiment.run(args.jobs, shard=tuple(args.shard), out=args.out, progress=args.progress)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2

@@ -95,7 +95,6 @@ def run(
     tasks: Iterable[tuple[Any, ...]],
     *,
     n_jobs: int | None = None,
-    verbose: int = 0,
     each: Callable[[_Result], object] | None = None,
 ) -> list[_Result]:
     """Call `function` on every task through joblib; warnings come out once each, at the user's line.
@@ -112,8 +111,6 @@ def run(
         Arguments of each call.
     n_jobs : int, optional
         As in joblib: None is 1 unless a `joblib.parallel_config` says otherwise.
-    verbose : int, default 0
-        As in joblib.
     each : callable, optional
         Called here with each result, in the order of the tasks, as soon as it is there.
 
@@ -124,7 +121,9 @@ def run(
     """
     work = list(tasks)
     what = f"tasks of {getattr(function, '__name__', 'work').lstrip('_')}"
-    line = Line(len(work), what=what) if wanted() and len(work) > 1 else None
+    asked = line is not None
+    if line is None and wanted() and len(work) > 1:
+        line = Line(len(work), what=what)
     results: list[_Result] = []
     met: list[tuple[str, type[Warning]]] = []
     try:
@@ -132,7 +131,7 @@ def run(
         with warnings.catch_warnings(record=True) as here, threadpool_limits(limits=1):
             warnings.simplefilter("always")
             try:
-                pool = Parallel(n_jobs=n_jobs, verbose=verbose, return_as="generator")
+                pool = Parallel(n_jobs=n_jobs, return_as="generator")
                 for result, caught in pool(delayed(_task)(function, task, os.getpid()) for task in work):
                     met += caught
                     results.append(result)
@@ -144,7 +143,7 @@ def run(
                 met += _texts(here)
     finally:
         if line is not None:
-            line.end()
+            line.end(always=asked)
         again(met)
     return results
 

@@ -13,6 +13,7 @@ from causalinv.invariance.certificates._bounds import (
 from causalinv.invariance.certificates._certify import certify
 from causalinv.invariance.certificates._hull import in_moment_hull
 from causalinv.invariance.certificates._next_risk import NextRisk, next_environment_risk
+from causalinv.invariance.certificates._own_experiment import EnvironmentExperiment
 from causalinv.invariance.certificates._pac import PACExperiment
 from causalinv.invariance.certificates._registry import validity_table
 from causalinv.invariance.certificates._tails import vc_dimension
@@ -21,6 +22,7 @@ from causalinv.invariance.subsets._sweep import SubsetStatistics, sweep
 from causalinv.invariance.subsets._tests import chow_pvalues, residual_pvalues, robust_chow_pvalue
 
 __all__ = [
+    "EnvironmentExperiment",
     "HierarchicalConformalRegressor",
     "InvariantCausalPrediction",
     "InvariantRepresentation",

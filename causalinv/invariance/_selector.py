@@ -70,9 +70,11 @@ class InvariantSubsetSelector(
         environment (both as Akaike's final prediction error, RSS (N + k) / (N - k) / N); or the worst mean squared
         error in an environment of the coefficients fitted to all others.
     search : {"auto", "exhaustive", "screened", "greedy"}, default "auto"
-        All subsets; all subsets of the `screen_size` features of largest partial correlation with y; or climbing from
-        several starts by the best addition, removal or exchange. ``"auto"`` is exhaustive up to about a million
-        subsets and else screened, with a warning.
+        All subsets; all subsets of the `screen_size` features that stand highest by partial correlation with y and by
+        what they add to a prediction of y; or climbing from several starts by the best addition, removal or exchange.
+        ``"auto"`` is exhaustive up to about a million subsets and else screened, with a warning. Screening keeps the
+        causes of y only under faithfulness: a cause whose direct effect is cancelled by what it shares with an effect
+        of y is left out, whatever the number of rows.
     max_size : int, optional
         Only sets of at most so many features.
     min_size : int, default 0
@@ -283,9 +285,10 @@ class InvariantSubsetSelector(
         if self.search == "auto" and found.how == "screened":
             warn(
                 f"{len(found.candidates)} features have too many subsets; only those of the {found.candidates.sum()} "
-                "with the largest partial correlation with y were searched (screened_out_ lists the rest; a "
-                "cause may be among them, if another path cancels its effect). "
-                "search='screened' says the same without this warning; max_size or search='greedy' are alternatives.",
+                "that stand highest by partial correlation with y, and by what they add, were searched. "
+                "A cause whose effect another path cancels is lost by that (screening assumes faithfulness; "
+                "screened_out_ lists the rest). search='screened' says the same without this warning; max_size or "
+                "search='greedy' are alternatives.",
                 ScreeningWarning,
             )
 

@@ -51,7 +51,10 @@ def summarise_selector(model: Any) -> Summary:
     if not model.accepted_:
         notes.insert(0, "NO set was accepted; this is the one of smallest gap.")
     if model.screened_out_.any():
-        notes.append(f"{int(model.screened_out_.sum())} features were screened out before the search.")
+        notes.append(
+            f"{int(model.screened_out_.sum())} features were screened out before the search; that causes of y are not "
+            "among them rests on faithfulness (no path cancels another)."
+        )
     how = f"test {model.test!r} at level {model.level:g}" if model.eps is None else f"{model.metric} <= {model.eps:g}"
     accepted = f"{len(model.accepted_sets_packed_)} of {model.n_evaluated_} sets accepted"
     return Summary(

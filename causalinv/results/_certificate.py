@@ -26,7 +26,8 @@ class InvarianceCertificate(Printed):
         law has a gap above `eps` with at most this probability. 1 says that nothing is certified.
     expected_violation : float
         Upper bound on the probability that the next intervention violates, the environments seen being drawn anew. NaN
-        for ``"holdout"``, ``"two_level"`` and ``"bounded"``, which speak of one fixed rule and tolerance.
+        for ``"holdout"``, ``"two_level"``, ``"bounded"`` and ``"kurtosis"``, which speak of one fixed rule and
+        tolerance.
     eps : float
         The tolerated gap.
     metric : str
@@ -141,8 +142,8 @@ class InvarianceCertificate(Printed):
         shown, unclear = self.n_interventions - self.violations, self.violations - self.failed
         numbers = f"{shown} shown to keep it, {unclear} not shown either way, {self.failed} failed."
         text = f"Seen: {_counted(self.n_interventions, one, many)}, of which {numbers}"
-        if self.method in ("two_level", "bounded"):
-            wrong = dict(self.details).get("miss_rate", 0.05)
+        wrong = dict(self.details).get("miss_rate")
+        if wrong is not None:
             text += (
                 f" Each is judged by its own rows, wrongly with probability at most {wrong:.3g}; the bound counts "
                 "those not shown as if they had failed."

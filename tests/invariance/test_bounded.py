@@ -54,6 +54,7 @@ def test_enough_rows_pass():
     held = [evidence(y[:n], np.c_[np.ones(n), X[:n]], eps, bound) >= 20 for n in (int(needed / 3), int(3 * needed))]
     assert held == [False, True]
     assert rows_needed(0 * y, eps, bound, 0.05) == np.inf
+    assert rows_needed(y, eps, 1e155, 0.05) == np.inf  # so little growth that its inverse is no number
 
 
 def test_the_least_bet_against_a_general_optimiser():

@@ -33,7 +33,8 @@ from causalinv.invariance.certificates._method import Method, Numbers
 from causalinv.invariance.certificates._registry import METHODS as METHOD_CLASSES
 from causalinv.invariance.certificates._registry import methods_page
 from causalinv.invariance.rules._minimax import minimax_rule
-from causalinv.invariance.rules._rule import rule_of
+from causalinv.invariance.rules._rule import rule_gaps, rule_of
+from causalinv.linear_rule import LinearRule
 from causalinv.sem import (
     InterventionFamily,
     LinearSEM,
@@ -223,7 +224,16 @@ def test_mistaken_numbers_are_named(call, match):
 
 def test_the_plan_lists_what_each_method_needs():
     plan = plan_interventions(0.05, n_sites=3, class_size=1024, n_coefficients=3)
-    expected = {"holdout": 59, "two_level": 62, "bounded": 62, "beta_sites": 124, "box": 124, "union": 194, "vc": 15825}
+    expected = {
+        "holdout": 59,
+        "two_level": 62,
+        "bounded": 62,
+        "kurtosis": 62,
+        "beta_sites": 124,
+        "box": 124,
+        "union": 194,
+        "vc": 15825,
+    }
     assert plan["interventions"].drop("scenario").dropna().to_dict() == expected
     assert set(plan.index) == set(validity_table().index)
     assert plan["interventions"].dropna().is_monotonic_increasing
@@ -231,7 +241,7 @@ def test_the_plan_lists_what_each_method_needs():
     wanted = required_interventions(0.05, method="scenario", n_coefficients=3, class_size=1024)
     assert plan.loc["scenario", "interventions"] == wanted
     shift = plan_interventions(0.1, kind="shift")
-    assert list(shift["interventions"].dropna().index) == ["holdout", "two_level", "bounded", "vc"]
+    assert list(shift["interventions"].dropna().index) == ["holdout", "two_level", "bounded", "kurtosis", "vc"]
     assert "not proved here; missing: a family whose moments are affine" in shift.loc["beta_sites", "needs"]
     assert shift.loc["union", "needs"].startswith("give class_size=")
     assert plan_interventions(0.05, kind="shift", n_sites=3).loc["vc", "interventions"] == 4610
@@ -495,7 +505,7 @@ def test_fresh_environments_exact(trained):
         certify(model, fresh, eps=1.0, method="union")
     with pytest.raises(ValueError, match="these are exact: use method='holdout'"):
         certify(model, fresh, eps=1.0, method="two_level")
-    with pytest.raises(ValueError, match="method must be 'holdout', 'union', 'two_level' or 'bounded'"):
+    with pytest.raises(ValueError, match="method must be 'holdout', 'union', 'two_level', 'bounded' or 'kurtosis'"):
         certify(model, fresh, eps=1.0, method="beta_sites")
     with pytest.raises(ValueError, match="The features of X are"):
         certify(model, fresh.select(x=[0, 1], y=True), eps=1.0, method="holdout")
@@ -707,6 +717,7 @@ def test_the_validity_table_lists_every_method():
         "union",
         "two_level",
         "bounded",
+        "kurtosis",
     }
     assert table["conditions"].str.len().min() > 20
 
@@ -792,19 +803,44 @@ def test_unfitted_rules_infinite_tolerances_and_certainty_are_refused():
 
 
 def test_time_in_seconds_since_1970_leaves_the_certificate_alone():
+    """One rule as a pipeline, an estimator, a tuple and a `LinearRule`: the same certificate, gaps to 1e-9."""
     rng = np.random.default_rng(0)
-    X = np.c_[rng.normal(1.7e9, 1e3, 4500), rng.normal(size=4500)]
-    y = (X[:, 0] - 1.7e9) / 1e3 + X[:, 1] + rng.normal(size=4500)
-    old, new, e = slice(500), slice(500, None), np.repeat(np.arange(20), 200)
+    X = np.c_[rng.normal(1.7e9, 1e3, 8500), rng.normal(size=8500)]
+    y = (X[:, 0] - 1.7e9) / 1e3 + X[:, 1] + rng.normal(size=8500)
+    old, new, e = slice(500), slice(500, None), np.repeat(np.arange(4), 2000)
     pipe = make_pipeline(StandardScaler(), LinearRegression()).fit(X[old], y[old])
     plain = LinearRegression().fit(X[old], y[old])
-    rules = pipe, plain, (np.eye(2), plain.coef_, plain.intercept_)
-    found = [certify(rule, X[new], y[new], environments=e, eps=0.1, method="two_level") for rule in rules]
-    for each in found:
-        said = X[new] @ np.asarray(each.coef) + each.intercept
-        np.testing.assert_allclose(said, pipe.predict(X[new]), atol=1e-5)
-        assert each.violations == found[0].violations
-        assert each.violation_upper == pytest.approx(found[0].violation_upper, rel=1e-9)
+    tuples = (np.eye(2), plain.coef_, plain.intercept_)
+    rules = pipe, plain, tuples, LinearRule(plain.coef_, plain.intercept_)
+    moments = Moments.from_rows(x=X[new], y=y[new], environments=e)
+    gaps = [rule_gaps(rule_of(rule, moments), moments, "relative_excess") for rule in rules]
+    np.testing.assert_allclose(gaps, np.broadcast_to(gaps[1], (4, 4)), rtol=0, atol=1e-9)
+    for method, options in {
+        "two_level": {},
+        "bounded": {"residual_bound": 6.0},
+        "kurtosis": {"kurtosis": 3.0},
+        "holdout": {"plug_in": True},
+    }.items():
+        asked = {"environments": e, "eps": 0.5 if method != "holdout" else float(np.median(gaps[0])), "method": method}
+        found = [certify(rule, X[new], y[new], **asked, **options) for rule in rules]
+        assert found[0].violations == (2 if method == "holdout" else 0)
+        for each in found:
+            said = X[new] @ np.asarray(each.coef) + each.intercept
+            np.testing.assert_allclose(said, pipe.predict(X[new]), atol=1e-5)
+            assert each.violations == found[0].violations
+            assert each.violation_upper == pytest.approx(found[0].violation_upper, rel=1e-9)
+            np.testing.assert_allclose(*([v for _, v in one.details] for one in (each, found[0])), rtol=1e-9)
+
+
+def test_a_linear_rule_keeps_its_own_representation():
+    components = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    rule = LinearRule([2.0, 2.0, 0.0], 1.0, components)
+    assert rule_of(rule) is rule
+    rng = np.random.default_rng(0)
+    X, e = rng.normal(size=(400, 3)), np.repeat([0, 1], 200)
+    moments = Moments.from_rows(x=X, y=X[:, 0] + rng.normal(size=400), environments=e)
+    as_tuple = rule_of((components, [2.0, 0.0], 1.0))
+    np.testing.assert_allclose(*(rule_gaps(each, moments, "excess") for each in (rule, as_tuple)))
 
 
 def test_exact_moments_refute_two_sites_at_once_and_a_false_baseline():

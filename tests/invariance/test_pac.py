@@ -144,7 +144,7 @@ def test_a_folder_knows_the_experiment_by_what_it_makes(tmp_path, monkeypatch):
             run(**changed)
     with pytest.raises(ValueError, match=r"other make_sem"):
         run(d=(6,), **others["make_sem"])
-    monkeypatch.setattr("causalinv.invariance.certificates._pac.version", lambda name: "0.0.1")
+    monkeypatch.setattr("causalinv.invariance.certificates._replications.version", lambda name: "0.0.1")
     with pytest.raises(ValueError, match=r"rows of another experiment \(other version"):
         run()
 

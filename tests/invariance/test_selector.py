@@ -21,7 +21,7 @@ from causalinv.invariance import (
     robust_chow_pvalue,
     sweep,
 )
-from causalinv.invariance.subsets._search import screen
+from causalinv.invariance.subsets._screen import screen
 from causalinv.metrics import LeaveOneEnvironmentOut, worst_environment_scorer
 from causalinv.sem import LinearSEM, ScaleNoise, Shift, choose_sites, random_sem, textbook_sem
 
@@ -166,10 +166,47 @@ def test_screening_is_reported_and_keeps_the_causes():
     again = InvariantSubsetSelector(screen_size=12, search="screened").fit(X, y, environments=e)
     np.testing.assert_array_equal(again.support_, model.support_)
     assert "48 features were screened out" in str(model.summary())
+    assert "rests on faithfulness" in " ".join(str(model.summary()).split())
     # Sets of at most two of all 60 can be searched, and are.
     pairs = InvariantSubsetSelector(max_size=2).fit(X, y, environments=e)
     assert pairs.search_ == "exhaustive"
     assert pairs.n_evaluated_ == 1 + 60 + 1770
+
+
+def test_screening_loses_a_cause_that_another_path_cancels_and_says_so():
+    """x -> y, x -> c and y -> c, all 1: given c, x has no correlation with y and ranks with the noise."""
+    lost = 0
+    for seed in range(10):
+        rng, n = np.random.default_rng(seed), 1000
+        x, noise = rng.normal(size=n), rng.normal(size=(n, 25))
+        y = x + rng.normal(size=n)
+        X, e = np.column_stack([noise, x + y + rng.normal(size=n), x]), np.arange(n) % 2
+        lost += not screen(Moments.from_rows(x=X, y=y, environments=e), 4)[26]
+    assert lost >= 7
+    with pytest.warns(ScreeningWarning, match="screening assumes faithfulness"):
+        InvariantSubsetSelector(screen_size=4).fit(X, y, environments=e)
+
+
+@pytest.mark.parametrize("n", [59, 60, 300])
+def test_screening_takes_two_rankings_in_turn(n):
+    """Against an inverted covariance and regressions one after the other; below 60 rows the second stands alone."""
+    rng = np.random.default_rng(n)
+    X = rng.normal(size=(n, 40)) + rng.normal(size=(n, 1))
+    y = X[:, :6] @ rng.normal(size=6) + 3 * rng.normal(size=n)
+    both = np.column_stack([X, y]) - np.column_stack([X, y]).mean(axis=0)
+    precision = np.linalg.inv(both.T @ both)
+    partial = np.argsort(-np.abs(precision[-1, :-1]) / np.sqrt(np.diag(precision)[:-1]))
+    added = []
+    while len(added) < 7:
+        left = [
+            np.inf if j in added else np.linalg.lstsq(both[:, [*added, j]], both[:, -1], rcond=None)[1][0]
+            for j in range(40)
+        ]
+        added.append(int(np.argmin(left)))
+    wanted = added if n < 60 else list(dict.fromkeys(np.column_stack([partial[:7], added]).ravel().tolist()))[:7]
+    kept = screen(Moments.from_rows(x=X, y=y, environments=np.arange(n) % 3), 7)
+    assert set(np.flatnonzero(kept)) == set(wanted)
+    assert set(wanted) != set(partial[:7])
 
 
 def test_screening_with_fewer_rows_than_features_goes_forward():

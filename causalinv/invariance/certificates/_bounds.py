@@ -13,7 +13,7 @@ from causalinv.invariance.certificates._tails import vc_dimension
 
 __all__ = ["Bound", "expected_violation", "plan_interventions", "required_interventions", "violation_bound"]
 
-Bound = Literal["beta_sites", "box", "union", "scenario", "vc", "holdout", "two_level", "bounded"]
+Bound = Literal["beta_sites", "box", "union", "scenario", "vc", "holdout", "two_level", "bounded", "kurtosis"]
 _MOST = 10**9  # interventions
 
 
@@ -34,14 +34,14 @@ def violation_bound(
         Interventions m that were seen, a baseline not counted.
     confidence_level : float, default 0.95
         Probability, over these, with which the bound holds.
-    method : {"beta_sites", "box", "union", "scenario", "vc", "holdout", "two_level", "bounded"}
+    method : {"beta_sites", "box", "union", "scenario", "vc", "holdout", "two_level", "bounded", "kurtosis"}
     **numbers
         What the method needs. ``n_sites``: sites, for ``"beta_sites"`` and ``"box"``. ``class_size``: rules among which
         one was chosen, for ``"union"``; representations, for ``"scenario"`` (default 1). ``vc_dimension``: for
         ``"vc"``. ``n_coefficients``: of the rule, the intercept included, for ``"scenario"``. ``violations`` (default
-        0): how many violated, for ``"holdout"`` and ``"vc"``; how many failed the test, for ``"two_level"`` and
-        ``"bounded"``. ``miss_rate`` (default 0.05): for these two, the probability with which an environment that
-        violates passes its test; at most 0.5.
+        0): how many violated, for ``"holdout"`` and ``"vc"``; how many failed the test, for ``"two_level"``,
+        ``"bounded"`` and ``"kurtosis"``. ``miss_rate`` (default 0.05): for these three, the probability with which an
+        environment that violates passes its test; at most 0.5.
 
     Returns
     -------
@@ -174,7 +174,7 @@ def plan_interventions(
     Examples
     --------
     >>> plan_interventions(0.05, n_sites=2)["interventions"].dropna().astype(int).to_dict()
-    {'holdout': 59, 'two_level': 62, 'bounded': 62, 'beta_sites': 93, 'box': 93, 'vc': 4610}
+    {'holdout': 59, 'two_level': 62, 'bounded': 62, 'kurtosis': 62, 'beta_sites': 93, 'box': 93, 'vc': 4610}
     """
     dimension = vc_dimension(kind, n_sites, in_degree)
     numbers = Numbers(n_sites, class_size, dimension, n_coefficients)

@@ -34,17 +34,18 @@ def certify(
     eps: float,
     metric: Metric = "relative_excess",
     confidence_level: float = 0.95,
-    method: Literal["holdout", "union", "two_level", "bounded"],
+    method: Literal["holdout", "union", "two_level", "bounded", "kurtosis"],
     class_size: float | None = None,
     miss_rate: float = 0.05,
     residual_bound: float | None = None,
+    kurtosis: float | None = None,
     plug_in: bool = False,
 ) -> InvarianceCertificate:
     """Certify one rule by fresh environments, none of which had a part in choosing it.
 
     Parameters
     ----------
-    fitted : estimator, Pipeline or tuple (components, coef, intercept)
+    fitted : estimator, Pipeline, LinearRule or tuple (components, coef, intercept)
         The rule; see `rule_of`. A Pipeline is certified as a whole.
     X : array-like of shape (n, d), or Moments
         Features; or moments of ``x`` and ``y``, one cell per environment (a population's for ``"holdout"``).
@@ -57,18 +58,23 @@ def certify(
     metric : str, default "relative_excess"
         As in `invariance_gaps`.
     confidence_level : float, default 0.95
-    method : {"holdout", "union", "two_level", "bounded"}
+    method : {"holdout", "union", "two_level", "bounded", "kurtosis"}
         ``"holdout"``: count violations, by exact moments. ``"union"``: the same without violations, simultaneously for
         `class_size` rules. ``"two_level"``: each environment is tested by its rows, and counts as a violation unless
         its gap is certified to be at most `eps`, for Gaussian rows. ``"bounded"``: the same for rows of any law whose
-        residuals are bounded; needs the rows.
+        residuals are bounded; needs the rows. ``"kurtosis"``: the same for rows without bound whose linear functions
+        have a bounded kurtosis.
     class_size : float, optional
         For ``"union"``.
     miss_rate : float, default 0.05
-        For ``"two_level"`` and ``"bounded"``, how often an environment that violates may pass its test.
+        For ``"two_level"``, ``"bounded"`` and ``"kurtosis"``, how often an environment that violates may pass its test.
     residual_bound : float, optional
         For ``"bounded"``: in every environment neither the rule nor the environment's own best linear rule misses y by
         more. Yours to know (an outcome from 0 to 1 has 1 for sensible rules); a row that refutes it raises.
+    kurtosis : float, optional
+        For ``"kurtosis"``: in every environment E f^4 is at most this times (E f^2)^2, for each linear function f of
+        the constant, the features that the rule reads and y; >= 1, 3 for Gaussian rows. Yours to know; rows that refute
+        it (level .01) raise.
     plug_in : bool, default False
         Take estimated moments for exact; the certificate then says that it is not proved.
 
@@ -106,7 +112,9 @@ def certify(
         )
     chosen = FRESH[method]
     chosen.check_metric(metric)
-    claim = chosen.claim(FreshRequest(rule, moments, eps, metric, class_size, miss_rate, plug_in, rows, residual_bound))
+    claim = chosen.claim(
+        FreshRequest(rule, moments, eps, metric, class_size, miss_rate, plug_in, rows, residual_bound, kurtosis)
+    )
     return _certificate(chosen, claim, metric, confidence_level, plug_in and not moments.is_population)
 
 

@@ -17,6 +17,7 @@ from causalinv.invariance.certificates._declared import need_exact
 from causalinv.invariance.certificates._method import Claim, Method, Numbers
 from causalinv.invariance.certificates._same import ROUNDING
 from causalinv.invariance.certificates._tails import binomial_quantile, binomial_tail
+from causalinv.invariance.rules import _kurtosis
 from causalinv.invariance.rules._betting import evidence, rows_needed
 from causalinv.invariance.rules._gaps import Metric, represent, rule_risks
 from causalinv.invariance.rules._rule import rule_gaps
@@ -24,9 +25,10 @@ from causalinv.invariance.subsets._excess_bound import random_design_cdf
 from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
 
-__all__ = ["Bounded", "FreshMethod", "FreshRequest", "GivenRows", "Holdout", "TwoLevel", "Union"]
+__all__ = ["Bounded", "FreshMethod", "FreshRequest", "GivenRows", "Holdout", "Kurtosis", "TwoLevel", "Union"]
 
 _REFUTED = 0.05  # level, at most, at which rows show a gap above the tolerance
+_FALSE = 0.01  # probability, at most, with which any declared kurtosis that holds is refuted
 _LAW = "these environments are independent draws of one law, and so are the new ones"
 _FIXED = "rule and eps were fixed before these environments were seen"
 
@@ -53,6 +55,7 @@ class FreshRequest:
     plug_in: bool
     rows: GivenRows | None = None
     residual_bound: float | None = None
+    kurtosis: float | None = None
 
 
 class FreshMethod(Method):
@@ -210,17 +213,96 @@ class Bounded(_ByRows):
             at = rows.labels.rows(code)
             shown += evidence(residual[at], design[at], eps, bound) >= 1.0 / request.miss_rate
             needed = max(needed, rows_needed(residual[at], eps, bound, request.miss_rate))
-        if shown == 0:
-            warn(
-                f"No environment is shown to keep eps={eps:g}. With residuals like these, and no excess at all, about "
-                f"{needed:.3g} rows in each environment would show it; the fewest here are {moments.count.min():g}.",
-                DegenerateInputWarning,
-            )
+        _warn_if_none(shown, eps, needed, moments, "residuals like these")
         m = len(moments)
         numbers = Numbers(violations=m - shown, miss_rate=request.miss_rate)
         ranges = f"no residual of the rule, or of an environment's own best rule, is above {bound:g} (declared by you)"
         assumptions = [_LAW, "rows are independent in each environment", ranges, _FIXED]
         return Claim(rule, eps, m, numbers, assumptions, extra=(("rows_needed", needed),))
+
+
+class Kurtosis(_ByRows):
+    """Each environment is judged by rows whose linear functions have a bounded kurtosis, whatever their law."""
+
+    name = "kurtosis"
+    section = 11
+    conditions = (
+        "rule and eps are fixed before the fresh environments are seen; in each environment no linear function f of "
+        "the constant, of what the rule reads and of y has E f^4 above kurtosis (E f^2)^2"
+    )
+    asks = "fresh environments and their rows, any law; a bound on kurtosis; every one shown to keep to the tolerance"
+
+    def claim(self, request: FreshRequest) -> Claim:
+        rows, kurtosis, moments = request.rows, request.kurtosis, request.moments
+        if rows is None:
+            raise ValueError("method='kurtosis' needs the rows: give X, y and environments=, not moments.")
+        if kurtosis is None:
+            raise ValueError(
+                "method='kurtosis' needs kurtosis=, the largest E f^4 / (E f^2)^2 of a linear function f of the rows "
+                "(3 for Gaussian ones). Without a bound on some moment no rows prove a gap small, whatever their "
+                "number (Bahadur and Savage, 1956)."
+            )
+        kurtosis = check_number(kurtosis, "kurtosis", low=1.0, finite=True)
+        rule, eps, m = request.rule, request.eps, len(moments)
+        _check_kurtosis(request, rows, kurtosis)
+        seen = represent(moments, rule.representation)
+        risk = rule_risks(seen, rule.weights, rule.intercept)[0]
+        own = risk - rule_gaps(rule, moments, "excess")
+        shown, needed = 0, 0.0
+        for e, n in enumerate(moments.count.tolist()):
+            k = whitener(seen.cov("x")[e]).shape[1] + 1
+            allowed = _kurtosis.allowed_excess(n, eps, kurtosis, request.miss_rate)
+            shown += allowed >= 0 and own[e] > 0 and risk[e] <= (1.0 + allowed) * own[e]
+            needed = max(needed, _kurtosis.rows_needed(k, eps, kurtosis, request.miss_rate))
+        _warn_if_none(shown, eps, needed, moments, f"a kurtosis of at most {kurtosis:g}")
+        numbers = Numbers(violations=m - shown, miss_rate=request.miss_rate)
+        tails = f"no linear function of the rows has a kurtosis above {kurtosis:g} in any environment (declared by you)"
+        assumptions = [_LAW, "rows of an environment are independent draws of one law", tails, _FIXED]
+        return Claim(rule, eps, m, numbers, assumptions, extra=(("kurtosis", kurtosis), ("rows_needed", needed)))
+
+
+def _check_kurtosis(request: FreshRequest, rows: GivenRows, kurtosis: float) -> None:
+    """Raise if an environment's rows refute it: the rule's residual, or a column less its mean elsewhere."""
+    residual = rows.outcome - rows.features @ request.rule.coef - request.rule.intercept
+    read = np.flatnonzero(np.any(request.rule.representation != 0, axis=0))
+    columns = np.column_stack([rows.features[:, read], rows.outcome])
+    columns -= columns.mean(axis=0)
+    names = request.moments.names["x"] or [f"feature {j}" for j in range(rows.features.shape[1])]
+    named = [*(str(names[j]) for j in read), "the outcome"]
+    level = _FALSE / (len(rows.labels) * (len(named) + 1))
+    total = columns.sum(axis=0)
+    for code, label in enumerate(request.moments.cells.tolist()):
+        at = rows.labels.rows(code)
+        tried = {"the rule's residual": residual[at]}
+        rest = len(columns) - len(at)
+        if rest:
+            away = (total - columns[at].sum(axis=0)) / rest
+            tried |= {f"{name} (less its mean elsewhere)": columns[at, j] - away[j] for j, name in enumerate(named)}
+        for name, values in tried.items():
+            if _kurtosis.refuted(values, kurtosis, level) > 1.0:
+                squares = (values / np.abs(values).max()) ** 2
+                found = float(np.mean(squares**2) / np.mean(squares) ** 2)
+                raise ValueError(
+                    f"kurtosis={kurtosis:g} is refuted: in environment {label!r} the rows of {name} have "
+                    f"{found:.4g}, further above than chance allows (level {_FALSE:g}). Declare a larger one."
+                )
+
+
+def _warn_if_none(shown: int, eps: float, needed: float, moments: Moments, why: str) -> None:
+    """Say how many rows would do, if no environment has enough."""
+    if shown:
+        return
+    fewest = float(moments.count.min())
+    enough = (
+        f"; the fewest here are {fewest:g}."
+        if fewest < needed
+        else f", and the fewest here are {fewest:g}: the rule's excess looks larger than that in all of them."
+    )
+    warn(
+        f"No environment is shown to keep eps={eps:g}. With {why}, and no excess at all, about {needed:.3g} rows "
+        f"in each environment would show it{enough}",
+        DegenerateInputWarning,
+    )
 
 
 def _judged(rule: LinearRule, moments: Moments, eps: float, miss_rate: float) -> tuple[BoolArray, BoolArray]:

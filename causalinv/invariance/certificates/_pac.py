@@ -9,8 +9,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +16,11 @@ import pandas as pd
 from scipy.stats import binomtest
 from sklearn.base import clone
 
-from causalinv._parallel import run, streams
 from causalinv._typing import RandomState
 from causalinv._validation import check_confidence_level, check_whole
 from causalinv.invariance.certificates._method import Numbers
 from causalinv.invariance.certificates._registry import METHODS
+from causalinv.invariance.certificates._replications import Replications
 from causalinv.invariance.certificates._tails import vc_dimension
 from causalinv.invariance.rules._gaps import METRICS, Metric, invariance_gaps
 from causalinv.invariance.rules._rule import rule_gaps, rule_of
@@ -35,20 +33,6 @@ __all__ = ["PACExperiment"]
 MakeSEM = Callable[[int, np.random.Generator], LinearSEM]
 MakeFamily = Callable[[LinearSEM, np.random.Generator], InterventionFamily]
 _EXACT = 1e-12  # a gap below is rounding
-_KEYS = ["d", "m", "rep", "learner"]
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """Rows of a shard; numbers by Python's own parser, as older versions of pandas do not read them exactly."""
-    text = ("learner", "error")
-    whole = ("d", "m", "rep", "n_sites", "in_degree")
-    names = [name for name in pd.read_csv(path, nrows=0).columns if name not in (*text, *whole)]
-    table = pd.read_csv(path, dtype=dict.fromkeys(text, str), converters=dict.fromkeys(names, _number))
-    return table.assign(error=table["error"].fillna(""))
-
-
-def _number(text: str) -> float:
-    return float(text) if text else float("nan")
 
 
 def _grid(values: Sequence[int], name: str) -> list[int]:
@@ -56,10 +40,6 @@ def _grid(values: Sequence[int], name: str) -> list[int]:
     if not grid:
         raise ValueError(f"{name} is empty; pass at least one number.")
     return grid
-
-
-def _agree(held: Mapping[str, str], mine: Mapping[str, str]) -> bool:
-    return all(held[d] == digest for d, digest in mine.items() if d in held)
 
 
 def _rounded(told: Any) -> Any:
@@ -75,7 +55,7 @@ def _described(learner: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}({', '.join(parts)})"
 
 
-class PACExperiment:
+class PACExperiment(Replications):
     """Simulate training and fresh interventions and compare true violations with what certificates promise.
 
     For each dimension d, number of interventions m and replication: draw a model and a family, train each learner on
@@ -121,6 +101,10 @@ class PACExperiment:
     (3, 2)
     """
 
+    text = ("learner", "error")
+    whole = ("rep", "n_sites", "in_degree")
+    within = ("learner",)
+
     def __init__(
         self,
         make_sem: MakeSEM,
@@ -141,22 +125,16 @@ class PACExperiment:
             raise ValueError("learners is empty; pass at least one estimator by name.")
         self.learners = dict(learners)
         self.d, self.m = _grid(d, "d"), _grid(m, "m")
-        self.n_reps = check_whole(n_reps, "n_reps", low=1)
+        super().__init__({"d": self.d, "m": self.m}, n_reps, random_state, "pac")
         self.n_per_env = None if n_per_env is None else check_whole(n_per_env, "n_per_env", low=2)
         self.n_fresh = check_whole(n_fresh, "n_fresh", low=1)
         if metric not in METRICS:
             raise ValueError(f"metric must be one of {METRICS}, got {metric!r}.")
         self.metric = metric
         self.confidence_level = check_confidence_level(confidence_level)
-        self.random_state = random_state
-        self._base = streams(random_state, 1, "pac")[0].integers(2**32, size=4).tolist()
 
     def __repr__(self) -> str:
         return f"PACExperiment({', '.join(self.learners)}; d={self.d}, m={self.m}, n_reps={self.n_reps})"
-
-    def tasks(self) -> list[tuple[int, int, int]]:
-        """All (d, m, rep), in order."""
-        return [(d, m, rep) for d in self.d for m in self.m for rep in range(self.n_reps)]
 
     def run(
         self,
@@ -164,7 +142,7 @@ class PACExperiment:
         *,
         shard: tuple[int, int] = (0, 1),
         out: str | os.PathLike[str] | None = None,
-        verbose: int = 0,
+        progress: bool = False,
     ) -> pd.DataFrame:
         """Run the experiment, or a shard of it.
 
@@ -178,8 +156,8 @@ class PACExperiment:
             Folder for ``shard-i-of-k.csv``. What is already there is not run again, so a run that was stopped resumes;
             rows of another experiment there raise: other learners or parameters, functions that make other models or
             families, another seed, or another version of this package.
-        verbose : int, default 0
-            Passed to joblib, which then reports progress on standard error.
+        progress : bool, default False
+            Whether to write replications done, their total and the time left to standard error.
 
         Returns
         -------
@@ -190,53 +168,7 @@ class PACExperiment:
             smaller of them), ``seconds`` of training, ``error`` (text, empty if all went well; a failure is a row
             with NaN, not an exception).
         """
-        i, k = (check_whole(part, "shard", low=0) for part in shard)
-        if k < 1 or i >= k:
-            raise ValueError(f"shard must be (i, k) with 0 <= i < k, got {shard!r}.")
-        mine = self.tasks()[i::k]
-        path = None if out is None else Path(out) / f"shard-{i}-of-{k}.csv"
-        done = pd.DataFrame()
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._check_folder(path.parent)
-            if path.exists():
-                done = self._complete(_read(path), path)
-        if len(done):  # a smaller grid than before reads only its own
-            asked = set(mine)
-            done = done[[key in asked for key in zip(done["d"], done["m"], done["rep"], strict=True)]]
-        finished = set(zip(*(done[key] for key in ("d", "m", "rep")), strict=True)) if len(done) else set()
-        seeds = self._seeds()
-        work = [(task, seeds[task]) for task in mine if task not in finished]
-        frames = [done] if len(done) else []
-
-        def keep(rows: list[dict[str, Any]]) -> None:
-            frame = pd.DataFrame(rows)
-            if path is not None:  # row by row: a run that is stopped loses only what it was at
-                frame.to_csv(path, mode="a", header=not path.exists(), index=False)
-            frames.append(frame)
-
-        run(self._replicate, work, n_jobs=n_jobs, verbose=verbose, each=keep)
-        table = pd.concat(frames, ignore_index=True)
-        return table.sort_values(_KEYS, ignore_index=True)
-
-    @staticmethod
-    def collect(out: str | os.PathLike[str]) -> pd.DataFrame:
-        """Join the shards of a folder.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no shard.
-        ValueError
-            If shards overlap.
-        """
-        paths = sorted(Path(out).glob("shard-*-of-*.csv"))
-        if not paths:
-            raise FileNotFoundError(f"{out} holds no shard-*-of-*.csv; run the experiment with out= first.")
-        table = pd.concat(map(_read, paths), ignore_index=True)
-        if table.duplicated(_KEYS).any():
-            raise ValueError(f"Shards in {out} overlap: {', '.join(p.name for p in paths)}; keep one way of cutting.")
-        return table.sort_values(_KEYS, ignore_index=True)
+        return super().run(n_jobs, shard=shard, out=out, progress=progress)
 
     def summary(self, table: pd.DataFrame) -> pd.DataFrame:
         """Per learner, d and m: quantiles of the violation, and how often it exceeded the bound.
@@ -272,37 +204,24 @@ class PACExperiment:
             )
         return pd.DataFrame(rows).set_index(["learner", "d", "m"])
 
-    def _seeds(self) -> dict[tuple[int, int, int], np.random.SeedSequence]:
-        """A seed for each task that depends on (d, m, rep) alone, so that a larger grid keeps earlier results."""
-        return {task: np.random.SeedSequence([*self._base, *task]) for task in self.tasks()}
+    def _seed(self, task: tuple[Any, ...]) -> list[int]:
+        return list(task)
 
-    def _check_folder(self, folder: Path) -> None:
-        """Remember what the rows in a folder are of; raise if they are of another experiment."""
-        mine: dict[str, Any] = {
+    def _described(self) -> dict[str, Any]:
+        return super()._described() | {
             "learners": {name: _described(learner) for name, learner in self.learners.items()},
             "n_per_env": self.n_per_env,
             "n_fresh": self.n_fresh,
             "metric": self.metric,
             "confidence_level": self.confidence_level,
-            "seed": self._base,
-            "version": version("causalinv"),
         }
-        # Functions are known by what they make, for each d: their code may be the same and its closure another.
+
+    def _grown(self) -> dict[str, dict[str, str]]:
+        """Functions are known by what they make, for each d: their code may be the same and its closure another."""
         made = {d: self._made(d) for d in self.d}
-        for name, at in (("make_sem", 0), ("make_family", 1)):
-            mine[name] = {str(d): each[at] for d, each in made.items()}
-        note = folder / "experiment.json"
-        held = json.loads(note.read_text()) if note.exists() else {}
-        for name in ("make_sem", "make_family"):  # another grid of the same experiment is no other experiment
-            mine[name] = held.get(name, {}) | mine[name] if _agree(held.get(name, {}), mine[name]) else mine[name]
-        grown = ("make_sem", "make_family")
-        other = [key for key in mine if key not in grown and held and held.get(key) != mine[key]]
-        other += [key for key in grown if held and (key not in held or not _agree(held[key], mine[key]))]
-        if other:
-            raise ValueError(
-                f"{folder} holds rows of another experiment (other {', '.join(other)}); use another folder."
-            )
-        note.write_text(json.dumps(mine, indent=1))
+        return {
+            name: {str(d): each[at] for d, each in made.items()} for at, name in enumerate(("make_sem", "make_family"))
+        }
 
     def _made(self, d: int) -> tuple[str, str]:
         """Digests of three models and families that the functions make at this d."""
@@ -319,16 +238,10 @@ class PACExperiment:
                 families.update((np.round(array, 8) + 0.0).tobytes())  # another processor may round otherwise
         return models.hexdigest(), families.hexdigest()
 
-    def _complete(self, done: pd.DataFrame, path: Path) -> pd.DataFrame:
-        """Rows of finished replications; what was cut off while it was written is taken out of the file."""
-        complete = done.groupby(["d", "m", "rep"])["learner"].transform("size") == len(self.learners)
-        if not complete.all():
-            done = done[complete]
-            head, *lines = path.read_text().splitlines(keepends=True)
-            path.write_text("".join([head, *(lines[k] for k in np.flatnonzero(complete))]))
-        return done
+    def _whole_replications(self, done: pd.DataFrame) -> np.ndarray:
+        return (done.groupby(["d", "m", "rep"])["learner"].transform("size") == len(self.learners)).to_numpy()
 
-    def _replicate(self, task: tuple[int, int, int], seed: np.random.SeedSequence) -> list[dict[str, Any]]:
+    def _replicate(self, task: tuple[Any, ...], seed: np.random.SeedSequence) -> list[dict[str, Any]]:
         d, m, rep = task
         sem_rng, family_rng, train_rng, fresh_rng, row_rng = (np.random.default_rng(s) for s in seed.spawn(5))
         sem = self.make_sem(d, sem_rng)
@@ -362,7 +275,7 @@ class PACExperiment:
                 # The tolerance is the rule's true gap in training, so that what is measured is its persistence.
                 eps = float(rule_gaps(rule, exact, self.metric).max())
                 violation = self._violation(sem, family, rule, eps, np.random.default_rng(fresh))
-                given = [float(row[name]) for name in ("beta_sites", "vc")]  # type: ignore[arg-type]
+                given = [float(row[name]) for name in ("beta_sites", "vc")]
                 promised = [each for each in given if not np.isnan(each)]
                 exceeded = float(violation > min(promised)) if promised else np.nan
                 row |= {"size": len(rule.weights) + 1, "eps": eps, "violation": violation, "exceeded": exceeded}

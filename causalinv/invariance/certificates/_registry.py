@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from causalinv.invariance.certificates._fresh import Bounded, FreshMethod, Holdout, TwoLevel, Union
+from causalinv.invariance.certificates._fresh import Bounded, FreshMethod, Holdout, Kurtosis, TwoLevel, Union
 from causalinv.invariance.certificates._method import Method
 from causalinv.invariance.certificates._training import BetaSites, Box, Hull, Scenario, TrainingMethod, VCDimension
 
@@ -13,7 +13,7 @@ __all__ = ["FRESH", "METHODS", "TRAINING", "method_named", "methods_page", "quot
 TRAINING: dict[str, TrainingMethod] = {
     each.name: each for each in (BetaSites(), Box(), Scenario(), VCDimension(), Hull())
 }
-FRESH: dict[str, FreshMethod] = {each.name: each for each in (Holdout(), Union(), TwoLevel(), Bounded())}
+FRESH: dict[str, FreshMethod] = {each.name: each for each in (Holdout(), Union(), TwoLevel(), Bounded(), Kurtosis())}
 METHODS: dict[str, Method] = {**TRAINING, **FRESH}
 
 

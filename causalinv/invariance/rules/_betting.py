@@ -81,4 +81,5 @@ def rows_needed(residual: FloatArray, eps: float, bound: float, miss_rate: float
     """About how many rows with residuals like these show a rule without any excess to keep eps; infinite if none do."""
     squares = (residual / bound) ** 2
     growth = max(float(np.mean(np.log1p(share / (2.0 + eps) * eps * squares))) for share in _SHARES)
-    return float("inf") if growth <= 0 else float(np.ceil(np.log(len(_SHARES) / miss_rate) / growth))
+    with np.errstate(divide="ignore", over="ignore"):
+        return float(np.ceil(np.log(len(_SHARES) / miss_rate) / np.float64(max(growth, 0.0))))

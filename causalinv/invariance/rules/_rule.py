@@ -23,7 +23,7 @@ def rule_gaps(rule: LinearRule, moments: Moments, metric: Metric) -> FloatArray:
 
 
 def rule_of(fitted: Any, near: Moments | None = None) -> LinearRule:
-    """The linear rule of a fitted estimator, of a Pipeline, or of a tuple (components, coef, intercept).
+    """The linear rule of a fitted estimator, of a Pipeline, or of a tuple (components, coef, intercept); or itself.
 
     Of a Pipeline it is the composite rule on the features that go in: the coefficients after the last refit, not those
     of a selector inside. Its representation is the features with a coefficient. A prediction is probed about the centre
@@ -38,6 +38,8 @@ def rule_of(fitted: Any, near: Moments | None = None) -> LinearRule:
     NotFittedError
         If the estimator is not fitted.
     """
+    if isinstance(fitted, LinearRule):
+        return fitted
     if isinstance(fitted, tuple):
         components, coef, intercept = fitted
         components = np.atleast_2d(np.asarray(components, dtype=np.float64))

@@ -8,13 +8,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from causalinv._matrix import whitener
 from causalinv._typing import BoolArray, FloatArray
+from causalinv.invariance.subsets._screen import screen
 from causalinv.invariance.subsets._sets import pack, unpack
 from causalinv.invariance.subsets._sweep import Batch, SubsetStatistics, start, sweep
 from causalinv.moments import Moments
 
-__all__ = ["EXHAUSTIVE", "SEARCHES", "Found", "Search", "count_subsets", "find", "screen"]
+__all__ = ["EXHAUSTIVE", "SEARCHES", "Found", "Search", "count_subsets", "find"]
 
 Search = Literal["auto", "exhaustive", "screened", "greedy"]
 SEARCHES: tuple[str, ...] = get_args(Search)
@@ -113,55 +113,6 @@ def count_subsets(d: int, max_size: int | None) -> float:
         return 2.0**d
     counts = np.cumprod([1.0, *((d - i) / (i + 1) for i in range(max_size))])
     return float(counts.sum())
-
-
-def screen(moments: Moments, size: int) -> BoolArray:
-    """The features with the largest partial correlation with y given all others, all environments together.
-
-    Within one linear model only the Markov blanket of y (its causes, its effects, and their other causes) has a partial
-    correlation that is not zero. That causes have one is an assumption (faithfulness: no cancelling of a cause's direct
-    effect by what it shares with an effect of y), and over pooled environments others may have one, too. With fewer
-    than twice as many rows as features the partial correlations are noise, and features are taken one after the other
-    by what they add to those already in.
-
-    Parameters
-    ----------
-    moments : Moments
-        Blocks ``x`` (d features) and ``y``.
-    size : int
-        Features to keep.
-
-    Returns
-    -------
-    ndarray of bool, shape (d,)
-    """
-    d = moments.blocks["x"]
-    keep = np.zeros(d, bool)
-    if size >= d:
-        return ~keep
-    pooled = moments.pooled
-    cov, cross = pooled.cov("x")[0], pooled.cov("x", "y")[0, :, 0]
-    scale = np.sqrt(np.diag(cov))
-    usable = scale > 0
-    scale = np.where(usable, scale, 1.0)
-    cov, cross = cov / np.outer(scale, scale), cross / scale
-    half = whitener(cov)
-    if half.shape[1] == d and pooled.count[0] >= 2 * d:
-        strength = np.abs(half @ (half.T @ cross)) / np.sqrt(np.sum(half**2, axis=1))
-        keep[np.argsort(-strength, kind="stable")[:size]] = True
-        return keep
-    left = cov.copy()
-    for _ in range(size):
-        free = usable & ~keep & (np.diag(left) > 1e-8)
-        if not free.any():
-            break
-        gain = np.where(free, cross**2 / np.where(free, np.diag(left), 1.0), -1.0)
-        j = int(np.argmax(gain))
-        keep[j] = True
-        ratio = left[:, j] / left[j, j]
-        cross = cross - ratio * cross[j]
-        left = left - np.outer(ratio, left[j])
-    return keep
 
 
 def _greedy(
