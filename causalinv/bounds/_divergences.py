@@ -22,7 +22,7 @@ __all__ = ["NAMES", "Divergence", "DivergenceLike", "Power", "TotalVariation", "
 #: Tightest first, as far as they are ordered: chi2 <= kl <= hellinger and chi2 <= kl <= js; tv is not ordered.
 NAMES = ("chi2", "tv", "kl", "js", "hellinger")
 _STEP = 1e-4  # of t about 1, for the slope there
-_KAPPA_FLOOR, _LARGEST_GROWTH = 1e-3, 20.0
+_KAPPA_FLOOR, _LARGEST_GROWTH = 1e-3, 30.0
 
 
 class Divergence:
@@ -152,7 +152,7 @@ class Power(Divergence):
 
     @property
     def kappa_floor(self) -> float:
-        """As of every divergence; for orders below 1, whose G(w) grows like w^(-(1 - a)/a), where that is at most 20."""
+        """As of every divergence; for orders below 1, whose G(w) grows like w^(-(1 - a)/a), where that is at most 30."""
         a = self.order
         return max(_KAPPA_FLOOR, _LARGEST_GROWTH ** (-a / (1.0 - a))) if a < 1 else _KAPPA_FLOOR
 
