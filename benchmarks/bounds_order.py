@@ -14,6 +14,8 @@ import sys
 import time
 import warnings
 from collections import Counter
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -73,6 +75,8 @@ def learners(r, d, functional):
 
 
 class Checks:
+    """Counts comparisons and names the gaps that are negative."""
+
     def __init__(self, kind, support):
         self.kind, self.unit, self.found, self.count = kind, support[1] - support[0], [], 0
         self.digits = 8 * np.spacing(np.abs(support).max())
@@ -94,7 +98,7 @@ def nested(check, name, inner, outer, slack=SLACK):
     check(name, *(np.where(s, 0.0, g) for s, g in zip(same, gaps, strict=True)), slack=slack)
 
 
-def sensitivity(r, check, model, x, support, n_arms, ordinary):
+def sensitivity(r, check, model, *, x, support, n_arms, ordinary):  # noqa: PLR0915
     unit = check.unit
     estimand = str(r.choice(["ate", "mean", "att", "overlap", "policy"]))
     arms = {"arm": int(r.integers(1, n_arms)), "control": 0}
@@ -133,7 +137,7 @@ def sensitivity(r, check, model, x, support, n_arms, ordinary):
     nested(check, f"{estimand}: interval of the parameter in that of the set", *both)
     if x is not None:
         at = [model.predict_bounds(x[:5], odds_ratio=float(s), arm=0) for s in strengths]
-        for before, after in zip(at[:-1], at[1:], strict=True):
+        for before, after in pairwise(at):
             nested(check, "pointwise: odds ratio", (before.lower, before.upper), (after.lower, after.upper))
         last = at[-1]
         nested(check, "pointwise: in Manski's", (last.lower, last.upper), (last.manski_lower, last.manski_upper))
@@ -145,15 +149,17 @@ def sensitivity(r, check, model, x, support, n_arms, ordinary):
     if estimand in ("ate", "mean") and r.random() < 0.15:
         null = float(r.uniform(ends[0, 0] - 0.2 * unit, ends[1, 0] + 0.2 * unit))
         reached = model.breakdown(null, **asked)
-        check("breakdown: the interval's is not later", reached["estimate"] - reached["interval"] if
-              np.isfinite(reached["estimate"]) else 0.0)
+        check(
+            "breakdown: the interval's is not later",
+            reached["estimate"] - reached["interval"] if np.isfinite(reached["estimate"]) else 0.0,
+        )
         beyond = float(reached["interval"]) * 1.0001
         if np.isfinite(beyond):
             low, high = model.average_bounds(odds_ratio=beyond, **asked).conf_int
             check("breakdown: intervals beyond hold the value", null - low, high - null)
 
 
-def balls(r, check, given, data, support, n_arms):
+def balls(r, check, given, data, *, support, n_arms):
     unit, (x, y, beside) = check.unit, data
     chosen = [DIVERGENCES[i] for i in np.sort(r.choice(len(DIVERGENCES), size=3, replace=False))]
     model = FDivergenceBounds(outcome_support=given["support"], divergence=chosen, aggregation="none",
@@ -186,14 +192,14 @@ def balls(r, check, given, data, support, n_arms):
                    slack=1e-7)  # fmt: skip
 
 
-def quantiles(r, check, given, data, support, n_arms):
+def quantiles(r, check, given, data, *, support, n_arms):
     x, y, beside = data
     limits = support if r.random() < 0.5 else None
     model = QuantileBounds(outcome_support=limits, **given["learners"]).fit(x, y, **beside)
     arm, orders = int(r.integers(n_arms)), np.sort(r.uniform(0.05, 0.95, size=2))
     odds = np.sort(1.0 + r.exponential(1.0, size=2))
     asked = [model.population_bounds(arm=arm, tau=orders, odds_ratio=o).table for o in (*odds, None)]
-    for inner, outer in zip(asked[:-1], asked[1:], strict=True):
+    for inner, outer in pairwise(asked):
         which = "quantile: " + ("odds ratio" if outer is not asked[-1] else "in no assumption's")
         nested(check, which, inner[["lower", "upper"]].to_numpy().T, outer[["lower", "upper"]].to_numpy().T)
         if outer is not asked[-1]:
@@ -235,11 +241,11 @@ def broken(seed):
     data = x, y, beside
     if which == "sensitivity":
         model = SensitivityBounds(outcome_support=given["support"], functional=functional, **given["learners"])
-        sensitivity(r, check, model.fit(x, y, **beside), x, own, n_arms, functional == "mean")
+        sensitivity(r, check, model.fit(x, y, **beside), x=x, support=own, n_arms=n_arms, ordinary=functional == "mean")
     elif which == "balls":
-        balls(r, check, given, data, own, n_arms)
+        balls(r, check, given, data, support=own, n_arms=n_arms)
     else:
-        quantiles(r, check, given, data, support, n_arms)
+        quantiles(r, check, given, data, support=support, n_arms=n_arms)
     return which, check.found, check.count
 
 
@@ -263,7 +269,7 @@ def run(first, last, log):
 
 
 def table(logs):
-    lines = [line.split() for log in logs for line in open(log)]
+    lines = [line.split() for log in logs for line in Path(log).read_text().splitlines()]
     done = pd.DataFrame([w[1:4] for w in lines if w[0] == "SETS"], columns=["asked", "sets", "comparisons"])
     done = done.astype({"sets": int, "comparisons": int}).groupby("asked").sum()
     bad = [w for w in lines if w[0] == "VIOLATED"]

@@ -152,7 +152,7 @@ class Power(Divergence):
 
     @property
     def kappa_floor(self) -> float:
-        """As of every divergence; for orders below 1, whose G(w) grows like w^(-(1 - a)/a), where that is at most 30."""
+        """As of others; for orders below 1, whose G(w) grows like w^(-(1 - a)/a), where that is at most 30."""
         a = self.order
         return max(_KAPPA_FLOOR, _LARGEST_GROWTH ** (-a / (1.0 - a))) if a < 1 else _KAPPA_FLOOR
 

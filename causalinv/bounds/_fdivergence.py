@@ -80,9 +80,9 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
     Averages minimise the dual risk on the other folds, over additive piecewise linear functions of x, or of the
     propensity and the predicted mean where there are 10 or more covariates or fewer than 60 rows of an arm for each,
     and average the debiased risk at the rows: errors of the dual can only widen the bounds, errors of the propensity
-    enter in second order (inward, by about :math:`\lambda B''(e) (\hat e - e)^2 / 2`). Where an estimated end lies inside
-    that of a ball that is smaller (chi2 in kl; both in hellinger and js) or Manski's, it is moved there, and its
-    interval by as much.
+    enter in second order (inward, by about :math:`\lambda B''(e) (\hat e - e)^2 / 2`). Where an estimated end lies
+    inside that of a ball that is smaller (chi2 in kl; both in hellinger and js) or Manski's, it is moved there, and
+    its interval by as much.
 
     Source: the ball and the debiased risk are those of Jung and Kang (2026), "Information-theoretic causal bounds under
     unmeasured confounding"; solver, dual variables and scores of averages are this package's own.

@@ -182,7 +182,7 @@ class Ridge(RegressorMixin, BaseEstimator):
             moment += weighted.T @ (y[rows] - middle)
         size, directions = np.linalg.eigh(gram)
         size, along = np.maximum(size, 0.0), directions.T @ moment
-        penalties = _PENALTIES[_PENALTIES >= self.least * (1.0 - 1e-9)]
+        penalties = _PENALTIES[self.least * (1.0 - 1e-9) <= _PENALTIES]
         shrunk = 1.0 / (size[:, None] + penalties)
         loss = np.zeros(len(penalties))
         for rows in blocks:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from causalinv.bounds import _sieve_dual as scores
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, cap_bounds, f_ball_bounds
+from causalinv.bounds import _sieve_dual as scores
 from causalinv.bounds._arm_law import ArmLaw
 from causalinv.bounds._divergences import NAMES, as_divergence
 from causalinv.bounds._inference import clustered as _clusters
