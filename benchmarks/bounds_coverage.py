@@ -246,6 +246,7 @@ def table(logs):
             .dropna(axis=1, how="all")
             for kind, part in every.groupby("kind")
         },
+        keep=True,
     )
 
 
