@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +14,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from causalinv._accumulate import Running, Sums, cell_sums, row_cells
+from causalinv._progress import Progress
 from causalinv._scan._spec import Columns, RowsOfPiece
 
 __all__ = ["Piece", "each_piece", "scan_pieces", "sum_piece"]
@@ -72,7 +71,8 @@ def each_piece(
     progress: bool = False,
 ) -> Iterator[_Result]:
     """Result of a function on the rows of every piece, in order; at most two pieces a thread are in memory."""
-    said = _Progress(len(pieces) if hasattr(pieces, "__len__") else None) if progress else None  # type: ignore[arg-type]
+    total = len(pieces) if hasattr(pieces, "__len__") else None  # type: ignore[arg-type]
+    said = Progress("scan", "pieces read", total) if progress else None
 
     def work(piece: Piece) -> _Result:
         return function(columns.take(piece.read(), piece.where, first_row=piece.first_row))
@@ -97,30 +97,3 @@ def each_piece(
                 future.cancel()
             if said:
                 said.end()
-
-
-class _Progress:
-    """One line on standard error, written again about twice a second."""
-
-    def __init__(self, total: int | None) -> None:
-        self.done, self.total = 0, total
-        self.began = self.last = time.monotonic()
-
-    def step(self) -> None:
-        self.done += 1
-        now = time.monotonic()
-        if now - self.last >= 0.5:
-            self.last = now
-            self._write()
-
-    def _write(self) -> None:
-        seconds = time.monotonic() - self.began
-        of = "" if self.total is None else f" of {self.total}"
-        left = "" if not self.total else f", about {seconds / self.done * (self.total - self.done):.0f} s left"
-        sys.stderr.write(f"\rscan: {self.done}{of} pieces read, {seconds:.0f} s{left}   ")
-        sys.stderr.flush()
-
-    def end(self) -> None:
-        if self.done:
-            self._write()
-        sys.stderr.write("\n")

@@ -14,7 +14,7 @@ from causalinv._accumulate import Running
 from causalinv._scan._pieces import Piece, sum_piece
 from causalinv._scan._spec import Columns, RowsOfPiece
 
-__all__ = ["each_partition", "is_dask", "open_source", "scan_dask"]
+__all__ = ["arrow_batches", "each_batch", "each_partition", "is_dask", "open_source", "scan_dask"]
 
 _BATCH = 131_072  # rows taken at a time from sources that have no pieces of their own
 
@@ -45,7 +45,7 @@ def open_source(source: Any, columns: Columns) -> Iterable[Piece]:
     if kind in {"duckdb", "_duckdb"}:
         columns.check([*source.columns], "The relation")
         names = ", ".join('"' + str(name).replace('"', '""') + '"' for name in columns.all)
-        return _batches(source.project(names).to_arrow_reader(_BATCH), "the relation")
+        return arrow_batches(each_batch(source.project(names)), "the relation")
     raise TypeError(
         f"source must be a path to Parquet, an Arrow data set or table, a pandas or polars frame, a Dask collection or "
         f"a DuckDB relation, or with connection= a table's name or a SELECT; got {type(source).__name__}. Arrays "
@@ -83,7 +83,7 @@ def _arrow(dataset: Any, columns: Columns, name: str) -> Iterable[Piece]:
     columns.check(dataset.schema.names, name[0].upper() + name[1:] if name.startswith("the ") else name)
     fragments = list(dataset.get_fragments())
     if not all(hasattr(fragment, "split_by_row_group") for fragment in fragments):
-        return _batches(dataset.to_batches(columns=columns.all, batch_size=_BATCH), name)
+        return arrow_batches(dataset.to_batches(columns=columns.all, batch_size=_BATCH), name)
     return [
         Piece(_row_group(part, dataset.schema, columns), f"row group {k} of {Path(fragment.path).name}")
         for fragment in fragments
@@ -99,11 +99,20 @@ def _row_group(fragment: Any, schema: Any, columns: Columns) -> Callable[[], Cal
     return read
 
 
-def _batches(batches: Iterable[Any], name: str) -> Iterator[Piece]:
+def arrow_batches(batches: Iterable[Any], name: str) -> Iterator[Piece]:
+    """Pieces of a stream of Arrow batches, whose rows are counted through."""
     row = 0
     for batch in batches:
         yield Piece(lambda batch=batch: batch.column, name, row)  # type: ignore[misc]
         row += batch.num_rows
+
+
+def each_batch(relation: Any) -> Iterable[Any]:
+    """Arrow batches of a DuckDB relation, which streams them."""
+    _needs("pyarrow", "arrow")
+    reader = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
+    batches: Iterable[Any] = reader(_BATCH)
+    return batches
 
 
 def _slices(n: int, take: Callable[[slice], Callable[[Any], Any]], name: str) -> list[Piece]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._matrix import whitener
-from causalinv._scan import Columns, RowsOfPiece, each_partition, each_piece, is_dask, open_source
+from causalinv._scan import Columns, RowsOfPiece, each_partition, each_piece, is_dask, open_source, stream_sql
 from causalinv._typing import FloatArray
 from causalinv.ivlike._design import MomentsOnly, RowDesign
 from causalinv.ivlike._fit import Fit
@@ -53,6 +53,7 @@ def scanned_covariance(
     *,
     groups: str | int | None,
     sample_weight: str | int | None,
+    connection: Any,
     n_threads: int | None,
     progress: bool,
 ) -> FloatArray:
@@ -80,10 +81,11 @@ def scanned_covariance(
     columns = Columns.of({block: moments.names[block] for block in moments.blocks}, {"groups": groups}, sample_weight)
     score = _Scores(fit, 0.0 if fit.averages else alpha, coef)
     sums = partial(_sums_of, score=score, centre=moments.mean(tuple(moments.blocks))[0])
-    if is_dask(source):
+    if connection is None and is_dask(source):
         pieces: Iterable[list[_Sums]] = each_partition(source, columns, sums)
     else:
-        pieces = each_piece(open_source(source, columns), columns, sums, n_threads=n_threads, progress=progress)
+        opened = open_source(source, columns) if connection is None else stream_sql(source, columns, connection)
+        pieces = each_piece(opened, columns, sums, n_threads=n_threads, progress=progress)
     return _together(fit, [part for each in pieces for part in each], score)
 
 
@@ -100,6 +102,8 @@ def _sums(rows: RowsOfPiece, score: _Scores, centre: FloatArray) -> _Sums:
         np.subtract(column[:, 0], mean, out=line)
     weighted = score(centred)  # (p, k, n)
     scatter = np.dot(centred, centred.T) if w is None else np.dot(centred * w, centred.T)
+    if not np.isfinite(scatter).all():
+        rows.check()
     if w is not None:
         weighted *= w
     labels = rows.labels.get("groups")
@@ -199,7 +203,7 @@ def _together(fit: Fit, found: list[_Sums], score: _Scores) -> FloatArray:
     given = moments.scatter(tuple(moments.blocks))[0]
     rounding = _SAME * np.abs(moments.mean(tuple(moments.blocks))[0]) * np.sqrt(weight)
     size = np.sqrt(np.diagonal(given)) + rounding  # a constant has no size but that
-    if (np.abs(scatter - given) > _ALIKE * np.outer(size, size)).any():
+    if not (np.abs(scatter - given) <= _ALIKE * np.outer(size, size)).all():
         raise ValueError(
             "The source has as many rows as the moments of this fit, but other variances or covariances: not the same "
             "rows (changed since, or columns in another order of rows)."

@@ -108,7 +108,7 @@ def test_what_cannot_be_asked(visits, folder):
         IVLikeRegression("liml").fit_moments(
             Moments.scan(folder, x=["a", "b"], y="y", g=["z0", "z1", "z2"])
         ).covariance(source=visits)
-    with pytest.raises(ValueError, match="columns of source="):
+    with pytest.raises(ValueError, match="are about source="):
         model.covariance(groups="site")
     with pytest.raises(ValueError, match="not at hand"):
         model.covariance()

@@ -19,9 +19,11 @@ from scipy.stats import binomtest
 from sklearn.base import clone
 
 from causalinv._parallel import run, streams
+from causalinv._progress import Progress
 from causalinv._typing import RandomState
 from causalinv._validation import check_confidence_level, check_whole
 from causalinv.invariance.certificates._method import Numbers
+from causalinv.invariance.certificates._pac_files import agree, described, read_shard, rounded, write_whole
 from causalinv.invariance.certificates._registry import METHODS
 from causalinv.invariance.certificates._tails import vc_dimension
 from causalinv.invariance.rules._gaps import METRICS, Metric, invariance_gaps
@@ -38,41 +40,11 @@ _EXACT = 1e-12  # a gap below is rounding
 _KEYS = ["d", "m", "rep", "learner"]
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """Rows of a shard; numbers by Python's own parser, as older versions of pandas do not read them exactly."""
-    text = ("learner", "error")
-    whole = ("d", "m", "rep", "n_sites", "in_degree")
-    names = [name for name in pd.read_csv(path, nrows=0).columns if name not in (*text, *whole)]
-    table = pd.read_csv(path, dtype=dict.fromkeys(text, str), converters=dict.fromkeys(names, _number))
-    return table.assign(error=table["error"].fillna(""))
-
-
-def _number(text: str) -> float:
-    return float(text) if text else float("nan")
-
-
 def _grid(values: Sequence[int], name: str) -> list[int]:
     grid = [check_whole(value, name, low=1) for value in np.atleast_1d(np.asarray(values, dtype=object))]
     if not grid:
         raise ValueError(f"{name} is empty; pass at least one number.")
     return grid
-
-
-def _agree(held: Mapping[str, str], mine: Mapping[str, str]) -> bool:
-    return all(held[d] == digest for d, digest in mine.items() if d in held)
-
-
-def _rounded(told: Any) -> Any:
-    """The same with eight digits of every number."""
-    return json.loads(json.dumps(told, default=str), parse_float=lambda text: f"{float(text):.8g}")
-
-
-def _described(learner: Any) -> str:
-    """Class and all parameters; functions by name, as their address changes from run to run."""
-    given = learner.get_params(deep=True) if hasattr(learner, "get_params") else {}
-    kind = type(learner)
-    parts = [f"{name}={getattr(value, '__qualname__', None) or repr(value)}" for name, value in sorted(given.items())]
-    return f"{kind.__module__}.{kind.__qualname__}({', '.join(parts)})"
 
 
 class PACExperiment:
@@ -165,6 +137,7 @@ class PACExperiment:
         shard: tuple[int, int] = (0, 1),
         out: str | os.PathLike[str] | None = None,
         verbose: int = 0,
+        progress: bool = False,
     ) -> pd.DataFrame:
         """Run the experiment, or a shard of it.
 
@@ -179,7 +152,9 @@ class PACExperiment:
             rows of another experiment there raise: other learners or parameters, functions that make other models or
             families, another seed, or another version of this package.
         verbose : int, default 0
-            Passed to joblib, which then reports progress on standard error.
+            Passed to joblib.
+        progress : bool, default False
+            Whether to write replications done, of how many that are left to do, and time left to standard error.
 
         Returns
         -------
@@ -200,23 +175,28 @@ class PACExperiment:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._check_folder(path.parent)
             if path.exists():
-                done = self._complete(_read(path), path)
+                done = self._complete(read_shard(path), path)
         if len(done):  # a smaller grid than before reads only its own
             asked = set(mine)
             done = done[[key in asked for key in zip(done["d"], done["m"], done["rep"], strict=True)]]
         finished = set(zip(*(done[key] for key in ("d", "m", "rep")), strict=True)) if len(done) else set()
         seeds = self._seeds()
         work = [(task, seeds[task]) for task in mine if task not in finished]
-        frames = [done] if len(done) else []
+        said = Progress("pac", "replications", len(work)) if progress else None
 
         def keep(rows: list[dict[str, Any]]) -> None:
-            frame = pd.DataFrame(rows)
             if path is not None:  # row by row: a run that is stopped loses only what it was at
-                frame.to_csv(path, mode="a", header=not path.exists(), index=False)
-            frames.append(frame)
+                pd.DataFrame(rows).to_csv(path, mode="a", header=not path.exists(), index=False)
+            if said:
+                said.step()
 
-        run(self._replicate, work, n_jobs=n_jobs, verbose=verbose, each=keep)
-        table = pd.concat(frames, ignore_index=True)
+        try:
+            made = run(self._replicate, work, n_jobs=n_jobs, verbose=verbose, each=keep)
+        finally:
+            if said:
+                said.end()
+        found = pd.DataFrame([row for rows in made for row in rows])
+        table = pd.concat([each for each in (done, found) if len(each)], ignore_index=True)
         return table.sort_values(_KEYS, ignore_index=True)
 
     @staticmethod
@@ -233,7 +213,7 @@ class PACExperiment:
         paths = sorted(Path(out).glob("shard-*-of-*.csv"))
         if not paths:
             raise FileNotFoundError(f"{out} holds no shard-*-of-*.csv; run the experiment with out= first.")
-        table = pd.concat(map(_read, paths), ignore_index=True)
+        table = pd.concat(map(read_shard, paths), ignore_index=True)
         if table.duplicated(_KEYS).any():
             raise ValueError(f"Shards in {out} overlap: {', '.join(p.name for p in paths)}; keep one way of cutting.")
         return table.sort_values(_KEYS, ignore_index=True)
@@ -279,7 +259,7 @@ class PACExperiment:
     def _check_folder(self, folder: Path) -> None:
         """Remember what the rows in a folder are of; raise if they are of another experiment."""
         mine: dict[str, Any] = {
-            "learners": {name: _described(learner) for name, learner in self.learners.items()},
+            "learners": {name: described(learner) for name, learner in self.learners.items()},
             "n_per_env": self.n_per_env,
             "n_fresh": self.n_fresh,
             "metric": self.metric,
@@ -294,15 +274,16 @@ class PACExperiment:
         note = folder / "experiment.json"
         held = json.loads(note.read_text()) if note.exists() else {}
         for name in ("make_sem", "make_family"):  # another grid of the same experiment is no other experiment
-            mine[name] = held.get(name, {}) | mine[name] if _agree(held.get(name, {}), mine[name]) else mine[name]
+            mine[name] = held.get(name, {}) | mine[name] if agree(held.get(name, {}), mine[name]) else mine[name]
         grown = ("make_sem", "make_family")
         other = [key for key in mine if key not in grown and held and held.get(key) != mine[key]]
-        other += [key for key in grown if held and (key not in held or not _agree(held[key], mine[key]))]
+        other += [key for key in grown if held and (key not in held or not agree(held[key], mine[key]))]
         if other:
             raise ValueError(
                 f"{folder} holds rows of another experiment (other {', '.join(other)}); use another folder."
             )
-        note.write_text(json.dumps(mine, indent=1))
+        if mine != held:
+            write_whole(note, json.dumps(mine, indent=1))
 
     def _made(self, d: int) -> tuple[str, str]:
         """Digests of three models and families that the functions make at this d."""
@@ -310,7 +291,7 @@ class PACExperiment:
         for seed in np.random.SeedSequence([*self._base, d]).spawn(3):
             rngs = [np.random.default_rng(each) for each in seed.spawn(3)]
             sem = self.make_sem(d, rngs[0])
-            models.update(json.dumps(_rounded(sem.to_dict())).encode())
+            models.update(json.dumps(rounded(sem.to_dict())).encode())
             family = self.make_family(sem, rngs[1])
             drawn = family.environments(sem, 5, baseline=True, random_state=rngs[2])
             moments = drawn.moments()
