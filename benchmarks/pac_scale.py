@@ -1,6 +1,6 @@
 """Cost of a replication of one PAC cell (d = 8, m = 60, one learner) by how it is handed out, and the scheduler's part.
 
-``python pac_scale.py`` runs 2,000 replications each way; ``python pac_scale.py collect FOLDER TIMES`` reads shards made by
+``python pac_scale.py`` runs 2,000 replications each way; ``python pac_scale.py collect FOLDER TIMES`` reads shards by
 ``python -m causalinv pac --d 8 --m 60 --reps 100000 --fresh 2000 --shard I 4 --out FOLDER`` and a file of lines
 "shard user-s system-s wall-s peak-KiB" (``/usr/bin/time -f "I %U %S %e %M"``).
 

@@ -68,7 +68,7 @@ def test_other_rows_are_noticed(visits, folder):
         model.covariance(source=visits[1:])
     with pytest.raises(ValueError, match="another sample_weight"):
         model.covariance(source=visits, sample_weight="w")
-    with pytest.raises(ValueError, match="other variances or covariances: not the same"):
+    with pytest.raises(ValueError, match="other means, variances or covariances: not the same"):
         model.covariance(source=visits.assign(y=visits["y"].to_numpy()[::-1]))
 
 
