@@ -15,22 +15,28 @@ from causalinv._scan._spec import Columns
 __all__ = ["Door", "opened", "stream_sql"]
 
 _ROWS = 16_384  # rows of Python objects held at a time
+# After comments, a word with which a query begins, or a bracket.
+_QUERY = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*((select|with|from|values)\b|\()", re.IGNORECASE | re.DOTALL)
 
 Answer = tuple[list[str], list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
 class Door:
-    """A connection: what it answers to a statement at once, what piece by piece, and how it quotes a name."""
+    """A connection: what it answers to a statement at once, what piece by piece, and how it quotes a name.
+
+    `untyped` says that a column may hold text in some rows, which SQLite reads as the number 0.
+    """
 
     ask: Callable[[str], Answer]
     stream: Callable[[str, list[Any]], Iterator[Piece]]
     quote: Callable[[str], str]
+    untyped: bool = False
 
     def rows_of(self, source: str) -> str:
         """What stands behind FROM: a table, or a SELECT in brackets."""
-        if re.match(r"\s*(select|with|from|values)\b|\s*\(", source, re.IGNORECASE):
-            return f"({source.strip().rstrip(';')}) AS source"
+        if _QUERY.match(source):
+            return f"({source.strip().rstrip(';')}\n) AS source"
         return ".".join(self.quote(part) for part in source.split(".")) + " AS source"
 
     def first_row(self, source: str, columns: Columns) -> dict[str, Any]:
@@ -105,4 +111,5 @@ def _of_sqlalchemy(connection: Any) -> Door:
             yield Piece(lambda by_name=by_name: by_name.__getitem__, "the table", row)  # type: ignore[misc]
             row += len(part)
 
-    return Door(ask, stream, connection.dialect.identifier_preparer.quote_identifier)
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    return Door(ask, stream, quote, connection.dialect.name == "sqlite")

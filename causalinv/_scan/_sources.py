@@ -40,7 +40,7 @@ def open_source(source: Any, columns: Columns) -> Iterable[Piece]:
     if kind == "pyarrow":
         dataset = source if hasattr(source, "get_fragments") else _in_memory(source)
         return _arrow(dataset, columns, "the data set")
-    if kind == "polars":
+    if kind == "polars" and hasattr(source, "lazy"):
         return _polars(source, columns)
     if kind in {"duckdb", "_duckdb"}:
         columns.check([*source.columns], "The relation")
@@ -84,11 +84,31 @@ def _arrow(dataset: Any, columns: Columns, name: str) -> Iterable[Piece]:
     fragments = list(dataset.get_fragments())
     if not all(hasattr(fragment, "split_by_row_group") for fragment in fragments):
         return arrow_batches(dataset.to_batches(columns=columns.all, batch_size=_BATCH), name)
+    schema = _common_schema(dataset.schema, fragments, columns)
     return [
-        Piece(_row_group(part, dataset.schema, columns), f"row group {k} of {Path(fragment.path).name}")
+        Piece(_row_group(part, schema, columns), f"row group {k} of {Path(fragment.path).name}")
         for fragment in fragments
         for k, part in enumerate(fragment.split_by_row_group())
     ]
+
+
+def _common_schema(schema: Any, fragments: list[Any], columns: Columns) -> Any:
+    """The schema of the first file, with types of the columns asked for that hold what every file has there."""
+    import pyarrow as pa
+
+    own = [fragment.physical_schema for fragment in fragments]
+    for name in columns.all:
+        kinds = list(dict.fromkeys(each.field(name).type for each in own if name in each.names))
+        if len(kinds) < 2:
+            continue
+        plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
+        try:
+            both = pa.unify_schemas([pa.schema([(name, kind)]) for kind in plain], promote_options="permissive")
+        except pa.ArrowException as error:
+            said = " and ".join(map(str, kinds))
+            raise ValueError(f"Column {name!r} is of several types in the files of the folder: {said}.") from error
+        schema = schema.set(schema.get_field_index(name), both.field(0))
+    return schema
 
 
 def _row_group(fragment: Any, schema: Any, columns: Columns) -> Callable[[], Callable[[Any], Any]]:
@@ -167,6 +187,8 @@ def each_partition(source: Any, columns: Columns, function: Callable[[RowsOfPiec
 
 def _delayed(source: Any, columns: Columns, function: Callable[[RowsOfPiece], Any]) -> list[Any]:
     dask = _needs("dask", "dask")
+    if not hasattr(source, "ndim") or (source.ndim != 2 and hasattr(source, "map_partitions")):
+        raise TypeError(f"Of Dask's collections, frames and arrays are read; got a {type(source).__name__}.")
     if hasattr(source, "columns"):
         columns.check([*source.columns], "The frame")
         parts = source[columns.all].to_delayed()

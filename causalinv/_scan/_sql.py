@@ -113,6 +113,9 @@ class _Statements:
                 f"MAX({value}) AS high{j}",
                 f"AVG(CASE WHEN {self._weight} > 0 THEN {value} END) AS centre{j}",
             ]
+            if self.door.untyped:
+                kind = f"typeof({self.door.quote(str(column))})"
+                parts += [f"SUM(CASE WHEN {kind} IN ('text', 'blob') THEN 1 ELSE 0 END) AS texts{j}"]
         names, rows = self.door.ask(f"SELECT {', '.join(parts)} FROM {self._table}{self._group()}")
         found = pd.DataFrame(rows, columns=names)
         for i, (level, column) in enumerate(self.columns.levels.items()):
@@ -127,6 +130,9 @@ class _Statements:
             ends = found[[f"low{j}", f"high{j}"]].astype(float).to_numpy()
             if gaps:
                 raise ValueError(f"Column {column!r} holds a missing value in {gaps} rows; leave them out by a SELECT.")
+            texts = int(found[f"texts{j}"].sum()) if self.door.untyped else 0
+            if texts:
+                raise TypeError(f"Column {column!r} holds text in {texts} rows: not numbers. Code it, or leave it out.")
             if found["rows_with_weight"].sum() and not np.isfinite(ends).all():
                 wrong = ends[~np.isfinite(ends)][0]
                 raise ValueError(f"Column {column!r} holds {wrong}; leave such rows out by a SELECT.")

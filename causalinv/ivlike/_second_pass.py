@@ -104,7 +104,8 @@ def _sums(rows: RowsOfPiece, score: _Scores) -> _Sums:
     centred = np.empty((len(score.centre), n))  # a variable a line, as the columns are stored
     for line, column, mean in zip(centred, rows.columns, score.centre, strict=True):
         np.subtract(column[:, 0], mean, out=line)
-    weighted, marks = score(centred)  # (p, k, n)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what is not finite is refused by name
+        weighted, marks = score(centred)  # (p, k, n)
     if not np.isfinite(marks).all():
         rows.check()
     of_marks = np.stack([marks.sum(axis=1), (marks**2).sum(axis=1)] if w is None else [marks @ w, marks**2 @ w])
@@ -218,7 +219,7 @@ def _together(fit: Fit, found: list[_Sums], score: _Scores) -> FloatArray:
             f"{fit.reading.moments.count[0]:g} of {expected:g}: not the same rows (or another sample_weight)."
         )
     shift, spread = np.sum([each.marks for each in found], axis=0)
-    away = np.abs(spread - score.expected), shift**2 / weight
+    away = np.abs(spread - score.expected), np.abs(shift) / np.sqrt(weight)
     if not (np.array(away) <= _ALIKE * len(score.centre)).all():
         raise ValueError(
             "The source has as many rows as the moments of this fit, but other means, variances or covariances: not "
