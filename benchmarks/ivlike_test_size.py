@@ -3,8 +3,9 @@
 `python ivlike_test_size.py [replications] [rows|unequal|clusters|drawn ...]`; y does not depend on the q moved
 columns (size), or on each of them by an equal effect for which the exact F test of independent errors has power .9 or
 so (power). With clusters, rows of one cluster share a part of X and of the noise. "exact F" is the classical test,
-which has its level with normal errors of equal variance only. Errors: "normal", of equal variance; "lines", times 0.3
-+ |x0|; "sphere", times |x|²; "t3".
+which has its level with normal errors of equal variance only. "sampled": copies whose originals are not used, so that
+the directions are estimated; y then depends on the columns that are not moved. Errors: "normal", of equal variance;
+"lines", times 0.3 + |x0|; "sphere", times |x|²; "t3".
 """
 
 import sys
@@ -29,7 +30,9 @@ DESIGNS = {
     "unequal": [(*each, "none", kind, "closed_form") for kind in ("lines", "sphere", "t3") for each in UNEQUAL],
     "clusters": [(*each, "normal", "closed_form") for each in CLUSTERED],
     "drawn": [(50, 5, 3, "none", "normal", "drawn"), (100, 25, 20, "none", "normal", "drawn")]
-    + [(400, 5, 3, kind, "normal", "drawn") for kind in ("12", "20 geometric")],
+    + [(400, 5, 3, kind, "normal", "drawn") for kind in ("12", "20 geometric")]
+    + [(100, 5, 3, "none", kind, "sampled") for kind in ("normal", "lines")]
+    + [(400, 5, 3, kind, "normal", "sampled") for kind in ("12", "20 geometric")],
 }
 
 
@@ -56,7 +59,9 @@ def judged(design, X, y, groups):
             return rows + G @ np.eye(d)[:q], G
 
         aug = FunctionAugmentation(func)
-    model = IVLikeRegression(0.1, augmentation=aug, n_copies=2, random_state=0).fit(X, y, groups=groups)
+    how = "sampled" if integration == "sampled" else "auto"
+    model = IVLikeRegression(0.1, augmentation=aug, n_copies=2, integration=how, random_state=0)
+    model.fit(X, y, groups=groups)
     exact = np.nan
     if groups is None and integration == "closed_form":
         exact = model.ols_invariance_test(cov_type="classical").pvalue
@@ -95,11 +100,13 @@ def cell(design, n_reps):
     """Rejections of noise and of an effect, by our test and by the exact F."""
     n, d, q, clusters, _, integration = design
     effect = np.sqrt((10.0 + 4.0 * np.sqrt(q)) / (n - d) / q) * (1.0 if clusters == "none" else 2.0)
-    drawn = integration == "drawn"
+    drawn = integration != "closed_form"
     found = {}
     n_reps = n_reps // 4 if drawn else n_reps
     for seed in range(n_reps):
         X, noise, groups = draw(design, seed)
+        if integration == "sampled":  # the directions are not known exactly, and the outcome has others
+            noise = noise + 0.3 * X[:, q:].sum(axis=1)
         for name, y in (("size", noise), ("power", noise + effect * X[:, :q].sum(axis=1))):
             own = judged(design, X, y, groups) if drawn else quick(design, X, y, groups)
             if not drawn and seed < CHECKED:  # the quick way is the estimator's

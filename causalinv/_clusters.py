@@ -74,21 +74,30 @@ class RobustCovariance:
         """
         rows = np.eye(len(self.bread)) if contrasts is None else np.atleast_2d(contrasts)
         out = np.full(len(rows), np.nan)
-        middle = self.bread @ (self._weighted.T @ self._weighted) @ self.bread
+        both, inner = self._within()
+        by_row = self.n_clusters == len(both)
+        per_square = np.sum((both @ inner) * both, axis=1) if by_row else None
         for j, combination in enumerate(rows):
             moved = self._adjusted @ (self.bread @ combination)
-            own = self._sums(moved[:, None] ** 2)[:, 0]
-            u, v = self._sums(self._design * moved[:, None]), self._sums(self._weighted * moved[:, None])  # (G, k)
-            z = np.hstack([u, v])
-            inner = np.block([[middle, -self.bread], [-self.bread, np.zeros_like(middle)]])
-            low = z @ inner
-            cross = np.sum(low * z, axis=1)
+            if per_square is not None:
+                own = moved**2
+                cross, gram = own * per_square, (both * own[:, None]).T @ both @ inner
+            else:
+                own, z = self._sums(moved[:, None] ** 2)[:, 0], self._sums(both * moved[:, None])
+                cross, gram = np.sum((z @ inner) * z, axis=1), z.T @ z @ inner
             trace = float(own.sum() + cross.sum())
-            gram = z.T @ z @ inner
             square = float(np.sum(own**2) + 2 * own @ cross + np.sum(gram * gram.T))
             if trace > 0 and square > 0:
                 out[j] = trace**2 / square
         return out
+
+    def _within(self) -> tuple[FloatArray, FloatArray]:
+        """Columns C and a matrix K with (I - H)(I - H)' = I + C K C'."""
+        middle = self.bread @ (self._weighted.T @ self._weighted) @ self.bread
+        if self._weighted is self._design:
+            return self._design, middle - 2.0 * self.bread
+        inner = np.block([[middle, -self.bread], [-self.bread, np.zeros_like(middle)]])
+        return np.hstack([self._design, self._weighted]), inner
 
     def of_residual(self, residual: FloatArray) -> FloatArray:
         """Covariance (k, k) of another outcome's coefficients on the same rows of positive weight; not for ``1``."""
@@ -96,12 +105,7 @@ class RobustCovariance:
         return np.asarray(self.bread @ (score.T @ score) @ self.bread)
 
     def _sums(self, rows: FloatArray) -> FloatArray:
-        """Sums over the rows of each cluster."""
-        if self.n_clusters == len(rows):
-            return rows
-        out = np.zeros((self.n_clusters, rows.shape[1]))
-        np.add.at(out, self._codes, rows)
-        return out
+        return _sums(rows, self._codes, self.n_clusters)
 
     def interval(
         self, estimate: FloatArray, *, confidence_level: float, contrasts: FloatArray | None = None
@@ -150,9 +154,8 @@ def robust_covariance(
         inside = weight > 0
         design, residual, weight = design[inside], residual[inside], weight[inside]
         clusters = None if clusters is None else clusters[inside]
-    n, k = design.shape
-    w = np.ones(n) if weight is None else weight / weight.mean()
-    weighted = w[:, None] * design
+    n = len(design)
+    weighted = design if weight is None else (weight / weight.mean())[:, None] * design
     half = whitener(design.T @ weighted)
     bread = half @ half.T
     second = weighted.T @ weighted
@@ -173,8 +176,7 @@ def robust_covariance(
         order = np.argsort(codes, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
             adjusted[rows] = _adjust(design[rows], weighted[rows], bread, second, correction)
-    score = np.zeros((n_clusters, k))
-    np.add.at(score, codes, adjusted * residual[:, None])
+    score = _sums(adjusted * residual[:, None], codes, n_clusters)
     cov = bread @ (score.T @ score) @ bread
     if correction == 1:
         rank = half.shape[1]
@@ -192,6 +194,15 @@ def flip_factor(leverage: FloatArray) -> FloatArray:
     left = 1.0 - leverage
     exponent = np.clip(leverage / (2.0 * leverage.mean()), 1.0, 2.0)
     return np.where(left > _FITTED, np.maximum(left, _FITTED) ** (-exponent / 2.0), 0.0)
+
+
+def _sums(rows: FloatArray, codes: IntArray, n_clusters: int) -> FloatArray:
+    """Sums over the rows of each cluster; the rows themselves where each is one."""
+    if n_clusters == len(rows):
+        return rows
+    out = np.zeros((n_clusters, rows.shape[1]))
+    np.add.at(out, codes, rows)
+    return out
 
 
 def _rows_adjusted(x: FloatArray, wx: FloatArray, bread: FloatArray, second: FloatArray, correction: int) -> FloatArray:

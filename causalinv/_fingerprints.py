@@ -19,6 +19,7 @@ __all__ = ["Fingerprints", "Repeats", "fingerprints"]
 
 _KEPT = 200_000  # fingerprints of one estimator: 1.6 MB
 _DIGITS = 30  # bits of an entry that count, so that the rounding of a step before does not
+_BLOCK = 1 << 16  # rows looked at together
 _COARSE = 0.05  # share of rows with a twin from which rows are too coarse to tell a repeat from chance
 _CHANCE = 1e-6  # probability below which repeats are not chance
 
@@ -67,15 +68,20 @@ def _side_by_side(blocks: tuple[Any, ...]) -> FloatArray:
 
 
 def _hashed(rows: FloatArray) -> NDArray[np.uint64]:
+    starts = range(0, len(rows), _BLOCK)
+    return np.concatenate([np.empty(0, np.uint64), *(_of_block(rows[at : at + _BLOCK]) for at in starts)])
+
+
+def _of_block(rows: FloatArray) -> NDArray[np.uint64]:
+    mantissa, exponent = np.frexp(rows)
+    whole = np.rint(np.ldexp(mantissa, _DIGITS)).astype(np.int64)
+    carried = np.abs(whole) == 1 << _DIGITS  # rounded up to the next power of two, which is written otherwise
+    if carried.any():
+        whole, exponent = np.where(carried, whole // 2, whole), exponent + carried
+    entries = ((whole << 13) + np.where(whole == 0, 0, exponent)).view(np.uint64)  # exponents take 12 bits and a sign
     total = np.full(len(rows), 0x9E3779B97F4A7C15, dtype=np.uint64)
-    for column in rows.T:
-        mantissa, exponent = np.frexp(column)
-        whole = np.rint(np.ldexp(mantissa, _DIGITS)).astype(np.int64)
-        carried = np.abs(whole) == 1 << _DIGITS  # rounded up to the next power of two, which is written otherwise
-        exponent = np.where(whole == 0, 0, exponent + carried)
-        whole = np.where(carried, whole // 2, whole)
-        for part in (whole, exponent):
-            total = _mixed(total ^ part.astype(np.int64).view(np.uint64))
+    for column in entries.T:
+        total = _mixed(total ^ column)
     return total
 
 

@@ -95,8 +95,8 @@ print(f"error on the outermost actions, in standard deviations of the curve: {in
 
 # %%
 losses = []
-for seed in range(4):
-    heavy = make_extrapolation_data(2500, n_latent=1, n_features=4, noise="laplace", random_state=seed)
+for seed in range(3):
+    heavy = make_extrapolation_data(1800, n_latent=1, n_features=4, noise="laplace", random_state=seed)
     asked = np.array([-1.5, -1.25, 1.25, 1.5])
     truth = heavy.truth_do(asked)
     row = {"seed": seed}

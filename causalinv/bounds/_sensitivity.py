@@ -273,7 +273,13 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         a = self._arm(arm)
         folds = [self._crossfit(r).folds for r in range(self._n_repeats())]
         seed, jobs = self._later, self.n_jobs
-        return benchmark(self._rows, self._said, columns, a, folds=folds, seed=seed, n_jobs=jobs)
+        if columns is not None:
+            return benchmark(self._rows, self._said, columns, a, folds=folds, seed=seed, n_jobs=jobs)
+        if ("benchmark", a) not in self._known:  # `summary` asks too
+            found = benchmark(self._rows, self._said, None, a, folds=folds, seed=seed, n_jobs=jobs)
+            self._known["benchmark", a] = found
+        table: pd.DataFrame = self._known["benchmark", a].copy()
+        return table
 
     def _shown(self) -> dict[Any, Any]:
         return _strengths(list(_SHOWN), None)

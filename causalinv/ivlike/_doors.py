@@ -281,7 +281,7 @@ class InferenceDoors(Recorded):
         """Test whether least squares itself ignores what the augmentation moves.
 
         A score test: the residual of least squares that ignores the augmentation must be uncorrelated with what the
-        augmentation moves. Where copies are drawn the mean reaction per parameter of least squares itself is tested.
+        augmentation moves. Where copies are drawn that is the part of their reaction that is linear in G.
 
         Under the null hypothesis ignoring changes nothing. A rejection does not say why: either confounding along the
         ignored directions is there to be removed, or the outcome does not ignore them.
@@ -291,9 +291,9 @@ class InferenceDoors(Recorded):
         cov_type : {"robust", "classical"}, default "robust"
             Robust to unequal variances, or to dependence inside `groups`: the share of the residual's variance that the
             moved coordinates explain, under a Beta law with the mean and the variance that it has when signs of
-            residuals flip, those of whole `groups` together; where copies are drawn, Hotelling's F. ``"classical"`` is
-            the exact F test of independent normal errors of equal variance. With fewer than 10 degrees of freedom
-            (or 6 groups) the robust one has next to no power.
+            residuals flip, those of whole `groups` together. ``"classical"`` is the exact F test of independent normal
+            errors of equal variance. With fewer than 10 degrees of freedom (or 6 groups) the robust one has next to no
+            power.
 
         Returns
         -------

@@ -18,7 +18,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import f, t
 
-from causalinv._matrix import column_basis, column_lengths, lstsq, singular_values, whitener, without_small
+from causalinv._matrix import (
+    column_basis,
+    column_lengths,
+    lstsq,
+    orthonormal_range,
+    singular_values,
+    whitener,
+    without_small,
+)
 from causalinv._typing import FloatArray
 from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._design import RowDesign
@@ -33,9 +41,8 @@ __all__ = [
     "coefficient_influence",
     "coefficient_scores",
     "hotelling",
-    "least_squares_influence",
-    "moved_influence",
     "quantile",
+    "reaction_rows",
     "restricted_rows",
     "with_controls",
     "with_mean",
@@ -186,30 +193,6 @@ def with_controls(
     return Influence(np.concatenate([both.rows, rows], axis=1), own.groups, own.rank)
 
 
-def least_squares_influence(design: RowDesign, reading: Reading, coef: FloatArray) -> Influence:
-    """Influence of every row on the least squares coefficients (d, p) of the rows themselves."""
-    basis = whitener(reading.moments.cov("x")[0])
-    return _finish(design, *_of_originals(design, reading, coef, basis=basis))
-
-
-def moved_influence(
-    design: RowDesign, reading: Reading, coef: FloatArray, own: Influence
-) -> tuple[FloatArray, Influence]:
-    """By how much predictions move per standardised instrument, F h (q, p), and the influence of every row on that.
-
-    `own` is the influence of the rows on `coef`.
-    """
-    factor = reading.stage.factor
-    shift = factor @ coef
-    through = np.einsum("qd,ndp->nqp", factor, own.rows)
-    if not design.first_stage_known:
-        rows: FloatArray = np.zeros((len(design.y), *shift.shape))
-        for each in design.centred(reading):
-            rows += each.share * each.g[:, :, None] * (each.z @ coef - each.g @ shift)[:, None, :]
-        through = through + _finish(design, rows, own.rank).rows
-    return shift, Influence(through, own.groups, own.rank)
-
-
 def hotelling(estimate: FloatArray, rows: FloatArray, *, spent: int = 0) -> tuple[float, float, int]:
     r"""Test that q means are zero, from independent contributions.
 
@@ -248,18 +231,54 @@ def restricted_rows(design: RowDesign, reading: Reading, path: IVLikePath) -> tu
     Rows are multiplied by the root of their share of the weight. The basis (n, q) of the moved coordinates is
     uncorrelated with that of the constant and the fitted ones (n, k); both are orthonormal.
     """
-    root = np.sqrt(design.share)[:, None]
-    x = root * (design.expand(design.X) - reading.moments.mean("x")[0])
-    y = root[:, 0] * (design.y[:, 0] - reading.moments.mean("y")[0])
-    fitted = column_basis(np.column_stack([root, x @ path.basis[:, ~path.moved]]), tol=_DEPENDENT)
+    x = _shared(design, reading)
+    residual, fitted = _left(design, reading, x @ path.basis[:, ~path.moved])
     moved, _, _ = singular_values(reading.stage.factor.T)
     along = x @ moved[:, : int(path.moved.sum())]
     length = column_lengths(along)
     along = (along - fitted @ (fitted.T @ along)) / np.where(length > 0, length, 1.0)
+    return residual, column_basis(without_small(along, _DEPENDENT), tol=_DEPENDENT), fitted
+
+
+def reaction_rows(design: RowDesign, reading: Reading) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray | None]:
+    """Least squares without a mean reaction: as `restricted_rows`, and what rows add to the error of the first stage.
+
+    That last array (n, q) is in the units of the score, the basis times the residual; None if the first stage is
+    known. Copies of a row are averaged.
+    """
+    x, factor = _shared(design, reading), reading.stage.factor
+    still = orthonormal_range(factor)[1].T
+    residual, fitted = _left(design, reading, x @ still)
+    half = whitener(x.T @ x)
+    along = x @ (half @ (half.T @ factor.T))
+    along -= fitted @ (fitted.T @ along)
+    turn = whitener(along.T @ along)
+    if design.first_stage_known:
+        return residual, along @ turn, fitted, None
+    coef = still @ lstsq(x @ still, np.sqrt(design.share) * (design.y[:, 0] - reading.moments.mean("y")[0]))
+    shift = factor @ coef
+    rows = np.zeros((len(design.y), len(shift)))
+    for each in design.centred(reading):
+        rows += each.share * each.g * (each.z @ coef - each.g @ shift)[:, None]
+    rows = (design.share[:, None] * (rows - design.share @ rows)) @ turn
+    return residual, along @ turn, fitted, rows
+
+
+def _shared(design: RowDesign, reading: Reading) -> FloatArray:
+    """Centred features, rows multiplied by the root of their share of the weight."""
+    x: FloatArray = np.sqrt(design.share)[:, None] * (design.expand(design.X) - reading.moments.mean("x")[0])
+    return x
+
+
+def _left(design: RowDesign, reading: Reading, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What columns and a constant leave of the outcome, and an orthonormal basis of these."""
+    root = np.sqrt(design.share)
+    y = root * (design.y[:, 0] - reading.moments.mean("y")[0])
+    fitted = column_basis(np.column_stack([root, columns]), tol=_DEPENDENT)
     residual = y - fitted @ (fitted.T @ y)
     if np.abs(residual).max(initial=0.0) <= _DEPENDENT * np.abs(y).max(initial=0.0):
         residual = np.zeros_like(residual)  # rounding of an exact fit
-    return residual, column_basis(without_small(along, _DEPENDENT), tol=_DEPENDENT), fitted
+    return residual, fitted
 
 
 def quantile(confidence_level: float, df: int) -> float:

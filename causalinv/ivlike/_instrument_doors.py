@@ -75,7 +75,8 @@ class InstrumentDoors(Recorded):
         Returns
         -------
         TestResult
-            F statistic; robust, Wooldridge's regression test.
+            F statistic. Robust, it is that of Wooldridge's regression test, and the p-value that of the score under
+            flipped signs of the rows, or of whole `groups`, whose size holds in small samples.
         """
         return endogeneity(equation_of(self._checked()), robust=_robust(cov_type))
 

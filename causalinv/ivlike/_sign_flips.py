@@ -61,13 +61,40 @@ def share_pvalue(residual: FloatArray, moved: FloatArray, fitted: FloatArray, *,
 
 
 def clustered_pvalue(
-    residual: FloatArray, moved: FloatArray, fitted: FloatArray, groups: np.ndarray
+    residual: FloatArray,
+    moved: FloatArray,
+    fitted: FloatArray,
+    groups: np.ndarray | None,
+    *,
+    own: FloatArray | None = None,
 ) -> tuple[float, float]:
     """Squared length of the score over its mean under flips of the signs of clusters, and its p-value.
 
-    Arguments as in `share_pvalue`, and the cluster of every row, codes from 0.
+    Arguments as in `share_pvalue`, and the cluster of every row, codes from 0 (None: each row is one). `own` (n, q) is
+    what rows add to the score's error beside the residual; it sums to zero.
     """
-    residual = _in_own_units(residual)
+    top = float(np.abs(residual).max(initial=0.0))
+    residual, own = _in_own_units(residual), None if own is None or top == 0 else own / top
+    scores = moved * _adjusted(residual, fitted, groups)[:, None]
+    if own is not None:
+        scores += own
+    if groups is not None:
+        scores = cluster_sums(scores, groups)
+    gram = scores.T @ scores
+    mean = float(np.trace(gram))
+    variance = 2 * (float(np.sum(gram**2)) - float(np.sum(np.sum(scores**2, axis=1) ** 2)))
+    most = len(scores) * float(np.linalg.eigvalsh(gram)[-1])
+    length = float(np.sum((moved.T @ residual) ** 2))
+    if mean <= 0.0:
+        return 0.0, 1.0  # nothing is left to react
+    return length / mean, _beta_tail(length / most, mean / most, variance / most**2)
+
+
+def _adjusted(residual: FloatArray, fitted: FloatArray, groups: np.ndarray | None) -> FloatArray:
+    """Residuals as long as their errors, as in HC2 and CR2; directions that are fitted exactly stay as they are."""
+    if groups is None:
+        left = 1.0 - np.sum(fitted**2, axis=1)
+        return residual / np.sqrt(np.where(left > _FITTED, left, 1.0))
     adjusted = residual.copy()
     for own in (np.flatnonzero(groups == g) for g in range(int(groups.max()) + 1)):
         values, vectors = np.linalg.eigh(fitted[own].T @ fitted[own])
@@ -76,15 +103,7 @@ def clustered_pvalue(
         kept = (values > _FITTED) & (left > _FITTED)
         stretch = np.where(kept, (1.0 / np.sqrt(np.where(kept, left, 1.0)) - 1.0) / np.where(kept, values, 1.0), 0.0)
         adjusted[own] += inside @ (stretch * (inside.T @ residual[own]))
-    scores = cluster_sums(moved * adjusted[:, None], groups)
-    inner = scores @ scores.T
-    mean, square = float(np.trace(inner)), float(np.sum(np.diag(inner) ** 2))
-    variance = 2 * (float(np.sum(inner**2)) - square)
-    most = len(scores) * float(np.linalg.eigvalsh(inner)[-1])
-    length = float(np.sum((moved.T @ residual) ** 2))
-    if mean <= 0.0:
-        return 0.0, 1.0  # nothing is left to react
-    return length / mean, _beta_tail(length / most, mean / most, variance / most**2)
+    return adjusted
 
 
 def _in_own_units(residual: FloatArray) -> FloatArray:

@@ -167,6 +167,8 @@ class CellAlgebra(Cells):
         if by is None:
             if len(self) == 1 and self.cells.names == [None] and self.cells[0] == 0:
                 return self
+            if len(self) == 1:
+                return self.trusted(self._block_spec(), **self._arrays(), cells=pd.RangeIndex(1))
             return self._combine(np.zeros(len(self), int), pd.RangeIndex(1))
         labels = encode(self._level(by), by)
         return self._combine(labels.codes, labels.names.rename(by))

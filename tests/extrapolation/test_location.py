@@ -136,7 +136,7 @@ def test_it_betters_what_it_starts_from(noise):
     data = make_extrapolation_data(2500, noise=noise, random_state=33)
     train, rest = slice(0, 1500), slice(1500, None)
     found = {}
-    for method in METHODS:
+    for method in METHODS if noise == "gaussian" else ("npiv", "npiv+location"):
         encoder = LinearInvarianceEncoder(2, method=method, random_state=0)
         if noise == "gaussian":
             encoder.fit(data.X[train], action=data.action[train])

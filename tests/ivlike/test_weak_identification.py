@@ -95,6 +95,15 @@ def test_lm_and_clr_have_the_statistics_of_ivmodels_where_rows_are_many():
                 assert lm_pvalue(equation, 0, b) == clr_pvalue(equation, 0, b) == pytest.approx(fisher.sf(form, 1, df))
 
 
+def test_a_quick_look_at_the_conditional_law_is_near_the_integral():
+    """On a set's whole grid the p-values of LR are looked at together; the integral is taken only near the level."""
+    for k, strength in ((2, 0.1), (3, 0.8), (5, 30.0), (20, 1e3), (4, 1e4)):
+        y, X, Z, W, _ = weak(k=k, strength=strength, seed=k)
+        ask = _Conditional(Equation.from_rows(y, X, Z, controls=W), 0)
+        forms = np.r_[np.linspace(*ask.roots, 21), ask.roots[0] + np.geomspace(1e-3, 1e2, 11)]
+        assert ask.looked(forms) == pytest.approx([ask.clr(form) for form in forms], abs=1e-4)
+
+
 def test_lm_and_clr_shorten_the_first_stage_along_the_errors():
     """Judge: the vectors themselves. Without strength the corrected T is independent of the errors."""
     y, X, Z, W, _ = weak(k=4, strength=0.3, seed=5)
