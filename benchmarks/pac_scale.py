@@ -1,8 +1,9 @@
 """Cost of a replication of one PAC cell (d = 8, m = 60, one learner) by how it is handed out, and the scheduler's part.
 
-``python pac_scale.py`` runs 2,000 replications each way; ``python pac_scale.py collect FOLDER TIMES`` reads shards by
-``python -m causalinv pac --d 8 --m 60 --reps 100000 --fresh 2000 --shard I 4 --out FOLDER`` and a file of lines
-"shard user-s system-s wall-s peak-KiB" (``/usr/bin/time -f "I %U %S %e %M"``).
+``python pac_scale.py way K LOG``: 100 and 2,000 replications, handed out in the K-th way, a line of the log.
+``python pac_scale.py empty LOG``: tasks that do nothing, so that what is left is the scheduler's. ``python pac_scale.py
+table LOG FOLDER TIMES``: the record; FOLDER holds shards made by ``python -m causalinv pac --d 8 --m 60 --reps 100000
+--fresh 2000 --shard I K --out FOLDER``, and TIMES lines of ``/usr/bin/time -f "I %U %S %e %M"`` of them.
 
 Seconds are CPU seconds of all processes, since cores are shared: of 2,000 replications less those of 100, by 1,900.
 """
@@ -86,19 +87,14 @@ def measured(way, n_reps):
     return own + children, wall
 
 
-def ways():
-    rows = {}
-    for way in WAYS:
-        few, many = (min(measured(way, n) for _ in range(2 if n == FEW else 1)) for n in (FEW, MANY))
-        each = 1000 * (many[0] - few[0]) / (MANY - FEW)
-        rows[way] = {"CPU ms a replication": each, "fixed CPU s": many[0] - MANY * each / 1000, "wall s": many[1]}
-        print(way, rows[way], flush=True)
-    table = pd.DataFrame(rows).T
-    table["beyond one process, ms"] = table.iloc[:, 0] - table.iloc[0, 0]
-    return table.sort_values("beyond one process, ms", ascending=False)
+def one_way(way, log):
+    (few, _), (many, wall) = (measured(way, n) for n in (FEW, MANY))
+    each = (many - few) / (MANY - FEW)
+    with open(log, "a") as file:
+        print(way, 1000 * each, many - MANY * each, wall, sep="\t", file=file)
 
 
-def handing_out():
+def empty(log):
     """Milliseconds of CPU, in this process and the workers, for handing out a replication that does nothing."""
     import distributed
 
@@ -126,7 +122,9 @@ def handing_out():
         rows["Dask, 2 worker processes", n] = cpu() - began
     for name in ("joblib, 2 processes", "Dask, 2 worker processes"):
         rows[name] = 1000 * (rows.pop((name, 4_500)) - rows.pop((name, 500))) / 4_000
-    return pd.Series(rows, name="CPU ms an empty task").sort_values(ascending=False).to_frame()
+    with open(log, "a") as file:
+        for name, each in rows.items():
+            print(f"empty, {name}", each, "", "", sep="\t", file=file)
 
 
 def collect(folder, times):
@@ -154,15 +152,26 @@ def collect(folder, times):
         "collect, s": joined,
     }
     return {
-        "100,000 replications in 4 shards": pd.Series(row, name="d = 8, m = 60, 2,000 fresh").to_frame(),
+        f"{len(table):,} replications in {len(spent)} runs of shards": pd.Series(row, name="d = 8, m = 60").to_frame(),
         "what they found": experiment(1).summary(table),
         "plan for 1e8 training environments, from that cost": pd.Series(plan, name="needed").to_frame(),
     }
 
 
+def table(log, folder, times):
+    names = ["handed out", "CPU ms a replication", "fixed CPU s", "wall s"]
+    found = pd.read_csv(log, sep="\t", names=names).drop_duplicates("handed out", keep="last").set_index("handed out")
+    found["beyond one process, ms"] = found[names[1]] - found.loc[WAYS[0], names[1]]
+    empty = found.index.str.startswith("empty")
+    parts = {
+        "2,000 replications, by how they are handed out": found[~empty].sort_values(names[1], ascending=False),
+        "handing out alone": found.loc[empty, [names[1]]].sort_values(names[1], ascending=False),
+    }
+    record("pac_scale", parts | collect(folder, times), packages=("joblib", "distributed"))
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["collect"]:
-        record("pac_scale", collect(*sys.argv[2:4]), keep=True)
+    if sys.argv[1] == "way":
+        one_way(WAYS[int(sys.argv[2])], sys.argv[3])
     else:
-        parts = {"2,000 replications, by how they are handed out": ways(), "handing out alone": handing_out()}
-        record("pac_scale", parts, packages=("joblib", "distributed"), keep=True)
+        {"empty": empty, "table": table}[sys.argv[1]](*sys.argv[2:])

@@ -117,8 +117,8 @@ class IVLikeRegressionCV(FittedRegression):
 
         The strength, its table, coefficients, their path, least squares and the F of the first stage need moments
         alone. Robust and clustered covariances of the coefficients, at the strength chosen, need a second pass over the
-        rows, ``covariance(source=)``. What rests on the rows themselves needs `fit`: `confint`, `bootstrap`, `summary`,
-        HC2 and HC3, ``effective_f_``, `ols_invariance_test`.
+        rows, ``covariance(source=)``. What rests on the rows themselves needs `fit`: `confint`, `bootstrap`, HC2 and
+        HC3, ``effective_f_``, and the tests of instruments and of `ols_invariance_test`.
 
         Parameters
         ----------
