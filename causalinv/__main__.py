@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     pac.add_argument("--sites", type=int, default=3, help="sites that interventions move (default 3)")
     pac.add_argument("--reps", type=int, default=20, help="replications of each cell (default 20)")
     pac.add_argument("--rows", type=int, help="rows per training environment (default: exact moments)")
+    pac.add_argument("--fresh", type=int, default=10_000, help="fresh interventions of each replication (10000)")
     pac.add_argument("--jobs", type=int, help="worker processes")
     pac.add_argument("--shard", type=int, nargs=2, default=[0, 1], metavar=("I", "K"), help="every K-th, from the I-th")
     pac.add_argument("--out", metavar="FOLDER", help="keep the rows there as CSV; what is there is not run again")
@@ -118,6 +119,7 @@ def _pac(args: argparse.Namespace) -> int:
             m=args.m,
             n_reps=args.reps,
             n_per_env=args.rows,
+            n_fresh=args.fresh,
             random_state=args.seed,
         )
         table = experiment.run(args.jobs, shard=tuple(args.shard), out=args.out, progress=args.progress)

@@ -278,7 +278,7 @@ class Running:
 class Group(NamedTuple):
     """Weight, mean (p,) and centred scatter (p, p) of some rows."""
 
-    weight: float
+    weight: Any  # a number, or one for each of many groups
     mean: FloatArray
     scatter: FloatArray
 
@@ -287,15 +287,28 @@ class Group(NamedTuple):
 
         Rounding grows when nearly all weight is taken out.
         """
-        left = self.weight - part.weight
-        if not left > 1e-12 * self.weight:
+        parts = Group(np.array([part.weight]), part.mean[None], part.scatter[None])
+        left = self.without_each(parts, [name])
+        return Group(float(left.weight[0]), left.mean[0], left.scatter[0])
+
+    def without_each(self, parts: Group, names: Sequence[Any]) -> Group:
+        """`without` of many parts, each alone: weights (E,), means (E, p) and scatters (E, p, p)."""
+        left = np.asarray(self.weight - parts.weight)
+        empty = ~(left > 1e-12 * self.weight)
+        if empty.any():
+            e = int(np.argmax(empty))
             raise ValueError(
-                f"Subtracting weight {part.weight:g} from weight {self.weight:g} leaves nothing in cell {name!r}; use "
-                "select(cells=...) to leave a whole cell out."
+                f"Subtracting weight {parts.weight[e]:g} from weight {self.weight:g} leaves nothing in cell "
+                f"{names[e]!r}; use select(cells=...) to leave a whole cell out."
             )
-        mean = self.mean + (self.mean - part.mean) * (part.weight / left)
-        delta = part.mean - mean
-        scatter = self.scatter - (part.scatter + np.outer(delta, delta) * (left * part.weight / self.weight))
-        if (np.diag(scatter) < -1e-9 * np.diag(self.scatter)).any():
-            raise ValueError(f"Subtracting from cell {name!r} leaves a negative variance: these rows were not in it.")
+        mean = self.mean + (self.mean - parts.mean) * (parts.weight / left)[:, None]
+        delta = parts.mean - mean
+        between = (left * parts.weight / self.weight)[:, None, None] * (delta[:, :, None] * delta[:, None, :])
+        scatter = self.scatter - (parts.scatter + between)
+        negative = (np.diagonal(scatter, axis1=1, axis2=2) < -1e-9 * np.diag(self.scatter)).any(axis=1)
+        if negative.any():
+            raise ValueError(
+                f"Subtracting from cell {names[int(np.argmax(negative))]!r} leaves a negative variance: these rows "
+                "were not in it."
+            )
         return Group(left, mean, scatter)

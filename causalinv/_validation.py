@@ -34,6 +34,7 @@ __all__ = [
     "check_rows",
     "check_sample_weight",
     "check_target",
+    "check_weight_range",
     "check_whole",
     "positive_rows",
 ]
@@ -222,13 +223,17 @@ def check_sample_weight(sample_weight: Rows, n_samples: int) -> FloatArray | Non
     top = float(weights.max())
     if not top > 0:
         raise ValueError("sample_weight is zero in every row; at least one row must have a positive weight.")
-    smallest = float(weights[weights > 0].min())
+    check_weight_range(float(weights[weights > 0].min()), top)
+    return weights
+
+
+def check_weight_range(smallest: float, top: float) -> None:
+    """Raise for positive weights whose squares would be no numbers."""
     if top > _LARGEST_WEIGHT or smallest < 1 / _LARGEST_WEIGHT:
         raise ValueError(
             f"sample_weight runs from {smallest:g} to {top:g}; only ratios matter, so divide it by its mean to keep it "
             f"between {1 / _LARGEST_WEIGHT:g} and {_LARGEST_WEIGHT:g}."
         )
-    return weights
 
 
 def positive_rows(weight: FloatArray | None) -> BoolArray | None:

@@ -7,12 +7,13 @@ asked for the sums. No source is ever held in memory as a whole unless it alread
 from typing import Any
 
 from causalinv._accumulate import Running
+from causalinv._scan._connection import stream_sql
 from causalinv._scan._pieces import each_piece, scan_pieces
 from causalinv._scan._sources import each_partition, is_dask, open_source, scan_dask
 from causalinv._scan._spec import Columns, RowsOfPiece
 from causalinv._scan._sql import scan_sql
 
-__all__ = ["Columns", "RowsOfPiece", "each_partition", "each_piece", "is_dask", "open_source", "scan"]
+__all__ = ["Columns", "RowsOfPiece", "each_partition", "each_piece", "is_dask", "open_source", "scan", "stream_sql"]
 
 
 def scan(source: Any, columns: Columns, *, connection: Any, n_threads: int | None, progress: bool) -> Running:

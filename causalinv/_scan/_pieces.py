@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from causalinv._accumulate import Running, Sums, cell_sums, row_cells
 from causalinv._progress import Line
 from causalinv._scan._spec import Columns, RowsOfPiece
+from causalinv._validation import check_whole
 
 __all__ = ["Piece", "each_piece", "scan_pieces", "sum_piece"]
 
@@ -77,7 +78,7 @@ def each_piece(
     def work(piece: Piece) -> _Result:
         return function(columns.take(piece.read(), piece.where, first_row=piece.first_row))
 
-    threads = n_threads or min(4, os.cpu_count() or 1)
+    threads = min(4, os.cpu_count() or 1) if n_threads is None else check_whole(n_threads, "n_threads", low=1)
     waiting: deque[Future[_Result]] = deque()
     # One thread of linear algebra each, set out here: limits that threads set and lift themselves would cross.
     with threadpool_limits(limits=1), ThreadPoolExecutor(threads, thread_name_prefix="causalinv-scan") as pool:

@@ -14,7 +14,7 @@ from causalinv._accumulate import Running
 from causalinv._scan._pieces import Piece, sum_piece
 from causalinv._scan._spec import Columns, RowsOfPiece
 
-__all__ = ["each_partition", "is_dask", "open_source", "scan_dask"]
+__all__ = ["arrow_batches", "each_batch", "each_partition", "is_dask", "open_source", "scan_dask"]
 
 _BATCH = 131_072  # rows taken at a time from sources that have no pieces of their own
 
@@ -40,12 +40,12 @@ def open_source(source: Any, columns: Columns) -> Iterable[Piece]:
     if kind == "pyarrow":
         dataset = source if hasattr(source, "get_fragments") else _in_memory(source)
         return _arrow(dataset, columns, "the data set")
-    if kind == "polars":
+    if kind == "polars" and hasattr(source, "lazy"):
         return _polars(source, columns)
     if kind in {"duckdb", "_duckdb"}:
         columns.check([*source.columns], "The relation")
         names = ", ".join('"' + str(name).replace('"', '""') + '"' for name in columns.all)
-        return _batches(source.project(names).to_arrow_reader(_BATCH), "the relation")
+        return arrow_batches(each_batch(source.project(names)), "the relation")
     raise TypeError(
         f"source must be a path to Parquet, an Arrow data set or table, a pandas or polars frame, a Dask collection or "
         f"a DuckDB relation, or with connection= a table's name or a SELECT; got {type(source).__name__}. Arrays "
@@ -83,12 +83,32 @@ def _arrow(dataset: Any, columns: Columns, name: str) -> Iterable[Piece]:
     columns.check(dataset.schema.names, name[0].upper() + name[1:] if name.startswith("the ") else name)
     fragments = list(dataset.get_fragments())
     if not all(hasattr(fragment, "split_by_row_group") for fragment in fragments):
-        return _batches(dataset.to_batches(columns=columns.all, batch_size=_BATCH), name)
+        return arrow_batches(dataset.to_batches(columns=columns.all, batch_size=_BATCH), name)
+    schema = _common_schema(dataset.schema, fragments, columns)
     return [
-        Piece(_row_group(part, dataset.schema, columns), f"row group {k} of {Path(fragment.path).name}")
+        Piece(_row_group(part, schema, columns), f"row group {k} of {Path(fragment.path).name}")
         for fragment in fragments
         for k, part in enumerate(fragment.split_by_row_group())
     ]
+
+
+def _common_schema(schema: Any, fragments: list[Any], columns: Columns) -> Any:
+    """The schema of the first file, with types of the columns asked for that hold what every file has there."""
+    import pyarrow as pa
+
+    own = [fragment.physical_schema for fragment in fragments]
+    for name in columns.all:
+        kinds = list(dict.fromkeys(each.field(name).type for each in own if name in each.names))
+        if len(kinds) < 2:
+            continue
+        plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
+        try:
+            both = pa.unify_schemas([pa.schema([(name, kind)]) for kind in plain], promote_options="permissive")
+        except pa.ArrowException as error:
+            said = " and ".join(map(str, kinds))
+            raise ValueError(f"Column {name!r} is of several types in the files of the folder: {said}.") from error
+        schema = schema.set(schema.get_field_index(name), both.field(0))
+    return schema
 
 
 def _row_group(fragment: Any, schema: Any, columns: Columns) -> Callable[[], Callable[[Any], Any]]:
@@ -99,11 +119,20 @@ def _row_group(fragment: Any, schema: Any, columns: Columns) -> Callable[[], Cal
     return read
 
 
-def _batches(batches: Iterable[Any], name: str) -> Iterator[Piece]:
+def arrow_batches(batches: Iterable[Any], name: str) -> Iterator[Piece]:
+    """Pieces of a stream of Arrow batches, whose rows are counted through."""
     row = 0
     for batch in batches:
         yield Piece(lambda batch=batch: batch.column, name, row)  # type: ignore[misc]
         row += batch.num_rows
+
+
+def each_batch(relation: Any) -> Iterable[Any]:
+    """Arrow batches of a DuckDB relation, which streams them."""
+    _needs("pyarrow", "arrow")
+    reader = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
+    batches: Iterable[Any] = reader(_BATCH)
+    return batches
 
 
 def _slices(n: int, take: Callable[[slice], Callable[[Any], Any]], name: str) -> list[Piece]:
@@ -158,6 +187,8 @@ def each_partition(source: Any, columns: Columns, function: Callable[[RowsOfPiec
 
 def _delayed(source: Any, columns: Columns, function: Callable[[RowsOfPiece], Any]) -> list[Any]:
     dask = _needs("dask", "dask")
+    if not hasattr(source, "ndim") or (source.ndim != 2 and hasattr(source, "map_partitions")):
+        raise TypeError(f"Of Dask's collections, frames and arrays are read; got a {type(source).__name__}.")
     if hasattr(source, "columns"):
         columns.check([*source.columns], "The frame")
         parts = source[columns.all].to_delayed()

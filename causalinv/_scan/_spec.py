@@ -113,6 +113,8 @@ class Columns:
             if column not in present:
                 some = ", ".join(map(str, list(present)[:20])) + (", …" if len(present) > 20 else "")
                 raise ValueError(f"{source} has no column {column!r}; it has {some}.")
+            if sum(name == column for name in present) > 1:
+                raise ValueError(f"{source} has several columns named {column!r}; rename them.")
 
     def take(self, get: Callable[[Name], Any], where: str, *, first_row: int = 0) -> RowsOfPiece:
         """Numbers, weights and coded labels of a piece.
@@ -209,7 +211,8 @@ def _from_objects(array: np.ndarray, column: Name, where: str, first_row: int) -
     """Numbers kept as objects - decimals, whole numbers with gaps - as float64; None is NaN."""
     if array.dtype.kind == "O":
         for row, value in enumerate(array):
-            if isinstance(value, str | bytes) or not (value is None or value is pd.NA or hasattr(value, "__float__")):
+            number = value is None or value is pd.NA or (hasattr(value, "__float__") and not np.ndim(value))
+            if isinstance(value, str | bytes) or not number:
                 raise TypeError(
                     f"Column {column!r} holds {value!r} in row {first_row + row} of {where}: not a number. Code it, "
                     "or leave it out."

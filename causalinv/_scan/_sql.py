@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +12,7 @@ import pandas as pd
 
 from causalinv._accumulate import Running, Sums, row_cells
 from causalinv._labels import encode
+from causalinv._scan._connection import Door, opened
 from causalinv._scan._spec import Columns
 from causalinv._typing import FloatArray
 
@@ -42,58 +41,15 @@ def scan_sql(source: str, columns: Columns, connection: Any) -> Running:
     ValueError
         If a column is not there, an entry is missing or infinite, or the table changed between the statements.
     """
-    if not isinstance(source, str):
-        raise TypeError(f"With connection= the source is a table's name or a SELECT, got {type(source).__name__}.")
-    if any(not isinstance(column, str) for column in columns.all):
-        raise TypeError(f"Columns of a database have names; got positions among {columns.all}.")
-    with _asking(connection) as (ask, quote):
-        return _Statements(source, columns, ask, quote).sums()
-
-
-@contextmanager
-def _asking(connection: Any) -> Iterator[tuple[Callable[[str], tuple[list[str], list[tuple[Any, ...]]]], Any]]:
-    """A function from a statement to names and rows, and one that quotes a name."""
-    kind = type(connection).__module__.partition(".")[0]
-    if kind in {"duckdb", "_duckdb"}:
-
-        def ask(statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-            cursor = connection.execute(statement)
-            return [column[0] for column in cursor.description], cursor.fetchall()
-
-        yield ask, _double_quoted
-        return
-    if kind != "sqlalchemy":
-        raise TypeError(
-            "connection must be a DuckDB connection, or a SQLAlchemy connection or engine; got "
-            f"{type(connection).__module__}.{type(connection).__name__}."
-        )
-    from sqlalchemy import text
-
-    def ask_through(opened: Any) -> Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]:
-        def ask(statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-            result = opened.execute(text(statement.replace(":", r"\:")))  # a colon would be a parameter
-            return list(result.keys()), [tuple(row) for row in result]
-
-        return ask
-
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    if hasattr(connection, "connect"):
-        with connection.connect() as opened:
-            yield ask_through(opened), quote
-    else:
-        yield ask_through(connection), quote
-
-
-def _double_quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    with opened(source, columns, connection) as door:
+        return _Statements(source, columns, door).sums()
 
 
 @dataclass
 class _Statements:
     source: str
     columns: Columns
-    ask: Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
-    quote: Callable[[str], str]
+    door: Door
 
     def sums(self) -> Running:
         """Ask for the centre, check what is there, ask for the sums about it."""
@@ -112,12 +68,10 @@ class _Statements:
 
     @property
     def _table(self) -> str:
-        if re.match(r"\s*(select|with|from|values)\b|\s*\(", self.source, re.IGNORECASE):
-            return f"({self.source.strip().rstrip(';')}) AS source"
-        return ".".join(self.quote(part) for part in self.source.split(".")) + " AS source"
+        return self.door.rows_of(self.source)
 
     def _number(self, column: Any) -> str:
-        name = self.quote(column)
+        name = self.door.quote(column)
         inner = f"CAST({name} AS INTEGER)" if column in self._flags else name
         return f"CAST({inner} AS DOUBLE PRECISION)"
 
@@ -127,7 +81,7 @@ class _Statements:
 
     @property
     def _keys(self) -> list[str]:
-        return [self.quote(str(column)) for column in self.columns.levels.values()]
+        return [self.door.quote(str(column)) for column in self.columns.levels.values()]
 
     def _group(self) -> str:
         return f" GROUP BY {', '.join(self._keys)}" if self._keys else ""
@@ -136,9 +90,7 @@ class _Statements:
 
     def _peek(self) -> None:
         """Look at one row: whether the columns are there, and which of them are text or flags."""
-        names, rows = self.ask(f"SELECT * FROM {self._table} LIMIT 1")
-        self.columns.check(names, "The table" if "AS source" in self._table else self.source)
-        first = dict(zip(names, rows[0], strict=True)) if rows else {}
+        first = self.door.first_row(self.source, self.columns)
         numbers = [*self.columns.variables, *([self.columns.sample_weight] if self.columns.sample_weight else [])]
         for column in numbers:
             value = first.get(str(column))
@@ -156,12 +108,15 @@ class _Statements:
         for j, column in enumerate(checked):
             value = self._number(column)
             parts += [
-                f"COUNT(*) - COUNT({self.quote(str(column))}) AS gaps{j}",
+                f"COUNT(*) - COUNT({self.door.quote(str(column))}) AS gaps{j}",
                 f"MIN({value}) AS low{j}",
                 f"MAX({value}) AS high{j}",
                 f"AVG(CASE WHEN {self._weight} > 0 THEN {value} END) AS centre{j}",
             ]
-        names, rows = self.ask(f"SELECT {', '.join(parts)} FROM {self._table}{self._group()}")
+            if self.door.untyped:
+                kind = f"typeof({self.door.quote(str(column))})"
+                parts += [f"SUM(CASE WHEN {kind} IN ('text', 'blob') THEN 1 ELSE 0 END) AS texts{j}"]
+        names, rows = self.door.ask(f"SELECT {', '.join(parts)} FROM {self._table}{self._group()}")
         found = pd.DataFrame(rows, columns=names)
         for i, (level, column) in enumerate(self.columns.levels.items()):
             if found[f"k{i}"].isna().any():
@@ -175,6 +130,9 @@ class _Statements:
             ends = found[[f"low{j}", f"high{j}"]].astype(float).to_numpy()
             if gaps:
                 raise ValueError(f"Column {column!r} holds a missing value in {gaps} rows; leave them out by a SELECT.")
+            texts = int(found[f"texts{j}"].sum()) if self.door.untyped else 0
+            if texts:
+                raise TypeError(f"Column {column!r} holds text in {texts} rows: not numbers. Code it, or leave it out.")
             if found["rows_with_weight"].sum() and not np.isfinite(ends).all():
                 wrong = ends[~np.isfinite(ends)][0]
                 raise ValueError(f"Column {column!r} holds {wrong}; leave such rows out by a SELECT.")
@@ -209,7 +167,7 @@ class _Statements:
         for start in range(0, len(sums), _EXPRESSIONS):
             parts = [*head, *sums[start : start + _EXPRESSIONS]]
             named = ", ".join(f"{part} AS s{i}" for i, part in enumerate(parts))
-            _, answer = self.ask(f"SELECT {named} FROM {self._table} JOIN {means} ON {join}{where}{grouped}")
+            _, answer = self.door.ask(f"SELECT {named} FROM {self._table} JOIN {means} ON {join}{where}{grouped}")
             for row in answer:
                 label, numbers = tuple(row[: len(keys)]), [float(value) for value in row[len(keys) :]]
                 if start and rows[label][:fixed] != numbers[:fixed]:

@@ -65,6 +65,13 @@ class FitsMoments:
         ------
         ValueError
             As in `fit`; also if the tests of this estimator need rows, or rows of equal weight.
+
+        Notes
+        -----
+        Of moments that `Moments.scan` made no number here needs a second pass over the rows: subsets, coefficients,
+        gaps, risks, certificates, and the tests ``"chow"`` and ``"residual"`` are functions of the moments. There is no
+        second pass for what reads rows: ``test="chow_hc"``, ``"ks"``, ``"ranks"``, ``"logistic"`` or a function, and
+        `InvariantRepresentation.inference`; these need rows in memory.
         """
         self._refuse(moments)
         check_moments(self, moments)

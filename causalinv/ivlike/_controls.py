@@ -20,7 +20,7 @@ from causalinv.ivlike._integrations import Instruments
 from causalinv.ivlike._reading import ControlSlopes, Reading
 from causalinv.moments import Moments
 
-__all__ = ["Controlled", "PartialledOut", "partial_out", "partial_out_rows", "read_moments"]
+__all__ = ["Controlled", "PartialledOut", "partial_out", "partial_out_rows", "read_moments", "with_controls"]
 
 _EXPLAINED = 1e-10  # of a variable's variance, what controls leave: it is a combination of them
 
@@ -122,6 +122,22 @@ def refuse_explained(moments: Moments, without: Moments) -> None:
             )
 
 
+def with_controls(pooled: Moments) -> Moments:
+    """Moments in which the controls stand among the features and the instruments."""
+    stacked = ("x", "c", "y", "g", "c")
+    size = {name: pooled.blocks[name] for name in stacked}
+    return Moments.trusted(
+        {"x": size["x"] + size["c"], "y": size["y"], "g": size["g"] + size["c"]},
+        mean=pooled.mean(stacked),
+        scatter=pooled.scatter(stacked),
+        weight=pooled.weight,
+        count=pooled.count,
+        cells=pooled.cells,
+        weight_sq=pooled.weight_sq,
+        weight_range=pooled.weight_range,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Controlled(Instruments):
     """Rows with instruments, controls partialled out of X, y and the instruments.
@@ -165,20 +181,7 @@ class Controlled(Instruments):
         return Instruments.read_moments(*partial_out(moments.pool()))
 
     def judged(self, moments: Moments, total: Moments) -> Reading:
-        pooled = moments.pool()
-        stacked = ("x", "c", "y", "g", "c")
-        size = {name: pooled.blocks[name] for name in stacked}
-        both = Moments.trusted(
-            {"x": size["x"] + size["c"], "y": size["y"], "g": size["g"] + size["c"]},
-            mean=pooled.mean(stacked),
-            scatter=pooled.scatter(stacked),
-            weight=pooled.weight,
-            count=pooled.count,
-            cells=pooled.cells,
-            weight_sq=pooled.weight_sq,
-            weight_range=pooled.weight_range,
-        )
-        return Instruments.read_moments(both)
+        return Instruments.read_moments(with_controls(moments.pool()))
 
     @property
     def constants(self) -> FloatArray:

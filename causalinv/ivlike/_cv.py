@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from causalinv.ivlike._design import Design, RowDesign
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._fitted import FittedRegression
 from causalinv.ivlike._integrations import Copies
+from causalinv.ivlike._moment_fit import FoldedMoments, fit_on_moments
 from causalinv.ivlike._path import IVLikePath, Split, check_alphas
 from causalinv.ivlike._reading import Reading
 from causalinv.ivlike._strength import Cells, Strength, StrengthRule
@@ -111,6 +112,35 @@ class IVLikeRegressionCV(FittedRegression):
             random_state=self.random_state,
         )
 
+    def fit_moments(self, moments: Moments) -> Self:
+        """Fit on moments with folds among their cells, which are the folds of the cross-validation; `cv` is not used.
+
+        The strength, its table, coefficients, their path, least squares and the F of the first stage need moments
+        alone. Robust and clustered covariances of the coefficients, at the strength chosen, need a second pass over the
+        rows, ``covariance(source=)``. What rests on the rows themselves needs `fit`: `confint`, `bootstrap`, HC2 and
+        HC3, ``effective_f_``, and the tests of instruments and of `ols_invariance_test`.
+
+        Parameters
+        ----------
+        moments : Moments
+            Blocks ``x`` and ``y``, ``g`` for genuine instruments, and with these ``c`` for controls; made with
+            ``folds=``, in `Moments.scan` or `Moments.from_rows`. Labels of folds may be of any kind; rows that belong
+            together, such as those of one patient, must share one. Environments are pooled.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; also if there are fewer than two folds, if the augmentation has no closed form, or with
+            `features`, as rows are needed then.
+        """
+        self._training_rows = None
+        self._keep(fit_on_moments(self, moments, self._rule(), folded=True))
+        return self
+
     def _keep(self, fit: Fit) -> None:
         super()._keep(fit)
         self.cv_results_ = fit.strength.table
@@ -138,17 +168,21 @@ class CrossValidated(StrengthRule):
     folds: np.ndarray | None = None
 
     def prepare(self, design: Design) -> StrengthRule:
+        if isinstance(design, FoldedMoments):
+            return self
         assert isinstance(design, RowDesign)
         return replace(self, folds=_folds(design, self.cv, self.random_state))
 
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
-        assert isinstance(design, RowDesign)
-        assert self.folds is not None
+        assert isinstance(design, RowDesign | FoldedMoments)
         spread = 1.0
         if cells is None:
             # In units of the outcome's spread, so that squares of risks neither over- nor underflow.
             spread = float(np.sqrt(reading.moments.cov("y")[0].max(initial=0.0))) or 1.0
-            cells = design.with_outcome(design.y / spread).collect(self.folds)
+            if isinstance(design, FoldedMoments):
+                cells = (design.in_units(spread),) * 2
+            else:
+                cells = design.with_outcome(design.y / spread).collect(self.folds)
         risks, weights = _held_out(design, cells, self.alphas, ridge=self.ridge, k=self.shift_size)
         mean = weights @ risks / weights.sum()
         with np.errstate(divide="ignore"):
@@ -197,7 +231,7 @@ def _folds(design: RowDesign, cv: Any, random_state: RandomState) -> np.ndarray:
 
 
 def _held_out(
-    design: RowDesign, cells: Cells, alphas: FloatArray, *, ridge: float, k: float
+    design: RowDesign | FoldedMoments, cells: Cells, alphas: FloatArray, *, ridge: float, k: float
 ) -> tuple[FloatArray, FloatArray]:
     """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds."""
     moments, total = cells

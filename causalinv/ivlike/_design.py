@@ -49,10 +49,10 @@ class Design(ABC):
 class MomentsOnly(Design):
     """No rows: a population, data that were read in chunks, or a fit that was pickled."""
 
-    reading: Reading
+    taken: Reading
 
     def read(self) -> Reading:
-        return self.reading
+        return self.taken
 
 
 @dataclass(frozen=True, kw_only=True)

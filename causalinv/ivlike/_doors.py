@@ -37,6 +37,7 @@ class InferenceDoors(Recorded):
         source: Any = None,
         groups: str | None = None,
         sample_weight: str | None = None,
+        connection: Any = None,
         n_threads: int | None = None,
         progress: bool = False,
     ) -> FloatArray:
@@ -60,12 +61,15 @@ class InferenceDoors(Recorded):
             Put the intercept first.
         across : bool, default False
             Of several outcomes, their joint covariance (p d, p d), outcome by outcome.
-        source : path, Arrow data set, frame, Dask collection or DuckDB relation, optional
-            After `fit_moments`: the rows that the moments are of, as `Moments.scan` reads them (but without a
-            connection), for a second pass; columns are taken by the names that the moments have. HC1 or its clustered
-            form; with instruments ``"misspecified"``.
+        source : path, Arrow data set, frame, Dask collection, DuckDB relation, or str with `connection`, optional
+            After `fit_moments`: the rows that the moments are of, as `Moments.scan` reads them, for a second pass;
+            columns are taken by the names that the moments have. HC1 or its clustered form; with instruments
+            ``"misspecified"``.
         groups, sample_weight : str, optional
             Columns of the source: clusters, and the weights that the moments were made with.
+        connection : DuckDB connection, SQLAlchemy connection or engine, optional
+            Where the table or SELECT is. Its rows come here by one statement, some thousands at a time, and are not
+            kept.
         n_threads, progress : optional
             As in `Moments.scan`.
 
@@ -87,8 +91,10 @@ class InferenceDoors(Recorded):
         `features` have heavy tails, and may need thousands of rows.
         """
         if source is None:
-            if groups is not None or sample_weight is not None:
-                raise ValueError("groups and sample_weight here are columns of source=; pass them to fit otherwise.")
+            if groups is not None or sample_weight is not None or connection is not None:
+                raise ValueError(
+                    "groups, sample_weight and connection are about source=; pass groups and weights to fit otherwise."
+                )
             return covariance(self._checked(), at, cov_type, intercept=intercept, across=across)
         if cov_type != "auto" or intercept or across:
             raise ValueError("A second pass has one kind of errors; leave cov_type, intercept and across out.")
@@ -100,6 +106,7 @@ class InferenceDoors(Recorded):
             source,
             groups=groups,
             sample_weight=sample_weight,
+            connection=connection,
             n_threads=n_threads,
             progress=progress,
         )

@@ -149,7 +149,7 @@ class Fit:
     def without_rows(self) -> Fit:
         """The same record with nothing but moments, for pickling."""
         return replace(
-            self, design=MomentsOnly(knowledge=self.design.knowledge, slopes=self.design.slopes, reading=self.reading)
+            self, design=MomentsOnly(knowledge=self.design.knowledge, slopes=self.design.slopes, taken=self.reading)
         )
 
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 from causalinv._typing import RandomState, Rows
-from causalinv.ivlike._controls import read_moments
-from causalinv.ivlike._design import MomentsOnly
-from causalinv.ivlike._fit import fit_design
 from causalinv.ivlike._fitted import FittedRegression
 from causalinv.ivlike._formula import from_formula
-from causalinv.ivlike._inputs import find_integration, find_knowledge
-from causalinv.ivlike._integrations import ClosedForm
 from causalinv.ivlike._kclass_rules import rule_of
-from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._moment_fit import fit_on_moments
 from causalinv.ivlike._strength import StrengthRule
-from causalinv.moments import Moments, take_features
+from causalinv.moments import Moments
 from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["IVLikeRegression"]
@@ -243,7 +238,12 @@ class IVLikeRegression(FittedRegression):
         return cls(**params).fit(**given, groups=groups, sample_weight=sample_weight)
 
     def fit_moments(self, moments: Moments) -> Self:
-        """Fit on moments: a population, or data that were read in chunks. Standard errors need rows.
+        """Fit on moments: a population, or data that were read in chunks.
+
+        Coefficients, their path, least squares and the F of the first stage need moments alone. Robust and clustered
+        covariances of the coefficients need a second pass over the rows, ``covariance(source=)``. What rests on the
+        rows themselves needs `fit`: `confint`, `bootstrap`, HC2 and HC3, ``effective_f_``, and the tests of
+        instruments and of `ols_invariance_test`.
 
         Parameters
         ----------
@@ -259,23 +259,6 @@ class IVLikeRegression(FittedRegression):
         ValueError
             As in `fit`; also if the augmentation has no closed form, or with `features`, as rows are needed then.
         """
-        pooled = moments.pool()
-        rule = rule_of(self.alpha)
-        knowledge = find_knowledge(self, instruments="g" in pooled.blocks, where="a block 'g' in the moments")
-        if self.features is not None:
-            raise ValueError("features= needs rows, and moments have none: use fit(X, y).")
-        augmentation = self.augmentation
-        if augmentation is None:
-            reading = read_moments(pooled)
-        else:
-            if find_integration(self, augmentation) is not ClosedForm:
-                raise ValueError(
-                    f"integration={self.integration!r} draws copies of rows, and moments have none: use fit(X, y), or "
-                    "an augmentation with a closed form."
-                )
-            reading = Reading(pooled, augmentation.first_stage(pooled), pooled)
-        take_features(self, pooled)
         self._training_rows = None
-        design = MomentsOnly(knowledge=knowledge, reading=reading)
-        self._keep(fit_design(design, rule, ridge=self.ridge, single_output=pooled.mean("y").shape[1] == 1))
+        self._keep(fit_on_moments(self, moments, self._rule()))
         return self

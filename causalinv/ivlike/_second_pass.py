@@ -8,7 +8,7 @@ With scores :math:`\psi_i` of rows (see `_inference`), weights :math:`w_i` of su
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._matrix import whitener
-from causalinv._scan import Columns, RowsOfPiece, each_partition, each_piece, is_dask, open_source
+from causalinv._scan import Columns, RowsOfPiece, each_partition, each_piece, is_dask, open_source, stream_sql
 from causalinv._typing import FloatArray
 from causalinv.ivlike._design import MomentsOnly, RowDesign
 from causalinv.ivlike._fit import Fit
@@ -27,22 +27,21 @@ from causalinv.ivlike._knowledge import Augmented
 
 __all__ = ["scanned_covariance"]
 
-_AT_ONCE = 8_192  # rows whose scores are held at a time
+_AT_ONCE = 4_096  # rows whose terms are held at a time, in cache
+_MARKS = 2  # combinations of all columns by which rows are known to be those of the moments
 _SAME = 1e-9  # relative: a second pass that counts another weight has met other rows
-_ALIKE = 1e-6  # of the product of two standard deviations: so must scatters, which sums about other centres may round
+_ALIKE = 1e-6  # of the variance of a combination of columns, which sums about other centres may round
 
 
 @dataclass
 class _Sums:
-    """Of some rows: number, weight, and sums of weighted scores, or of the scores of each cluster."""
+    """Of some rows: number, weight, sums of weighted terms and of their products, or of the terms of each cluster."""
 
     n: int
     weight: float
-    scatter: FloatArray  # (k, k) of all columns about their mean
-    score: FloatArray  # (p, k)
-    own_weight: FloatArray  # (c,) of clusters; weighted squares (1,) without
-    own_score: FloatArray  # (c, p, k) of clusters; weighted squares (1, p, k) without
-    meat: FloatArray  # (p, k, k); 0 with clusters
+    marks: FloatArray  # (2, _MARKS): sums and squares of combinations of the columns about their means
+    term: FloatArray  # (p, k)
+    meat: FloatArray  # (p, k, k); with clusters the sums of each (c, p, k)
     clusters: pd.Index | None
 
 
@@ -53,6 +52,7 @@ def scanned_covariance(
     *,
     groups: str | int | None,
     sample_weight: str | int | None,
+    connection: Any,
     n_threads: int | None,
     progress: bool,
 ) -> FloatArray:
@@ -79,92 +79,116 @@ def scanned_covariance(
         fit.check_limit()
     columns = Columns.of({block: moments.names[block] for block in moments.blocks}, {"groups": groups}, sample_weight)
     score = _Scores(fit, 0.0 if fit.averages else alpha, coef)
-    sums = partial(_sums_of, score=score, centre=moments.mean(tuple(moments.blocks))[0])
-    if is_dask(source):
+    sums = partial(_sums_of, score=score)
+    if connection is None and is_dask(source):
         pieces: Iterable[list[_Sums]] = each_partition(source, columns, sums)
     else:
-        pieces = each_piece(open_source(source, columns), columns, sums, n_threads=n_threads, progress=progress)
+        opened = open_source(source, columns) if connection is None else stream_sql(source, columns, connection)
+        pieces = each_piece(opened, columns, sums, n_threads=n_threads, progress=progress)
     return _together(fit, [part for each in pieces for part in each], score)
 
 
-def _sums_of(rows: RowsOfPiece, *, score: _Scores, centre: FloatArray) -> list[_Sums]:
-    """Sums of some thousands of rows of a piece each."""
-    n = len(rows.columns[0])
-    return [_sums(rows.slice(at, at + _AT_ONCE), score, centre) for at in range(0, n, _AT_ONCE)]
+def _sums_of(rows: RowsOfPiece, *, score: _Scores) -> list[_Sums]:
+    """Sums of a piece, taken some thousands of rows at a time; with clusters, one for each such part."""
+    parts = [_sums(rows.slice(at, at + _AT_ONCE), score) for at in range(0, len(rows.columns[0]), _AT_ONCE)]
+    return parts if len(parts) < 2 or parts[0].clusters is not None else [_joined(parts)]
 
 
-def _sums(rows: RowsOfPiece, score: _Scores, centre: FloatArray) -> _Sums:
+def _joined(parts: list[_Sums]) -> _Sums:
+    summed = {part.name: sum(getattr(each, part.name) for each in parts) for part in fields(_Sums)[:-1]}
+    return _Sums(**summed, clusters=None)
+
+
+def _sums(rows: RowsOfPiece, score: _Scores) -> _Sums:
     w, n = rows.weights, len(rows.columns[0])
-    centred = np.empty((len(centre), n))  # a variable a line, as the columns are stored
-    for line, column, mean in zip(centred, rows.columns, centre, strict=True):
+    centred = np.empty((len(score.centre), n))  # a variable a line, as the columns are stored
+    for line, column, mean in zip(centred, rows.columns, score.centre, strict=True):
         np.subtract(column[:, 0], mean, out=line)
-    weighted = score(centred)  # (p, k, n)
-    scatter = np.dot(centred, centred.T) if w is None else np.dot(centred * w, centred.T)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what is not finite is refused by name
+        weighted, marks = score(centred)  # (p, k, n)
+    if not np.isfinite(marks).all():
+        rows.check()
+    of_marks = np.stack([marks.sum(axis=1), (marks**2).sum(axis=1)] if w is None else [marks @ w, marks**2 @ w])
     if w is not None:
         weighted *= w
-    labels = rows.labels.get("groups")
-    total, size = weighted.sum(axis=2), float(n if w is None else w.sum())
+    labels, size = rows.labels.get("groups"), float(n if w is None else w.sum())
     if labels is None:
-        squares = np.array([size if w is None else w @ w])
-        own = squares, (total if w is None else weighted @ w)[None]
-        # One product at a time by `dot`: unlike `@` it lets other threads work meanwhile.
+        # One product at a time by `dot`: unlike `@` it lets other threads work meanwhile. Its last line is a total.
         meat = np.stack([np.dot(each, each.T) for each in weighted])
-        return _Sums(n, size, scatter, total, *own, meat, None)
+        return _Sums(n, size, of_marks, meat[:, -1] if w is None else weighted.sum(axis=2), meat, None)
     order = np.argsort(labels.codes, kind="stable")
     starts = np.searchsorted(labels.codes[order], np.arange(len(labels)))
-    own_weight = np.bincount(labels.codes, w, len(labels)).astype(float)
-    own_score = np.add.reduceat(weighted[:, :, order], starts, axis=2).transpose(2, 0, 1)
-    return _Sums(n, size, scatter, total, own_weight, own_score, np.zeros(()), labels.names)
+    own = np.add.reduceat(weighted[:, :, order], starts, axis=2).transpose(2, 0, 1)
+    return _Sums(n, size, of_marks, own.sum(axis=0), own, labels.names)
 
 
 class _Scores:
-    """Scores of rows before the matrix that all share is applied: a row's score is `matrix` times what a call gives.
+    """Terms of rows, the last of them 1: a row's score is `matrix` times the others.
 
-    Each is a sum of the features times a number and of the features that the instruments explain times another, see
-    `coefficient_scores`; near the limit of alpha, two such sums, one for the directions that nothing moves.
+    A score is a sum of the features times a number and of the features that the instruments explain times another, see
+    `coefficient_scores`: of the features and of the instruments times numbers, up to what all rows share. Near the
+    limit of alpha there are two such sums, one for the directions that nothing moves.
     """
 
     def __init__(self, fit: Fit, alpha: float, coef: FloatArray) -> None:
         path, reading = fit.path, fit.reading
-        self.size, self.coef, self.alpha = reading.moments.blocks, coef, alpha
+        moments = reading.moments
+        self.size, self.alpha = moments.blocks, alpha
+        names = tuple(moments.blocks)
+        self.centre, scatter = moments.mean(names)[0], moments.scatter(names)[0]
+        # Of each column in its own units; a constant has no unit but its rounding.
+        unit = np.sqrt(np.diagonal(scatter)) + _SAME * np.abs(self.centre) * np.sqrt(moments.weight[0])
+        signs = np.random.default_rng(0).normal(size=(_MARKS, len(unit)))
+        self.marks = np.where(unit > 0, signs / np.where(unit > 0, unit, 1.0), 0.0)
+        self.expected = np.einsum("mi,ij,mj->m", self.marks, scatter, self.marks)
+        d, p = self.size["x"], self.size["y"]
+        residual = np.zeros((p, len(unit)))
+        residual[:, :d], residual[:, d : d + p] = -coef.T, np.eye(p)
+        self.rows = [self.marks, residual]  # what is multiplied with a row's variables
         fixed, moved = path.basis[:, ~path.moved], path.basis[:, path.moved]
-        self.first_stage = not isinstance(fit.design.knowledge, Augmented)
+        self.first_stage, self.held = not isinstance(fit.design.knowledge, Augmented), False
         # Refuses what has no standard errors, and counts the degrees of freedom.
         none = _design(fit, [np.zeros((1, 1))] * sum(self.size.values()), None)
         self.rank = coefficient_scores(none, reading, path, alpha, coef, ridge=fit.ridge)[1]
-        self.held: FloatArray | None = None
         if not self.first_stage:
             used = fixed if alpha == 0 else path.basis
             known = alpha == 0 or np.isinf(alpha)
             self.matrix = (used if known else used / (1.0 + path.strength / alpha)) @ used.T
-            return
-        if np.isinf(alpha):
+        elif np.isinf(alpha):
             self.first_stage, self.matrix = False, path.basis @ path.basis.T
-            return
-        stage, half = reading.stage, whitener(reading.total.cov("g")[0])
-        self.explained = (half @ stage.factor).T
-        self.gap = (half @ (stage.outcome - stage.factor @ coef)).T
-        if not takes_limit(path, stage, alpha):
-            self.matrix = (path.basis / (alpha + path.strength)) @ path.basis.T
         else:
-            slack = constraint_slack(stage, coef, ridge=fit.ridge)
-            self.held = (half @ slack).T
-            self.matrix = np.hstack([fixed @ fixed.T, (moved / (alpha + path.strength[path.moved])) @ moved.T])
+            stage, half = reading.stage, whitener(reading.total.cov("g")[0])
+            self._of_instruments((half @ (stage.outcome - stage.factor @ coef)).T)
+            both = np.hstack([np.eye(d), (half @ stage.factor).T])
+            if not takes_limit(path, stage, alpha):
+                self.matrix = (path.basis / (alpha + path.strength)) @ path.basis.T @ both
+            else:
+                self.held = True
+                self._of_instruments((half @ constraint_slack(stage, coef, ridge=fit.ridge)).T)
+                solved = (moved / (alpha + path.strength[path.moved])) @ moved.T
+                self.matrix = np.hstack([solved @ both, fixed @ fixed.T])
+        self.product = np.concatenate(self.rows)
 
-    def __call__(self, centred: FloatArray) -> FloatArray:
-        """Of variables about their means, a variable a line: (p, k, n), k a multiple of the number of features."""
-        d, p = self.size["x"], self.size["y"]
-        x, y = centred[:d], centred[d : d + p]
-        residual = y - np.dot(self.coef.T, x)
+    def _of_instruments(self, rows: FloatArray) -> None:
+        before = self.size["x"] + self.size["y"]
+        self.rows.append(np.hstack([np.zeros((len(rows), before)), rows]))
+
+    def __call__(self, centred: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Terms (p, k, n) of variables (v, n) about their means, and the combinations (_MARKS, n) that mark them."""
+        d, p, n = self.size["x"], self.size["y"], centred.shape[1]
+        x, g = centred[:d], centred[d + p :]
+        marks, residual, *rest = np.split(np.dot(self.product, centred), np.cumsum([_MARKS, p, p, p]))
+        out = np.empty((p, self.matrix.shape[1] + 1, n))
+        out[:, -1] = 1.0
         if not self.first_stage:
-            return x * residual[:, None]
-        g = centred[d + p :]
-        gap, explained = np.dot(self.gap, g), np.dot(self.explained, g)
-        out = x * (self.alpha * residual + gap)[:, None]
-        out += explained * (residual - gap)[:, None]
-        if self.held is None:
-            return out
-        return np.concatenate([x * (residual + np.dot(self.held, g))[:, None], out], axis=1)
+            np.multiply(x, residual[:, None], out=out[:, :d])
+            return out, marks
+        gap = rest[0]
+        np.multiply(x, (self.alpha * residual + gap)[:, None], out=out[:, :d])
+        np.multiply(g, (residual - gap)[:, None], out=out[:, d : d + len(g)])
+        if self.held:
+            np.multiply(x, (residual + rest[1])[:, None], out=out[:, d + len(g) : -1])
+        return out, marks
 
 
 def _design(fit: Fit, rows: list[FloatArray], weight: FloatArray | None) -> RowDesign:
@@ -194,34 +218,30 @@ def _together(fit: Fit, found: list[_Sums], score: _Scores) -> FloatArray:
             f"The source has {n} rows of total weight {weight:g}, but the moments of this fit have "
             f"{fit.reading.moments.count[0]:g} of {expected:g}: not the same rows (or another sample_weight)."
         )
-    moments = fit.reading.moments
-    scatter = np.sum([each.scatter for each in found], axis=0)
-    given = moments.scatter(tuple(moments.blocks))[0]
-    rounding = _SAME * np.abs(moments.mean(tuple(moments.blocks))[0]) * np.sqrt(weight)
-    size = np.sqrt(np.diagonal(given)) + rounding  # a constant has no size but that
-    if (np.abs(scatter - given) > _ALIKE * np.outer(size, size)).any():
+    shift, spread = np.sum([each.marks for each in found], axis=0)
+    away = np.abs(spread - score.expected), np.abs(shift) / np.sqrt(weight)
+    if not (np.array(away) <= _ALIKE * len(score.centre)).all():
         raise ValueError(
-            "The source has as many rows as the moments of this fit, but other variances or covariances: not the same "
-            "rows (changed since, or columns in another order of rows)."
+            "The source has as many rows as the moments of this fit, but other means, variances or covariances: not "
+            "the same rows (changed since, or columns in another order of rows)."
         )
-    mean: FloatArray = np.sum([each.score for each in found], axis=0) / weight
+    mean: FloatArray = np.sum([each.term for each in found], axis=0) / weight
     if found[0].clusters is None:
         m = n
-        squares = np.sum([each.own_weight[0] for each in found])
-        cross = np.einsum("pd,pe->pde", np.sum([each.own_score[0] for each in found], axis=0), mean)
-        meat = np.sum([each.meat for each in found], axis=0) - cross - cross.transpose(0, 2, 1)
-        meat += squares * np.einsum("pd,pe->pde", mean, mean)
+        meat = np.sum([each.meat for each in found], axis=0)
+        cross = np.einsum("pd,pe->pde", meat[:, -1], mean)
+        meat -= cross + cross.transpose(0, 2, 1) - meat[:, -1:, -1:] * np.einsum("pd,pe->pde", mean, mean)
     else:
         position: dict[Any, int] = {}
         codes = [[position.setdefault(label, len(position)) for label in each.clusters] for each in found]  # type: ignore[union-attr]
         m = len(position)
-        own_weight, own_score = np.zeros(m), np.zeros((m, *mean.shape))
+        own = np.zeros((m, *mean.shape))
         for at, each in zip(codes, found, strict=True):
-            own_weight[at] += each.own_weight
-            own_score[at] += each.own_score
-        own_score -= own_weight[:, None, None] * mean
-        meat = np.einsum("cpd,cpe->pde", own_score, own_score, optimize=True)
+            own[at] += each.meat
+        own -= own[..., -1:] * mean
+        meat = np.einsum("cpd,cpe->pde", own, own, optimize=True)
+    meat = score.matrix @ meat[:, :-1, :-1] @ score.matrix.T
     if m < 2 or n <= score.rank:
         raise ValueError(f"No standard errors: {n} rows in {m} clusters for {score.rank} coefficients.")
-    cov: FloatArray = m / (m - 1) * (n - 1) / (n - score.rank) * (score.matrix @ meat @ score.matrix.T) / weight**2
+    cov: FloatArray = m / (m - 1) * (n - 1) / (n - score.rank) * meat / weight**2
     return cov[0] if fit.single_output else cov

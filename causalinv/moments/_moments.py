@@ -17,7 +17,7 @@ from causalinv._frames import column_names
 from causalinv._labels import Labels, encode
 from causalinv._matrix import constant_columns
 from causalinv._typing import FloatArray, Rows
-from causalinv._validation import check_alignment, check_rows, check_sample_weight
+from causalinv._validation import check_alignment, check_rows, check_sample_weight, check_weight_range
 from causalinv.moments._algebra import CellAlgebra
 from causalinv.moments._cells import check_overflow
 from causalinv.moments._files import read, write
@@ -242,6 +242,7 @@ class Moments(CellAlgebra):
         )
         cells, sums = scan(source, columns, connection=connection, n_threads=n_threads, progress=progress).finish()
         check_overflow(sums.mean, sums.scatter, sums.weight)
+        check_weight_range(float(sums.weight_range[:, 0].min()), float(sums.weight_range[:, 1].max()))
         return cls.trusted(columns.spec, **sums.arrays, cells=cells)
 
     @classmethod

@@ -213,6 +213,48 @@ def test_the_command_line_runs_it(tmp_path, capsys):
     assert "n_reps must be a whole number >= 1" in capsys.readouterr().err
 
 
+def test_progress_says_how_many_are_left_to_do(tmp_path, capsys):
+    small = experiment(d=[5], n_reps=3, n_fresh=50)
+    small.run(shard=(0, 3), out=tmp_path)
+    assert capsys.readouterr().err == ""
+    small.run(out=tmp_path / "all", progress=True)
+    assert "PACExperiment: 3 of 3 replications" in capsys.readouterr().err
+    PACExperiment.run(experiment(d=[5], n_reps=5, n_fresh=50), out=tmp_path / "all", progress=True)
+    assert "PACExperiment: 2 of 2 replications" in capsys.readouterr().err  # three are there already
+
+
+def test_another_number_of_fresh_interventions_is_another_experiment(tmp_path, capsys):
+    arguments = ["pac", "--d", "5", "--m", "6", "--sites", "2", "--reps", "2", "--out", str(tmp_path), "--fresh"]
+    assert main([*arguments, "50"]) == 0
+    capsys.readouterr()
+    assert main([*arguments, "60"]) == 2
+    assert "other n_fresh" in capsys.readouterr().err
+
+
+def test_jobs_of_an_array_that_start_together_find_a_whole_note(tmp_path, monkeypatch):
+    """Each job may read the note while another one writes it."""
+    small = experiment(d=[5], n_reps=2, n_fresh=50)
+    note, seen = tmp_path / "experiment.json", []
+    write = type(tmp_path).write_text
+
+    def slowly(path, text, **kwargs):
+        count = write(path, text[:20], **kwargs)  # half written
+        if note.exists():
+            seen.append(json.loads(note.read_text()))
+        elif not seen:
+            seen.append("absent")
+        return count + write(path, text, **kwargs)
+
+    monkeypatch.setattr(type(tmp_path), "write_text", slowly)
+    small.run(out=tmp_path)
+    assert seen == ["absent"]
+    monkeypatch.undo()
+    assert [each.name for each in tmp_path.iterdir() if "experiment" in each.name] == ["experiment.json"]
+    before = note.stat().st_mtime_ns
+    small.run(shard=(0, 2), out=tmp_path)
+    assert note.stat().st_mtime_ns == before  # nothing new to say
+
+
 @pytest.mark.parametrize(
     ("kwargs", "match"),
     [

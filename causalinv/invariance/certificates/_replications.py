@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -107,18 +108,19 @@ class Replications(ABC):
         finished = set(zip(*(done[name] for name in names), strict=True)) if len(done) else set()
         seeds = self._seeds()
         work = [(task, seeds[task]) for task in mine if task not in finished]
-        frames = [done] if len(done) else []
+        made: list[dict[str, Any]] = []
+        columns: list[str] = []  # of the file
         name = type(self).__name__
         line = Line(len(work), begin=f"{name}: ", what="replications") if progress or wanted() else None
 
         def keep(rows: list[dict[str, Any]]) -> None:
-            frame = pd.DataFrame(rows)
+            made.extend(rows)
             if path is not None:  # row by row: a run that is stopped loses only what it was at
-                self._append(path, frame)
-            frames.append(frame)
+                columns[:] = self._append(path, pd.DataFrame(rows), columns)
 
         run(self._replicate, work, n_jobs=n_jobs, line=line, each=keep)
-        return self._ordered(pd.concat(frames, ignore_index=True))
+        parts = [each for each in (done, pd.DataFrame(made)) if len(each)]
+        return self._ordered(pd.concat(parts, ignore_index=True))
 
     @classmethod
     def collect(cls, out: str | os.PathLike[str]) -> pd.DataFrame:
@@ -170,7 +172,9 @@ class Replications(ABC):
             raise ValueError(
                 f"{folder} holds rows of another experiment (other {', '.join(other)}); use another folder."
             )
-        note.write_text(json.dumps(mine | {key: held.get(key, {}) | grown[key] for key in grown}, indent=1))
+        now = mine | {key: held.get(key, {}) | grown[key] for key in grown}
+        if now != held:
+            _write_whole(note, json.dumps(now, indent=1))
 
     @classmethod
     def _keys(cls, table: pd.DataFrame) -> list[str]:
@@ -197,14 +201,20 @@ class Replications(ABC):
         return table
 
     @classmethod
-    def _append(cls, path: Path, frame: pd.DataFrame) -> None:
-        """Rows at the end of a file, which is written again where they have columns of their own."""
-        names = list(pd.read_csv(path, nrows=0).columns) if path.exists() else []
+    def _append(cls, path: Path, frame: pd.DataFrame, names: list[str]) -> list[str]:
+        """Rows at the end of a file, which is written again where they have columns of their own.
+
+        `names` are those of the file, where they are known already; returns what they are then.
+        """
+        if not names and path.exists():
+            names = list(pd.read_csv(path, nrows=0).columns)
         if set(frame.columns) <= set(names):
             frame.reindex(columns=names).to_csv(path, mode="a", header=False, index=False)
-        else:
-            held = [cls._read(path)] if names else []
-            cls._ordered(pd.concat([*held, frame], ignore_index=True)).to_csv(path, index=False)
+            return names
+        held = [cls._read(path)] if names else []
+        whole = cls._ordered(pd.concat([*held, frame], ignore_index=True))
+        whole.to_csv(path, index=False)
+        return list(whole.columns)
 
     def _complete(self, done: pd.DataFrame, path: Path) -> pd.DataFrame:
         """Rows of finished replications; what was cut off while it was written is taken out of the file."""
@@ -218,6 +228,13 @@ class Replications(ABC):
     def _whole_replications(self, done: pd.DataFrame) -> np.ndarray:
         """Which rows are of replications that ended."""
         return np.ones(len(done), bool)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that others may be reading: they find all of it or none, as jobs of an array start together."""
+    part = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
+    part.write_text(text)
+    part.replace(path)
 
 
 def _agree(held: Mapping[str, str], mine: Mapping[str, str]) -> bool:

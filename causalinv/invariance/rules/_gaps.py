@@ -35,7 +35,9 @@ def represent(moments: Moments, components: FloatArray, *, outcome_unit: float =
     mean = np.concatenate([moments.mean("x"), moments.mean("y")], axis=1) @ full.T
     blocks = [[moments.scatter(a, b) for b in ("x", "y")] for a in ("x", "y")]
     scatter = full @ np.block(blocks) @ full.T
-    return Moments(
+    if not (np.isfinite(mean).all() and np.isfinite(scatter).all()):
+        raise ValueError("Moments of the components are not finite: components must be finite, and not this large.")
+    return Moments.trusted(  # what is semidefinite stays so
         {"x": k, "y": len(outcome)},
         mean=mean,
         scatter=(scatter + np.swapaxes(scatter, 1, 2)) / 2,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from causalinv._accumulate import Group
-from causalinv._matrix import solve_range
+from causalinv._matrix import solve_range, solve_ranges
 from causalinv._typing import BoolArray, FloatArray
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
@@ -51,11 +51,10 @@ def left_out_risks(moments: Moments, inside: BoolArray) -> FloatArray:
     whole, names = moments.pooled, moments.cells.tolist()
     everything = Group(whole.weight[0], whole.mean(("x", "y"))[0][at], whole.scatter(("x", "y"))[0][np.ix_(at, at)])
     mean, scatter = moments.mean(("x", "y"))[:, at], moments.scatter(("x", "y"))[:, at[:, None], at]
-    risks = []
-    for e, weight in enumerate(moments.weight.tolist()):
-        others = everything.without(Group(weight, mean[e], scatter[e]), names[e])
-        cov = others.scatter / others.weight
-        direction = np.append(-solve_range(cov[:-1, :-1], cov[:-1, -1]), 1.0)
-        shift = (mean[e] - others.mean) @ direction
-        risks.append(float(direction @ (scatter[e] / weight) @ direction + shift**2))
-    return np.array(risks)
+    others = everything.without_each(Group(moments.weight, mean, scatter), names)
+    cov = others.scatter / others.weight[:, None, None]
+    ahead = -solve_ranges(cov[:, :-1, :-1], cov[:, :-1, -1])
+    direction = np.concatenate([ahead, np.ones((len(ahead), 1))], axis=1)
+    shift = np.einsum("ei,ei->e", mean - others.mean, direction)
+    risks: FloatArray = np.einsum("ei,eij,ej->e", direction, scatter, direction) / moments.weight + shift**2
+    return risks
