@@ -26,6 +26,13 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def pyright(session: nox.Session) -> None:
+    """Types of a user's script, by the other checker."""
+    session.install("-e", ".[dev]", "pyright")
+    session.run("pyright", "tests/packaging/user_script.py")
+
+
+@nox.session
 def room(session: nox.Session) -> None:
     """Tests of one room: nox -s room -- bounds [options of pytest]."""
     if not session.posargs:

@@ -79,7 +79,7 @@ CELLS = {
 def coverage():
     rows = {}
     for name, cell in CELLS.items():
-        rng = np.random.default_rng(20)
+        rng = np.random.default_rng(21)
         found = [cell(rng) for _ in range(REPLICATIONS)]
         values = np.array([(each.estimate, each.standard_error, *each.conf_int, truth) for each, truth in found])
         inside = (values[:, 2] <= values[:, 4]) & (values[:, 4] <= values[:, 3])
@@ -90,6 +90,7 @@ def coverage():
             "mean s.e.": values[:, 1].mean(),
             "coverage of 95%": inside.mean(),
         }
+        print(name, rows[name], flush=True)
     table = pd.DataFrame(rows).T
     table["off"] = (table["coverage of 95%"] - 0.95).abs()
     return table.sort_values("off", ascending=False).drop(columns="off")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -258,17 +259,17 @@ def lower_limits(reps=100):
     return pd.DataFrame(rows).T.rename_axis("delta")
 
 
-def soft(seeds=10, n=250):
+def soft(seeds=10, n=250, cells=((0.0, 0.0), (0.0, 0.8), (0.7, 0.0), (0.7, 0.8))):
     """Two vectors in space: cosine + a u_z (breaks rotations) + b log length (breaks scale); shares in closed form."""
     groups = {"rotation": EuclideanGroup(3, translations=False), "scale": Scaling()}
     var = np.array([1 / 3, 1 / 3, (np.pi**2 / 6 - 1 - 1 / 4) / 4])  # trigamma(3) / 4
     rows = {}
-    for a, b in ((0.0, 0.0), (0.0, 0.8), (0.7, 0.0), (0.7, 0.8)):
+    for a, b in cells:
         total = var @ [1, a * a, b * b]
         truth = {"rotation": a * a * var[1] / total, "scale": b * b * var[2] / total}
         found = []
         for s in range(seeds):
-            rng = np.random.default_rng([10, s])
+            rng = np.random.default_rng([20, s])
 
             def draw(m, rng=rng, a=a, b=b):
                 X = rng.normal(size=(m, 6))
@@ -279,7 +280,7 @@ def soft(seeds=10, n=250):
             y = f + 0.1 * np.sqrt(total) * rng.normal(size=n)
             model = SoftInvariantRegressor(groups).fit(X, y)
             plain = SoftInvariantRegressor({}).fit(X, y)
-            shared = SoftInvariantRegressor(groups).fit(X, y)
+            shared = deepcopy(model)
             v, noise, _ = _reml(shared._kernels[-1:], y - y.mean())  # both imposed
             shared.variances_[:] = np.r_[np.zeros(3), v]
             shared.noise_variance_ = noise
@@ -296,10 +297,11 @@ def soft(seeds=10, n=250):
             "unrestricted": mean[3],
             "imposed": mean[4],
         }
+        print(a, b, rows[f"a = {a}, b = {b}"], flush=True)
     return pd.DataFrame(rows).T
 
 
-def soft_intervals(cells=((100, 300), (250, 150))):
+def soft_intervals(cells=((100, 600), (250, 120))):
     """95% intervals of the share in the sample, of y = x0² + x1 + noise, of which x1 breaks its sign."""
     rows = {}
     for n, reps in cells:

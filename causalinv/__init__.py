@@ -14,6 +14,7 @@ mean of y under actions never tried                    `Rep4ExRegressor`
 worlds with known truth, by the thousand               `sem.LinearSEM`, `sem.InterventionFamily`
 data in files, clusters, databases                     `Moments.scan`, then `fit_moments`
 a picture of a result                                  `inspection`
+how far long work is                                   `with causalinv.progress():`
 =====================================================  ==========================================================
 
 ``python -m causalinv`` is a tour. Importing the package is light: every name is loaded when it is first used.
@@ -23,6 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from causalinv._progress import progress
     from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
     from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
     from causalinv.invariance import (
@@ -70,6 +72,7 @@ _HOME = {
     "SoftInvariantRegressor": "causalinv.symmetry",
     "SymmetryScreen": "causalinv.symmetry",
     "Translation": "causalinv.transformations",
+    "progress": "causalinv._progress",
 }
 _ROOMS = (
     "bounds",
@@ -117,6 +120,7 @@ __all__ = [
     "SoftInvariantRegressor",
     "SymmetryScreen",
     "Translation",
+    "progress",
 ]
 
 

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     tour = commands.add_parser("tour", parents=[seeded], help="what the package does, a screen a chapter")
     tour.add_argument("--chapter", type=int, metavar="N", help="this chapter only")
     tour.add_argument("--data", metavar="FOLDER", help="folder with the real data sets (else CAUSALINV_DATA)")
-    tour.add_argument("--save", metavar="FOLDER", help="write the tables (CSV) and one page (HTML) there")
+    tour.add_argument("--save", metavar="FOLDER", help="write tables (CSV), pictures (PNG) and one page (HTML) there")
     tour.set_defaults(run=_tour)
 
     info = commands.add_parser("info", parents=[common], help="versions")

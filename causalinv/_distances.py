@@ -8,7 +8,7 @@ import numpy as np
 
 from causalinv._typing import FloatArray
 
-__all__ = ["blocks", "mean_distances", "moved_share", "squared_distances"]
+__all__ = ["blocks", "common_unit", "mean_distances", "moved_share", "squared_distances"]
 
 EXACT_ROWS = 5_000  # up to here all pairs are formed
 _BLOCK = 1_000
@@ -17,6 +17,15 @@ _BLOCK = 1_000
 def blocks(n: int, size: int = _BLOCK) -> Iterator[slice]:
     """Slices that cover n rows, `size` at a time."""
     return (slice(at, min(at + size, n)) for at in range(0, n, size))
+
+
+def common_unit(*tables: FloatArray) -> float:
+    """The power of two at or below the largest absolute entry: divided by it, no digit changes and squares are finite.
+
+    1 if all entries are 0.
+    """
+    top = max(float(np.abs(table).max(initial=0.0)) for table in tables)
+    return float(np.ldexp(1.0, int(np.frexp(top)[1]) - 1)) if top > 0 else 1.0
 
 
 def squared_distances(first: FloatArray, second: FloatArray) -> FloatArray:
@@ -53,11 +62,15 @@ def moved_share(rows: FloatArray, moved: FloatArray, rng: np.random.Generator) -
 
     NaN if all rows are one point.
     """
-    step = np.sqrt(np.sum((moved - rows) ** 2, axis=1))
-    around = mean_distances(rows, rng)
+    unit = common_unit(rows, moved)
+    rows, steps = rows / unit, moved / unit - rows / unit
+    rows = rows - rows.mean(axis=0)
+    own, far = common_unit(rows), common_unit(steps)
+    around = mean_distances(rows / own, rng)
     spread = float(around.mean())
     if not spread > 0:
         return float("nan"), np.full(len(rows), np.nan)
+    step = np.sqrt(np.sum((steps / far) ** 2, axis=1)) * (far / own)
     share = float(step.mean()) / spread
     influence = step / spread - share * (1.0 + 2.0 * (around - spread) / spread)
     return share, influence

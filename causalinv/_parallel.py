@@ -16,6 +16,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
+from causalinv._progress import Line, wanted
 from causalinv._typing import RandomState
 from causalinv._warn import again
 
@@ -118,6 +119,11 @@ def run(
     list
         Results in the order of the tasks, the same for any `n_jobs`.
     """
+    work = list(tasks)
+    what = f"tasks of {getattr(function, '__name__', 'work').lstrip('_')}"
+    asked = line is not None
+    if line is None and wanted() and len(work) > 1:
+        line = Line(len(work), what=what)
     results: list[_Result] = []
     met: list[tuple[str, type[Warning]]] = []
     try:
@@ -126,14 +132,18 @@ def run(
             warnings.simplefilter("always")
             try:
                 pool = Parallel(n_jobs=n_jobs, return_as="generator")
-                for result, caught in pool(delayed(_task)(function, task, os.getpid()) for task in tasks):
+                for result, caught in pool(delayed(_task)(function, task, os.getpid()) for task in work):
                     met += caught
                     results.append(result)
+                    if line is not None:
+                        line.step()
                     if each is not None:
                         each(result)
             finally:
                 met += _texts(here)
     finally:
+        if line is not None:
+            line.end(always=asked)
         again(met)
     return results
 

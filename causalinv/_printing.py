@@ -17,10 +17,13 @@ import pandas as pd
 __all__ = ["Printed", "Summary", "plain", "table_text", "terminal_width", "wrap"]
 
 _MAX_ROWS = 15
+_LABEL = 30  # columns that labels of rows may take at least
+_WHOLE = 20  # rows up to which a table is shown whole
 _ASCII = {
     "≤": "<=", "≥": ">=", "±": "+/-", "×": "x", "·": "*", "–": "-", "—": "-", "−": "-", "…": "...", "→": "->",
     "≠": "!=", "≈": "~", "∞": "inf", "√": "sqrt", "²": "^2", "“": '"', "”": '"', "‘": "'", "’": "'", "∈": "in",
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "eps", "κ": "kappa", "λ": "lambda", "Λ": "Lambda",
+    "█": "#", "▓": "%", "▒": "=", "░": "-", "│": "|",
     "μ": "mu", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "χ": "chi", "Γ": "Gamma", "Π": "Pi",
 }  # fmt: skip
 
@@ -56,37 +59,50 @@ def number(value: float) -> str:
 
 
 def table_text(table: pd.DataFrame, *, floats: Callable[[float], str] = number, gap: str = "NaN") -> str:
-    """A table at the terminal's width: headings that are too long are broken into several lines.
+    """A table at the terminal's width: long headings and labels are broken into several lines.
 
     Where the numbers alone are too wide, the columns come in blocks, one below the other.
     """
     width = terminal_width()
     text = str(table.to_string(float_format=floats, na_rep=gap))
-    if len(text.split("\n", 1)[0]) <= width or not len(table):
+    if max(map(len, text.split("\n"))) <= width or not len(table):
         return text
     names = [tuple(map(str, name)) if isinstance(name, tuple) else (str(name),) for name in table.columns]
     cells = [_cells(table.iloc[:, j], floats, gap) for j in range(len(names))]
     words = [max(len(word) for part in name for word in part.split() or [""]) for name in names]
-    wide = [max(word, *map(len, column)) for word, column in zip(words, cells, strict=True)]
+    sizes = [max(word, *map(len, column)) for word, column in zip(words, cells, strict=True)]
     heads = [
         [line for part in name for line in textwrap.wrap(part, size, break_long_words=False) or [""]]
-        for name, size in zip(names, wide, strict=True)
+        for name, size in zip(names, sizes, strict=True)
     ]
+    title = " ".join(str(name) for name in table.index.names if name is not None)
     labels = _labels_of_rows(table.index)
-    tall = max(map(len, heads))
-    columns = [[""] * tall + labels]
-    columns[0][tall - 1] = " ".join(str(name) for name in table.index.names if name is not None)
-    columns += [[""] * (tall - len(head)) + head + column for head, column in zip(heads, cells, strict=True)]
-    first, *others = [max(map(len, column)) for column in columns]
-    if first + sum(2 + size for size in others) > width:
-        return str(table.to_string(float_format=floats, na_rep=gap, line_width=width))
-    lines = zip(*columns, strict=True)
-    return "\n".join(
-        (
-            row[0].ljust(first) + "".join(f"  {cell:>{size}}" for cell, size in zip(row[1:], others, strict=True))
-        ).rstrip()
-        for row in lines
-    )
+    longest = max(map(len, [title, *labels]))
+    first = min(longest, max(width - sum(2 + size for size in sizes), _LABEL))
+    folded = [textwrap.wrap(label, first) or [""] if len(label) > first else [label] for label in labels]
+    columns = list(zip(sizes, heads, cells, strict=True))
+    blocks = []
+    while columns:
+        taken, used = 0, first
+        while taken < len(columns) and (taken == 0 or used + 2 + columns[taken][0] <= width):
+            used += 2 + columns[taken][0]
+            taken += 1
+        blocks.append(_block(title, first, folded, columns[:taken]))
+        columns = columns[taken:]
+    return "\n\n".join(blocks)
+
+
+def _block(title: str, first: int, labels: list[list[str]], columns: list[tuple[int, list[str], list[str]]]) -> str:
+    """Columns (width, lines of the heading, cells) side by side, behind labels that may take several lines."""
+    tall = max(len(head) for _, head, _ in columns)
+    lines = []
+    for i in range(tall):
+        heading = [f"  {([''] * (tall - len(head)) + head)[i]:>{size}}" for size, head, _ in columns]
+        lines.append((title if i == tall - 1 else "").ljust(first) + "".join(heading))
+    for i, label in enumerate(labels):
+        *above, last = label
+        lines += [*above, last.ljust(first) + "".join(f"  {cells[i]:>{size}}" for size, _, cells in columns)]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _cells(column: pd.Series, floats: Callable[[float], str], gap: str) -> list[str]:
@@ -143,7 +159,7 @@ class Summary(Printed):
     assumption : str
         Under which assumption, and who made it.
     table : pandas.DataFrame
-        All rows; printing shows the first 15.
+        All rows; printing shows the first 15 of more than 20.
     notes : tuple of str
         What else a reader must know.
     """
@@ -162,26 +178,32 @@ class Summary(Printed):
         """Return the whole table, a copy."""
         return self.table.copy()
 
+    def _shown(self) -> pd.DataFrame:
+        """The rows that are printed."""
+        return self.table if len(self.table) <= _WHOLE else self.table.head(_MAX_ROWS)
+
     def _lines(self) -> list[tuple[str, str]]:
-        lines = [("Estimand", self.estimand), ("Assumption", self.assumption)]
-        hidden = len(self.table) - _MAX_ROWS
-        if hidden > 0:
+        """What stands below the table."""
+        lines = [("Assumption", self.assumption)]
+        hidden = len(self.table) - len(self._shown())
+        if hidden:
             lines.append(("Rows", f"{hidden} more in to_frame()"))
         return [line for line in lines if line[1]] + [("Note", note) for note in self.notes]
 
     def __str__(self) -> str:
-        body = table_text(self.table.head(_MAX_ROWS))
+        body = table_text(self._shown())
         foot = "\n".join(wrap(f"{key}: {text}") for key, text in self._lines())
-        head = wrap(self.title)
+        head = "\n".join(map(wrap, [self.title, *([f"Estimand: {self.estimand}"] if self.estimand else [])]))
         return plain("\n".join(part for part in (head, body if len(self.table.columns) else "", foot) if part))
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        body = self.table.head(_MAX_ROWS).to_html(float_format=number) if len(self.table.columns) else ""
+        body = self._shown().to_html(float_format=number) if len(self.table.columns) else ""
         foot = "".join(f"<p><b>{key}:</b> {html.escape(text)}</p>" for key, text in self._lines())
-        return f"<h4>{html.escape(self.title)}</h4>{body}{foot}"
+        head = f"<p><b>Estimand:</b> {html.escape(self.estimand)}</p>" if self.estimand else ""
+        return f"<h4>{html.escape(self.title)}</h4>{head}{body}{foot}"
 
     def to_latex(self) -> str:
         """The whole table with estimand, assumption and notes below it, ready to paste (needs booktabs)."""
@@ -190,7 +212,9 @@ class Summary(Printed):
         rows += [[_latex(number(v) if isinstance(v, float) else str(v)) for v in row] for row in flat.to_numpy(object)]
         head, *body = [" & ".join(row) + r" \\" for row in rows]
         spec = "l" * self.table.index.nlevels + "r" * len(self.table.columns)
-        foot = [rf"\textit{{{key}:}} {_latex(text)}" for key, text in self._lines() if key != "Rows"]
+        lines = [("Estimand", self.estimand)] if self.estimand else []
+        lines += [line for line in self._lines() if line[0] != "Rows"]
+        foot = [rf"\textit{{{key}:}} {_latex(text)}" for key, text in lines]
         top = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", head, r"\midrule"]
         return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}", "", "\n\n".join(foot)])
 

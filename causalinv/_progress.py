@@ -1,48 +1,86 @@
-"""One line on standard error that says how much is done and how long the rest may take."""
+"""How long work says how far it is: one line on standard error, in a terminal as in a notebook."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
-__all__ = ["Progress"]
+__all__ = ["Line", "progress", "wanted"]
 
-_EVERY = 0.5  # seconds between two writings of the line
+_WANTED: ContextVar[bool] = ContextVar("progress", default=False)
+_PAUSE = 0.5  # seconds between two writings
 
 
-class Progress:
-    """The line, written again about twice a second.
+def wanted() -> bool:
+    """Whether the caller asked for lines of progress."""
+    return _WANTED.get()
+
+
+@contextmanager
+def progress() -> Iterator[None]:
+    """While the block runs, long work writes on standard error how much is done, of how much, and the time left.
+
+    Heard by whatever is cut into tasks: resamples of `do_curve` and `diagnostics`, folds of bounds, replications of
+    `PACExperiment`. Work that ends within half a second writes nothing.
+
+    Yields
+    ------
+    None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import causalinv
+    >>> from causalinv import ManskiBounds
+    >>> X, y = np.zeros((20, 1)) + np.arange(20)[:, None], np.arange(20) % 2
+    >>> with causalinv.progress():
+    ...     model = ManskiBounds(random_state=0).fit(X, y, treatment=np.arange(20) // 2 % 2)
+    """
+    token = _WANTED.set(True)
+    try:
+        yield
+    finally:
+        _WANTED.reset(token)
+
+
+class Line:
+    """One line on standard error, written again about twice a second.
 
     Parameters
     ----------
-    name, what : str
-        ``name: 3 of 8 what, ...``.
-    total : int, optional
-        What is to be done in all; left out, no time left is told.
+    total : int or None
+        How many there are, where that is known.
+    begin, what : str
+        Before and after the numbers.
     """
 
-    def __init__(self, name: str, what: str, total: int | None = None) -> None:
-        self.done, self.total = 0, total
-        self._name, self._what = name, what
-        self._began = self._last = time.monotonic()
+    def __init__(self, total: int | None, *, begin: str = "", what: str = "done") -> None:
+        self.done, self.total, self.begin, self.what = 0, total, begin, what
+        self.began = self.last = time.monotonic()
+        self.written = False
 
     def step(self) -> None:
         """One more is done."""
         self.done += 1
         now = time.monotonic()
-        if now - self._last >= _EVERY:
-            self._last = now
+        if now - self.last >= _PAUSE:
+            self.last = now
             self._write()
 
     def _write(self) -> None:
-        seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self.began
         of = "" if self.total is None else f" of {self.total}"
         left = "" if not self.total else f", about {seconds / self.done * (self.total - self.done):.0f} s left"
-        sys.stderr.write(f"\r{self._name}: {self.done}{of} {self._what}, {seconds:.0f} s{left}   ")
+        sys.stderr.write(f"\r{self.begin}{self.done}{of} {self.what}, {seconds:.0f} s{left}   ")
         sys.stderr.flush()
+        self.written = True
 
-    def end(self) -> None:
-        """The last state, and the end of the line."""
-        if self.done:
-            self._write()
-        sys.stderr.write("\n")
+    def end(self, *, always: bool = False) -> None:
+        """The last word, if there was one before or it is asked for."""
+        if self.written or always:
+            if self.done:
+                self._write()
+            sys.stderr.write("\n")

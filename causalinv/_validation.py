@@ -99,7 +99,8 @@ def check_finite(values: FloatArray, name: str, columns: Iterable[Hashable] | No
 
 def check_rows(rows: Rows, name: str, *, ensure_2d: bool = True, min_samples: int = 1) -> FloatArray:
     """Convert one argument that holds a row per sample to a finite float64 array."""
-    if type(rows) is np.ndarray and rows.dtype == np.float64 and rows.ndim == 2 and len(rows) >= max(min_samples, 1):
+    plain = type(rows) is np.ndarray and rows.dtype == np.float64 and rows.ndim == 2
+    if plain and len(rows) >= max(min_samples, 1) and rows.shape[1]:
         check_finite(rows, name)  # already what conversion would make of it
         return rows
     _refuse_no_numbers(rows, name)

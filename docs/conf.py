@@ -35,6 +35,7 @@ nb_execution_excludepatterns = ["gallery/downloads/*"]
 numpydoc_show_class_members = False
 autodoc_typehints = "none"  # numpydoc's types, with shapes and units, say more
 html_theme = "pydata_sphinx_theme"
+html_context = {"default_mode": "auto"}
 html_title = f"causalinv {version}"
 html_static_path = ["_static"]
 html_css_files = ["causalinv.css"]
@@ -68,7 +69,18 @@ def _escape(app, what, name, obj, options, lines):
         lines[i] = "`".join(parts)
 
 
+def _list_links(app, exception):
+    """Every address outside the site, with the pages that name it: ``external_links.txt`` beside the pages."""
+    found = {}
+    for page in sorted(Path(app.outdir).rglob("*.html")):
+        for link in re.findall(r'href="(https?://[^"#]+)', page.read_text(encoding="utf-8")):
+            found.setdefault(link, []).append(str(page.relative_to(app.outdir)))
+    lines = [f"{link}\t{len(pages)} pages, first {pages[0]}" for link, pages in sorted(found.items())]
+    (Path(app.outdir) / "external_links.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def setup(app):
-    """Connect the two rules above, the second after numpydoc."""
+    """Connect the rules above, that of names after numpydoc."""
+    app.connect("build-finished", _list_links)
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-docstring", _escape, priority=900)

@@ -153,7 +153,7 @@ with tempfile.TemporaryDirectory() as folder:
     experiment.run(shard=(0, 2), out=folder)  # two machines of a batch cluster, one after the other here
     experiment.run(shard=(1, 2), out=folder)
     table = PACExperiment.collect(folder)
-display = PACDisplay.from_table(table).plot(learner="subset")
+display = PACDisplay.from_result(table).plot(learner="subset")
 experiment.summary(table).round(3)
 
 # %% [markdown]

@@ -49,7 +49,7 @@ table = curve.to_frame().assign(truth=data.truth_do(grid))
 table.round(2)
 
 # %%
-picture = DoCurveDisplay.from_estimate(curve, truth=data.truth_do(grid)).plot()
+picture = DoCurveDisplay.from_result(curve, truth=data.truth_do(grid)).plot()
 
 # %% [markdown]
 # Among the tried actions the two curves agree: that is a check, not a triumph. Beyond them only the first has a reason

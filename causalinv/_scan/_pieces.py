@@ -14,7 +14,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from causalinv._accumulate import Running, Sums, cell_sums, row_cells
-from causalinv._progress import Progress
+from causalinv._progress import Line
 from causalinv._scan._spec import Columns, RowsOfPiece
 
 __all__ = ["Piece", "each_piece", "scan_pieces", "sum_piece"]
@@ -72,7 +72,7 @@ def each_piece(
 ) -> Iterator[_Result]:
     """Result of a function on the rows of every piece, in order; at most two pieces a thread are in memory."""
     total = len(pieces) if hasattr(pieces, "__len__") else None  # type: ignore[arg-type]
-    said = Progress("scan", "pieces read", total) if progress else None
+    said = Line(total, begin="scan: ", what="pieces read") if progress else None
 
     def work(piece: Piece) -> _Result:
         return function(columns.take(piece.read(), piece.where, first_row=piece.first_row))
@@ -96,4 +96,4 @@ def each_piece(
             for future in waiting:
                 future.cancel()
             if said:
-                said.end()
+                said.end(always=True)

@@ -21,8 +21,8 @@ __all__ = [
     "Policy",
     "arm_position",
     "column_of",
-    "functional_text",
     "groups_of",
+    "mean_text",
 ]
 
 Policy: TypeAlias = Callable[[Any], Any]
@@ -61,15 +61,15 @@ class Contrast:
             place += f"{',' if place else ', over the rows'} group by group"
         if (policy is not None) != (estimand == "policy"):
             raise ValueError(f"policy= belongs to estimand='policy', got estimand={estimand!r} and policy={policy!r}.")
-        phi = functional_text(functional)
+        mean = mean_text(functional)
         if policy is not None:
             if arm is not None or control is not None:
                 raise ValueError("A policy chooses the arm of every row itself: leave out arm= and control=.")
             self.shares = policy_shares(policy, rows)
-            self.text = f"mean of {phi} if the policy chose every row's arm{place}"
+            self.text = f"{mean} if the policy chose every row's arm{place}"
             return
         self.arm = arm_position(rows, arm, "arm", -1)
-        self.text = f"mean of {phi} if all rows took arm {rows.arms.tolist()[self.arm]!r}{place}"
+        self.text = f"{mean} if all rows took arm {rows.arms.tolist()[self.arm]!r}{place}"
         if estimand == "mean":
             if control is not None:
                 raise ValueError("estimand='mean' is about one arm: leave out control=, or ask for 'ate' or 'att'.")
@@ -83,7 +83,7 @@ class Contrast:
             "att": f"over the rows that took {treated!r}",
             "overlap": "over all rows weighted by overlap, e e' / (e + e')",
         }[estimand]
-        self.text = f"mean of {phi} under arm {treated!r} minus that under {untreated!r}, {place[2:] or among}"
+        self.text = f"{mean} under arm {treated!r} minus that under {untreated!r}, {place[2:] or among}"
         if place and estimand != "ate":
             self.text += f" ({among[5:]})"
 
@@ -121,11 +121,11 @@ def arm_position(rows: Rows, arm: Hashable | None, name: str, default: int) -> i
     return labels.index(arm)
 
 
-def functional_text(functional: Functional) -> str:
-    """How results call phi(Y)."""
+def mean_text(functional: Functional) -> str:
+    """How results call the mean of phi(Y)."""
     if isinstance(functional, tuple):
-        return f"1{{Y {'<=' if functional[0] == 'cdf' else '>'} {functional[1]:g}}}"
-    return "Y" if isinstance(functional, str) else "phi(Y)"
+        return f"chance that Y {'<=' if functional[0] == 'cdf' else '>'} {functional[1]:g}"
+    return "mean of Y" if isinstance(functional, str) else "mean of phi(Y)"
 
 
 def policy_shares(policy: Policy, rows: Rows) -> FloatArray:

@@ -14,7 +14,7 @@ from causalinv._typing import Rows as Given
 from causalinv._validation import check_whole
 from causalinv._warn import warn
 from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
-from causalinv.bounds._contrast import Contrast, Ends, functional_text
+from causalinv.bounds._contrast import Contrast, Ends, mean_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._divergences import Divergence, DivergenceLike, as_divergences
 from causalinv.bounds._functions import f_ball_end, kth_order
@@ -150,7 +150,10 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
         self, contrast: Contrast, strengths: dict[Any, Any], level: float, target: Target
     ) -> tuple[dict[Any, dict[str, float]], tuple[str, ...], list[bool]]:
         lines, _, moved = super()._lines(contrast, strengths, level, target)
-        outer = "the ball contains all that Manski's set does: no f-bound is tighter, on the population."
+        outer = (
+            "the f-ball holds all that Manski's set does, so in the population these bounds are never "
+            "tighter than Manski's."
+        )
         if len(lines) == 1:
             return lines, (outer,), moved
         if self._k is not None:
@@ -213,7 +216,7 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
         PointwiseBounds
             No standard errors. With ``aggregation="none"`` and several divergences a dict of them, by name.
         """
-        features, a, text = self._where(X, arm, "mean of " + functional_text(self.functional))
+        features, a, text = self._where(X, arm, mean_text(self.functional))
         e, law = self._at(features, a)
         if self.final == "plugin":
             ends = [self._solved(e, law, a, each) for each in self._divergences]

@@ -81,8 +81,8 @@ def ratio_of_means(
     unit = float(np.abs(residual).max(initial=0.0)) or 1.0
     residual = residual / unit
     if clusters is not None:
-        share = total / float(w.sum())
-        return ratio, unit * float(np.sqrt(clusters.of_residual(residual)[0, 0])) / share
+        mean_below = total / float(w.sum())
+        return ratio, unit * float(np.sqrt(clusters.of_residual(residual)[0, 0])) / mean_below
     share, mine = w / total, below != 0
     if np.count_nonzero(share[mine]) < 2:
         return ratio, np.nan

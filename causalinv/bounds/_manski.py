@@ -15,7 +15,7 @@ from causalinv._parallel import generator, seed_estimator
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv.bounds._conditional import named
-from causalinv.bounds._contrast import Contrast, Ends, functional_text
+from causalinv.bounds._contrast import Contrast, Ends, mean_text
 from causalinv.bounds._crossfit import folds_of
 from causalinv.bounds._means import MeanBounds
 from causalinv.bounds._rows import Functional
@@ -129,7 +129,7 @@ class ManskiBounds(MeanBounds):
 
         {pointwise_result}
         """
-        features, a, text = self._where(X, arm, "mean of " + functional_text(self.functional))
+        features, a, text = self._where(X, arm, mean_text(self.functional))
         rows = self._rows
         targets = self._targets()
         spread = np.maximum(targets.std(axis=0), 1e-300)

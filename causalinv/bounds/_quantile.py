@@ -250,7 +250,10 @@ class QuantileBounds(CrossFittedBounds):
         """
         found = self.population_bounds(arm=arm)
         table = found.table[["lower", "upper", "ci_lower", "ci_upper"]].rename(columns=lambda c: c.replace("_", " "))
-        notes = (f"rows: {self._arms_text()}", "no learner enters; with an odds ratio, propensity and law do")
+        notes = (
+            f"rows: {self._arms_text()}",
+            "no model was fitted; with odds_ratio= the propensity and the law of the outcome are",
+        )
         return Summary(self._title, found.estimand, found.assumption, table, notes)
 
     def predict_bounds(

@@ -14,7 +14,7 @@ from causalinv._typing import ArrayLike, FloatArray
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_number
 from causalinv.bounds._benchmark import benchmark
-from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, functional_text
+from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, mean_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._curves import ConditionalCurves
 from causalinv.bounds._functions import density_ratio_of
@@ -288,12 +288,15 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         contrast = {key: value for key, value in asked.items() if key != "policy"}
         reached = self.breakdown(**contrast)
         at, sure = (f"{each:.3g}" if np.isfinite(each) else "over 100" for each in reached)
-        lines = (*super()._facts(asked), f"0 is reached at odds ratio {at}, by the interval at {sure}")
+        lines = (
+            *super()._facts(asked),
+            f"0 is reached at odds ratio {at}, by the interval at {sure} (1: no hidden confounding)",
+        )
         if self._rows.X.shape[1] > 1 and self._said.propensity is None:  # others may take minutes: ask `benchmark`
             arm = asked["arm"]
             found = self.benchmark(arm=arm)["beyond_noise"].sort_values(ascending=False).head(5)
             text = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
-            lines += (f"hiding an observed covariate changes the odds by up to (95% of rows): {text}",)
+            lines += (f"for scale: hiding an observed covariate changes the odds by up to (95% of rows): {text}",)
         return lines
 
     # -- pointwise ---------------------------------------------------------------------------------------------
@@ -316,7 +319,7 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
 
         {pointwise_result}
         """
-        features, a, text = self._where(X, arm, "mean of " + functional_text(self.functional))
+        features, a, text = self._where(X, arm, mean_text(self.functional))
         cap = density_ratio_of(odds_ratio, density_ratio)
         e, law = self._at(features, a)
         lower, upper = _conditional_ends(e, law, cap)

@@ -19,6 +19,7 @@ from causalinv.results import Estimate
 
 __all__ = ["BANDS", "Curve", "half_widths"]
 
+ESTIMAND = "mean of the outcome if the action were set to a, E[Y | do(A = a)], units of y"
 ASSUMPTION = (
     "the action was randomised; it reaches the outcome only through the state; X shows the state (nearly) without "
     "noise; the action moves the state linearly; the state's own variation is as wide as the stretch asked for"
@@ -102,12 +103,16 @@ class Curve:
         ]
         beyond = int(unsupported(support).sum())
         if beyond:
-            notes.append(f"{beyond} action(s) have no support: their numbers are continued trends, not estimates")
+            notes.append(
+                f"{beyond} action(s) lead to states that were never seen: their numbers are continued trends, "
+                "not estimates"
+            )
         evidence = fitted.public("noise_evidence_")
         if evidence is not None and evidence > 1:
             notes.append(
-                f"V does not look Gaussian (evidence {evidence:.1f}, a doubt above 1): beyond the tried actions "
+                f"the state's own noise V does not look Gaussian (evidence {evidence:.1f}, a doubt above 1): "
+                "beyond the tried actions "
                 "action_only may be nearer, with lognormal V more often than not, and the band may miss"
             )
         together = self.kind == "simultaneous"
-        return Estimate("E[Y | do(A = a)], units of y", ASSUMPTION, table, self.level, tuple(notes), together)
+        return Estimate(ESTIMAND, ASSUMPTION, table, self.level, tuple(notes), together)

@@ -95,7 +95,8 @@ def warn_of_undecided(found: Directions) -> None:
     warn(
         f"{found.undecided} of {found.n_kept} components may be nothing but noise: by {found.n} held-out rows, "
         "one standard deviation of the action moves the weakest by "
-        f"{found.lower[weakest]:.2f} to {found.upper[weakest]:.2f} standard deviations of V, where less than "
+        f"{found.lower[weakest]:.2f} to {found.upper[weakest]:.2f} standard deviations of the state's own "
+        "noise, where less than "
         f"{NEGLIGIBLE:g} is called negligible. It was kept. See effects_; more rows or wider actions decide, "
         "or set n_components.",
         IdentificationWarning,

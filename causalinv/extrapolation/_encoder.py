@@ -243,7 +243,8 @@ class LinearInvarianceEncoder(ActionEncoder):
             "ends in 'location' allows for it. "
         )
         warn(
-            f"V does not look Gaussian (evidence {self.noise_evidence_:.1f}, where 1 is a doubt). {law}Compare "
+            f"The state's own noise V does not look Gaussian (evidence {self.noise_evidence_:.1f}, where 1 is a "
+            f"doubt). {law}Compare "
             "with a polynomial of the action by shell_score and diagnostics.",
             ExtrapolationWarning,
         )

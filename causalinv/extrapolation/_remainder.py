@@ -43,7 +43,7 @@ def warn_of_the_rest(share: float, d: int, k: int, directions: Directions | None
     if d == k:
         warn(
             f"{shown}: X is noisy, or its state has directions that the action does not move. The mean under "
-            "do(A = a) is then identified if V is Gaussian; what is conditional on X is not.",
+            "do(A = a) is then identified if the state's own noise is Gaussian; what is conditional on X is not.",
             IdentificationWarning,
         )
         return
@@ -52,7 +52,7 @@ def warn_of_the_rest(share: float, d: int, k: int, directions: Directions | None
     else:
         left = (
             f"{k - d} direction(s) of the action were dropped, as a standard deviation of the action moves them by "
-            f"at most {directions.upper[d]:.2f} standard deviations of V (95% bound)"
+            f"at most {directions.upper[d]:.2f} standard deviations of the state's own noise (95% bound)"
         )
     warn(
         f"{shown}; {left}. If the outcome depends strongly on one of them, predictions at untried actions miss "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from causalinv._printing import Summary
-from causalinv.extrapolation._curve import ASSUMPTION
+from causalinv.extrapolation._curve import ASSUMPTION, ESTIMAND
 from causalinv.extrapolation._doubts import MEANINGS
 from causalinv.extrapolation._fitted import Fitted
 
@@ -20,20 +20,28 @@ def summarise(fitted: Fitted, checks: pd.DataFrame, *, reduced: bool) -> Summary
     notes = [
         f"{n} rows, {k} column(s) of the action, {fitted.phi.shape[1]} coordinate(s) of the state; {learnt}"
         + ("" if method is None else f" (method {method})"),
-        "value: a sum of squared correlations (no unit), less what chance makes of it; 0 if the assumptions hold",
+        "value: sum of squared correlations (no unit), less what chance makes of it; about 0 if the assumptions hold",
     ]
     for name, row in checks.iterrows():
         squared, broken = MEANINGS[str(name)]
         reading = "doubt: " + broken if row["doubt"] else "no doubt, which is no proof"
         if pd.isna(row["value"]):
-            reading = "not checked: these actions or this V do not allow it"
-        notes.append(f"{name}, of {squared}: {reading}")
+            reading = "not checked: these actions, or noise like this, do not allow it"
+        notes.append(f"{name}, sum of {squared}: {reading}")
     evidence = fitted.public("noise_evidence_")
     if evidence is not None:
-        told = "V does not look Gaussian: less is certain beyond the tried actions" if evidence > 1 else "no doubt"
+        told = (
+            "the state's own noise V does not look Gaussian: less is certain beyond the tried actions"
+            if evidence > 1
+            else "no doubt"
+        )
         notes.append(f"noise_evidence {evidence:.2f} (doubt above 1): {told}")
     if reduced:
-        notes.append("X holds more than the representation: the mean under do(A = a) needs Gaussian V; predict refuses")
+        notes.append(
+            "X holds more than the representation: the mean under do(A = a) needs Gaussian noise of the state; "
+            "predict refuses"
+        )
     notes.append("untried actions: see support(actions); do_curve(actions) for bands; diagnostics() for slower checks")
-    estimand = "E[Y | do(A = a)], units of y"
-    return Summary("Extrapolation to untried actions", estimand, ASSUMPTION, checks, tuple(notes))
+    doubts, made = int(checks["doubt"].sum()), int(checks["value"].notna().sum())
+    title = f"Extrapolation to untried actions: {made} of {len(checks)} checks could be made, {doubts} give(s) a doubt"
+    return Summary(title, ESTIMAND, ASSUMPTION, checks, tuple(notes))

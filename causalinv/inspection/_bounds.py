@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from causalinv._typing import ArrayLike, FloatArray
-from causalinv.inspection._axes import Display
+from causalinv.bounds import SensitivityBounds
+from causalinv.bounds._contrast import Estimand
+from causalinv.inspection._axes import BLACK, BLUE, Display
 from causalinv.results import BoundsEstimate, PointwiseBounds
 
 __all__ = ["BoundsDisplay", "SensitivityDisplay"]
@@ -69,19 +73,32 @@ class BoundsDisplay(Display):
 
     def _draw(self, ax: Any) -> None:
         x, band = self.band.index.to_numpy(), self.band
-        if np.isfinite(band[["manski_lower", "manski_upper"]].to_numpy()).all():
+        ends = band.to_numpy()
+        inside = ends[np.isfinite(ends)]
+        low, high = (inside.min(), inside.max()) if inside.size else (-1.0, 1.0)
+        room = 0.15 * ((high - low) or 1.0)
+        band = band.clip(low - 2 * room, high + 2 * room)  # beyond the picture's edge
+        infinite = [name for name in ("lower", "upper") if np.isinf(self.band[name]).any()]
+        if infinite:
+            says = f"infinite: {' and '.join(infinite)} end"
+            ax.text(0.5, 0.9, says, transform=ax.transAxes, ha="center", va="top", fontsize=8)
+            for name in infinite:
+                edge = 0.0 if name == "lower" else 1.0
+                at = x[np.isinf(self.band[name])]
+                mark = "v" if name == "lower" else "^"
+                ax.plot(at, np.full(len(at), edge), mark, color=BLUE, transform=ax.get_xaxis_transform(), clip_on=False)
+        if np.isfinite(self.band[["manski_lower", "manski_upper"]].to_numpy()).all():
             ax.fill_between(
                 x, band["manski_lower"], band["manski_upper"], color="0.88", lw=0, label="no assumption (Manski)"
             )
-        ax.fill_between(x, band["lower"], band["upper"], color="#2166ac", alpha=0.35, lw=0, label="bounds")
+        ax.fill_between(x, band["lower"], band["upper"], color=BLUE, alpha=0.35, lw=0, label="bounds")
         for end in ("lower", "upper"):
-            ax.plot(x, band[end], color="#2166ac", lw=1.2)
+            ax.plot(x, band[end], color=BLUE, lw=1.2)
             ax.plot(x, band[f"manski_{end}"], color="0.35", lw=0.8, ls=":")
-        ax.set(xlabel=self.name, ylabel=self.bounds.estimand, title=self.bounds.assumption)
-        ax.title.set_fontsize(8)
-        ax.yaxis.label.set_fontsize(8)
-        ax.title.set_wrap(True)
-        ax.legend(fontsize=8)
+        ax.set(xlabel=self.name, ylim=(low - room, high + room))
+        ax.set_ylabel(fill(self.bounds.estimand, 40), fontsize=8)
+        ax.set_title(fill(self.bounds.assumption, 70), fontsize=8)
+        ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2, frameon=False)
 
 
 class SensitivityDisplay(Display):
@@ -117,27 +134,61 @@ class SensitivityDisplay(Display):
         self.estimate, self.breakdown, self.null, self.benchmarks = estimate, breakdown, null, benchmarks
         self.table = estimate.to_frame().sort_index()
 
+    @classmethod
+    def from_estimator(
+        cls,
+        model: SensitivityBounds,
+        estimand: Estimand = "ate",
+        *,
+        odds_ratio: ArrayLike = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0),
+        arm: Hashable | None = None,
+        control: Hashable | None = None,
+        benchmarks: bool = True,
+    ) -> SensitivityDisplay:
+        """Ask a fitted model for its bounds on a grid, where they reach 0, and what observed covariates amount to.
+
+        Parameters
+        ----------
+        model : SensitivityBounds
+            Fitted.
+        estimand : str, default "ate"
+        odds_ratio : array-like of shape (m,)
+            At least two values, 1 or more.
+        arm, control : label, optional
+            As in `SensitivityBounds.average_bounds`.
+        benchmarks : bool, default True
+            Mark the covariates, if there are at least two; each is left out once, which takes time.
+
+        Returns
+        -------
+        SensitivityDisplay
+        """
+        asked: dict[str, Any] = {"arm": arm, "control": control}
+        found = model.average_bounds(estimand, odds_ratio=np.asarray(odds_ratio, dtype=np.float64).tolist(), **asked)
+        known = model.benchmark(arm=arm) if benchmarks and model.n_features_in_ > 1 else None
+        return cls(found, breakdown=model.breakdown(estimand=estimand, **asked), benchmarks=known)
+
     def _draw(self, ax: Any) -> None:
         table = self.table
         x: FloatArray = table.index.to_numpy(dtype=np.float64)
         level = f"{self.estimate.confidence_level:.0%} interval"
         ax.fill_between(x, table["ci_lower"], table["ci_upper"], color="0.88", lw=0, label=level)
-        ax.fill_between(x, table["lower"], table["upper"], color="#2166ac", alpha=0.4, lw=0, label="bounds")
-        for end in ("manski_lower", "manski_upper"):
+        ax.fill_between(x, table["lower"], table["upper"], color=BLUE, alpha=0.4, lw=0, label="bounds")
+        for end, label in (("manski_lower", "no assumption (Manski)"), ("manski_upper", None)):
             if np.isfinite(table[end]).all():
-                ax.plot(x, table[end], color="0.35", lw=0.8, ls=":", label="Manski" if end == "manski_lower" else None)
+                ax.plot(x, table[end], color="0.35", lw=0.8, ls=":", label=label)
         ax.axhline(self.null, color="0.3", lw=0.8)
         if self.breakdown is not None:
             for name, style in (("estimate", "-"), ("interval", "--")):
                 at = float(self.breakdown[name])
                 if x[0] <= at <= x[-1]:
-                    ax.axvline(at, color="#b2552d", ls=style, lw=1.2, label=f"{name} reaches {self.null:g} at {at:.2f}")
+                    ax.axvline(at, color=BLACK, ls=style, lw=1.2, label=f"{name} reaches {self.null:g} at {at:.2f}")
         if self.benchmarks is not None:
-            for label, factor in self.benchmarks["q95"].items():
+            for covariate, factor in self.benchmarks["q95"].items():
                 if x[0] <= factor <= x[-1]:
                     ax.plot([factor], [0], marker="^", color="0.2", transform=ax.get_xaxis_transform(), clip_on=False)
                     ax.annotate(
-                        str(label),
+                        str(covariate),
                         (factor, 0.02),
                         xycoords=ax.get_xaxis_transform(),
                         rotation=90,
@@ -145,6 +196,6 @@ class SensitivityDisplay(Display):
                         ha="center",
                         va="bottom",
                     )
-        ax.set(xlabel="odds ratio allowed to unmeasured confounding", ylabel=self.estimate.estimand, xlim=(x[0], x[-1]))
-        ax.yaxis.label.set_fontsize(8)
-        ax.legend(fontsize=7, loc="best")
+        ax.set(xlabel="odds ratio allowed to unmeasured confounding", xlim=(x[0], x[-1]))
+        ax.set_ylabel(fill(self.estimate.estimand, 40), fontsize=8)
+        ax.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)

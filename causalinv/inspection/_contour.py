@@ -8,13 +8,13 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from causalinv.inspection._axes import axes
+from causalinv.inspection._axes import BLACK, BLUE, Display
 from causalinv.ivlike import IVLikeRegression
 
 __all__ = ["ConfoundingContourDisplay"]
 
 
-class ConfoundingContourDisplay:
+class ConfoundingContourDisplay(Display):
     r"""What would be left of an effect if a hidden confounder explained more of feature and outcome.
 
     A confounder with partial R² of r with the feature and s with the outcome moves the estimate by at most
@@ -116,22 +116,33 @@ class ConfoundingContourDisplay:
         """
         if not 0 < limit < 1:
             raise ValueError(f"limit must be a number between 0 and 1, got {limit!r}.")
-        self.ax_ = axes(ax, size=(5.0, 4.5))
-        self.figure_ = self.ax_.figure
+        return self._show(ax, limit)
+
+    def _size(self) -> tuple[float, float]:
+        return 5.0, 4.5
+
+    def _draw(self, ax: Any, limit: float = 0.5) -> None:
         grid = np.linspace(0.0, limit, 101)
         left = self.adjusted(grid[None, :], grid[:, None])
-        lines = self.ax_.contour(grid, grid, left, levels=9, colors="0.6", linewidths=0.8)
-        self.ax_.clabel(lines, fontsize="x-small")
-        self.ax_.contour(grid, grid, left, levels=[0.0], colors="C3", linestyles="--")
+        lines = ax.contour(grid, grid, left, levels=9, colors="0.55", linewidths=0.8)
+        ax.clabel(lines, fontsize="x-small")
+        if left.min() < 0 < left.max():
+            ax.contour(grid, grid, left, levels=[0.0], colors=BLACK, linestyles="--", linewidths=1.8)
+            ax.plot([], [], color=BLACK, linestyle="--", linewidth=1.8, label="the effect is gone")
         if self.benchmarks is not None:
             for name, row in self.benchmarks.iterrows():
-                self.ax_.plot(row["r2_feature"], row["r2_outcome"], "D", color="C0")
-                self.ax_.annotate(str(name), (row["r2_feature"], row["r2_outcome"]), fontsize="x-small")
-        self.ax_.set(
+                r, s = float(row["r2_feature"]), float(row["r2_outcome"])
+                beyond = "" if max(r, s) <= limit else f" (at {r:.2g}, {s:.2g})"
+                r, s = min(r, limit), min(s, limit)
+                ax.plot(r, s, "D", color=BLUE, clip_on=False)
+                side = "right" if r > 0.7 * limit else "left"
+                ax.annotate(f" {name}{beyond} ", (r, s), fontsize="x-small", ha=side, va="top")
+            ax.plot([], [], "D", color=BLUE, label="as strong as this feature")
+        ax.set(
             xlabel=f"partial R² of the confounder with {self.feature}",
             ylabel="partial R² of the confounder with the outcome",
-            title=f"effect of {self.feature} that is left; unadjusted {self.coef:.3g}",
             xlim=(0, limit),
             ylim=(0, limit),
         )
-        return self
+        ax.set_title(f"effect of {self.feature} that is left; unadjusted {self.coef:.3g}", fontsize="medium", wrap=True)
+        ax.legend(fontsize="x-small", loc="lower right")

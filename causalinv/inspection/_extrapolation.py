@@ -10,7 +10,7 @@ import pandas as pd
 from causalinv._typing import ArrayLike, Rows
 from causalinv._validation import check_rows, check_whole
 from causalinv.extrapolation import Rep4ExRegressor
-from causalinv.inspection._axes import Display
+from causalinv.inspection._axes import BLUE, ORANGE, Display
 from causalinv.results import Estimate
 
 __all__ = ["DoCurveDisplay"]
@@ -54,7 +54,7 @@ class DoCurveDisplay(Display):
         self.truth = None if truth is None else np.asarray(truth, dtype=np.float64)
 
     @classmethod
-    def from_estimate(
+    def from_result(
         cls, estimate: Estimate, *, along: str | None = None, truth: ArrayLike | None = None
     ) -> DoCurveDisplay:
         """Take the curve that `Rep4ExRegressor.do_curve` returned.
@@ -127,7 +127,7 @@ class DoCurveDisplay(Display):
         actions = np.tile(base, (len(moved), 1))
         actions[:, along] = moved
         curve = model.do_curve(actions, n_bootstrap=n_bootstrap, n_jobs=n_jobs)
-        return cls.from_estimate(curve, along=str(curve.table.columns[along]), truth=truth)
+        return cls.from_result(curve, along=str(curve.table.columns[along]), truth=truth)
 
     def _size(self) -> tuple[float, float]:
         return 6.0, 4.0
@@ -141,14 +141,14 @@ class DoCurveDisplay(Display):
         for i in range(1, len(at) + 1):
             if i == len(at) or words[i] != words[start]:
                 shade, word = _SHADES[words[start]], words[start]
-                if shade:
-                    label = None if word in named else word
-                    ax.axvspan(edges[start], edges[i], color="black", alpha=shade, linewidth=0, label=label)
-                    named.add(word)
+                label = None if word in named else word
+                look = {"facecolor": str(1.0 - shade), "edgecolor": "0.6", "linewidth": 0.4, "zorder": -2}
+                ax.axvspan(edges[start], edges[i], label=label, **look)
+                named.add(word)
                 start = i
-        ax.fill_between(at, self.table["lower"], self.table["upper"], color="tab:blue", alpha=0.25, linewidth=0)
-        ax.plot(at, self.table["estimate"], color="tab:blue", label="through the state, with band")
-        ax.plot(at, self.table["action_only"], color="tab:orange", linestyle="--", label="from the action alone")
+        ax.fill_between(at, self.table["lower"], self.table["upper"], color=BLUE, alpha=0.25, linewidth=0)
+        ax.plot(at, self.table["estimate"], color=BLUE, label="through the state, with band")
+        ax.plot(at, self.table["action_only"], color=ORANGE, linestyle="--", label="from the action alone")
         if self.truth is not None:
             ax.plot(at, self.truth, color="black", linestyle=":", label="truth")
         shown = self.table[["lower", "upper"]].to_numpy()
@@ -158,4 +158,4 @@ class DoCurveDisplay(Display):
         ax.set_xlim(at[0], at[-1])
         ax.set_xlabel(self.along)
         ax.set_ylabel("mean outcome under the action")
-        ax.legend(fontsize="small")
+        ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)

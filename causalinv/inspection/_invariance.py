@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from causalinv.inspection._axes import Display
+from causalinv._validation import check_whole
+from causalinv.inspection._axes import BLACK, BLUE, GREY, ORANGE, Display
+from causalinv.results import InvarianceCertificate
 
-__all__ = ["AcceptedSetsDisplay", "CertificateDisplay", "EnvironmentRisksDisplay"]
+__all__ = ["AcceptedSetsDisplay", "CertificateCurveDisplay", "CertificateDisplay", "EnvironmentRisksDisplay"]
 
 _MOST = 30  # rows that a picture can name
 
@@ -32,7 +34,7 @@ class EnvironmentRisksDisplay(Display):
         self.table = table
 
     @classmethod
-    def from_estimator(cls, fitted: Any) -> EnvironmentRisksDisplay:
+    def from_estimator(cls, fitted: Any) -> Self:
         """From a fitted selector (risks of fits to the other environments) or `InvariantRepresentation`.
 
         Parameters
@@ -57,8 +59,8 @@ class EnvironmentRisksDisplay(Display):
         shown = self.table.sort_values("least squares").tail(_MOST)
         at = np.arange(len(shown))
         ax.hlines(at, shown.min(axis=1), shown.max(axis=1), color="0.8", zorder=1)
-        ax.plot(shown["least squares"], at, "s", color="C1", label="least squares on all features")
-        ax.plot(shown["rule"], at, "o", color="C0", label="this rule")
+        ax.plot(shown["least squares"], at, "s", color=ORANGE, label="least squares on all features")
+        ax.plot(shown["rule"], at, "o", color=BLUE, label="this rule")
         how = "mean squared error, fitted to the other environments" if self._elsewhere else "mean squared error"
         ax.set(yticks=at, ylim=(-0.6, len(shown) - 0.4), xlabel=how, ylabel="environment")
         ax.set_yticklabels([str(label) for label in shown.index])
@@ -87,7 +89,7 @@ class AcceptedSetsDisplay(Display):
         self.table = table
 
     @classmethod
-    def from_estimator(cls, fitted: Any) -> AcceptedSetsDisplay:
+    def from_estimator(cls, fitted: Any) -> Self:
         """From a fitted `InvariantCausalPrediction`.
 
         Parameters
@@ -112,7 +114,7 @@ class AcceptedSetsDisplay(Display):
         finite = np.abs(ends[np.isfinite(ends)])
         edge = 1.15 * (finite.max() if finite.size and finite.max() > 0 else 1.0)
         for at, (low, high) in enumerate(ends):
-            color = "C0" if shown["cause"].iloc[at] else "0.6"
+            color = BLUE if shown["cause"].iloc[at] else "0.6"
             if np.isnan(low):
                 ax.text(0, at, " no accepted set", va="center", fontsize="small", color="0.4")
                 continue
@@ -124,7 +126,8 @@ class AcceptedSetsDisplay(Display):
         labels = [f"{name} (in {share:.0%} of sets)" for name, share in zip(shown.index, shown["share"], strict=True)]
         ax.set(yticks=range(len(shown)), ylim=(-0.6, len(shown) - 0.4), xlim=(-1.05 * edge, 1.05 * edge))
         ax.set_yticklabels(labels)
-        ax.set(xlabel="coefficient, hull over accepted sets", title="causes in colour")
+        ax.set_xlabel("coefficient, hull over accepted sets")
+        ax.set_title("blue: named a cause; arrows: infinite ends", fontsize="small")
 
     def _size(self) -> tuple[float, float]:
         return 5.6, 1.2 + 0.3 * min(len(self.table), _MOST)
@@ -145,11 +148,25 @@ class CertificateDisplay(Display):
         Set by `plot`.
     """
 
-    def __init__(self, certificate: Any) -> None:
+    def __init__(self, certificate: InvarianceCertificate) -> None:
         self.certificate = certificate
         m, counted, failed = certificate.n_interventions, certificate.violations, certificate.failed
         names = ["shown to keep it", "not shown either way", "failed"]
         self.table = pd.DataFrame({"environments": [m - counted, counted - failed, failed]}, index=names)
+
+    @classmethod
+    def from_result(cls, certificate: InvarianceCertificate) -> Self:
+        """The certificate as it is.
+
+        Parameters
+        ----------
+        certificate : InvarianceCertificate
+
+        Returns
+        -------
+        CertificateDisplay
+        """
+        return cls(certificate)
 
     def _draw(self, ax: Any) -> None:
         """Draw the seen environments as one bar, the bound and the best possible bound as marks."""
@@ -157,16 +174,24 @@ class CertificateDisplay(Display):
         share = self.table["environments"] / max(held.n_interventions, 1)
         left = 0.0
         for name, color in zip(
-            ["failed", "not shown either way", "shown to keep it"], ["C3", "0.8", "C0"], strict=True
+            ["failed", "not shown either way", "shown to keep it"], [BLACK, GREY, BLUE], strict=True
         ):
             label = f"{name}: {int(share[name] * max(held.n_interventions, 1) + 0.5)}"
             ax.barh(0, share[name], left=left, color=color, height=0.5, label=label)
-            left += share[name]
+            left += float(share[name])
         percent = f"{100 * held.confidence_level:g}%"
-        ax.plot(held.violation_upper, 0, "kD", label=f"bound for new ones: {held.violation_upper:.1%}", clip_on=False)
+        ax.plot(
+            held.violation_upper,
+            0,
+            "D",
+            color=ORANGE,
+            markeredgecolor="k",
+            label=f"bound for new ones: {held.violation_upper:.1%}",
+            clip_on=False,
+        )
         best = f"best with so many: {held.best_possible:.1%}"
         if held.method != "hull":
-            ax.plot(held.best_possible, 0, "k|", markersize=18, label=best, clip_on=False)
+            ax.plot(held.best_possible, 0, "|", color=ORANGE, markeredgewidth=3, markersize=26, label=best)
         proved = "NOT PROVED, " if held.plug_in else ""
         ax.set(xlim=(0, 1), yticks=[], xlabel="share of environments that break the rule", ylim=(-1.7, 0.5))
         ax.set_title(f"{proved}{held.method}, {held.metric} above {held.eps:.3g}, {percent} confidence", fontsize=10)
@@ -174,3 +199,74 @@ class CertificateDisplay(Display):
 
     def _size(self) -> tuple[float, float]:
         return 6.4, 2.8
+
+
+class CertificateCurveDisplay(Display):
+    """How many environments a promise takes: the best bound that m of them can prove, none of which broke the rule.
+
+    Parameters
+    ----------
+    certificate : InvarianceCertificate
+        Marked on the curve, at its number of environments.
+    n_most : int, default 300
+        Right end of the curve.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        ``best possible`` by the number of environments, at the certificate's confidence.
+    ax_, figure_ : matplotlib Axes and Figure
+        Set by `plot`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalinv.inspection import CertificateCurveDisplay
+    >>> from causalinv.invariance import certify
+    >>> from causalinv.sem import InterventionFamily, textbook_sem
+    >>> family = InterventionFamily(["x2"], kind="variance")
+    >>> seen = family.environments(textbook_sem("chain"), 6, random_state=0).moments()
+    >>> shown = certify((np.eye(2), np.array([1.0, 0.0]), 0.0), seen, eps=50.0, method="holdout")
+    >>> float(CertificateCurveDisplay.from_result(shown).table["best possible"].loc[59].round(3))
+    0.05
+    """
+
+    def __init__(self, certificate: InvarianceCertificate, *, n_most: int = 300) -> None:
+        self.certificate = certificate
+        m = np.arange(1, max(check_whole(n_most, "n_most", low=2), certificate.n_interventions) + 1)
+        best = 1.0 - (1.0 - certificate.confidence_level) ** (1.0 / m)
+        self.table = pd.DataFrame({"best possible": best}, index=pd.Index(m, name="environments"))
+
+    @classmethod
+    def from_result(cls, certificate: InvarianceCertificate, *, n_most: int = 300) -> Self:
+        """Put a certificate beside what more environments could prove.
+
+        Parameters
+        ----------
+        certificate : InvarianceCertificate
+        n_most : int, default 300
+
+        Returns
+        -------
+        CertificateCurveDisplay
+        """
+        return cls(certificate, n_most=n_most)
+
+    def _draw(self, ax: Any) -> None:
+        held, m = self.certificate, self.table.index.to_numpy()
+        percent = f"{100 * held.confidence_level:g}%"
+        ax.plot(m, self.table["best possible"], color=BLUE, label="best possible, none of them broken")
+        if held.n_interventions:
+            start = "NOT PROVED, " if held.plug_in else ""
+            label = f"{start}this certificate: {held.violation_upper:.1%} from {held.n_interventions}"
+            ax.plot(held.n_interventions, held.violation_upper, "D", color=ORANGE, markeredgecolor="k", label=label)
+        needed = int(np.searchsorted(-self.table["best possible"].to_numpy(), -0.05)) + 1
+        if needed <= m[-1]:
+            ax.plot([m[0], needed, needed], [0.05, 0.05, 0.0], color=BLACK, linewidth=0.8, linestyle=":")
+            ax.annotate(f" 5% takes {needed}", (needed, 0.05), fontsize="small", va="bottom")
+        ax.set(xscale="log", ylim=(0, 1.02), xlabel="environments seen", ylabel="new environments that break the rule")
+        ax.set_title(f"at most this share, {percent} confidence", fontsize="small")
+        ticks = [k for k in (1, 3, 10, 30, 100, 300, 1000, 3000) if k <= m[-1]]
+        ax.set_xticks(ticks, [str(k) for k in ticks])
+        ax.minorticks_off()
+        ax.legend(fontsize="small", frameon=False)

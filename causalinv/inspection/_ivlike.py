@@ -10,7 +10,7 @@ import pandas as pd
 
 from causalinv._typing import ArrayLike
 from causalinv._validation import check_confidence_level
-from causalinv.inspection._axes import Display
+from causalinv.inspection._axes import BLACK, BLUE, CYCLE, GREY, ORANGE, STYLES, Display
 from causalinv.ivlike import IVLikeRegression
 from causalinv.metrics import ncer
 
@@ -137,14 +137,17 @@ class IVLikePathDisplay(Display):
 
     def _draw(self, ax: Any) -> None:
         for k, (name, part) in enumerate(self.path.groupby("feature", sort=False)):
-            colour = f"C{k}"
-            ax.plot(part["gamma"], part["coef"], color=colour, label=str(name))
+            colour = CYCLE[k % len(CYCLE)]
+            ax.plot(part["gamma"], part["coef"], color=colour, linestyle=STYLES[k % len(STYLES)], label=str(name))
             ax.fill_between(part["gamma"], part["lower"], part["upper"], color=colour, alpha=0.15, linewidth=0)
             ax.axhline(self.least_squares[name], color=colour, linestyle=":", linewidth=1)
-        self._finish("coefficient (dotted: least squares)")
+            ax.plot(part["gamma"].iloc[0], self.least_squares[name], "<", color=colour, markersize=5)
+        self._finish("coefficient (dotted, arrow: least squares)")
         ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         if self.path["lower"].notna().any():
-            ax.set_title(f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small")
+            ax.set_title(
+                f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small", loc="left"
+            )
 
     def plot_error(self, ax: Any = None) -> Self:
         """Draw the error against the known truth, beside least squares and the zero vector.
@@ -161,17 +164,22 @@ class IVLikePathDisplay(Display):
             raise ValueError("There are no errors to draw: pass truth= to from_estimator.")
         self._open(ax)
         inside = self.errors[self.errors.index > 0]
-        self.ax_.plot(inside.index, inside, color="C0", label="IV-like regression")
-        self.ax_.axhline(self.errors.loc[0.0], color="C3", linestyle=":", label="least squares")
-        self.ax_.axhline(0.5, color="0.5", linestyle="--", label="zero vector")
+        self.ax_.plot(inside.index, inside, color=BLUE, label="IV-like regression")
+        self.ax_.axhline(self.errors.loc[0.0], color=ORANGE, linestyle=":", label="least squares")
+        self.ax_.axhline(0.5, color=BLACK, linestyle="--", label="zero vector")
         self._finish("normalised error")
         self.ax_.set_ylim(bottom=0.0)
         self.ax_.legend(fontsize="small", frameon=False)
         return self
 
     def _finish(self, label: str) -> None:
-        if np.isfinite(self.gamma):
-            self.ax_.axvline(self.gamma, color="0.7", linewidth=1, zorder=0)
+        right = float(self.path["gamma"].max())
+        chosen = min(self.gamma, right) if self.gamma > 0 else np.nan
+        if np.isfinite(chosen):
+            says = (
+                f"chosen: gamma = {self.gamma:.3g}" if np.isfinite(self.gamma) else "chosen: alpha = 0 (gamma infinite)"
+            )
+            self.ax_.axvline(chosen, color=GREY, linewidth=3, zorder=0, label=says)
         self.ax_.set(xscale="log", xlabel="gamma = (1 + alpha) / alpha", ylabel=label)
 
 

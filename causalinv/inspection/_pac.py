@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from causalinv.inspection._axes import Display
+from causalinv.inspection._axes import CYCLE, Display
 
 __all__ = ["PACDisplay"]
 
@@ -28,7 +28,7 @@ class PACDisplay(Display):
         self.quantiles = quantiles
 
     @classmethod
-    def from_table(cls, table: pd.DataFrame) -> PACDisplay:
+    def from_result(cls, table: pd.DataFrame) -> PACDisplay:
         """Summarise the rows of `PACExperiment.run` or `PACExperiment.collect`; rows with an error are left out.
 
         Parameters
@@ -78,8 +78,7 @@ class PACDisplay(Display):
         names = self._learners()
         if learner is not None and learner not in names:
             raise ValueError(f"learner must be one of {names}, got {learner!r}.")
-        self._draw(self._open(ax), against, learner)
-        return self
+        return self._show(ax, against, learner)
 
     def _learners(self) -> list[Any]:
         return list(self.quantiles.index.get_level_values("learner").unique())
@@ -93,7 +92,7 @@ class PACDisplay(Display):
         table = self.quantiles.loc[chosen].reset_index()
         for k, (value, part) in enumerate(table.groupby(lines)):
             label = f"{'features' if lines == 'd' else 'interventions'}: {value}"
-            color = f"C{k}"
+            color = CYCLE[k % len(CYCLE)]
             ax.plot(part[along], part["q95"], _MARKS[k % len(_MARKS)] + "-", color=color, label=label)
             ax.plot(part[along], part["median"], "-", color=color, linewidth=0.8, alpha=0.6)
             if lines == "m":

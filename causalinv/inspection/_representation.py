@@ -10,7 +10,7 @@ import pandas as pd
 
 from causalinv._typing import Rows
 from causalinv._validation import check_rows
-from causalinv.inspection._axes import Display
+from causalinv.inspection._axes import BLACK, BLUE, Display
 from causalinv.representation import spectral_exponent
 from causalinv.results import Estimate
 
@@ -52,8 +52,8 @@ class SpectrumDisplay(Display):
         shown = self.table[self.table["eigenvalue"] > 0]
         low, high = self.exponent.conf_int
         label = f"exponent {self.exponent.estimate:.2f} ({low:.2f} to {high:.2f})"
-        ax.plot(shown["rank"], shown["eigenvalue"], "o", markersize=3, color="C0")
-        ax.plot(shown["rank"], shown["line"], color="C3", label=label)
+        ax.plot(shown["rank"], shown["eigenvalue"], "o", markersize=3, color=BLUE)
+        ax.plot(shown["rank"], shown["line"], color=BLACK, label=label)
         ax.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue")
         ax.legend(frameon=False)
 
@@ -84,7 +84,10 @@ class ScoresDisplay(Display):
         """Draw a point and an interval per transformation."""
         at = np.arange(len(self.table))
         ends = self.table[["lower", "upper"]].sub(self.table["estimate"], axis=0).abs().to_numpy().T
-        ax.errorbar(self.table["estimate"], at, xerr=ends, fmt="o", capsize=3)
+        ax.errorbar(self.table["estimate"], at, xerr=ends, fmt="o", capsize=3, color=BLUE)
         ax.set_yticks(at, list(self.table.index))
         ax.axvline(0.0, color="0.7", linewidth=1, zorder=0)
-        ax.set(xlabel="score")
+        ax.set(xlabel="score", ylim=(-0.6, len(self.table) - 0.4))
+
+    def _size(self) -> tuple[float, float]:
+        return 5.6, 1.0 + 0.35 * len(self.table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from causalinv._matrix import symmetric_root
 from causalinv._typing import ArrayLike, FloatArray, Node
-from causalinv.inspection._axes import Display
+from causalinv.inspection._axes import BLACK, BLUE, CYCLE, STYLES, Display
 from causalinv.sem import EnvironmentSet, LinearSEM
 
 __all__ = ["DAGDisplay", "EnvironmentsDisplay"]
@@ -25,6 +26,9 @@ class DAGDisplay(Display):
         One row per node (index: name) with columns ``x``, ``y`` and ``role`` (feature, target, hidden, site).
     edges : pandas.DataFrame
         Columns ``parent``, ``child``, ``weight``.
+    hidden : pandas.DataFrame, optional
+        Columns ``first``, ``second``, ``correlation``: nodes whose noise a hidden common cause correlates, drawn as a
+        dashed edge with two heads.
 
     Examples
     --------
@@ -34,9 +38,10 @@ class DAGDisplay(Display):
     ['feature', 'target', 'feature']
     """
 
-    def __init__(self, positions: pd.DataFrame, edges: pd.DataFrame) -> None:
+    def __init__(self, positions: pd.DataFrame, edges: pd.DataFrame, hidden: pd.DataFrame | None = None) -> None:
         self.positions = positions
         self.edges = edges
+        self.hidden = pd.DataFrame(columns=["first", "second", "correlation"]) if hidden is None else hidden
 
     @classmethod
     def from_sem(cls, sem: LinearSEM, *, sites: Sequence[Node] = ()) -> DAGDisplay:
@@ -67,7 +72,7 @@ class DAGDisplay(Display):
         ]
         index = pd.Index(sem.names, name="node")
         positions = pd.DataFrame({"x": where[:, 0], "y": where[:, 1], "role": role}, index=index)
-        return cls(positions, sem.to_frame())
+        return cls(positions, sem.to_frame(), _correlated(sem))
 
     def plot(self, ax: Any = None, *, edge_labels: bool = True) -> Self:
         """Draw the graph.
@@ -83,12 +88,12 @@ class DAGDisplay(Display):
         -------
         self
         """
-        self._draw(self._open(ax), edge_labels)
-        return self
+        return self._show(ax, edge_labels)
 
     def _size(self) -> tuple[float, float]:
         width, height = np.ptp(self.positions[["x", "y"]].to_numpy(), axis=0)
-        return max(3.0, 1.0 + 0.9 * width), max(2.5, 1.0 + 0.9 * height)
+        widest = max(map(len, map(str, self.positions.index)))
+        return max(3.0, 1.2 + 0.9 * width + 0.08 * widest), max(2.5, 1.2 + 0.9 * height)
 
     def _draw(self, ax: Any, edge_labels: bool = True) -> None:
         at = self.positions[["x", "y"]]
@@ -117,22 +122,79 @@ class DAGDisplay(Display):
                     va="center",
                     **_LABEL,
                 )
+        for first, second, correlation in self.hidden.itertuples(index=False):
+            ax.annotate(
+                "",
+                xy=at.loc[second],
+                xytext=at.loc[first],
+                arrowprops={
+                    "arrowstyle": "<|-|>",
+                    "linestyle": "--",
+                    "color": BLACK,
+                    "shrinkA": 14,
+                    "shrinkB": 14,
+                    "connectionstyle": f"arc3,rad={_ASIDE}",
+                },
+            )
+            if edge_labels:
+                middle = _along(at.loc[first].to_numpy(), at.loc[second].to_numpy(), _ASIDE, 0.5)
+                ax.text(*middle, f"{correlation:.2g}", fontsize=8, style="italic", ha="center", va="center", **_LABEL)
         for name, x, y, role in self.positions.itertuples():
             face, edge, style = _STYLE[role]
-            ax.scatter([x], [y], s=620, facecolor=face, edgecolor=edge, linestyle=style, linewidth=1.4, zorder=3)
-            ax.text(x, y, name, ha="center", va="center", fontsize=9, zorder=4)
+            box = {
+                "boxstyle": "round,pad=0.45",
+                "facecolor": face,
+                "edgecolor": edge,
+                "linestyle": style,
+                "linewidth": 1.4,
+            }
+            ax.text(x, y, fill(str(name), 18), ha="center", va="center", fontsize=9, zorder=4, bbox=box)
         ax.set_aspect("equal", adjustable="datalim")
-        ax.margins(0.15)
+        low, high = at.min().to_numpy(dtype=float), at.max().to_numpy(dtype=float)
+        ax.update_datalim(np.vstack([low - 0.6, high + 0.6]))
+        ax.autoscale_view()
         ax.set_axis_off()
+        self._explain(ax)
+
+    def _explain(self, ax: Any) -> None:
+        """A legend of the roles and edges that are drawn, if there is more than features."""
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
+
+        roles = [role for role in _STYLE if (self.positions["role"] == role).any()]
+        marks: list[Any] = [
+            Patch(facecolor=_STYLE[role][0], edgecolor=_STYLE[role][1], linestyle=_STYLE[role][2], label=_ROLES[role])
+            for role in roles
+            if role != "feature"
+        ]
+        if len(self.hidden):
+            marks.append(Line2D([], [], color=BLACK, linestyle="--", label="hidden common cause (correlation)"))
+        if marks:
+            ax.legend(handles=marks, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, frameon=False)
 
 
-_STYLE = {
+_STYLE: dict[str, tuple[str, str, Any]] = {
     "feature": ("white", "0.2", "-"),
     "hidden": ("white", "0.5", "--"),
-    "site": ("#cfe3f5", "#2166ac", "-"),
-    "target": ("#fbdcc4", "#b2552d", "-"),
+    "site": ("#cfe3f5", BLUE, "-."),
+    "target": ("#f5d9a0", BLACK, "-"),
 }
+_ROLES = {"hidden": "hidden", "site": "site of interventions", "target": "target"}
+_ASIDE = -0.35  # bend of edges with two heads
+_NOTHING = 1e-9  # correlation that is rounding
 _LABEL: dict[str, Any] = {"bbox": {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none"}}
+
+
+def _correlated(sem: LinearSEM) -> pd.DataFrame:
+    """Pairs of nodes whose noise is correlated: what hidden common causes leave."""
+    cov = sem.noise_cov()
+    size = np.sqrt(np.diag(cov))
+    rows = [
+        (sem.names[i], sem.names[j], cov[i, j] / (size[i] * size[j]))
+        for i, j in zip(*np.triu_indices(len(cov), 1), strict=True)
+        if size[i] * size[j] > 0 and abs(cov[i, j]) > _NOTHING * size[i] * size[j]
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", "correlation"])
 
 
 def _layers(sem: LinearSEM) -> FloatArray:
@@ -174,6 +236,9 @@ def _passes_a_node(at: pd.DataFrame, parent: str, child: str) -> bool:
     share = (others - start) @ (end - start) / np.sum((end - start) ** 2)
     nearest = start + np.clip(share, 0, 1)[:, None] * (end - start)
     return bool((np.linalg.norm(others - nearest, axis=1) < 0.2).any())
+
+
+_FEW = 10  # environments that colours can name
 
 
 class EnvironmentsDisplay(Display):
@@ -237,7 +302,7 @@ class EnvironmentsDisplay(Display):
         return self.means[environment] + n_std * circle[:, : len(root)] @ root
 
     def plot(self, ax: Any = None, *, n_std: float = 2.0) -> Self:
-        """Draw one ellipse per environment, the first one black; a legend for up to ten.
+        """Draw one ellipse per environment, the first one black; more than ten are grey, and the legend counts them.
 
         Parameters
         ----------
@@ -250,19 +315,19 @@ class EnvironmentsDisplay(Display):
         -------
         self
         """
-        self._draw(self._open(ax), n_std)
-        return self
+        return self._show(ax, n_std)
 
     def _draw(self, ax: Any, n_std: float = 2.0) -> None:
-        few = len(self.labels) <= 10
-        import matplotlib
-
-        colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(len(self.labels) - 1, 1)))
+        few = len(self.labels) <= _FEW
         for k, label in enumerate(self.labels):
-            colour = "black" if k == 0 else colours[k - 1]
+            colour = BLACK if k == 0 else CYCLE[(k - 1) % len(CYCLE)] if few else "0.55"
+            says = str(label) if few or k == 0 else f"{len(self.labels) - 1} others" if k == 1 else None
+            style = STYLES[k % len(STYLES)] if few else "-"
+            width = 1.6 if few or k == 0 else 0.6
             outline = self.ellipse(k, n_std=n_std)
-            ax.plot(*outline.T, color=colour, lw=1.6 if few else 0.6, label=str(label), alpha=1.0 if few else 0.5)
+            ax.plot(*outline.T, color=colour, linestyle=style, lw=width, label=says, zorder=3 if k == 0 else 2)
             ax.plot(*self.means[k], marker="+", color=colour)
         ax.set(xlabel=self.names[0], ylabel=self.names[1])
-        if few:
-            ax.legend(title="environment", fontsize=8)
+        ax.legend(
+            title=f"environment ({n_std:g} sd)", fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False
+        )

@@ -9,11 +9,14 @@ import pandas as pd
 
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_rows, check_whole
-from causalinv.inspection._axes import Display, axes
+from causalinv.inspection._axes import BLACK, BLUE, CYCLE, STYLES, Display, Panels
 from causalinv.symmetry import ImageMoments, SymmetryScreen, radial_polynomial
 from causalinv.transformations import EuclideanGroup
 
 __all__ = ["FrameDisplay", "ImageMomentsDisplay", "SymmetryScreenDisplay"]
+
+
+_ACROSS = 8  # pictures in a row
 
 
 class SymmetryScreenDisplay(Display):
@@ -55,17 +58,20 @@ class SymmetryScreenDisplay(Display):
         for k, (_, row) in enumerate(self.table.iterrows()):
             rejected = row["pvalue_holm"] <= self.level
             top = max(row["broken_share"], row["broken_lower"])
-            ax.plot([row["broken_lower"], top], [k, k], color="C0")
-            ax.plot([row["broken_lower"]], [k], "|", color="C0", markersize=12)
-            ax.plot([row["broken_share"]], [k], "o", color="C0", markerfacecolor="C0" if rejected else "white")
+            ax.plot([row["broken_lower"], top], [k, k], color=BLUE)
+            ax.plot([row["broken_lower"]], [k], "|", color=BLUE, markersize=12)
+            ax.plot([row["broken_share"]], [k], "o", color=BLUE, markerfacecolor=BLUE if rejected else "white")
         labels = [f"{name}\np = {p:.3g}" for name, p in self.table["pvalue_holm"].items()]
         ax.set_yticks(range(len(labels)), labels)
-        ax.set(xlabel="share of the outcome's variance that breaks it (from its lower limit)", xlim=(0, None))
+        ax.set(xlabel="share of the outcome's variance that breaks it\n(line: from its lower limit)", xlim=(0, None))
         ax.set_ylim(-0.5, len(labels) - 0.5)
         ax.set_title(f"filled: rejected at {self.level:g} (Holm)", fontsize="small")
 
+    def _size(self) -> tuple[float, float]:
+        return 5.6, 1.4 + 0.45 * len(self.table)
 
-class FrameDisplay:
+
+class FrameDisplay(Panels):
     """A cloud in every pose of its frame: the first two coordinates.
 
     Parameters
@@ -101,33 +107,32 @@ class FrameDisplay:
         frame = group.frame(np.atleast_2d(check_rows(row, "row", ensure_2d=False)))
         return cls(frame.rows.reshape(len(frame.rows), -1, group.dim), gap=float(frame.gap[0]))
 
-    def plot(self) -> Self:
-        """Draw one small picture for each pose; points keep their colours.
+    def _grid(self) -> tuple[int, int]:
+        columns = min(len(self.poses), _ACROSS)
+        return -(-len(self.poses) // columns), columns
 
-        Returns
-        -------
-        self
-        """
-        first = axes(size=(2.0 * min(len(self.poses), 8), 2.2 * -(-len(self.poses) // 8)))
-        self.figure_ = first.figure
-        first.remove()
-        columns = min(len(self.poses), 8)
-        self.axes_ = self.figure_.subplots(-(-len(self.poses) // columns), columns, squeeze=False)
-        size = 1.15 * float(np.abs(self.poses).max()) or 1.0
-        for ax in self.axes_.flat:
-            ax.set_axis_off()
-        for ax, cloud in zip(self.axes_.flat, self.poses, strict=False):
+    def _size(self) -> tuple[float, float]:
+        rows, columns = self._grid()
+        return max(1.6 * columns, 3.2), 1.7 * rows + 0.4
+
+    def _draw(self, ax: Any) -> None:
+        """Draw one small picture for each pose; points keep their colours and numbers."""
+        size = 1.25 * float(np.abs(self.poses).max()) or 1.0
+        for panel in self.axes_.flat:
+            panel.set_axis_off()
+        for panel, cloud in zip(self.axes_.flat, self.poses, strict=False):
             second = cloud[:, 1] if cloud.shape[1] > 1 else np.zeros(len(cloud))
-            ax.scatter(cloud[:, 0], second, c=np.arange(len(cloud)), cmap="viridis")
-            ax.set(xlim=(-size, size), ylim=(-size, size), aspect="equal")
-            ax.set_axis_on()
-            ax.set_xticks([])
-            ax.set_yticks([])
+            panel.scatter(cloud[:, 0], second, c=np.arange(len(cloud)), cmap="viridis", edgecolor=BLACK, linewidth=0.5)
+            for k, (x, y) in enumerate(zip(cloud[:, 0], second, strict=True)):
+                panel.annotate(str(k), (x, y), (3, 3), textcoords="offset points", fontsize=7)
+            panel.set(xlim=(-size, size), ylim=(-size, size), aspect="equal")
+            panel.set_axis_on()
+            panel.set_xticks([])
+            panel.set_yticks([])
         self.figure_.suptitle(f"{len(self.poses)} poses; relative distance to a tie {self.gap:.2g}", fontsize="small")
-        return self
 
 
-class ImageMomentsDisplay:
+class ImageMomentsDisplay(Panels):
     """Radial polynomials of orthogonal moments, and an image drawn again from its moments.
 
     Parameters
@@ -170,24 +175,21 @@ class ImageMomentsDisplay:
         drawn = moments.reconstruct(row)
         return cls(pd.DataFrame(curves, index=pd.Index(r, name="r")), *(x.reshape(moments.shape) for x in (row, drawn)))
 
-    def plot(self) -> Self:
-        """Draw the polynomials, the image, and the image drawn again.
+    def _grid(self) -> tuple[int, int]:
+        return 1, 3
 
-        Returns
-        -------
-        self
-        """
-        first = axes(size=(9.0, 3.0))
-        self.figure_ = first.figure
-        first.remove()
-        self.axes_ = self.figure_.subplots(1, 3)
-        for name, curve in self.radial.items():
-            self.axes_[0].plot(self.radial.index, curve, label=str(name))
-        self.axes_[0].set(xlabel="r", title="radial polynomials")
-        self.axes_[0].legend(fontsize="x-small", frameon=False)
-        for ax, picture, title in zip(
-            self.axes_[1:], (self.image, self.reconstruction), ("image", "from its moments"), strict=True
+    def _size(self) -> tuple[float, float]:
+        return 9.0, 3.0
+
+    def _draw(self, ax: Any) -> None:
+        """Draw the polynomials, the image, and the image drawn again."""
+        for k, (name, curve) in enumerate(self.radial.items()):
+            style = STYLES[k % len(STYLES)]
+            ax.plot(self.radial.index, curve, color=CYCLE[k % len(CYCLE)], linestyle=style, label=str(name))
+        ax.set(xlabel="radius, 1 is the edge of the image", title="radial polynomials")
+        ax.legend(fontsize="x-small", frameon=False)
+        for panel, picture, title in zip(
+            self.axes_.flat[1:], (self.image, self.reconstruction), ("image", "from its moments"), strict=True
         ):
-            ax.imshow(picture, cmap="gray")
-            ax.set(title=title, xticks=[], yticks=[])
-        return self
+            panel.imshow(picture, cmap="gray")
+            panel.set(title=title, xticks=[], yticks=[])

@@ -303,13 +303,13 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
         table.index = pd.Index(levels, name="confidence_level")
         notes = [
             f"{self.n_calibration_} environments calibrate: finite intervals up to level {self.highest_level_:.3g}.",
-            "coverage is over environments and one row of each, not for every environment.",
+            "Coverage is over environments and one row of each, not for every environment.",
         ]
         if self.drift_pvalue_ <= _DRIFT:
-            notes.append(f"residuals have a trend along the labels (p = {self.drift_pvalue_:.2g}).")
+            notes.append(f"Residuals have a trend along the labels (p = {self.drift_pvalue_:.2g}).")
         return Summary(
-            title=f"Intervals for the next environment ({self.method})",
-            estimand="the outcome of one row of a new environment",
+            title=f"Prediction intervals for one row of a new environment ({self.method})",
+            estimand="the outcome of one row of a new environment, in its units",
             assumption="the new environment is drawn from the law of those that calibrate",
             table=table,
             notes=tuple(notes),

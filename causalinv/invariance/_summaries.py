@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from causalinv._matrix import participation_ratio, singular_values
 from causalinv._typing import FloatArray
 from causalinv.invariance._linear import names_of
 from causalinv.results import Summary
 
 __all__ = ["summarise_icp", "summarise_inference", "summarise_representation", "summarise_selector"]
+
+#: What the column `gap` holds.
+_GAPS = {
+    "relative_excess": "gap: by what share its error exceeds that of the best linear rule on the same features in that "
+    "environment alone (0.02 is 2% more).",
+    "excess": "gap: by how much its error exceeds that of the best linear rule on the same features in that "
+    "environment "
+    "alone, squared units of y.",
+}
+_OBJECTIVES = {
+    "pooled_risk": "mean squared error over all rows",
+    "worst_risk": "mean squared error in its worst environment",
+    "left_out_risk": "mean squared error in the worst environment, fitted to the others",
+}
 
 
 def summarise_selector(model: Any) -> Summary:
@@ -26,7 +40,14 @@ def summarise_selector(model: Any) -> Summary:
         },
     )
     chosen = ", ".join(map(str, model.get_feature_names_out())) or "no feature"
-    notes = [_told(model), f"smallest relative excess that these data certify: {model.gap_upper_:.3g}"]
+    notes = [_told(model), _GAPS.get(model.metric, f"gap: {model.metric}")]
+    if np.isfinite(model.gap_upper_) and np.isfinite(model.moments_.count).all():
+        notes.append(
+            f"{100 * (1 - model.level):g}% sure, whichever set was chosen, for Gaussian data: fitted to the "
+            "other environments, "
+            "the rule's error in each exceeds that of the best rule on the same features by at most "
+            f"{100 * model.gap_upper_:.3g}%."
+        )
     if not model.accepted_:
         notes.insert(0, "NO set was accepted; this is the one of smallest gap.")
     if model.screened_out_.any():
@@ -38,7 +59,8 @@ def summarise_selector(model: Any) -> Summary:
     accepted = f"{len(model.accepted_sets_packed_)} of {model.n_evaluated_} sets accepted"
     return Summary(
         title=f"Invariant subset: {chosen} ({accepted})",
-        estimand=f"the rule of least {model.objective} among sets invariant by {how}",
+        estimand=f"mean squared error (squared units of y), in each environment, of the rule of least "
+        f"{_OBJECTIVES[model.objective]} among the sets of features that count as invariant by {how}",
         assumption="new environments change what these changed, and never the outcome's own mechanism",
         table=table,
         notes=tuple(notes),
@@ -58,23 +80,22 @@ def summarise_representation(model: Any) -> Summary:
     )
     return Summary(
         title=f"Invariant representation, {model.method}: {len(model.components_)} of {model.n_features_in_} features",
-        estimand="the least risky linear rule whose residual the changes between environments do not reach"
-        if model.method == "neutral"
-        else "least pooled risk with coefficients that do not move between environments",
-        assumption="new environments move the same sites as these did, and never the outcome's own mechanism",
+        estimand="mean squared error (squared units of y), in each environment, of "
+        + (
+            "the best linear rule whose residuals keep one mean, and one covariance with each feature, in all of them"
+            if model.method == "neutral"
+            else "the best rule on few combinations of features whose coefficients are the same in all of them"
+        ),
+        assumption="new environments change what these changed, and never the outcome's own mechanism",
         table=table,
         notes=(
             _told(model),
-            f"{model.n_directions_} directions of change stand out of the sampling noise.",
-            f"effective dimension of the representation: {_dimension(model):.3g} of {len(model.components_)}.",
+            _GAPS["relative_excess"].replace("features", "representation"),
+            f"The environments differ in {model.n_directions_} direction(s) by more than sampling noise.",
+            f"Effective dimension of the representation: {model.effective_dimension_:.3g} of {len(model.components_)}.",
+            f"Environments move it by {model.moved_by_environment_:.3g} of the distance between two rows, or more.",
         ),
     )
-
-
-def _dimension(model: Any) -> float:
-    """Participation ratio of the representation's covariance, all rows together."""
-    cov = model.components_ @ model.moments_.pooled.cov("x")[0] @ model.components_.T
-    return participation_ratio(singular_values(cov)[1])
 
 
 def summarise_inference(model: Any, found: Any, scale: FloatArray, level: float, kind: str) -> Summary:
@@ -97,8 +118,9 @@ def summarise_inference(model: Any, found: Any, scale: FloatArray, level: float,
         assumption="no environment changes the outcome's own mechanism or the hidden causes; y linear; many rows",
         table=table,
         notes=(
-            f"that one rule fits all environments: p = {found.fit_pvalue:.3g}",
-            f"that some coefficient cannot be told at all: p = {found.strength_pvalue:.3g}",
+            f"Hypothesis that one rule fits all environments: p = {found.fit_pvalue:.3g} (small: none does).",
+            f"Hypothesis that some coefficient is left open by these environments: p = {found.strength_pvalue:.3g} "
+            "(large: Wald's intervals may miss).",
         ),
     )
 
@@ -121,24 +143,24 @@ def summarise_icp(model: Any) -> Summary:
     tested = len(model.sets_)
     notes = [
         f"{len(model.accepted_sets_)} of {tested} sets accepted by test={_test_named(model.test)} at level "
-        f"{model.level:g}; a cause is in all of them.",
-        "risk by environment (squared units of y): "
+        f"{model.level:g}; what is in all of them is named a cause.",
+        "Mean squared error by environment (squared units of y): "
         + ", ".join(f"{label}: {risk:.4g}" for label, risk in zip(model.environments_, model.risk_env_, strict=True)),
     ]
     wider = int((~(model.sets_["pvalue"] <= model.level / 2)).sum())
     if model.test != "residual" and wider > len(model.accepted_sets_):
         notes.append(
-            f"intervals cover the {wider} sets with p above {model.level / 2:g}, so that they miss at most "
+            f"Intervals cover the {wider} sets with p above {model.level / 2:g}, so that they miss at most "
             f"{model.level:g}; such an interval may hold 0 for a cause that is named."
         )
     logistic = model.test == "logistic"
     if logistic:
-        notes.append("lower and upper are log odds; coefficient and risk are of a linear regression, in units of y.")
+        notes.append("lower and upper are log odds; coefficient and error are of a linear regression, in units of y.")
     if not model.accepted_:
         notes.insert(0, "NO set was accepted: the model behind this method is wrong for these data.")
     return Summary(
         title=f"Causes of y: {told}",
-        estimand="coefficients of y on its causes; intervals hold whichever accepted set is the true one",
+        estimand="change of y per unit of each of its causes; intervals hold whichever accepted set is the true one",
         assumption=f"{'log odds of ' if logistic else ''}y linear in its causes, the same in every environment; no "
         "hidden common cause of y and its causes",
         table=table,
@@ -154,4 +176,4 @@ def _told(model: Any) -> str:
     """The rule as a sentence."""
     names = names_of(model) or tuple(f"x{j}" for j in range(len(model.coef_)))
     terms = [f"{b:+.4g} {name}" for name, b in zip(names, model.coef_, strict=True) if b]
-    return f"rule: y = {model.intercept_:.4g} " + " ".join(terms)
+    return f"Rule: y = {model.intercept_:.4g} " + " ".join(terms)

@@ -75,7 +75,10 @@ class Knowledge(ABC):
 
     def relevance_note(self, found: Relevance) -> str:
         """The first stage in one sentence."""
-        return f"largest first-stage F of a direction: {found.partial_f[-1]:.3g} (mostly noise below 10)."
+        return (
+            f"First-stage F of the direction that copies move most: {found.partial_f[-1]:.3g} (below 10 it is mostly "
+            "noise)."
+        )
 
 
 @dataclass(frozen=True)

@@ -208,7 +208,7 @@ class IVLikePath(Printed):
     def summary(self) -> Summary:
         """How strongly each direction of the features is moved."""
         return Summary(
-            f"Path of IV-like regression along {len(self.strength)} directions of {len(self.basis)} features",
+            f"How strongly instruments move each direction of the features ({len(self.strength)} of {len(self.basis)})",
             "strength: the share of a direction's variance that instruments explain (0: they leave it alone)",
             "none: this is algebra of the first stage",
             self.to_frame(),

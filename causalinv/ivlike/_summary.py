@@ -34,8 +34,14 @@ def summary(fit: Fit) -> Summary:
         table = pd.concat([table, _of_controls(fit, fit.slopes, with_errors=errors is not None)])
     head = head_of(fit)
     return Summary(
-        title="\n".join([f"{method_name(fit)}{_outcome(fit)}, {_size(fit)}, {_strength(fit)}", *head]),
-        estimand="linear effect of the features on the outcome, up to confounding that the assumption leaves",
+        title="\n".join(
+            [
+                f"Change of {_outcome(fit)} per unit of each feature, others held fixed",
+                f"{method_name(fit)}, {_size(fit)}, {_strength(fit)}",
+                *head,
+            ]
+        ),
+        estimand="the effect, plus the confounding that the assumption below leaves in",
         assumption=fit.design.knowledge.assumption(fit.path.n_instruments_effective),
         table=table,
         notes=_notes(fit, errors, reason, headed=bool(head)),
@@ -64,7 +70,7 @@ def _errors(fit: Fit) -> tuple[Errors | None, str]:
 
 def _outcome(fit: Fit) -> str:
     names = fit.reading.moments.names["y"]
-    return "" if names is None else f" of {', '.join(map(str, names[:3]))}" + (", ..." if len(names) > 3 else "")
+    return "y" if names is None else ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")
 
 
 def _size(fit: Fit) -> str:
@@ -93,23 +99,28 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
         if isinstance(fit.design, RowDesign) and fit.design.weight is not None:
             weights = " Weights are sampling weights: how many units of the population a row stands for."
         notes.append(
-            f"s.e. ({errors.kind}), {_LEVEL:.0%} intervals and p are about the limit of the fit at this alpha, not "
-            f"about the causal effect; see confint(kind=...).{weights}"
+            f"s.e. ({errors.kind}), {_LEVEL:.0%} intervals and p are about what this fit tends to as rows grow, "
+            "confounding that is left included. Whether they may be read as about the causal effect: "
+            f"confint(kind='identified').{weights}"
         )
     elif reason:
         notes.append(reason)
     if fit.strength.at_edge:
-        notes.append("alpha is at the edge of the strengths that were tried: widen the grid, or doubt the rule.")
+        notes.append(
+            "The chosen alpha is at the edge of the strengths that were tried: widen the grid, or doubt the rule."
+        )
     fixed = fixed_by_declaration(fit, fit.alpha)
     if fixed.any():
-        notes.append(f"fixed by the declaration, without error: {named_coefficients(fit, fixed)}.")
+        notes.append(f"Known from what you declared, so without a standard error: {named_coefficients(fit, fixed)}.")
     if fit.design.knowledge.augmentation is not None:
         notes.append(
-            "where IVL and least squares differ, either confounding along ignored directions was removed, or a proxy "
+            "Where IVL and least squares differ, either confounding along ignored directions was removed, or a proxy "
             "of the confounder that least squares adjusted for was lost. The data cannot tell which."
         )
         if fit.averages:
-            notes.append("averaged exactly over a group: every alpha gives these coefficients.")
+            notes.append(
+                "The features are averaged over a whole group of moves, so every alpha gives these coefficients."
+            )
     if not headed and fit.relevance is not None and len(fit.relevance.partial_f):
         notes.append(fit.design.knowledge.relevance_note(fit.relevance))
     if fit.slopes is not None and fit.single_output:

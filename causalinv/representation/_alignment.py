@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._distances import common_unit
 from causalinv._matrix import lstsq
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_alignment, check_features, check_number, check_target
@@ -98,6 +99,8 @@ class OrthogonalAlignment(RegressorMixin, MultiOutputMixin, BaseEstimator):
         rows = np.ascontiguousarray(check_features(self, X, reset=True, min_samples=2))  # same sums for every container
         target = np.ascontiguousarray(check_target(y, len(rows)))
         table = target.reshape(len(rows), -1)
+        unit = common_unit(rows, table)
+        rows, table = rows / unit, table / unit
         x_mean, y_mean = rows.mean(axis=0), table.mean(axis=0)
         centred, wanted = rows - x_mean, table - y_mean
         free = lstsq(centred, wanted)
@@ -112,7 +115,7 @@ class OrthogonalAlignment(RegressorMixin, MultiOutputMixin, BaseEstimator):
         of = [float(np.sum((wanted - centred @ each) ** 2)) for each in (start, found)]
         self.start_loss_, self.loss_ = (each / total if total > 0 else float("nan") for each in of)
         self.distortion_ = distortion(found)
-        coef, intercept = found.T, y_mean - x_mean @ found
+        coef, intercept = found.T, (y_mean - x_mean @ found) * unit
         self.coef_: FloatArray = coef[0] if target.ndim == 1 else coef
         self.intercept_: FloatArray | float = float(intercept[0]) if target.ndim == 1 else intercept
         return self

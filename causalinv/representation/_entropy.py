@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.linalg import eigh, eigvalsh
+from scipy.spatial.distance import cdist
 
-from causalinv._distances import EXACT_ROWS, blocks, squared_distances
+from causalinv._distances import EXACT_ROWS, blocks, common_unit, squared_distances
 from causalinv._labels import encode
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, IntArray, RandomState, Rows
@@ -25,6 +26,8 @@ _MEDIAN_ROWS = 2_000  # a sample for the median distance, where not all pairs ar
 _LANDMARK_VALUES, _MOST_LANDMARKS = 100_000_000, 4_000  # values of the features at once, and landmarks
 _SMALL_ERROR = 0.05 * np.log(2)  # nats
 _SAFETY = 3.0  # errors were up to 3.5 times what second order says
+_NARROW, _WIDE = 1e-150, 1e150  # bandwidths, in units of the rows' size, whose squares are floats
+_COARSE = 1e-6  # least bandwidth where distances come from products, in the same units
 _LANDMARK_TOL = 1e-10  # of the largest eigenvalue of the landmarks' kernel
 
 
@@ -94,24 +97,24 @@ def diffusion_spectral_entropy(
     unit = check_number(base, "base", low=1.0, open_low=True, finite=True)
     landmarks = check_whole(n_landmarks, "n_landmarks", low=2)
     rng = generator(random_state, "landmarks")
-    centred = rows - rows.mean(axis=0)
+    centred, size = _centred(rows)
     exact = len(rows) <= EXACT_ROWS
     if exact:
-        squares = squared_distances(centred, centred)
-        width = _bandwidth(squares, bandwidth)
+        squares = cdist(centred, centred, "sqeuclidean")
+        width = _bandwidth(squares, bandwidth, size)
         values, captured = _walk_spectrum(_gaussian(squares, width)), 1.0
         entropy, error, used = _entropy(values, power, unit), 0.0, len(rows)
     else:
-        width = _sampled_bandwidth(centred, bandwidth, rng)
+        width = _sampled_bandwidth(centred, bandwidth, size, rng)
         entropy, error, captured, used = _approximated(centred, width, power, unit, landmarks=landmarks, rng=rng)
     return single(
         "diffusion_spectral_entropy",
         entropy,
-        title="Diffusion spectral entropy",
+        title="Diffusion spectral entropy: near 0 if the rows are one cluster, log n if all are apart",
         estimand=f"entropy (base {unit:g}) of the eigenvalues of a random walk among these rows",
         assumption="none beyond the rows given: a description of this sample",
         notes=() if exact else (f"Nyström's approximation with {used} landmarks",),
-        bandwidth=width,
+        bandwidth=width * size,
         captured=captured,
         error=error,
         n=len(rows),
@@ -234,21 +237,31 @@ def _within(
     rows: FloatArray, bandwidth: float | str, power: float, unit: float, rng: np.random.Generator
 ) -> Callable[[IntArray], float]:
     """Entropy of any subset of the rows, by positions."""
-    centred = rows - rows.mean(axis=0)
+    centred, size = _centred(rows)
     if len(rows) <= _TEST_EXACT:
-        squares = squared_distances(centred, centred)
-        kernel = _gaussian(squares, _bandwidth(squares, bandwidth))
+        squares = cdist(centred, centred, "sqeuclidean")
+        kernel = _gaussian(squares, _bandwidth(squares, bandwidth, size))
         return lambda at: _entropy(_walk_spectrum(kernel[np.ix_(at, at)]), power, unit)
-    width = _sampled_bandwidth(centred, bandwidth, rng)
+    width = _sampled_bandwidth(centred, bandwidth, size, rng)
     some = centred[rng.choice(len(rows), _TEST_LANDMARKS, replace=False)]
     features, rest = _nystroem(centred, some, width)
     return lambda at: _entropy(_nystroem_spectrum(features[at], rest[at])[0], power, unit)
 
 
-def _bandwidth(squares: FloatArray, bandwidth: float | str) -> float:
-    """The number given, or the median distance of two of these rows (where it is 0, the root mean square)."""
+def _centred(rows: FloatArray) -> tuple[FloatArray, float]:
+    """Rows less their mean, in a unit of their size, and that unit: squares are finite."""
+    first = common_unit(rows)
+    rows = rows / first
+    rows = rows - rows.mean(axis=0)
+    second = common_unit(rows)
+    return rows / second, first * second
+
+
+def _bandwidth(squares: FloatArray, bandwidth: float | str, size: float) -> float:
+    """The number given over size, or the median distance of two of these rows (if 0, the root mean square)."""
     if not isinstance(bandwidth, str):
-        return check_number(bandwidth, "bandwidth", low=0.0, open_low=True, finite=True)
+        given = check_number(bandwidth, "bandwidth", low=0.0, open_low=True, finite=True)
+        return min(max(given / size, _NARROW), _WIDE)  # beyond, all rows are apart, or one point
     if bandwidth != "median":
         raise ValueError(f"bandwidth must be a number > 0 or 'median', got {bandwidth!r}.")
     pairs = squares[np.triu_indices(len(squares), 1)]
@@ -259,10 +272,16 @@ def _bandwidth(squares: FloatArray, bandwidth: float | str) -> float:
     return 1.0
 
 
-def _sampled_bandwidth(rows: FloatArray, bandwidth: float | str, rng: np.random.Generator) -> float:
+def _sampled_bandwidth(rows: FloatArray, bandwidth: float | str, size: float, rng: np.random.Generator) -> float:
     """The same from a sample of rows, as the median of all pairs would need them all."""
     some = rows[rng.choice(len(rows), min(_MEDIAN_ROWS, len(rows)), replace=False)]
-    return _bandwidth(squared_distances(some, some), bandwidth)
+    width = _bandwidth(cdist(some, some, "sqeuclidean"), bandwidth, size)
+    if width < _COARSE:
+        raise ValueError(
+            f"The bandwidth, {width * size:.3g}, is below a millionth of the size of Z, {size:.3g}: beyond 5,000 rows "
+            "(2,000 in the test) distances are not that exact. Leave out rows that lie far from all, or widen it."
+        )
+    return width
 
 
 def _gaussian(squares: FloatArray, width: float) -> FloatArray:
@@ -300,4 +319,4 @@ def _entropy(values: FloatArray, power: float, unit: float) -> float:
     shares = (values / values.max()) ** power
     shares = shares / shares.sum()
     shares = shares[shares > 0]
-    return float(max(-np.sum(shares * np.log(shares)) / np.log(unit), 0.0))
+    return max(float(-np.sum(shares * np.log(shares)) / np.log(unit)), 0.0) + 0.0

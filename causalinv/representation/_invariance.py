@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from causalinv._distances import EXACT_ROWS, blocks, moved_share
-from causalinv._matrix import whitener
+from causalinv._distances import EXACT_ROWS, blocks, common_unit, moved_share
+from causalinv._matrix import constant_columns, whitener
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_rows, check_whole
@@ -70,14 +70,14 @@ def invariance_score(
     share, influence = moved_share(before, after, generator(random_state, "pairs"))
     if np.isnan(share):
         warn("All rows of Z are one point: no distance to compare with, the result is NaN.", DegenerateInputWarning)
-    n = len(before)
+    n, unit = len(before), common_unit(influence)
     return single(
         "invariance_score",
         share,
-        standard_error=float(influence.std(ddof=1) / np.sqrt(n)),
+        standard_error=float((influence / unit).std(ddof=1) * unit / np.sqrt(n)),
         confidence_level=level,
         title="Invariance score: 0 is invariant, 1 is moved as far as to another row",
-        estimand="E‖z - z_g‖ / E‖z - z'‖, z' another row",
+        estimand="mean distance of a row's representation to that of the moved row, over the mean distance of two rows",
         assumption=_ROWS,
         notes=() if n <= EXACT_ROWS else ("pairs within random blocks of about 5,000 rows",),
         n=n,
@@ -138,9 +138,10 @@ def equivariance_score(Z: Rows, Z_moved: Rows, G: Rows, *, cv: int = 5, confiden
             f"Z has {n} rows; regressions on {k * (1 + q) + q} columns in {folds} folds need {least}. Reduce Z's "
             "columns (for example by PCA) or take more rows."
         )
-    top = float(np.abs(after).max())
-    after = after / (top if top > 0 else 1.0)  # squares of any unit are finite
-    variance = np.sum((after - after.mean(axis=0)) ** 2, axis=1)
+    still = constant_columns(after)
+    after = after / common_unit(after)  # squares of any unit are finite
+    after = np.where(still, 0.0, after - after.mean(axis=0))
+    variance = np.sum(after**2, axis=1)
     if not variance.mean() > 0:
         warn("Z_moved does not vary: the result is NaN.", DegenerateInputWarning)
         return _equivariance(float("nan"), np.full(n, np.nan), n - 1, level, float("nan"))
@@ -163,7 +164,9 @@ def _equivariance(gain: float, influence: FloatArray, df: int, level: float, wit
         confidence_level=level,
         df=df,
         title="Equivariance score: share of the moved representation that follows the move",
-        estimand="R² of z_g on (z, g, g ⊗ z) minus R² of z_g on z; best linear predictors, all columns together",
+        estimand="R² for the moved representation of linear prediction that knows the move (from z, g and g ⊗ "
+        "z), minus that of "
+        "prediction that does not (from z), all columns together",
         assumption=_ROWS,
         notes=("near 0 the interval is rough",),
         r2_without=without,

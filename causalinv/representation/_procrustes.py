@@ -30,7 +30,8 @@ def loss(gram: FloatArray, cross: FloatArray, W: FloatArray) -> float:
 def distortion(W: FloatArray) -> float:
     """``‖W'W - I‖_F``, of ``W W'`` if W has fewer rows than columns."""
     sizes = singular_values(W)[1]
-    return float(np.linalg.norm(sizes**2 - 1.0))
+    with np.errstate(over="ignore"):  # beyond any limit
+        return float(np.linalg.norm(sizes**2 - 1.0))
 
 
 def _nearest(cross: FloatArray) -> FloatArray:

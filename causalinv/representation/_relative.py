@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._distances import squared_distances
+from causalinv._distances import common_unit, squared_distances
 from causalinv._frames import row_index
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
@@ -110,13 +110,16 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
         index = row_index(X)
         self.anchor_labels_ = None if index is None else index[self.anchor_indices_]
         chosen = rows[self.anchor_indices_]
-        self.center_ = chosen.mean(axis=0) if center else np.zeros(rows.shape[1])
-        self.anchors_ = chosen - self.center_
+        self._unit = common_unit(chosen)
+        chosen = chosen / self._unit
+        middle = chosen.mean(axis=0) if center else np.zeros(rows.shape[1])
+        self._anchors = chosen - middle
+        self.center_, self.anchors_ = middle * self._unit, self._anchors * self._unit
         self._floor = _ROUNDING * float(np.abs(chosen).max(initial=0.0))
         if self.metric == "cosine":
-            self._directions = self._unit(self.anchors_, "anchor")
+            self._directions = self._directed(self._anchors, "anchor")
         else:
-            around = self.anchors_ - self.anchors_.mean(axis=0)
+            around = self._anchors - self._anchors.mean(axis=0)
             self._size = float(np.sqrt(np.mean(np.sum(around**2, axis=1))))
             if not self._size > self._floor:
                 raise ValueError("All anchors of X are one point, so there is no distance to compare with.")
@@ -142,10 +145,10 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
             If a row lies at the centre and has no direction (cosine).
         """
         check_is_fitted(self)
-        rows = check_features(self, X, reset=False) - self.center_
+        rows = check_features(self, X, reset=False) / self._unit - self.center_ / self._unit
         if self.metric == "cosine":
-            return self._unit(rows, "row") @ self._directions.T
-        return np.sqrt(squared_distances(rows, self.anchors_)) / self._size
+            return self._directed(rows, "row") @ self._directions.T
+        return np.sqrt(squared_distances(rows, self._anchors)) / self._size
 
     def check_same_anchors(self, other: RelativeRepresentation) -> Self:
         """Raise unless another fitted one has the same anchors: labels of rows if both know them, else positions.
@@ -205,7 +208,7 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
             raise ValueError(f"anchors must be positions from 0 to {n - 1}, got {found.min()} to {found.max()}.")
         return found
 
-    def _unit(self, rows: FloatArray, what: str) -> FloatArray:
+    def _directed(self, rows: FloatArray, what: str) -> FloatArray:
         size = np.linalg.norm(rows, axis=1)
         if not size.min() > self._floor:
             at = int(np.argmin(size))

@@ -75,7 +75,7 @@ def rank_me(Z: Rows, *, center: bool = False, eps: float = 1e-7) -> Estimate:
     return single(
         "rank_me",
         value,
-        title="RankMe",
+        title="RankMe: how many directions these rows use, by singular values",
         estimand="exponential of the entropy of the singular values' shares: directions used by these rows",
         assumption=_SAMPLE,
         **{"uncentered" if centered else "centered": values[not centered], "n": len(rows), "k": rows.shape[1]},
@@ -106,7 +106,13 @@ def effective_rank(Z: Rows) -> Estimate:
     Roy, Vetterli (2007). The effective rank. EUSIPCO (they take singular values; this takes eigenvalues).
     """
     estimand = "exponential of the entropy of the shares of the covariance's eigenvalues"
-    return _of_eigenvalues(Z, entropy_rank, "effective_rank", "Effective rank", estimand)
+    return _of_eigenvalues(
+        Z,
+        entropy_rank,
+        "effective_rank",
+        "Effective rank: how many directions these rows use, by eigenvalues",
+        estimand,
+    )
 
 
 def participation_ratio(Z: Rows) -> Estimate:
@@ -125,7 +131,13 @@ def participation_ratio(Z: Rows) -> Estimate:
         about k / (1 + k / n).
     """
     estimand = "(sum of eigenvalues)² / sum of squared eigenvalues of the covariance of these rows"
-    return _of_eigenvalues(Z, _participation_ratio, "participation_ratio", "Participation ratio", estimand)
+    return _of_eigenvalues(
+        Z,
+        _participation_ratio,
+        "participation_ratio",
+        "Participation ratio: how many directions these rows use, large ones above all",
+        estimand,
+    )
 
 
 def spectral_exponent(Z: Rows, *, ranks: ArrayLike | None = None, confidence_level: float = 0.95) -> Estimate:
@@ -256,7 +268,7 @@ def condition_number(W: ArrayLike) -> Estimate:
     return single(
         "condition_number",
         value,
-        title="Condition number",
+        title="Condition number: 1 if all directions are stretched alike",
         estimand="largest over smallest singular value of W",
         assumption="W is given; nothing is estimated",
         largest=float(sizes[0]),

@@ -64,7 +64,7 @@ class BootstrapResult(Printed):
         low, high = float(np.min(self.alphas)), float(np.max(self.alphas))
         chosen = f"{low:.3g}" if low == high else f"from {low:.3g} to {high:.3g}"
         return Summary(
-            f"Bootstrap of {self.replicates.shape[1]} coefficients",
+            f"Coefficients of {self.replicates.shape[1]} feature(s) with bootstrap intervals",
             f"what the fit estimates; se and {_LEVEL:.0%} percentile interval over {len(self.replicates)} replications",
             "the rows (or clusters) that were drawn anew are independent",
             self.to_frame(),

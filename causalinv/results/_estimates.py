@@ -133,7 +133,8 @@ class TestResult(Printed):
     def summary(self) -> Summary:
         """The numbers with the hypothesis, the assumption and how to read them."""
         notes = (self.note,) if self.note else ()
-        return Summary("Test", f"null hypothesis: {self.hypothesis}", self.assumption, self.to_frame(), notes)
+        title = f"p = {self.pvalue:.3g}. Null hypothesis: {self.hypothesis}"
+        return Summary(title, "", self.assumption, self.to_frame(), notes)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -197,7 +198,7 @@ class BoundsEstimate(Printed):
         what = {"set": "both ends at once", "band": "both ends in all rows at once"}.get(
             self.target, "the estimand, wherever it lies between the ends"
         )
-        level = f"ci: {self.confidence_level:.0%} for {what}; n = {self.n}"
+        level = f"ci: {self.confidence_level:.0%} interval for {what}; n = {self.n}"
         return Summary(self.title, self.estimand, self.assumption, self.table, (level, *self.notes))
 
 
@@ -242,6 +243,33 @@ class PointwiseBounds(Printed):
         if crossing:
             notes.append(f"in {crossing} rows the lower end lies above the upper one; both are kept.")
         return Summary("Bounds at each row", self.estimand, self.assumption, self.to_frame(), tuple(notes))
+
+
+#: What each check is, in few words, and from where on it is a reason to doubt.
+_CHECKS = {
+    "linearity_pvalue": "p: state linear in the action",
+    "residual_pvalue": "p: noise apart from the action",
+    "precision_gap": "two fits of it differ by (share)",
+    "noise_evidence": "the noise is not Gaussian",
+    "n_noise_components": "Gaussians that the noise needs",
+    "singular_values": "sd of noise per sd of action",
+    "effective_rank": "directions the action moves",
+    "effective_dimension": "directions the state uses",
+    "moved_by_action": "move, in distances of two rows",
+    "do_consistency": "misfit at tried actions, sd",
+    "shell_error": "error at outermost actions, sd",
+    "shell_action_only": "the same, by the action alone",
+    "conditional_score": "nats X says about the action",
+}
+_LIMITS = {
+    "linearity_pvalue": "< 0.05",
+    "residual_pvalue": "< 0.05",
+    "noise_evidence": "> 1",
+    "n_noise_components": "> 1",
+    "do_consistency": "> 0.3",
+    "shell_error": "> 0.5",
+    "conditional_score": "<= 0",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -316,7 +344,7 @@ class ExtrapolationDiagnostics(Printed):
         if self.residual_pvalue < 0.05:
             found["residual_pvalue"] = "residuals of the representation depend on the action"
         if self.noise_evidence is not None and self.noise_evidence > 1:
-            found["noise_evidence"] = "V does not look Gaussian"
+            found["noise_evidence"] = "the state's own noise V does not look Gaussian"
         if self.conditional_score <= 0:
             found["conditional_score"] = "the representation says nothing about the action on held-out rows"
         if self.n_noise_components > 1:
@@ -331,13 +359,28 @@ class ExtrapolationDiagnostics(Printed):
             found[str(name)] = f"above {check['threshold']:.3f}, which the model's summary() puts in words"
         return found
 
+    def _limit(self, name: str) -> str:
+        """From where on a check is a reason to doubt; empty if it only describes."""
+        if name in self.checks_.index:
+            limit = float(self.checks_["threshold"].loc[name])
+            return "" if np.isnan(limit) else f"> {limit:.3g}"
+        return {"effective_rank": f"< {0.7 * len(self.singular_values):.2g}"}.get(name, _LIMITS.get(name, ""))
+
     def summary(self) -> Summary:
-        """The checks on one screen, with what each doubt means."""
+        """The checks on one screen, with what each is and what each doubt means."""
         notes = tuple(f"{name}: {text}" for name, text in self._doubts().items())
+        shown = self.to_frame().astype({"doubt": object})
+        shown.insert(1, "doubt if", [self._limit(str(name)) for name in shown.index])
+        made = [value is not None and value == value for value in shown["value"]]  # noqa: PLR0124 - NaN is not
+        shown["doubt"] = [
+            "not made" if limit and not known else "yes" if doubt else "no" if limit else ""
+            for known, doubt, limit in zip(made, shown["doubt"], shown["doubt if"], strict=True)
+        ]
+        shown["what it is"] = [_CHECKS.get(str(name), "sum of squared correlations") for name in shown.index]
         return Summary(
-            "What can be checked of this extrapolation",
-            "each line a check of what predictions rest on",
+            f"What can be checked of this extrapolation: {len(notes)} reason(s) to doubt it",
+            "",
             "not checkable: the action was randomised and acts only through the state",
-            self.to_frame(),
+            shown,
             notes or ("no check gives a reason to doubt; that is no proof",),
         )

@@ -56,8 +56,9 @@ class PopulationRegression(Printed):
         """The coefficients with what they mean, as text and HTML."""
         return Summary(
             f"Population regression of {self.target}",
-            f"the linear prediction of {self.target} with the least mean squared error, which is "
-            f"{self.residual_variance:.4g} of a variance of {self.variance:.4g}",
+            f"change of {self.target} per unit of each node, in its linear prediction of least mean squared "
+            "error, which "
+            f"is {self.residual_variance:.4g} of a variance of {self.variance:.4g}",
             "the model is the truth; nothing is estimated",
             self.to_frame(),
             (_linearity(self.exact), "A coefficient is an effect only if nothing confounds it."),

@@ -15,11 +15,19 @@ from causalinv._matrix import factor_split, range_eigh
 from causalinv._typing import FloatArray
 from causalinv.transformations import Frame, Transformation
 
-__all__ = ["Invariants", "bandwidth", "gaussian", "loo_residuals", "pairwise"]
+__all__ = ["Invariants", "bandwidth", "check_unit", "gaussian", "loo_residuals", "pairwise"]
 
 _BLOCK = 2_000_000  # kernel values at once
 _PENALTIES = np.logspace(-6, 2, 33)  # of the mean eigenvalue
 _RANGE = 1e-12
+_TINY, _HUGE = 1e-150, 1e150  # squares beyond are 0 or no float
+
+
+def check_unit(values: FloatArray, name: str) -> None:
+    """Raise if squares of the largest value are no floats."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest > 0 and not _TINY < largest < _HUGE:
+        raise ValueError(f"{name} reaches {largest:.3g}: its squares leave the range of floats; choose another unit.")
 
 
 def bandwidth(rows: FloatArray) -> float:

@@ -12,7 +12,9 @@ from causalinv._typing import FloatArray
 from causalinv.symmetry._invariant_kernel import bandwidth, gaussian
 from causalinv.transformations import Transformation
 
-__all__ = ["overlap"]
+__all__ = ["LITTLE", "NONE", "doubt", "overlap"]
+
+LITTLE, NONE = 0.5, 0.1  # overlap that casts doubt on a declaration, and that leaves nothing to compare
 
 _LEAST, _MOST = 50, 2_000  # rows
 _CENTRES = 50  # of the features that tell rows from their copies
@@ -43,3 +45,17 @@ def overlap(
     model = LogisticRegression(fit_intercept=False, max_iter=500)
     copy = cross_val_predict(model, apart, side > 0, cv=5, method="predict_proba")
     return float(2 * np.where(side > 0, copy[:, 0], copy[:, 1]).mean())
+
+
+def doubt(seen: float | None) -> str:
+    """What an overlap says against a p-value; empty if nothing."""
+    if seen is None or seen >= LITTLE:
+        return ""
+    if seen < NONE:
+        return (
+            f"Overlap is {seen:.2f}: hardly a row was seen in another pose, against what was declared. The p-value "
+            "says NOTHING about the outcome, large or small."
+        )
+    return (
+        f"Overlap is {seen:.2f} (1 if poses are uniform): do not trust the p-value, its level rests on uniform poses."
+    )

@@ -1,10 +1,4 @@
-r"""Which of several symmetries does the outcome have? Tests with Holm's correction, and how much of each is broken.
-
-The lower limit needs no good learner: for any f̂ fitted on other rows, with
-:math:`\delta = \hat f(X) - E[\hat f(X)|M]`, M the orbit, and any m̂(M), :math:`L = (Y - \hat m(M))\,\delta` has
-:math:`E L = E[(m - m_G)\,\delta]`, so by Cauchy and Schwarz
-:math:`E(m - m_G)^2 / \mathrm{Var}\,Y \ge (E L)_+^2 / (E\delta^2\, \mathrm{Var}\,Y)`.
-"""
+"""Which of several symmetries does the outcome have? Tests with Holm's correction, and how much of each is broken."""
 
 from __future__ import annotations
 
@@ -12,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.metrics import r2_score
@@ -30,14 +23,16 @@ from causalinv._validation import (
     check_target,
     check_whole,
 )
+from causalinv.symmetry._broken_share import broken_share, deviations
 from causalinv.symmetry._frame_averaging import FrameAveragingRegressor
+from causalinv.symmetry._invariant_kernel import check_unit
 from causalinv.symmetry._joined import check_candidates, joined
+from causalinv.symmetry._overlap import NONE, doubt
 from causalinv.symmetry._symmetry_test import TWO_READINGS, check_uniform, symmetry_test
 from causalinv.transformations import EuclideanGroup, Transformation
 
 __all__ = ["SymmetryScreen"]
 
-_COPIES = 16  # of each row, where the group cannot be listed
 _LEAST = 10
 
 
@@ -46,7 +41,9 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
 
     With probability at least 1 - level every true symmetry is in `compatible_` (Holm). Nothing says that false ones are
     out: not being rejected is no proof. How much of the outcome's variance breaks a symmetry gets a lower limit; an
-    upper one is impossible without assuming that the learner is good.
+    upper one is impossible without assuming that the learner is good. Where the learner has the right shape, so
+    that the limit is tight, 95% limits lay at or below the truth in 90% to 98% of 500 samples of 20 to 400 rows with a
+    skewed outcome; where nothing was broken they were above 0 in 1% to 5% (``benchmarks/results/symmetry.md``).
 
     Parameters
     ----------
@@ -66,9 +63,11 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     table_ : pandas.DataFrame
-        One row per candidate: ``pvalue``, ``pvalue_holm``; on the held-out half ``broken_share`` (plug-in estimate of
-        the share of the outcome's variance that breaks it), ``broken_lower`` (its lower limit) and ``r2_gain`` (R² of
-        the learner as it is less R² of the averaged one).
+        One row per candidate: ``pvalue``, ``pvalue_holm``, ``overlap`` (as in `symmetry_test`; NaN if fewer than 50
+        rows move); on the held-out half ``broken_share`` (plug-in estimate of
+        the share of the outcome's variance that breaks it), ``broken_lower`` (its lower limit; 0 unless a
+        randomisation test on that half rejects at `level`) and ``r2_gain`` (R² of the learner as it is less R² of the
+        averaged one; NaN if y does not vary there).
     compatible_ : list of str
         Names that are not rejected.
     joint_ : TestResult or None
@@ -77,7 +76,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         Pairs of a rejected group inside a larger one that was not rejected: the larger one cannot be true.
     prediction_ : str
         What `predict` does: whether the learner is averaged, and over what; never over a symmetry whose
-        ``broken_lower`` is above 0.
+        ``broken_lower`` is above 0, or whose ``overlap`` is below 0.1.
     estimator_ : fitted regressor
     n_features_in_ : int
     feature_names_in_ : ndarray of str, only if X had names
@@ -131,6 +130,8 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         rows = check_features(self, X, reset=True, min_samples=_LEAST)
         check_alignment(X=X, y=y)
         target = column_or_1d(check_target(y, len(rows)), warn=True)
+        check_unit(rows, "X")
+        check_unit(target, "y")
         level = check_confidence_level(self.level, "level")
         check_choice(self.poses, "poses", ("uniform",))
         check_whole(self.n_resamples, "n_resamples", low=19)
@@ -159,11 +160,15 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             averaged.fit(framed.iloc[halves[0]] if names else rows[halves[0]], target[halves[0]])
             held = rows[halves[1]]
             inside = averaged.predict(framed.iloc[halves[1]] if names else held)
-            delta = plain.predict(held) - _group_mean(plain, held, symmetry, names, rng)
-            share, lower = _broken((target[halves[1]] - inside) * delta, delta**2, target[halves[1]], level)
-            gain = r2_score(target[halves[1]], plain.predict(held)) - r2_score(target[halves[1]], inside)
+            poses = deviations(plain.predict, held, symmetry, names, rng)
+            share, lower = broken_share(target[halves[1]] - inside, poses, target[halves[1]], level, rng)
+            gain = float("nan")
+            if np.ptp(target[halves[1]]) > 1e-12 * np.abs(target).max():
+                gain = r2_score(target[halves[1]], plain.predict(held)) - r2_score(target[halves[1]], inside)
+            test = ask(symmetry)
             found[name] = {
-                "pvalue": ask(symmetry).pvalue,
+                "pvalue": test.pvalue,
+                "overlap": np.nan if test.overlap is None else test.overlap,
                 "broken_share": share,
                 "broken_lower": lower,
                 "r2_gain": gain,
@@ -182,7 +187,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         ]
         self._join([candidates[name] for name in self.compatible_], rows, names, ask)
         good = self.joint_ is not None and self.joint_.pvalue > level
-        good = good and not (self.contradictions_ or self._doubted())
+        good = good and not (self.contradictions_ or self._doubted() or (table["overlap"] < NONE).any())
         self.prediction_ = "the learner as it is"
         if good and self._joined is not None:
             self.prediction_ = f"the learner averaged over {' and '.join(self.compatible_)}, not rejected (no proof)"
@@ -237,7 +242,9 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             "count on it. The test sees some ways of breaking a symmetry badly."
             for name in self._doubted()
         ]
-        notes += [f"predict: {self.prediction_}.", TWO_READINGS]
+        found = self.table_["overlap"].items()
+        notes += [f"{name}: {doubt(seen)} The same holds of its broken_lower." for name, seen in found if doubt(seen)]
+        notes += [f"predict() uses {self.prediction_}.", TWO_READINGS]
         notes.append("No upper limit of what is broken exists without assuming that the learner is good.")
         return Summary(
             "Symmetries of the outcome",
@@ -247,30 +254,6 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
             self.table_,
             tuple(notes),
         )
-
-
-def _group_mean(
-    plain: Any, rows: FloatArray, symmetry: Transformation, names: list[str] | None, rng: np.random.Generator
-) -> FloatArray:
-    """Mean prediction over the group: exact if it can be listed, else over drawn copies, which makes limits lower."""
-    if symmetry.averages:
-        frame = symmetry.frame(rows, names)
-        return frame.average(plain.predict(frame.rows))
-    drawn = [plain.predict(symmetry.draw(rows, rng, names)[0]) for _ in range(_COPIES)]
-    return np.asarray(np.mean(drawn, axis=0))
-
-
-def _broken(product: FloatArray, squared: FloatArray, y: FloatArray, level: float) -> tuple[float, float]:
-    """Plug-in and lower limit of the share of Var y that breaks a symmetry, on rows that no learner saw."""
-    spread = (y - y.mean()) ** 2
-    d, v = float(squared.mean()), float(spread.mean())
-    if d <= 1e-20 * v or v == 0:
-        return 0.0, 0.0
-    a = float(product.mean())
-    rho = a / np.sqrt(d * v)
-    influence = (product - a) / np.sqrt(d * v) - rho / 2 * ((squared - d) / d + (spread - v) / v)
-    lower = rho - norm.ppf(1 - level) * influence.std(ddof=1) / np.sqrt(len(y))
-    return max(rho, 0.0) ** 2, max(float(lower), 0.0) ** 2
 
 
 def _holm(pvalues: FloatArray) -> FloatArray:

@@ -20,8 +20,8 @@ from causalinv._validation import check_alignment, check_choice, check_rows, che
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, OverlapWarning
 from causalinv.results import TestResult
-from causalinv.symmetry._invariant_kernel import Invariants, bandwidth, gaussian, loo_residuals, pairwise
-from causalinv.symmetry._overlap import overlap
+from causalinv.symmetry._invariant_kernel import Invariants, bandwidth, check_unit, gaussian, loo_residuals, pairwise
+from causalinv.symmetry._overlap import LITTLE, doubt, overlap
 from causalinv.transformations import FunctionAugmentation, Transformation
 
 __all__ = ["TWO_READINGS", "check_uniform", "symmetry_test"]
@@ -34,9 +34,7 @@ _DENSE = 2000  # rows up to which whole kernel matrices are held
 _LANDMARKS = 500
 _FEATURES = 500
 _LEAST = 5
-_LITTLE = 0.5  # overlap that warns
 _TIE = 1e-10  # relative: statistics this close are equal
-_TINY, _HUGE = 1e-150, 1e150  # of X: squares beyond are 0 or no float
 
 
 def symmetry_test(
@@ -60,7 +58,8 @@ def symmetry_test(
     Parameters
     ----------
     X : array-like of shape (n, d)
-        Features; at least 5 rows.
+        Features; at least 5 rows. Rows are compared by their distance in these units: what moves in columns that are
+        small beside others is not seen.
     y : array-like of shape (n,)
         Outcome.
     symmetry : Transformation
@@ -82,7 +81,7 @@ def symmetry_test(
     TestResult
         Its statistic is standardised by the mean and standard deviation of the re-drawn ones. `overlap` checks the
         declaration: about 1 if poses are uniform, near 0 if rows can be told from copies that were moved; None if fewer
-        than 50 rows move.
+        than 50 rows move. Below 0.5 `note` says first what that does to the p-value: below 0.1 it says nothing.
 
     Raises
     ------
@@ -91,6 +90,8 @@ def symmetry_test(
 
     Warns
     -----
+    DegenerateInputWarning
+        If y is constant, or moving rows does not change the statistic: then p = 1 and nothing was tested.
     OverlapWarning
         If `overlap` is below 0.5: near 0 other poses were never seen, and no test can tell.
 
@@ -109,9 +110,7 @@ def symmetry_test(
     """
     check_alignment(X=X, y=y)
     rows = check_rows(X, "X", min_samples=_LEAST)
-    largest = float(np.abs(rows).max(initial=0.0))
-    if largest > 0 and not _TINY < largest < _HUGE:
-        raise ValueError(f"X reaches {largest:.3g}: squared distances leave the range of floats; choose another unit.")
+    check_unit(rows, "X")
     target = check_target(y, len(rows))
     if target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]
@@ -141,6 +140,12 @@ def symmetry_test(
     size = float(np.abs(drawn).max(initial=abs(observed)))
     pvalue = (1 + int(np.sum(drawn >= observed - _TIE * size))) / (repeats + 1)
     scale = float(drawn.std())
+    if not scale > _TIE * size:
+        warn(
+            "Moving rows does not change the statistic, so nothing could be rejected (p = 1): the group moves nothing "
+            "in X, or residuals are 0, or other columns are so much larger that distances do not show what moves.",
+            DegenerateInputWarning,
+        )
     seen = _checked(overlap(rows, symmetry, names, rng))
     return _result((observed - drawn.mean()) / scale if scale > _TIE * size else 0.0, pvalue, symmetry, seen)
 
@@ -158,7 +163,7 @@ def check_uniform(symmetry: Transformation) -> None:
 
 def _checked(seen: float | None) -> float | None:
     """The overlap, with a warning where it contradicts what was declared."""
-    if seen is None or seen >= _LITTLE:
+    if seen is None or seen >= LITTLE:
         return seen
     warn(
         f"poses do not look uniform, as poses='uniform' declares: overlap is {seen:.2f} (1 if uniform), and the "
@@ -174,7 +179,7 @@ def _result(statistic: float, pvalue: float, symmetry: Transformation, seen: flo
         pvalue=float(pvalue),
         hypothesis=f"y is independent of the pose of x, given its orbit under {type(symmetry).__name__}",
         assumption="declared by you: poses are uniform given the orbit (poses='uniform'). Then exact at any size",
-        note=TWO_READINGS,
+        note=" ".join(filter(None, (doubt(seen), TWO_READINGS))),
         overlap=seen,
     )
 

@@ -7,12 +7,14 @@ chapter that needs none does not look at it.
 
 from __future__ import annotations
 
+import base64
 import html
 import os
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ _PAGE = """<!doctype html>
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em; }}
 table {{ border-collapse: collapse; display: block; overflow-x: auto; }}
 td, th {{ padding: .15em .7em; text-align: right; }}
+img {{ max-width: 100%; height: auto; }}
 pre {{ line-height: 1.1; overflow-x: auto; }}</style>
 {body}
 </html>
@@ -42,24 +45,30 @@ class Chapter:
     ----------
     question : str
         What a user would ask.
+    answer : str
+        The answer in one or two plain sentences, with its number.
     table : pandas.DataFrame
         The numbers.
     claim : str
-        What the numbers show, losses included.
+        What else the numbers show, losses included.
     assumption : str
         What the answer rests on.
     figure : str
         A picture made of text.
     notes : tuple of str
         What else to know, for example which data were missing.
+    picture : display, optional
+        Of `causalinv.inspection`: what `save` draws.
     """
 
     question: str
+    answer: str
     table: pd.DataFrame
     claim: str
     assumption: str
     figure: str = ""
     notes: tuple[str, ...] = ()
+    picture: Any = None
 
     def __str__(self) -> str:
         return self.text()
@@ -68,7 +77,7 @@ class Chapter:
         """The chapter at the terminal's width, its question after `head`."""
         table = table_text(self.table, floats=lambda v: f"{v:.3f}", gap="–")
         said = [self.claim, f"It rests on: {self.assumption}", *self.notes]
-        parts = [flowing(head + self.question), table, self.figure, *map(flowing, said)]
+        parts = [flowing(f"{head}{self.question}\n\n{self.answer}"), table, self.figure, *map(flowing, said)]
         return plain("\n\n".join(part for part in parts if part))
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,6 +87,7 @@ class Chapter:
         records = flat.to_dict(orient="records")
         return {
             "question": self.question,
+            "answer": self.answer,
             "table": [{k: None if pd.isna(v) else v for k, v in row.items()} for row in records],
             "claim": self.claim,
             "assumption": self.assumption,
@@ -117,7 +127,9 @@ def run(*, random_state: int = 0, data: str | os.PathLike[str] | None = None, on
 
 
 def save(done: Mapping[int, Chapter], folder: str | os.PathLike[str]) -> None:
-    """Write chapters to a folder: each table as CSV, and one HTML page that needs no other file.
+    """Write chapters to a folder: each table as CSV, pictures as PNG, and one HTML page that needs no other file.
+
+    Without matplotlib (extra: plot) there are no pictures, and the page shows those made of text.
 
     Parameters
     ----------
@@ -134,6 +146,20 @@ def save(done: Mapping[int, Chapter], folder: str | os.PathLike[str]) -> None:
         said = [chapter.claim, f"It rests on: {chapter.assumption}", *chapter.notes]
         paragraphs = "".join(f"<p>{html.escape(part)}</p>" for text in said for part in text.split("\n\n"))
         figure = f"<pre>{html.escape(chapter.figure)}</pre>" if chapter.figure else ""
+        if chapter.picture is not None and find_spec("matplotlib") is not None:
+            figure = _drawn(chapter.picture, place / f"chapter_{number}.png", chapter.question)
         table = chapter.table.to_html(float_format=lambda v: f"{v:.3f}", na_rep="–", border=0)
-        body.append(f"<h2>{number}. {html.escape(chapter.question)}</h2>{table}{figure}{paragraphs}")
+        answer = f"<p><b>{html.escape(chapter.answer)}</b></p>"
+        body.append(f"<h2>{number}. {html.escape(chapter.question)}</h2>{answer}{table}{figure}{paragraphs}")
     (place / "tour.html").write_text(_PAGE.format(body="\n".join(body)), encoding="utf-8")
+
+
+def _drawn(picture: Any, path: Path, alt: str) -> str:
+    """Draw a display into a file, and the same as an image inside the page."""
+    from matplotlib import pyplot
+
+    figure = picture.plot().figure_
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}">'

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pandas as pd
 
+from causalinv.inspection import DAGDisplay
 from causalinv.moments import Moments
 from causalinv.sem import Do, Intervention, LinearSEM, ScaleNoise, SetWeights, Shift
 from causalinv.tour import Chapter
@@ -46,16 +47,22 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
     columns["mean yield", "exact"] = exact.mean("y")[:, 0]
     columns["mean yield", "sample"] = sample.mean("y")[order, 0]
     table = pd.DataFrame(columns, index=exact.cells.rename("environment"))
-    moving = slopes["all three"]
+    steady, moving = slopes["causes (rain, soil)"], slopes["all three"]
     return Chapter(
         question="What would the world look like under other interventions, exactly? "
         "(Coefficient of soil on yield, by feature set.)",
+        answer=(
+            f"Given the causes of yield, soil keeps its coefficient, {steady[0]:.2f}, under every intervention; "
+            "with growth, an "
+            f"effect of yield, among the features it moves from {moving[0]:.2f} to {moving[-1]:.2f}."
+        ),
         table=table,
         claim=(
-            "Among its causes, yield has one coefficient for soil, 1, in every environment that leaves yield alone\n"
-            "(where soil is held constant there is nothing to regress on). With growth, an effect of yield, among the\n"
-            f"features it moves from {moving[0]:.2f} to {moving[-1]:.2f}. {_ROWS:,} rows show the same, up to sampling."
+            "Where soil is held constant there is nothing to regress on, and no intervention here acts on yield "
+            "itself.\n"
+            f"{_ROWS:,} rows show the same as the exact moments, up to sampling."
         ),
+        picture=DAGDisplay.from_sem(sem),
         assumption="the model: linear, these arrows, independent noise. Any noise law gives the same exact columns.",
     )
 

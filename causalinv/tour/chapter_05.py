@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from textwrap import fill
 
 import pandas as pd
 from sklearn.utils import Bunch
 
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, SensitivityBounds
 from causalinv.datasets import load_spector, make_confounded_treatment
+from causalinv.inspection import SensitivityDisplay
 from causalinv.results import BoundsEstimate
 from causalinv.tour import Chapter
 
@@ -44,16 +44,16 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
     table = pd.DataFrame(lines).T.rename_axis(["", "assumed about confounding"])
     return Chapter(
         question="Nobody randomised who took the programme. What can be said about its effect?",
+        answer=_answer(effect),
         table=table,
-        claim=f"{_students(effect, cap)}\n\n{_simulation(mean, truth)}",
+        claim=f"{_students(cap)}\n\n{_simulation(mean, truth)}",
+        picture=SensitivityDisplay(cap.average_bounds("ate", odds_ratio=[1.0, 1.5, 2.0, 2.5, 3.0])),
         assumption=(
-            "'odds ratio k': knowing the outcome would change the odds of taking part by a factor of at most k (1:\n"
-            "nothing is unmeasured). That is said by us, and no data can check it. The last two rows of each part\n"
-            "assume only that outcomes lie in [0, 1]."
+            "'odds ratio k': knowing the outcome would change the odds of taking part by a factor of at most k "
+            "(said by\n"
+            "us; no data can check it). 'nothing': only that outcomes lie in [0, 1]."
         ),
-        figure=_bars(effect, f"{_STUDENTS}: from -1 to 1, │ is no effect", -1.0, 0.0)
-        + "\n"
-        + _bars(mean, f"{_SIMULATION}: from 0 to 1, │ is the truth", 0.0, truth),
+        figure=_bars(effect, f"{_STUDENTS}: from -1 to 1, │ is no effect", -1.0, 0.0),
     )
 
 
@@ -76,30 +76,34 @@ def _line(bounds: BoundsEstimate) -> dict[str, float]:
     return {"lower": bounds.lower, "upper": bounds.upper, "95% from": low, "95% to": high}
 
 
-def _students(effect: dict[str, BoundsEstimate], cap: SensitivityBounds) -> str:
+def _answer(effect: dict[str, BoundsEstimate]) -> str:
+    """The adjusted effect, and how sure 32 students are of it."""
     plain = effect["odds ratio 1"]
     low, high = plain.conf_int
     sure = "cannot tell that from no effect even" if low <= 0 <= high else "could tell that from no effect"
+    return (
+        f"Adjusted for grades and entry score it raised the chance of a better grade by {plain.lower:.2f}, but "
+        "32 students "
+        f"{sure} if nothing is unmeasured (95% interval from {low:.2f} to {high:.2f})."
+    )
+
+
+def _students(cap: SensitivityBounds) -> str:
     reached = cap.breakdown(estimand="ate")["estimate"]
     yardstick = " and ".join(f"{name} by up to {factor:.1f}" for name, factor in cap.benchmark()["q95"].items())
-    return fill(
-        f"Students: adjusting for GPA and entry score, the programme raised the chance of a better grade by "
-        f"{plain.lower:.2f}, but 32 students {sure} if nothing is unmeasured (95% interval from {low:.2f} to "
-        f"{high:.2f}). The estimate would be gone if something hidden changed the odds of taking part by a factor of "
-        f"{reached:.1f}; as a yardstick, leaving out what was observed changes them: {yardstick}. Without any "
-        "assumption the interval is as wide as the scale and contains 0, as it always does for an effect.",
-        width=112,
+    return (
+        f"Students: the estimate would be gone if something hidden changed the odds of taking part by a factor of "
+        f"{reached:.1f}; as a yardstick, leaving out what was observed changes them: {yardstick}. With no assumption "
+        "the interval contains 0, as it always does for an effect."
     )
 
 
 def _simulation(mean: dict[str, BoundsEstimate], truth: float) -> str:
     missing = [name for name, bounds in mean.items() if not bounds.conf_int[0] <= truth <= bounds.conf_int[1]]
     verdict = f"outside the 95% interval of: {', '.join(missing)}" if missing else "inside all 95% intervals"
-    return fill(
-        f"Simulation: whoever did not take arm 1 would have done best there. The hidden truth, {truth:.2f}, lies "
-        f"{verdict}. Assumptions buy width at the risk of being false; the f-ball assumes as little as Manski and says "
-        "less.",
-        width=112,
+    return (
+        f"Simulation (those who did not take arm 1 would have done best): the truth, {truth:.2f}, lies {verdict}. "
+        "Assumptions buy width at the risk of being false; the f-ball assumes as little as Manski and says less."
     )
 
 

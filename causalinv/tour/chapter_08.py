@@ -55,12 +55,16 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
     free, bound = table.iloc[0], table.iloc[1]
     return Chapter(
         question="Does it matter how my molecules, crystals or letters are turned?",
+        answer=(
+            f"Where it does not matter, a forest blind to it explains {free.iloc[3]:.2f} of new energies, not "
+            f"{free.iloc[1]:.2f}; where it does, {bound.iloc[3]:.2f} in place of {bound.iloc[1]:.2f}."
+        ),
         table=table,
         claim=(
-            f"Where orientation does not matter, a forest blind to it explains {free.iloc[3]:.2f} of new energies, "
-            f"not {free.iloc[1]:.2f}, from\nthe same 150 clouds. If a field outside makes it matter, blindness costs "
-            f"what the field explains ({bound.iloc[3]:.2f} in place\nof {bound.iloc[1]:.2f}), and the test says so: "
-            f"p = {bound.iloc[0]:.2f}, against {free.iloc[0]:.2f}."
+            "All forests learnt from the same 150 clouds. A field outside makes orientation matter: blindness "
+            "costs what\n"
+            f"the field explains, and the test says so: p = {bound.iloc[0]:.2f}, against {free.iloc[0]:.2f} "
+            "without a field."
         ),
         assumption=(
             "clouds that were turned at random (poses='uniform'). Upright photographs are not: there the test means\n"

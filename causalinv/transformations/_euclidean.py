@@ -127,9 +127,10 @@ class EuclideanGroup(Transformation):
         centre = cloud.points.mean(axis=1) if self.translations else np.zeros((n, d))
         boost = cloud.vectors.mean(axis=1) if self.boosts else np.zeros((n, d))
         points, vectors = cloud.points - centre[:, None], cloud.vectors - boost[:, None]
-        axes = principal_axes(points, vectors, proper=self.proper)
+        (first, far), (second, long) = (_in_own_units(each) for each in (points, vectors))
+        axes = principal_axes(first, second, proper=self.proper)
         k = axes.source
-        size = np.sqrt(np.maximum((points**2).sum(axis=2).max(axis=1), (vectors**2).sum(axis=2).max(axis=1, initial=0)))
+        size = np.maximum(far, long)
         points, vectors = (_whole(each[k] @ axes.turns, size[k]) for each in (points, vectors))
         scalars = cloud.scalars[k]
         pose = {"turn": axes.turns, "centre": centre[k], "boost": boost[k]}
@@ -233,6 +234,14 @@ def _whole(values: FloatArray, size: FloatArray) -> FloatArray:
     """Coordinates to eleven digits of the cloud's size: equal ones are equal, so that no learner splits on rounding."""
     step = 10.0 ** (np.floor(np.log10(np.where(size > 0, size, 1.0)) + _OFF_NICE) - _DIGITS)
     return np.asarray(np.round(values / step[:, None, None]) * step[:, None, None]) + 0.0  # no -0
+
+
+def _in_own_units(clouds: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Each cloud (p, d) over a power of two near its size, so that squares are floats; its largest length (n,)."""
+    top = np.abs(clouds).max(axis=(1, 2), initial=0.0)
+    unit = np.where(top > 0, np.ldexp(1.0, np.frexp(top)[1] - 1), 1.0)
+    scaled = clouds / unit[:, None, None]
+    return scaled, np.sqrt((scaled**2).sum(axis=2).max(axis=1, initial=0.0)) * unit
 
 
 def _order(points: FloatArray, vectors: FloatArray, scalars: FloatArray, rounding: FloatArray) -> IntArray:

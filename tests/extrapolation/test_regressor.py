@@ -393,7 +393,7 @@ def test_what_a_pipeline_hides_is_found():
 
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.IdentificationWarning")
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
-@pytest.mark.filterwarnings("ignore:V does not look Gaussian")  # 60 rows
+@pytest.mark.filterwarnings("ignore:The state.s own noise V does not look Gaussian")  # 60 rows
 def test_checks_that_the_data_do_not_allow_are_missing():
     data = make_extrapolation_data(60, random_state=1)
     few = Rep4ExRegressor(FAST, random_state=0).fit(data.X, data.y, action=data.action).diagnostics()

@@ -1,5 +1,7 @@
 """Work in workers: results do not depend on their number, and no warning is lost or said twice."""
 
+import re
+import time
 import warnings
 from multiprocessing import current_process
 from pathlib import Path
@@ -11,6 +13,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from causalinv import Rep4ExRegressor, SensitivityBounds, _parallel
+from causalinv._parallel import run
+from causalinv._progress import progress, wanted
 from causalinv.invariance import InvariantSubsetSelector, PACExperiment
 from causalinv.sem import InterventionFamily, LinearSEM
 
@@ -166,3 +170,23 @@ def test_experiments_hand_over_what_their_parts_say(n_jobs):
     with pytest.warns(UserWarning, match="doubt") as caught:
         trial.run(n_jobs)
     _only(caught, "a family's doubt")
+
+
+def _slow(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def test_long_work_says_how_far_it_is_only_where_asked(capsys):
+    tasks = [(0.3,)] * 4
+    assert run(_slow, tasks) == [0.3] * 4
+    assert capsys.readouterr().err == ""
+    with progress():
+        assert run(_slow, tasks) == [0.3] * 4
+        run(_slow, [(0.0,)] * 3)  # over before there is anything to say
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    written = [line.strip() for line in said.split("\r") if line.strip()]
+    assert len(written) >= 2
+    assert re.fullmatch(r"4 of 4 tasks of slow, \d+ s, about 0 s left", written[-1])
+    assert not wanted()

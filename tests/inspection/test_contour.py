@@ -55,7 +55,8 @@ def test_plot_draws_the_zero_contour_and_benchmarks():
     _, _, model = fitted()
     display = ConfoundingContourDisplay.from_estimator(model, "x1", benchmarks=["x0"]).plot()
     assert "x1" in display.ax_.get_xlabel()
-    assert len(display.ax_.lines) == 1
+    said = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert said == ["the effect is gone", "as strong as this feature"]
     value = model.sensitivity(0.0)["robustness_value"].iloc[1]
     assert display.adjusted(value, value) == pytest.approx(0.0, abs=1e-12)
     with pytest.raises(ValueError, match="limit must be"):

@@ -34,7 +34,7 @@ def test_one_column_varies_and_support_is_shaded(model):
     display.plot()
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert {"truth", "from the action alone", "through the state, with band", "unsupported"} <= set(labels)
-    assert "tried" not in labels
+    assert "tried" in labels
     assert display.ax_.get_xlabel() == "a1"
     lines = {line.get_label(): line.get_ydata() for line in display.ax_.get_lines()}
     np.testing.assert_array_equal(lines["through the state, with band"], display.table["estimate"])
@@ -45,12 +45,12 @@ def test_axes_given_are_used_and_the_default_column_is_the_one_that_varies(model
 
     ax = plt.figure().add_subplot()
     curve = model.do_curve([[0.0, -1.0], [0.0, 0.0], [0.1, 1.0]], n_bootstrap=2)
-    display = DoCurveDisplay.from_estimate(curve).plot(ax)
+    display = DoCurveDisplay.from_result(curve).plot(ax)
     assert display.ax_ is ax
     assert display.along == "a1"
     for mistake, message in (
-        (lambda: DoCurveDisplay.from_estimate(curve, along="dose"), "along must be one of the action's columns"),
-        (lambda: DoCurveDisplay.from_estimate(curve, truth=[1.0]), r"truth must have shape \(3,\)"),
+        (lambda: DoCurveDisplay.from_result(curve, along="dose"), "along must be one of the action's columns"),
+        (lambda: DoCurveDisplay.from_result(curve, truth=[1.0]), r"truth must have shape \(3,\)"),
         (lambda: DoCurveDisplay.from_estimator(model, [0.0], along=2), "along must be a column from 0 to 1"),
         (lambda: DoCurveDisplay.from_estimator(model, [0.0], at=[1.0]), r"at must have shape \(2,\)"),
     ):

@@ -82,4 +82,4 @@ def test_the_summary_of_icp_names_causes_and_risks():
     assert "1 of 4 sets accepted by test='chow_hc' at level 0.05" in " ".join(text.split())
     residual = y - model.predict(pd.DataFrame(X, columns=["cause", "effect"]))
     np.testing.assert_allclose(model.risk_env_, [np.mean(residual[e == k] ** 2) for k in "abc"])
-    assert "rule: y = " in str(InvariantSubsetSelector().fit(X, y, environments=e).summary())
+    assert "Rule: y = " in str(InvariantSubsetSelector().fit(X, y, environments=e).summary())

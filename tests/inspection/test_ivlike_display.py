@@ -51,10 +51,14 @@ def test_it_draws_lines_bands_and_errors():
     display = IVLikePathDisplay.from_estimator(model, features=["a", "b"], truth=world.coef).plot(ax)
     assert display.ax_ is ax
     assert (ax.get_xscale(), len(ax.collections)) == ("log", 2)
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "a",
+        "b",
+        f"chosen: gamma = {model.gamma_:.3g}",
+    ]
     display.plot_error()
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert labels == ["IV-like regression", "least squares", "zero vector"]
+    assert labels[:3] == ["IV-like regression", "least squares", "zero vector"]
     without = IVLikePathDisplay.from_estimator(
         IVLikeRegression(augmentation=Translation(world.directions)).fit_moments(world.moments)
     ).plot()

@@ -32,7 +32,7 @@ def table():
 
 def test_quantiles_are_those_of_the_rows_without_errors():
     rows = table()
-    shown = PACDisplay.from_table(rows).quantiles
+    shown = PACDisplay.from_result(rows).quantiles
     part = rows[(rows["learner"] == "a") & (rows["d"] == 10) & (rows["m"] == 30) & (rows["error"] == "")]
     assert shown.loc[("a", 10, 30), "q95"] == pytest.approx(part["violation"].quantile(0.95))
     assert shown.loc[("a", 10, 30), "beta_sites"] == pytest.approx(0.1)
@@ -40,7 +40,7 @@ def test_quantiles_are_those_of_the_rows_without_errors():
 
 @pytest.mark.parametrize(("against", "label"), [("interventions", "features: 10"), ("dimension", "interventions: 30")])
 def test_both_views_are_drawn(against, label):
-    display = PACDisplay.from_table(table()).plot(against=against, learner="b")
+    display = PACDisplay.from_result(table()).plot(against=against, learner="b")
     assert label in [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert display.figure_ is display.ax_.figure
     drawn = [line.get_ydata() for line in display.ax_.lines]
@@ -49,7 +49,7 @@ def test_both_views_are_drawn(against, label):
 
 
 def test_mistakes_are_named():
-    display = PACDisplay.from_table(table())
+    display = PACDisplay.from_result(table())
     with pytest.raises(ValueError, match="learner must be one of"):
         display.plot(learner="c")
     with pytest.raises(ValueError, match="against must be"):

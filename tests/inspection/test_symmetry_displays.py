@@ -6,6 +6,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from causalinv.inspection import FrameDisplay, ImageMomentsDisplay, SymmetryScreenDisplay
+from causalinv.inspection._axes import BLUE
 from causalinv.symmetry import ImageMoments, SymmetryScreen
 from causalinv.transformations import EuclideanGroup, SignFlip
 
@@ -30,7 +31,7 @@ def test_screen_display():
     assert display.table.equals(screen.table_)
     marks = [line for line in display.ax_.lines if line.get_marker() == "o"]
     np.testing.assert_allclose([line.get_xdata()[0] for line in marks], screen.table_["broken_share"])
-    assert [line.get_markerfacecolor() for line in marks] == ["white", "C0"]
+    assert [line.get_markerfacecolor() for line in marks] == ["white", BLUE]
 
 
 def test_frame_display():
@@ -47,5 +48,5 @@ def test_image_moments_display():
     moments = ImageMoments((8, 8), degree=6).fit([image])
     display = ImageMomentsDisplay.from_estimator(moments, image, n_shown=3).plot()
     np.testing.assert_allclose(display.radial["n=2, m=0"], 2 * display.radial.index**2 - 1, atol=1e-12)
-    assert len(display.axes_[0].lines) == 3
-    np.testing.assert_allclose(display.axes_[2].images[0].get_array(), moments.reconstruct([image]).reshape(8, 8))
+    assert len(display.axes_[0, 0].lines) == 3
+    np.testing.assert_allclose(display.axes_[0, 2].images[0].get_array(), moments.reconstruct([image]).reshape(8, 8))

@@ -457,5 +457,5 @@ def test_the_summary_says_which_sets_the_intervals_cover():
     model = InvariantCausalPrediction(test="chow", level=min(1.5 * rejected, 0.9)).fit(X, y, environments=e)
     within = int((model.sets_["pvalue"] > model.level / 2).sum())
     assert within > len(model.accepted_sets_)
-    assert f"intervals cover the {within} sets with p above" in " ".join(str(model.summary()).split())
-    assert "intervals cover the" not in str(half.summary())
+    assert f"Intervals cover the {within} sets with p above" in " ".join(str(model.summary()).split())
+    assert "Intervals cover the" not in str(half.summary())

@@ -10,6 +10,7 @@ from causalinv import Moments
 from causalinv.datasets import make_invariance_environments
 from causalinv.exceptions import IdentificationWarning
 from causalinv.invariance import InvariantRepresentation, SubsetStatistics, invariance_gaps, sweep
+from causalinv.invariance._kept import kept
 from causalinv.invariance.rules._gaps import represent, rule_risks
 from causalinv.invariance.rules._row_space import PENALTY, row_space_descent, trade_off
 from causalinv.sem import (
@@ -204,7 +205,7 @@ def test_weights_are_repetitions():
 def test_summary_names_the_directions():
     data = make_invariance_environments(300, random_state=0)
     model = InvariantRepresentation().fit(data.X, data.y, environments=data.environments)
-    assert "3 directions of change" in str(model.summary())
+    assert "differ in 3 direction(s) by more than sampling noise" in " ".join(str(model.summary()).split())
     assert list(model.get_feature_names_out()) == ["invariantrepresentation0"]
 
 
@@ -214,7 +215,43 @@ def test_summary_says_how_many_dimensions_are_used():
     phi = model.fit(data.X, data.y, environments=data.environments).transform(data.X)
     values = np.linalg.eigvalsh(np.cov(phi.T))
     used = values.sum() ** 2 / np.sum(values**2)
-    assert f"effective dimension of the representation: {used:.3g} of 2" in " ".join(str(model.summary()).split())
+    assert model.effective_dimension_ == pytest.approx(used)
+    text = " ".join(str(model.summary()).split())
+    assert f"Effective dimension of the representation: {used:.3g} of 2" in text
+    assert f"Environments move it by {model.moved_by_environment_:.3g} of the distance between two rows" in text
+
+
+def test_how_far_environments_move_it_is_gelbrichs_bound():
+    """scipy's matrix roots, row by row in the units that whiten all rows; and affine maps change nothing."""
+    from scipy.linalg import sqrtm
+
+    data = make_invariance_environments(200, n_features=4, random_state=1)
+    moments = InvariantRepresentation().fit(data.X, data.y, environments=data.environments).moments_
+    components = np.random.default_rng(0).normal(size=(3, 4))
+    rows = data.X @ components.T
+    rows = rows - rows.mean(axis=0)
+    rows = rows @ np.linalg.inv(np.linalg.cholesky(rows.T @ rows / len(rows))).T
+    total = 0.0
+    for e in np.unique(data.environments):
+        own = rows[data.environments == e]
+        cov = np.cov(own.T, bias=True)
+        total += len(own) * (np.sum(own.mean(axis=0) ** 2) + np.trace(cov + np.eye(3) - 2 * sqrtm(cov).real))
+    found = kept(moments, components)[1]
+    assert found == pytest.approx(np.sqrt(total / len(rows) / 6), rel=1e-8)
+    turned = np.array([[2.0, 1.0, 0.0], [0.0, 1e6, 1e6], [1e-6, 0.0, -1e-6]]) @ components
+    assert kept(moments, turned)[1] == pytest.approx(found, rel=1e-6)
+    assert np.isnan(kept(moments, np.zeros((1, 4)))).all()
+
+
+def test_environments_that_are_alike_move_it_by_noise_alone():
+    rng = np.random.default_rng(3)
+    X, e = rng.normal(size=(8000, 4)), np.arange(8000) % 20
+    fit = InvariantRepresentation(n_directions=0).fit(X, X[:, 0] + rng.normal(size=8000), environments=e)
+    assert fit.moved_by_environment_ == pytest.approx(np.sqrt(0.75 / 400), rel=0.35)  # 20 chi squares of 2 df
+    shifted = InvariantRepresentation(n_directions=0).fit(
+        X + 3.0 * (e % 2)[:, None] * np.eye(4)[0], X[:, 0] + rng.normal(size=8000), environments=e
+    )
+    assert shifted.moved_by_environment_ > 5 * fit.moved_by_environment_
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,8 @@ def test_the_cause_is_chosen_and_everything_is_reported():
     text = str(model.summary())
     assert "Invariant subset: cause" in text
     assert "risk, fitted elsewhere" in model.summary().table
-    assert "that these data certify" in text
+    assert f"by at most {100 * model.gap_upper_:.3g}%" in " ".join(text.split())
+    assert text.split("\n")[1].startswith("Estimand: mean squared error (squared units of y)")
 
 
 def test_the_objective_orders_accepted_sets():

@@ -292,8 +292,9 @@ def test_first_lines_of_the_summary():
     X, y, Z, W, groups, _ = frames(k=3)
     for given, alpha, name in (({}, 0.0, "Two-stage least squares"), ({"groups": groups}, "liml", "LIML")):
         model = IVLikeRegression(alpha).fit(X, y, instruments=Z, controls=W, **given)
-        first = str(model.summary()).split("\n")[:5]
+        first = str(model.summary()).split("\n")[:6]
         assert all(len(line) <= 80 for line in first)
+        assert first.pop(0) == "Change of y per unit of each feature, others held fixed"
         assert first[0].startswith(name)
         assert first[1].startswith(
             f"First stage: F {model.first_stage_f_[0]:.4g}, effective F {model.effective_f_:.4g}"
@@ -311,9 +312,9 @@ def test_first_lines_of_the_summary():
     anchor = str(IVLikeRegression(0.5).fit(X, y, instruments=Z).summary())
     assert "Hansen" not in anchor
     several = str(IVLikeRegression(0.0).fit(*frames(m=2)[:2], instruments=Z, controls=W).summary()).split("\n")
-    assert several[1].startswith("First stage: F")
-    assert "Kleibergen-Paap" in several[1]
-    assert several[5].startswith("Anderson-Rubin 95% of x1: ")
+    assert several[2].startswith("First stage: F")
+    assert "Kleibergen-Paap" in several[2]
+    assert several[6].startswith("Anderson-Rubin 95% of x1: ")
     few = IVLikeRegression(0.0).fit(X, y, instruments=Z, groups=np.arange(300) % 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

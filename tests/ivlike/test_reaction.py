@@ -36,7 +36,7 @@ def test_declared_black_boxes_impose_the_invariance_itself():
     np.testing.assert_allclose(model.covariance(), known.covariance(), rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(model.confint(kind="identified"), known.confint(kind="identified"), rtol=1e-9)
     assert model.ols_invariance_test().pvalue == pytest.approx(known.ols_invariance_test().pvalue, rel=1e-6, abs=1e-300)
-    assert "fixed by the declaration" in str(model.summary())
+    assert "Known from what you declared" in str(model.summary())
     with pytest.warns(IdentificationWarning, match="predictions still change under the augmentation"):
         partly = IVLikeRegression(augmentation=CONTRAST, penalty="first_stage", random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="predictions that ignore the augmentation"):

@@ -130,7 +130,12 @@ def test_bands_hold_the_largest_of_correlated_normals():
 def test_summary_says_sizes_kinds_and_names_within_eighty_columns():
     X, y = data(25)
     text = str(IVLikeRegression(augmentation=STILL).fit(X, y, groups=np.arange(25) % 9).summary())
-    for part in ("of wage, n=25 in 9 groups", "s.e. (CR2), 95% intervals and p", "fixed by the declaration"):
+    for part in (
+        "Change of wage per unit",
+        "n=25 in 9 groups",
+        "s.e. (CR2), 95% intervals and p",
+        "Known from what you",
+    ):
         assert part in text
     assert max(map(len, text.splitlines())) <= 80
     edge = IVLikeRegressionCV([1e3, 1e4], augmentation=STILL, random_state=0).fit(X, y)

@@ -69,6 +69,21 @@ def test_readme_fits_one_screen_and_opens_its_warnings_with_the_proxy():
     assert warning.startswith("1. **A feature you call ignored is a proxy of the confounder.**")
 
 
+def test_peers_of_the_readme_are_those_of_the_records():
+    """Every number with decimals stands in the record of the command in its row."""
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.endswith(".py` |")]
+    assert len(rows) >= 4
+    for row in rows:
+        name = re.search(r"`(\w+)\.py`", row).group(1)
+        record = (ROOT / "benchmarks" / "results" / f"{name}.md").read_text()
+        assert f"python {name}.py" in record
+        assert (ROOT / "benchmarks" / f"{name}.py").exists()
+        peer, _, found, _ = (cell.strip() for cell in row.strip("|").split("|"))
+        numbers = re.findall(r"\d+\.\d+(?:e-\d+)?", found)
+        assert all(number in record for number in numbers), (name, numbers)
+        assert peer in record or peer.split()[0] in record, peer
+
+
 def public_callables():
     """Classes and functions that the rooms export."""
     found = {}
@@ -135,6 +150,7 @@ _NO_RANK = {
     "extrapolation/_location.py": {"eigh": "a Newton step on the absolute curvature, every direction kept"},
     "extrapolation/_representation.py": {"eigh": "rotations to principal axes; how many count is the caller's"},
     "extrapolation/_response.py": {"eigh": "ridges, which shrink every direction and cut none"},
+    "invariance/_kept.py": {"eigvalsh": "spreads by direction, all of them summed"},
     "invariance/certificates/_declared.py": {
         "eigvalsh": "how much variance an environment adds, against sampling noise"
     },

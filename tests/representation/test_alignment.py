@@ -160,3 +160,21 @@ def test_rows_without_direction_and_wrong_anchors_raise():
     for anchors in ([0], [0, 0], [0, 9], [-1, 0], [0.5, 1]):
         with pytest.raises(ValueError, match="anchors must"):
             RelativeRepresentation(anchors).fit(X)
+
+
+@pytest.mark.parametrize("unit", [1e-250, 1e-200, 1e200, 1e300])
+def test_maps_and_cosines_are_free_of_units_to_the_ends_of_floats(unit):
+    rng = np.random.default_rng(0)
+    unit = 2.0 ** np.round(np.log2(unit))
+    X = rng.normal(size=(50, 3))
+    Y = X @ np.linalg.qr(rng.normal(size=(3, 3)))[0] + 0.1 * rng.normal(size=(50, 3)) + 2.0
+    for limit in (0.0, 0.3):
+        plain, other = OrthogonalAlignment(limit).fit(X, Y), OrthogonalAlignment(limit).fit(unit * X, unit * Y)
+        np.testing.assert_allclose(other.coef_, plain.coef_, atol=1e-7)
+        np.testing.assert_allclose(other.predict(unit * X) / unit, plain.predict(X), atol=1e-7)
+        assert other.loss_ == pytest.approx(plain.loss_, rel=1e-6)
+    for metric in ("cosine", "euclidean"):
+        model = RelativeRepresentation(n_anchors=8, metric=metric, random_state=0)
+        first = model.fit_transform(X)
+        np.testing.assert_allclose(model.fit_transform(unit * X), first, atol=1e-12)
+        np.testing.assert_allclose(model.anchors_ / unit + model.center_ / unit, X[model.anchor_indices_], atol=1e-12)

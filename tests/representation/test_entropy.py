@@ -118,3 +118,35 @@ def test_labels_of_any_kind_and_lone_rows():
         diffusion_spectral_entropy(Z, bandwidth="mean")
     with pytest.raises(ValueError, match="base"):
         diffusion_spectral_entropy(Z, base=1.0)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e200, 1e300])
+def test_entropies_are_free_of_units_to_the_ends_of_floats(unit):
+    """Squared distances of these are 0 or infinite: the entropy was 0, 'all rows are one point'."""
+    unit = 2.0 ** np.round(np.log2(unit))
+    for width in ("median", 0.8):
+        given = width if isinstance(width, str) else width * unit
+        plain, other = (
+            diffusion_spectral_entropy(Z, bandwidth=width),
+            diffusion_spectral_entropy(unit * Z, bandwidth=given),
+        )
+        assert other.estimate == pytest.approx(plain.estimate, rel=1e-9)
+        assert other.to_frame()["bandwidth"].iloc[0] == pytest.approx(unit * plain.to_frame()["bandwidth"].iloc[0])
+        first, second = (
+            diffusion_information_test(u * Z, LABELS, bandwidth=b, n_permutations=9, random_state=0)
+            for u, b in ((1.0, width), (unit, given))
+        )
+        assert second.statistic == pytest.approx(first.statistic, abs=1e-9)
+    for narrow, value in ((1e-300, np.log2(len(Z))), (1e300, 0.0)):
+        assert diffusion_spectral_entropy(Z, bandwidth=narrow).estimate == pytest.approx(value, abs=1e-9)
+
+
+def test_a_bandwidth_below_the_rounding_of_distances():
+    """Two tight clusters and a row far out: exact up to 5,000 rows; beyond, distances come from products: it raises."""
+    rows = np.r_[np.zeros(20), np.full(20, 1.0), 1e9][:, None] + 0.0
+    found = diffusion_spectral_entropy(rows, bandwidth=0.05)
+    assert found.estimate == pytest.approx(np.log2(3), abs=1e-6)  # three walks that do not meet, each with eigenvalue 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entropy_module, "EXACT_ROWS", 40)
+        with pytest.raises(ValueError, match="below a millionth of the size of Z"):
+            diffusion_spectral_entropy(rows, bandwidth=0.05)

@@ -131,3 +131,25 @@ def test_a_move_that_explains_everything_has_no_standard_error():
     found = equivariance_score(Z, G, G)
     assert found.estimate == pytest.approx(1.0, abs=0.02)
     assert found.standard_error < 0.02  # 0.08 if the variance of z_g were known and not estimated
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e200, 1e300])
+def test_scores_of_any_size_and_of_columns_that_do_not_move(unit):
+    """Squares of these are 0 or infinite: the score was NaN, 'all rows are one point'."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(60, 3))
+    moved = Z + 0.3 * rng.normal(size=(60, 3))
+    unit = 2.0 ** np.round(np.log2(unit))
+    plain, other = invariance_score(Z, moved), invariance_score(unit * Z, unit * moved)
+    assert other.conf_int == pytest.approx(plain.conf_int, rel=1e-9)
+    tiny = invariance_score(unit * Z, unit * Z + 1.0) if unit < 1 else invariance_score(unit * Z, unit * Z)
+    assert tiny.estimate > 1e150 if unit < 1 else tiny.estimate == 0.0
+    with pytest.warns(DegenerateInputWarning, match="does not vary"):
+        still = equivariance_score(Z, np.full((60, 3), 1.1), Z[:, :1])  # 1.1 less the mean of sixty 1.1 is rounding
+    assert np.isnan(still.estimate)
+
+
+def test_tables_without_columns_are_refused():
+    for empty in (np.empty((5, 0)), np.empty((5, 0), dtype=int)):
+        with pytest.raises(ValueError, match=r"Z: Found array with 0 feature"):
+            invariance_score(empty, empty)

@@ -1,4 +1,7 @@
-"""Spectra that are known by construction."""
+"""Spectra that are known by construction, and values of published code."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,3 +185,41 @@ def test_the_interval_covers_where_ranks_go_to_the_last_column(recwarn):
         table = spectral_exponent(rng.normal(size=(200, 20)) / np.sqrt(np.arange(1.0, 21.0))).table.iloc[0]
         held += table["lower"] <= 1.0 <= table["upper"]
     assert held >= 0.86 * 150  # .94 of 400 measured, less four standard errors
+
+
+PUBLISHED = {  # calc_rankme of decalmlutils 0.0.13 (PyPI; torch 2.13.0, float64) on the rows of golden/diffusion.json
+    "as they are": (lambda Z: Z, 2.960283639501426),
+    "shifted by 10": (lambda Z: Z + 10, 1.4999786042411862),
+    "nine rows, turned": (lambda Z: Z[:9].T, 2.535607722509627),
+    "squares and products": (lambda Z: np.column_stack([Z, Z**2, Z[:, :1] * Z[:, 1:]]), 6.854621379890957),
+    "rank 2 of 5": (lambda Z: Z[:, :2] @ np.arange(10.0).reshape(2, 5), 1.4699110802594337),
+}
+
+
+@pytest.mark.parametrize("case", PUBLISHED)
+def test_rank_me_is_that_of_published_code(case):
+    make, value = PUBLISHED[case]
+    rows = np.array(json.loads((Path(__file__).parents[1] / "golden" / "diffusion.json").read_text())["Z"])
+    assert rank_me(make(rows)).estimate == pytest.approx(value, rel=1e-12)
+
+
+def test_rank_me_of_the_tables_that_others_test_with():
+    """The values that tensorflow/gnn asserts (contrastive_losses/metrics_test.py, a33b65d): 2 and 1."""
+    assert rank_me([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]).estimate == pytest.approx(2.0, rel=1e-5)
+    assert rank_me(np.ones((4, 2))).estimate == pytest.approx(1.0, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_published_code_that_takes_eigenvalues_is_the_effective_rank():
+    """reptrix (arnab39/reptrix) calls this RankMe and asserts 613.4726 for torch.randn(1000, 1024), seed 0.
+
+    It takes eigenvalues of the centred covariance, with 1e-7 added to each share: that is `effective_rank` but for
+    1e-7. For the shares of any such table the addition is known to first order.
+    """
+    torch = pytest.importorskip("torch")
+    rows = torch.randn(1000, 1024, generator=torch.Generator().manual_seed(0)).numpy().astype(float)
+    found = effective_rank(rows).estimate
+    sizes = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)[:-1] ** 2
+    share = sizes / sizes.sum()
+    added = found * -1e-7 * np.sum(np.log(share) + 1.0)
+    assert found + added == pytest.approx(613.4726, abs=2e-3)

@@ -7,7 +7,7 @@ from scipy.stats import norm
 from sklearn.datasets import load_digits
 
 from causalinv.exceptions import OverlapWarning
-from causalinv.symmetry import symmetry_test
+from causalinv.symmetry import SymmetryScreen, symmetry_test
 from causalinv.symmetry._overlap import overlap
 from causalinv.transformations import EuclideanGroup, Flip, SignFlip
 
@@ -49,4 +49,23 @@ def test_upright_digits_warn_and_poses_that_were_never_seen():
     assert both.overlap > 0.8
     Z = np.random.default_rng(1).normal(size=(200, 3)) + np.array([4.0, 0, 0])
     with pytest.warns(OverlapWarning, match=r"overlap is 0\.0.*never seen"):
-        symmetry_test(Z, Z[:, 1], FLIP, poses="uniform", n_resamples=19)
+        none = symmetry_test(Z, Z[:, 1], FLIP, poses="uniform", n_resamples=19)
+    assert none.note.startswith(f"Overlap is {none.overlap:.2f}: hardly a row was seen in another pose")
+    assert "says NOTHING about the outcome, large or small" in none.note
+    assert upright.note.startswith(f"Overlap is {upright.overlap:.2f} (1 if poses are uniform): do not trust")
+    assert both.note.startswith("A rejection has two readings")
+
+
+def test_a_screen_shows_it_and_averages_over_no_pose_that_was_never_seen():
+    Z = np.random.default_rng(1).normal(size=(120, 3)) + np.array([4.0, 0, 0])
+    screen = SymmetryScreen({"seen": SignFlip([1]), "unseen": FLIP}, n_resamples=19, random_state=1)
+    with pytest.warns(OverlapWarning):
+        screen.fit(Z, Z[:, 1] ** 2 + 3.0 * np.random.default_rng(2).normal(size=120))
+    assert screen.compatible_ == ["seen", "unseen"]
+    assert screen.table_.loc["unseen", "overlap"] < 0.1
+    assert screen.table_.loc["seen", "overlap"] > 0.5
+    assert (screen.table_["broken_lower"] == 0).all()
+    assert screen.prediction_ == "the learner as it is"
+    text = " ".join(str(screen.summary()).split())
+    assert "unseen: Overlap is 0.0" in text
+    assert "seen: Overlap is 0.9" not in text

@@ -86,10 +86,11 @@ def test_shares_find_what_is_broken():
     table = model.broken_share_interval(n_draws=200).to_frame()
     assert table.loc["second", "lower"] < truth < table.loc["second", "upper"] < 0.6
     pieces = model._pieces(model._kernels @ model.dual_coef_)
-    np.testing.assert_allclose(model.intercept_ + pieces.sum(axis=0), model.predict(X), atol=1e-9)
+    # Kernels of the fit are lifted above their rounding, those of new rows are not.
+    np.testing.assert_allclose(model.intercept_ + pieces.sum(axis=0), model.predict(X), atol=5e-6)
     odd = (model.predict(X) - model.predict(X * [1, -1])) / 2  # what does not keep the second, by definition
     whole = model.predict(X).var()
-    assert model.broken_share_["second"] == pytest.approx((odd - odd.mean()).var() / whole, abs=1e-9)
+    assert model.broken_share_["second"] == pytest.approx((odd - odd.mean()).var() / whole, abs=1e-6)
     assert table.loc["first", "lower"] == 0.0 < table.loc["first", "upper"]
     assert table["pvalue"]["second"] < 1e-6
     assert table["pvalue"]["first"] > 0.05
@@ -148,3 +149,26 @@ def test_shares_are_free_of_units(unit):
     rounding[::3] = 0.3 - 0.2
     with pytest.warns(DegenerateInputWarning, match="y is constant"):
         assert SoftInvariantRegressor({"first": SignFlip([0])}).fit(X, rounding).noise_variance_ == 0
+
+
+def test_kernels_that_hardly_vary_have_no_eigenvalue_below_0_by_rounding():
+    """Cosine of two vectors: at a long length scale its kernel is enlarged a millionfold, and Cholesky failed."""
+    X = np.random.default_rng([10, 0]).normal(size=(100, 6))
+    y = np.sum(X[:, :3] * X[:, 3:], axis=1) / np.linalg.norm(X[:, :3], axis=1) / np.linalg.norm(X[:, 3:], axis=1)
+    groups = {"rotation": EuclideanGroup(3, translations=False), "scale": Scaling()}
+    model = SoftInvariantRegressor(groups, length_scale=27.0).fit(X, y)
+    for kernel in model._kernels:
+        values = np.linalg.eigvalsh(kernel)
+        assert values[0] > -1e-14 * values[-1]
+        assert np.abs(kernel.sum(axis=0)).max() < 1e-12 * values[-1]
+        assert values.sum() == pytest.approx(99, rel=1e-5)
+    assert np.corrcoef(model.predict(X), y)[0, 1] > 0.95
+
+
+def test_a_share_is_at_most_1():
+    """Few rows, turns of the plane: what breaks and what keeps them are correlated, and 1.5 came out of the ratio."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 2, size=(60, 4)).astype(float)
+    model = SoftInvariantRegressor({"turns": EuclideanGroup(2, translations=False)}, random_state=0)
+    table = model.fit(X, rng.normal(size=60)).broken_share_interval(n_draws=200).to_frame()
+    assert 0 <= table["lower"].iloc[0] <= table["estimate"].iloc[0] <= table["upper"].iloc[0] <= 1

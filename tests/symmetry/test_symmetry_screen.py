@@ -8,6 +8,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression
 from statsmodels.stats.multitest import multipletests
 
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.symmetry import SymmetryScreen
 from causalinv.symmetry._symmetry_screen import _holm, _inside
 from causalinv.transformations import EuclideanGroup, PermutationGroup, Rotate90, Scaling, SignFlip
@@ -114,3 +115,11 @@ def test_what_is_refused():
         SymmetryScreen(FLIPS, poses="estimated").fit(X, y)
     with pytest.raises(ValueError, match="level must be a number"):
         SymmetryScreen(FLIPS, level=1.0).fit(X, y)
+
+
+def test_a_constant_outcome_has_no_gain():
+    X, _, _ = world(40, 1)
+    with pytest.warns(DegenerateInputWarning, match="y is constant"):
+        screen = SymmetryScreen({"first": FLIPS["first"]}, n_resamples=19, random_state=0).fit(X, np.full(40, 0.1))
+    assert np.isnan(screen.table_.loc["first", "r2_gain"])
+    assert screen.table_.loc["first", ["broken_share", "broken_lower"]].tolist() == [0, 0]

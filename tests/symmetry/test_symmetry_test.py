@@ -7,7 +7,7 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
 
 from causalinv.exceptions import DegenerateInputWarning
-from causalinv.symmetry import symmetry_test
+from causalinv.symmetry import SoftInvariantRegressor, SymmetryScreen, symmetry_test
 from causalinv.symmetry._invariant_kernel import Invariants, loo_residuals, pairwise
 from causalinv.transformations import (
     EuclideanGroup,
@@ -129,9 +129,9 @@ def test_many_rows_are_approximated_and_keep_power(monkeypatch):
 
 def test_degenerate_and_refused():
     X, y = world(30, np.random.default_rng(4))
-    assert (
-        symmetry_test(X * [0, 1, 1], y, SignFlip([0]), poses="uniform", n_resamples=19).pvalue == 1.0
-    )  # nothing moves
+    for still in (X * [0, 1, 1], X * [1, 1e8, 1e8]):  # nothing moves, or nothing that distances show
+        with pytest.warns(DegenerateInputWarning, match="Moving rows does not change the statistic"):
+            assert symmetry_test(still, y + still[:, 0], SignFlip([0]), poses="uniform", n_resamples=19).pvalue == 1.0
     with pytest.warns(DegenerateInputWarning, match="y is constant"):
         assert symmetry_test(X, np.ones(30), SignFlip([0]), poses="uniform").pvalue == 1.0
     for group in (Scaling(), Translation([[1.0, 0, 0]]), EuclideanGroup(3)):
@@ -152,3 +152,8 @@ def test_units_whose_squares_are_no_floats_are_refused_by_name(unit):
     X, y = np.random.default_rng(0).normal(size=(2, 30, 2))
     with pytest.raises(ValueError, match="X reaches .*choose another unit"):
         symmetry_test(unit * X, y[:, 0], SignFlip([0]), poses="uniform", random_state=0)
+    for model in (SymmetryScreen({"a": SignFlip([0])}), SoftInvariantRegressor({"a": SignFlip([0])})):
+        with pytest.raises(ValueError, match="X reaches .*choose another unit"):
+            model.fit(unit * X, y[:, 0])
+        with pytest.raises(ValueError, match="y reaches .*choose another unit"):
+            model.fit(X, unit * y[:, 0])

@@ -1,10 +1,8 @@
 """The command line shows what it promises, with and without the real data."""
 
+import io
 import json
-import os
-import subprocess
 import sys
-from importlib import import_module
 
 import pytest
 
@@ -12,7 +10,7 @@ from causalinv import tour
 from causalinv.__main__ import main
 
 
-def test_chapter_one_shows_gain_and_loss(data_home, capsys):
+def test_chapter_one_shows_gain_and_loss(data_home, shared_chapters, capsys):
     assert main(["--data", str(data_home), "--json", "--chapter", "1"]) == 0
     chapter = json.loads(capsys.readouterr().out)["chapters"][0]
     rows = {row["error of"]: row for row in chapter["table"]}
@@ -25,13 +23,13 @@ def test_chapter_one_shows_gain_and_loss(data_home, capsys):
         "IVL, alpha = 0",
     ]
     assert rows["truth"]["digits effects"] == 0.0
-    for data in ("digits", "device (mean of 12)"):
+    for data in ("digits", "device"):
         for norm in ("coefficients", "effects"):
             assert rows["zero vector"][f"{data} {norm}"] == pytest.approx(0.5)
     assert rows["IVL, alpha = 0"]["digits effects"] < 0.02
     assert rows["least squares"]["digits effects"] > 0.4
-    assert rows["least squares"]["device (mean of 12) coefficients"] > 0.7  # a loss against the zero vector, shown
-    assert rows["IVL, alpha = 0"]["device (mean of 12) effects"] is None  # not defined: noise moves everything
+    assert rows["least squares"]["device coefficients"] > 0.7  # a loss against the zero vector, shown
+    assert rows["IVL, alpha = 0"]["device effects"] is None  # not defined: noise moves everything
 
 
 def test_without_the_device_the_digits_are_shown_and_the_rest_is_named(tmp_path, monkeypatch, capsys):
@@ -45,30 +43,52 @@ def test_without_the_device_the_digits_are_shown_and_the_rest_is_named(tmp_path,
     assert not list(tmp_path.iterdir())  # nothing was downloaded
 
 
-def test_every_line_of_the_tour_fits_eighty_columns_and_the_page_needs_no_other_file(data_home, tmp_path, capsys):
-    assert main(["--data", str(data_home), "--save", str(tmp_path / "out")]) == 0
+@pytest.mark.parametrize("number", range(1, 1 + len(tour.chapters())))
+def test_a_chapter_is_one_screen_and_begins_with_its_answer(number, chapter, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    found = chapter(number)
+    lines = found.text(f"Chapter {number}. ").splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 40
+    text = " ".join(" ".join(lines).split())
+    parts = [f"Chapter {number}. {found.question.split(chr(10))[0]}", found.answer, "It rests on: "]
+    at = [text.index(" ".join(part.split())) for part in parts]
+    assert at == sorted(at)
+    assert found.answer[0].isupper()
+    assert 20 < len(found.answer) < 330
+
+
+def test_the_page_needs_no_other_file_and_pictures_are_written(shared_chapters, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tour, "chapters", lambda: ["chapter_01", "chapter_02"])
+    assert main(["--save", str(tmp_path / "out")]) == 0
     said = capsys.readouterr()
-    assert max(map(len, said.out.splitlines())) <= 80
-    assert [line for line in said.out.splitlines() if line.startswith("Chapter ")][-1].startswith(
-        f"Chapter {len(tour.chapters())}. "
-    )
+    assert [line[:11] for line in said.out.splitlines() if line.startswith("Chapter ")] == [
+        "Chapter 1. ",
+        "Chapter 2. ",
+    ]
+    assert "Written to" in said.err
     page = (tmp_path / "out" / "tour.html").read_text()
-    assert page.count("<h2>") == page.count("<table") == len(tour.chapters())
-    assert "src=" not in page
-    assert len(list((tmp_path / "out").glob("*.csv"))) == len(tour.chapters())
+    assert page.count("<h2>") == page.count("<table") == 2
+    assert page.count("src=") == page.count('src="data:image/png;base64,') == 1
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        "chapter_1.csv",
+        "chapter_2.csv",
+        "chapter_2.png",
+        "tour.html",
+    }
 
 
-def test_one_chapter_and_an_ascii_terminal():
-    done = subprocess.run(
-        [sys.executable, "-m", "causalinv", "tour", "--chapter", "2"],
-        env=os.environ | {"PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Chapter 2. ")
-    assert "Chapter 3" not in done.stdout
+@pytest.mark.parametrize("number", [2, 5])
+def test_one_chapter_and_an_ascii_terminal(number, shared_chapters, data_home, monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(["tour", "--chapter", str(number), "--data", str(data_home)]) == 0
+    terminal.flush()
+    text = terminal.buffer.getvalue().decode("ascii")
+    assert text.startswith(f"Chapter {number}. ")
+    assert text.count("Chapter ") == 1
+    assert text.count("?") <= 2  # of the question: every mark of the picture has a letter of its own
+    assert ("|######" in text) == (number == 5)
 
 
 def test_no_such_chapter(capsys):
@@ -106,16 +126,14 @@ def test_info_lists_versions_and_extras(capsys):
     assert "extra plot" in info
 
 
-def test_the_seed_reaches_the_simulation(tmp_path, monkeypatch):
-    monkeypatch.delenv("CAUSALINV_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first, again, other = (tour.run(random_state=seed, only=1)[0].table for seed in (0, 0, 1))
+def test_the_seed_reaches_the_simulation():
+    first, again, other = (tour.run(random_state=seed, only=2)[0].table for seed in (0, 0, 1))
     assert first.equals(again)
     assert not first.equals(other)
 
 
-def test_chapter_on_invariance_shows_that_gain_and_harm_look_alike():
-    table = import_module("causalinv.tour.chapter_06").run(0, None).table
+def test_chapter_on_invariance_shows_that_gain_and_harm_look_alike(chapter):
+    table = chapter(6).table
     told, hidden = table["told by the data"], table["true error of the effects"]
     for world in ("claim true, confounded", "claim false, not confounded"):
         assert told.loc[world, "p, l.s. ignores light"] < 1e-6
@@ -123,13 +141,13 @@ def test_chapter_on_invariance_shows_that_gain_and_harm_look_alike():
     assert alphas["claim true, confounded"] == pytest.approx(alphas["claim false, not confounded"], rel=0.5)
     assert told.loc["claim true, not confounded", "p, l.s. ignores light"] > 1e-3
     assert (
-        hidden.loc["claim true, confounded", "alpha = 0"] < 0.05 * hidden.loc["claim true, confounded", "least squares"]
+        hidden.loc["claim true, confounded", "alpha = 0"] < 0.1 * hidden.loc["claim true, confounded", "least squares"]
     )
     assert hidden.loc["claim false, not confounded", "alpha = 0"] > 0.1
 
 
-def test_chapter_on_orientation_shows_what_blindness_buys_and_costs():
-    table = import_module("causalinv.tour.chapter_08").run(0, None).table
+def test_chapter_on_orientation_shows_what_blindness_buys_and_costs(chapter):
+    table = chapter(8).table
     free, bound = table.iloc[0], table.iloc[1]
     assert free["R2, and numberings"] > free["R2, forest"] + 0.1
     assert bound["R2, and numberings"] < bound["R2, forest"] - 0.1

@@ -305,3 +305,16 @@ def test_haar_density_makes_integrals_left_invariant():
     assert abs(integral(f(h @ g)) / integral(f(g)) - 1) > 0.02
     np.testing.assert_allclose(haar_density(np.diag([0.7, -0.7])), np.sinh(1.4) / 1.4)
     assert haar_density(np.zeros((3, 3))) == 1.0
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e160, 1e300])
+def test_frames_of_clouds_of_any_size(unit):
+    """Powers of two near these units change no digit; squares of the rows themselves would be 0, or no float."""
+    X = np.random.default_rng(3).normal(size=(5, 8))
+    unit = 2.0 ** np.round(np.log2(unit))
+    group = EuclideanGroup(2, translations=False, vectors=[4, 5, 6, 7])
+    plain, other = group.frame(X), group.frame(X * unit)
+    np.testing.assert_array_equal(other.source, plain.source)
+    np.testing.assert_allclose(other.rows / unit, plain.rows, atol=2e-10)  # a grid of eleven decimals
+    mixed = group.frame(np.vstack([X[:1], X[1:] * unit]))
+    np.testing.assert_allclose(mixed.rows[mixed.source > 0] / unit, plain.rows[plain.source > 0], atol=2e-10)

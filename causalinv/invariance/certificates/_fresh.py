@@ -29,7 +29,7 @@ __all__ = ["Bounded", "FreshMethod", "FreshRequest", "GivenRows", "Holdout", "Ku
 
 _REFUTED = 0.05  # level, at most, at which rows show a gap above the tolerance
 _FALSE = 0.01  # probability, at most, with which any declared kurtosis that holds is refuted
-_LAW = "the fresh interventions are independent draws of the law that is spoken of"
+_LAW = "these environments are independent draws of one law, and so are the new ones"
 _FIXED = "rule and eps were fixed before these environments were seen"
 
 

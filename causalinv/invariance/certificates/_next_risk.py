@@ -51,13 +51,15 @@ class NextRisk(Printed):
         """The bound, the risks that it comes from, and what it does not say."""
         k, percent = len(self.risks), f"{100 * self.confidence_level:.4g}%"
         return Summary(
-            title=f"Mean squared error on the rows of the next environment: at most {self.upper:.4g} ({percent})",
+            title=f"Mean squared error on the rows of the next environment: at most {self.upper:.4g} "
+            f"({percent} confidence, squared units of y)",
             estimand="the mean squared error of this rule over the rows that the next environment sends",
             assumption="the next environment, its number of rows included, is drawn from the law of these",
             table=self.risks,
             notes=(
                 f"{k} environments allow a finite bound up to level {100 * self.highest_level:.4g}%.",
-                "it is about the rows of one environment, drawn as these were, not about its population, and not about "
+                "The bound is about the rows of one environment, drawn as these were, not about its population, "
+                "and not about "
                 "every environment.",
             ),
         )

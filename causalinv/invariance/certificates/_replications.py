@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._parallel import run, streams
-from causalinv._progress import Progress
+from causalinv._progress import Line, wanted
 from causalinv._typing import RandomState
 from causalinv._validation import check_whole
 
@@ -108,21 +108,16 @@ class Replications(ABC):
         seeds = self._seeds()
         work = [(task, seeds[task]) for task in mine if task not in finished]
         frames = [done] if len(done) else []
-        said = Progress(type(self).__name__, "replications", len(work)) if progress else None
+        name = type(self).__name__
+        line = Line(len(work), begin=f"{name}: ", what="replications") if progress or wanted() else None
 
         def keep(rows: list[dict[str, Any]]) -> None:
             frame = pd.DataFrame(rows)
             if path is not None:  # row by row: a run that is stopped loses only what it was at
                 self._append(path, frame)
             frames.append(frame)
-            if said:
-                said.step()
 
-        try:
-            run(self._replicate, work, n_jobs=n_jobs, each=keep)
-        finally:
-            if said:
-                said.end()
+        run(self._replicate, work, n_jobs=n_jobs, line=line, each=keep)
         return self._ordered(pd.concat(frames, ignore_index=True))
 
     @classmethod
