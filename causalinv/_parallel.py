@@ -95,6 +95,7 @@ def run(
     tasks: Iterable[tuple[Any, ...]],
     *,
     n_jobs: int | None = None,
+    line: Line | None = None,
     each: Callable[[_Result], object] | None = None,
 ) -> list[_Result]:
     """Call `function` on every task through joblib; warnings come out once each, at the user's line.
@@ -111,6 +112,8 @@ def run(
         Arguments of each call.
     n_jobs : int, optional
         As in joblib: None is 1 unless a `joblib.parallel_config` says otherwise.
+    line : Line, optional
+        Says how many tasks are done; left out, there is one only where the caller asked for `progress`.
     each : callable, optional
         Called here with each result, in the order of the tasks, as soon as it is there.
 
