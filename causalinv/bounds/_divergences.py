@@ -22,6 +22,7 @@ __all__ = ["NAMES", "Divergence", "DivergenceLike", "Power", "TotalVariation", "
 #: Tightest first, as far as they are ordered: chi2 <= kl <= hellinger and chi2 <= kl <= js; tv is not ordered.
 NAMES = ("chi2", "tv", "kl", "js", "hellinger")
 _STEP = 1e-4  # of t about 1, for the slope there
+_KAPPA_FLOOR, _LARGEST_GROWTH = 1e-3, 30.0
 
 
 class Divergence:
@@ -98,6 +99,11 @@ class Divergence:
 
     # -- the dual ----------------------------------------------------------------------------------------------
 
+    @property
+    def kappa_floor(self) -> float:
+        """Least kappa, in mean distances, of scores: a larger one only widens, and keeps them square integrable."""
+        return _KAPPA_FLOOR
+
     def tilt(self, w: FloatArray) -> FloatArray:
         """s(w) = -G'(w), the density ratio at dual argument w; decreasing."""
         return self._enclosure.slope[self._enclosure.place(w)]
@@ -143,6 +149,12 @@ class Power(Divergence):
         """B'(e)."""
         with np.errstate(over="ignore"):
             return -self.multiple * e**-self.order / self.order
+
+    @property
+    def kappa_floor(self) -> float:
+        """As of others; for orders below 1, whose G(w) grows like w^(-(1 - a)/a), where that is at most 30."""
+        a = self.order
+        return max(_KAPPA_FLOOR, _LARGEST_GROWTH ** (-a / (1.0 - a))) if a < 1 else _KAPPA_FLOOR
 
     def tilt(self, w: FloatArray) -> FloatArray:
         """s(w)."""

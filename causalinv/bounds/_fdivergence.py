@@ -16,7 +16,7 @@ from causalinv._warn import warn
 from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
 from causalinv.bounds._contrast import Contrast, Ends, mean_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
-from causalinv.bounds._divergences import Divergence, DivergenceLike, as_divergences
+from causalinv.bounds._divergences import Divergence, DivergenceLike, as_divergence, as_divergences
 from causalinv.bounds._functions import f_ball_end, kth_order
 from causalinv.bounds._inference import Target
 from causalinv.bounds._laws import LawLike
@@ -27,6 +27,9 @@ from causalinv.exceptions import BoundsCrossingWarning
 from causalinv.results import PointwiseBounds
 
 __all__ = ["FDivergenceBounds"]
+
+#: Balls that lie inside that of a divergence, whatever the law.
+_INSIDE = {"kl": ("chi2",), "hellinger": ("chi2", "kl"), "js": ("chi2", "kl")}
 
 
 class FDivergenceBounds(CrossFittedBounds, MeanBounds):
@@ -77,7 +80,9 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
     Averages minimise the dual risk on the other folds, over additive piecewise linear functions of x, or of the
     propensity and the predicted mean where there are 10 or more covariates or fewer than 60 rows of an arm for each,
     and average the debiased risk at the rows: errors of the dual can only widen the bounds, errors of the propensity
-    enter in second order (inward, by about :math:`\lambda B''(e) (\hat e - e)^2 / 2`).
+    enter in second order (inward, by about :math:`\lambda B''(e) (\hat e - e)^2 / 2`). Where an estimated end lies
+    inside that of a ball that is smaller (chi2 in kl; both in hellinger and js) or Manski's, it is moved there, and
+    its interval by as much.
 
     Source: the ball and the debiased risk are those of Jung and Kang (2026), "Information-theoretic causal bounds under
     unmeasured confounding"; solver, dual variables and scores of averages are this package's own.
@@ -129,7 +134,7 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
         self._k = _order(self.aggregation, len(self._divergences))
         if self.final not in ("plugin", "dr"):
             raise ValueError(f"final must be 'plugin' or 'dr', got {self.final!r}.")
-        self._scores: dict[tuple[int, int, str], Ends] = {}
+        self._scores: dict[tuple[int, int, type, str], Ends] = {}
         self.divergences_ = [each.name for each in self._divergences]
         return super()._check()
 
@@ -168,11 +173,29 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
         several = "several divergences: no standard errors; choose one in advance (chi2, or tv if arms are common)."
         return lines, (several, outer), moved
 
+    def _average(
+        self, contrast: Contrast, strength: Any, level: float, target: Target, critical: float | None = None
+    ) -> dict[str, float]:
+        """One row of the answer: its ends hold those of the balls inside, and its interval moves with them."""
+        line = super()._average(contrast, strength, level, target, critical)
+        known = type(strength) is not Divergence  # not one of a user's that has such a name
+        for each in _INSIDE.get(strength.name, ()) if known else ():
+            inner = super()._average(contrast, as_divergence(each), level, target, critical)
+            below = line["lower"] - inner["lower"] if line["lower"] > inner["lower"] else 0.0
+            above = inner["upper"] - line["upper"] if inner["upper"] > line["upper"] else 0.0
+            if below or above:
+                floor, ceiling = self._possible(contrast)
+                line["lower"], line["upper"] = line["lower"] - below, line["upper"] + above
+                line["ci_lower"] = max(line["ci_lower"] - below, floor)
+                line["ci_upper"] = min(line["ci_upper"] + above, ceiling)
+                line["moved"] = True
+        return line
+
     def _terms(self, contrast: Contrast, strength: Any, repeat: int) -> Ends:
         return contrast.compose(lambda a: self._arm_scores(repeat, a, strength))
 
     def _arm_scores(self, repeat: int, arm: int, divergence: Divergence) -> Ends:
-        key = (repeat, arm, divergence.name)
+        key = (repeat, arm, type(divergence), divergence.name)
         if key not in self._scores:
             rows, fitted = self._rows, self._crossfit(repeat)
             (low, high), e, law = self._limits[arm], fitted.propensity[:, arm], fitted.laws[arm]

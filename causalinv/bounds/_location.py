@@ -20,6 +20,7 @@ __all__ = ["SmoothingSplines", "location", "spline_basis", "spline_knots"]
 _KNOTS, _MODES = 14, 10  # knots of a column, and smoothest shapes that are kept of it
 _LINEAR = 3.0  # how much less a straight line is shrunk than the smoothest bend, as a factor of its size
 _PENALTIES = np.logspace(-3, 5, 33)  # of the sum of squares, in units of one row
+_LEAST_OF_BENDS = 0.1  # of these: with fewer, 20 to 80 rows let a spline run away where none lies
 _CONSTANT = 10.0  # the same of a constant between arms
 _APART = (0.5, 0.1)  # and of shapes in which arms differ
 _BLOCK = 1 << 14  # rows at once
@@ -30,7 +31,7 @@ Rows: TypeAlias = tuple[FloatArray, FloatArray, FloatArray | None]
 def location(outcome: Any, seed: int) -> Any:
     """An unfitted regressor for the location."""
     if isinstance(outcome, str):
-        return make_pipeline(SmoothingSplines() if outcome == "spline" else StandardScaler(), Ridge())
+        return make_pipeline(SmoothingSplines() if outcome == "spline" else StandardScaler(), _ridge(outcome))
     return seed_estimator(outcome, np.random.default_rng(seed))
 
 
@@ -116,7 +117,7 @@ def fit_shared(outcome: str, own: Rows, other: Rows | None) -> tuple[SharedLocat
     shapes.fit(X if other is None else np.vstack([X, other[0]]))
     n, Z = len(y), shapes.transform(X)
     if other is None:
-        fitted = Ridge().fit(Z, y, sample_weight=weight)
+        fitted = _ridge(outcome).fit(Z, y, sample_weight=weight)
         model = SharedLocation(shapes, fitted.coef_, fitted.intercept_)
     else:
         further, target = shapes.transform(other[0]), np.r_[y, other[1]]
@@ -124,12 +125,16 @@ def fit_shared(outcome: str, own: Rows, other: Rows | None) -> tuple[SharedLocat
         fits = {}
         for apart in _APART:
             design = np.vstack([_design(Z, apart), _design(further, -apart)])
-            fits[apart] = Ridge().fit(design, target, sample_weight=both, n_scored=n)
+            fits[apart] = _ridge(outcome).fit(design, target, sample_weight=both, n_scored=n)
         apart, fitted = min(fits.items(), key=lambda item: item[1].loss_)
         coef = fitted.coef_[:k] + apart * fitted.coef_[k : 2 * k]
         model = SharedLocation(shapes, coef, fitted.intercept_ + _CONSTANT * fitted.coef_[-1])
     short = np.sqrt(np.maximum(1.0 - fitted.leverage_[:n], 1e-3))
     return model, (y - Z @ model.coef - model.constant) / short
+
+
+def _ridge(outcome: str) -> Ridge:
+    return Ridge(least=_LEAST_OF_BENDS if outcome == "spline" else 0.0)
 
 
 def _design(shapes: FloatArray, apart: float) -> FloatArray:
@@ -153,8 +158,12 @@ class SharedLocation:
 class Ridge(RegressorMixin, BaseEstimator):
     """Ridge regression with the penalty of least squared leave-one-out error, from one matrix of cross-products.
 
-    A residual over the root of 1 - `leverage_` is as large as what a new row leaves of the true location.
+    No penalty below `least` is tried. A residual over the root of 1 - `leverage_` is as large as what a new row leaves
+    of the true location.
     """
+
+    def __init__(self, least: float = 0.0):
+        self.least = least
 
     def fit(
         self, X: FloatArray, y: FloatArray, sample_weight: FloatArray | None = None, *, n_scored: int | None = None
@@ -173,8 +182,9 @@ class Ridge(RegressorMixin, BaseEstimator):
             moment += weighted.T @ (y[rows] - middle)
         size, directions = np.linalg.eigh(gram)
         size, along = np.maximum(size, 0.0), directions.T @ moment
-        shrunk = 1.0 / (size[:, None] + _PENALTIES)
-        loss = np.zeros(len(_PENALTIES))
+        penalties = _PENALTIES[self.least * (1.0 - 1e-9) <= _PENALTIES]
+        shrunk = 1.0 / (size[:, None] + penalties)
+        loss = np.zeros(len(penalties))
         for rows in blocks:
             turned = (X[rows] - centre) @ directions
             leverage = w[rows, None] * (1.0 / n + (turned**2) @ shrunk)

@@ -11,7 +11,6 @@ from causalinv.bounds._solver import solve
 
 __all__ = ["AtomsAt", "dual_regressors", "f_ball_scores"]
 
-_FLOOR = 1e-3  # of kappa, in mean distances: costs less than a thousandth and keeps the score square integrable
 _ROWS_PER_COEFFICIENT = 20
 _MANY = 10  # covariates from which the dual is a function of the propensity and the predicted mean
 _LEAST_SLOPE = 1e-3  # of the radius, which some divergences of users do not have near e = 1
@@ -104,9 +103,9 @@ class SieveDual:
         basis, distance = self._basis(X), d / self.scale
         constant, self.divergence = divergence.radius(e) - divergence.at_zero, divergence
         middle = np.atleast_1d(share @ e)
-        start, unit = solve(distance, share, middle, divergence), self._unit(e)
+        start, unit, floor = solve(distance, share, middle, divergence), self._unit(e), divergence.kappa_floor
         usable = np.isfinite(start.lam[0]) and start.lam[0] > 0
-        lam0, kappa0 = (start.lam[0] / self._unit(middle)[0], max(start.kappa[0], _FLOOR)) if usable else (1.0, 1.0)
+        lam0, kappa0 = (start.lam[0] / self._unit(middle)[0], max(start.kappa[0], floor)) if usable else (1.0, 1.0)
         k = basis.shape[1]
 
         def risk(coef: FloatArray) -> tuple[float, FloatArray]:
@@ -122,7 +121,7 @@ class SieveDual:
             np.r_[np.full(k, max(lam0, 1e-4) / blocks), np.full(k, kappa0 / blocks)],
             jac=True,
             method="L-BFGS-B",
-            bounds=[(1e-4 / blocks, None)] * k + [(_FLOOR / blocks, None)] * k,
+            bounds=[(1e-4 / blocks, None)] * k + [(floor / blocks, None)] * k,
         )
         self.lam, self.kappa = found.x[:k] * self.scale, found.x[k:] * self.scale
 

@@ -26,6 +26,7 @@ from causalinv.extrapolation._features import (
 __all__ = ["ControlFunction", "fit_control_function"]
 
 _N_LANDMARKS = 60
+_LANDMARK_DRAWS, _MANY_ROWS = 3, 3000  # of more rows one choice of landmarks decides
 _NU_BANDWIDTHS, _PSI_BANDWIDTHS = (0.5, 1.0, 2.0), (1.0, 2.0)
 _RIDGES = np.logspace(-7, 1, 17)
 _LINEAR_RIDGE, _QUADRATIC_RIDGE = 1e-3, 0.1
@@ -213,18 +214,29 @@ def _ridge_of(nu: Block, psi: Block, state: FloatArray, residual: FloatArray, y:
 def _choose(
     state: FloatArray, residual: FloatArray, y: FloatArray, quadratic: bool, rng: np.random.Generator
 ) -> _Choice:
-    """Bandwidths and ridge by exact leave-one-out: its error, ridge, bandwidths, blocks, ridge regression."""
-    marks = [choose_landmarks(rows, min(_N_LANDMARKS, len(y) // 2), rng) for rows in (state, residual)]
-    best: _Choice | None = None
+    """Bandwidths and ridge by exact leave-one-out: its error, ridge, bandwidths, blocks, ridge regression.
+
+    The error is the mean over a few choices of landmarks: by one alone, another seed takes other bandwidths, and ends
+    elsewhere beyond the tried actions.
+    """
+    n_draws = _LANDMARK_DRAWS if len(y) <= _MANY_ROWS else 1
+    size = min(_N_LANDMARKS, len(y) // 2)
+    drawn = [[choose_landmarks(rows, size, rng) for rows in (state, residual)] for _ in range(n_draws)]
+    best: list[tuple[float, int, tuple[float, float], Block, Block, _Ridge]] = []
+    least = np.inf
     for pair in ((f, g) for f in _NU_BANDWIDTHS for g in _PSI_BANDWIDTHS):
-        nu = Block.fit(state, marks[0], pair[0], quadratic=quadratic, rng=rng)
-        psi = Block.fit(residual, marks[1], pair[1], quadratic=False, rng=rng)
-        ridge_fit = _ridge_of(nu, psi, state, residual, y)
-        at = int(np.argmin(ridge_fit.loo))
-        if best is None or ridge_fit.loo[at] < best[0]:
-            best = (float(ridge_fit.loo[at]), float(_RIDGES[at]), pair, nu, psi, ridge_fit)
-    assert best is not None
-    return best
+        fits = []
+        for marks in drawn:
+            nu = Block.fit(state, marks[0], pair[0], quadratic=quadratic, rng=rng)
+            psi = Block.fit(residual, marks[1], pair[1], quadratic=False, rng=rng)
+            fits.append((nu, psi, _ridge_of(nu, psi, state, residual, y)))
+        error = np.mean([each.loo for _, _, each in fits], axis=0)
+        at = int(np.argmin(error))
+        if error[at] < least:
+            least = error[at]
+            best = [(float(each.loo[at]), at, pair, nu, psi, each) for nu, psi, each in fits]
+    loo, at, pair, nu, psi, ridge_fit = min(best, key=lambda each: each[0])
+    return loo, float(_RIDGES[at]), pair, nu, psi, ridge_fit
 
 
 def _like(like: ControlFunction, state: FloatArray, residual: FloatArray, y: FloatArray, quadratic: bool) -> _Choice:

@@ -431,7 +431,7 @@ def test_an_outcome_of_two_values_is_judged_by_logistic_regression_or_warned_abo
     assert model.estimate_ == (0,)
     told = " ".join(str(model.summary()).split())
     assert "Assumption: log odds of y linear in its causes" in told
-    assert "lower and upper are log odds; coefficient and risk are of a linear regression" in told
+    assert "lower and upper are log odds; coefficient and error are of a linear regression" in told
     whole = sm.Logit(y > 0, sm.add_constant(x)).fit(disp=0)
     own = [sm.Logit(y[e == k] > 0, sm.add_constant(x[e == k])).fit(disp=0) for k in range(3)]
     expected = stats.chi2.sf(2 * (sum(each.llf for each in own) - whole.llf), 4)
