@@ -204,8 +204,10 @@ def test_a_dask_cluster_that_loses_a_worker_gives_the_same_frame(serial):
 
 def test_the_command_line_runs_it(tmp_path, capsys):
     arguments = ["pac", "--d", "5", "--m", "6", "--sites", "2", "--reps", "2", "--out", str(tmp_path)]
-    assert main(arguments) == 0
-    assert "subset of at most 2" in capsys.readouterr().out
+    assert main([*arguments, "--progress"]) == 0
+    said = capsys.readouterr()
+    assert "subset of at most 2" in said.out
+    assert "PACExperiment: 2 of 2 replications" in said.err
     assert (tmp_path / "shard-0-of-1.csv").exists()
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["d"] == 5

@@ -20,8 +20,9 @@ def screen(moments: Moments, size: int) -> BoolArray:
     One ranking is by partial correlation with y given all other features: within one linear model only the Markov
     blanket of y (its causes, its effects, and their other causes) has one that is not zero. The other takes features
     one after the other by what they add to those already in, which fewer rows allow; with fewer than 1.5 times as many
-    rows as features it stands alone. Together they keep more causes than either, and more rows keep no fewer
-    (``benchmarks/results/screening.md``).
+    rows as features it stands alone. Of 200 features with 16 places, 300 rows and more, both together keep 120 to
+    123 of 123 causes, no fewer than the better of the two but for one, and more of the blanket than either up to 800
+    rows (``benchmarks/results/screening.md``).
 
     That a cause is kept is an assumption (faithfulness): its direct effect must not be cancelled by what it shares with
     an effect of y. Then its partial correlation is exactly zero, and with any number of rows it is left out.
