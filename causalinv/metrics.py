@@ -120,8 +120,6 @@ def affine_r2(Z: ArrayLike, phi: ArrayLike) -> float:
 
 def _table(rows: ArrayLike, name: str) -> FloatArray:
     table = check_rows(rows, name, ensure_2d=False)
-    if table.ndim == 2 and not table.shape[1]:
-        raise ValueError(f"{name} has 0 columns, shape {table.shape}; pass at least one.")
     if table.ndim not in (1, 2) or not table.size:
         raise ValueError(
             f"{name} must have shape (n, k) with at least one row and one column, got shape {table.shape}."

@@ -38,8 +38,6 @@ def check_action(action: Rows, n: int, owner: str) -> FloatArray:
             f"Found input variables with inconsistent numbers of samples: X has {n}, action has {len(array)}."
         )
     k = array.shape[1]
-    if k == 0:
-        raise ValueError(f"action has 0 columns, shape {array.shape}; pass at least one column that was varied.")
     if n < ROWS_PER_ACTION * (k + 1):
         raise ValueError(
             f"Found {n} rows (n_samples={n}) while a minimum of {ROWS_PER_ACTION * (k + 1)} is required for an action "

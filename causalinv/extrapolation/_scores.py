@@ -240,8 +240,6 @@ def _pair(phi: ArrayLike, action: ArrayLike) -> tuple[FloatArray, FloatArray]:
     pair = []
     for name, values in (("phi", phi), ("action", action)):
         rows = check_rows(values, name, min_samples=4)
-        if rows.shape[1] == 0:
-            raise ValueError(f"{name} has 0 columns, shape {rows.shape}; pass at least one.")
         if name == "action" and constant_columns(rows).all():
             raise ValueError("action is constant: nothing can be learnt of actions that were never varied.")
         # By powers of two, which change no digit: squares of huge or tiny units would leave the range of floats.

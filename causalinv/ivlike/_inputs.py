@@ -88,9 +88,8 @@ def design_of(
     names = getattr(estimator, "feature_names_in_", None)
     instrument = None if given is None else check_rows(given, name)
     regressors = None if controls is None else np.ascontiguousarray(check_rows(controls, "controls"))
-    for each, what in ((instrument, name), (outcome, "y"), (regressors, "controls")):
-        if each is not None and each.ndim == 2 and not each.shape[1]:
-            raise ValueError(f"{what} has no column, shape {each.shape}; pass at least one.")
+    if outcome.ndim == 2 and not outcome.shape[1]:
+        raise ValueError(f"y has no column, shape {outcome.shape}; pass at least one.")
     single = outcome.ndim == 1
     clusters = None if groups is None else encode(groups, "groups", n, least=2)
     inside = positive_rows(weight)

@@ -326,7 +326,7 @@ SUBJECTS = [
         "neutral-inference",
         lambda d: InvariantRepresentation(),
         ("environments",),
-        rtol=5e-3,  # a search by BFGS, in a flat valley where little is identified
+        rtol=0.02,  # a search by BFGS, in a flat valley where little is identified
         weighted=False,
         report=_neutral,
     ),
@@ -394,7 +394,10 @@ SUBJECTS = [
         linear=False,
         drawn=True,
         unit_free=False,  # a tree again
-        exceptions={"duplicate": "distances count both columns"},
+        exceptions={
+            "duplicate": "distances count both columns",
+            **dict.fromkeys(("constant", "almost constant"), "a tree of yours breaks ties by the number of columns"),
+        },
         report=lambda m, data: {"table": m.table_},
     ),
     Subject(

@@ -260,7 +260,7 @@ def check(subject, relation, kind):
         assert (np.isfinite(a) == np.isfinite(b)).all(), name
         finite = np.isfinite(a)
         size = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
-        loose = 1e-3 if kind in ("near singular", "badly scaled", "float32") else subject.rtol
+        loose = max(1e-3 if kind in ("near singular", "badly scaled", "float32") else 0.0, subject.rtol)
         np.testing.assert_allclose(b[finite], a[finite], rtol=loose, atol=loose * size, err_msg=name)
         np.testing.assert_array_equal(a[~finite & ~np.isnan(a)], b[~finite & ~np.isnan(b)])
 

@@ -253,6 +253,20 @@ def symmetry_of_a_constant(fit):
     symmetry_test(rows()[0], np.ones(60), SignFlip([0]), poses="uniform", random_state=0)
 
 
+@provoke("Moving rows does not change the statistic")
+def symmetry_that_moves_nothing(fit):
+    X = rows()[0]
+    X[:, 0] = 0.0
+    symmetry_test(X, X[:, 1], SignFlip([0]), poses="uniform", n_resamples=19, random_state=0)
+
+
+@provoke("nothing limits its interval")
+def average_over_one_row(fit):
+    X, y, arm = treated()
+    model = ManskiBounds(outcome_support=(0.0, 1.0), random_state=0).fit(X, y, treatment=arm)
+    model.average_bounds(where=np.arange(120) == 3)
+
+
 @provoke("poses do not look uniform")
 def symmetry_of_rows_on_one_side(fit):
     X = np.random.default_rng(0).normal(1.0, 1.0, size=(400, 2))

@@ -198,7 +198,7 @@ def test_mistakes_with_controls_are_named():
         rows.fit(X.join(W["w1"]), y, instruments=Z, controls=W)
     with pytest.raises(ValueError, match=r"instruments has columns that are combinations of the controls: \['s'\]"):
         rows.fit(X, y, instruments=Z.assign(s=W["w0"] - 3 * W["w1"]), controls=W)
-    with pytest.raises(ValueError, match="controls has no column"):
+    with pytest.raises(ValueError, match="controls has 0 columns"):
         rows.fit(X, y, instruments=Z, controls=W.to_numpy()[:, :0])
     with pytest.raises(ValueError, match="controls"):
         rows.fit(X, y, instruments=Z, controls=W[:-1])
