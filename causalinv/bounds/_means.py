@@ -283,11 +283,9 @@ class MeanBounds(BoundsBase, ABC):
             few = (
                 f"The {what} leave {df:.2g} degrees of freedom to averages, because they are few or of unequal "
                 f"{unlike}: intervals are wide, from Student's t with these."
+                if df > 0
+                else f"An average rests on one of the {what}: it has no standard error, and nothing limits its interval."
             )
-            if df == 0:
-                few = (
-                    f"An average rests on one of the {what}: it has no standard error, and nothing limits its interval."
-                )
             warn(few, DegenerateInputWarning)
             notes += (few,)
         if self._poor_overlap():
