@@ -277,7 +277,7 @@ CASES = [
     ("IVLikeRegression", "rows", N, fit(lambda n: ivl()), 1),
     ("IVLikeRegression, covariance", "rows", N, covariance, 1),
     ("IVLikeRegressionCV", "rows", N, fit(lambda n: ivl_cv()), 1),
-    ("IVLikeBoosting", "rows", [10_000, 20_000, 40_000], fit(lambda n: boosting()), 1.1),
+    ("IVLikeBoosting", "rows", [500, 1_000, 2_000], fit(lambda n: boosting()), 1.1),
     ("InvariantProjection", "rows", N, fit(lambda n: InvariantProjection(translation(8)), features_alone), 1),
     ("InvariantSubsetSelector", "rows", N, fit(selector(), by_environment), 1),
     ("InvariantCausalPrediction", "rows", FEW, fit(icp(), by_environment), 1),
@@ -307,7 +307,7 @@ CASES = [
     ("IVLikeRegression", "features", WIDE, fit(ivl, axis="d"), 2.5),
     ("IVLikeRegression, covariance", "features", [25, 50, 100], lambda d: fit(ivl, axis="d")(d)().covariance, 2.5),
     ("IVLikeRegressionCV", "features", WIDE, fit(ivl_cv, axis="d"), 3),
-    ("IVLikeBoosting", "features", [10, 20, 40], fit(boosting, axis="d"), 1),
+    ("IVLikeBoosting", "features", [5, 10, 20], fit(boosting, axis="d"), 1),
     ("InvariantRepresentation", "features", WIDE, fit(neutral, by_environment, "d"), 3),
     (
         "InvariantSubsetSelector, greedy",

@@ -128,32 +128,34 @@ def empty(log):
 
 
 def collect(folder, times):
+    """Rows, cost and size of shards, and a plan from them."""
     began = time.perf_counter()
-    table = PACExperiment.collect(folder)
+    rows = PACExperiment.collect(folder)
     joined = time.perf_counter() - began
     spent = pd.read_csv(times, sep=" ", names=["shard", "user", "system", "wall", "peak"])
-    size = sum(path.stat().st_size for path in Path(folder).glob("*.csv"))
-    cpu = float((spent.user + spent.system).sum())
-    hours = 1e8 / 60 * cpu / len(table) / 3600
+    size = sum(path.stat().st_size for path in Path(folder).glob("*.csv")) / len(rows)
+    each = float((spent.user + spent.system).sum()) / len(rows)
+    replications = 1e8 / 60
+    hours = replications * each / 3600
     plan = {
-        "replications of 60 training interventions": 1e8 / 60,
+        "replications of 60 training interventions": replications,
         "core hours": hours,
-        "shards of one hour": np.ceil(hours),
+        "shards of one core hour": np.ceil(hours),
         "hours on 64 cores": hours / 64,
-        "GB of rows": 1e8 / 60 * size / len(table) / 1e9,
+        "GB of rows": replications * size / 1e9,
+        "100,000 replications, core hours": 1e5 * each / 3600,
     }
     row = {
-        "replications": len(table),
-        "failed": int((table.error != "").sum()),
-        "CPU ms each": 1000 * cpu / len(table),
-        "wall s, all shards": spent.wall.sum(),
-        "peak MiB": spent.peak.max() / 1024,
-        "bytes each": size / len(table),
+        "replications": len(rows),
+        "failed": int((rows.error != "").sum()),
+        "CPU ms each, imports among them": 1000 * each,
+        "peak MiB of a shard": spent.peak.max() / 1024,
+        "bytes each": size,
         "collect, s": joined,
     }
     return {
-        f"{len(table):,} replications in {len(spent)} runs of shards": pd.Series(row, name="d = 8, m = 60").to_frame(),
-        "what they found": experiment(1).summary(table),
+        f"{len(rows):,} replications in {len(spent)} shards": pd.Series(row, name="d = 8, m = 60").to_frame(),
+        "what they found": experiment(1).summary(rows),
         "plan for 1e8 training environments, from that cost": pd.Series(plan, name="needed").to_frame(),
     }
 

@@ -284,7 +284,7 @@ class MeanBounds(BoundsBase, ABC):
                 f"The {what} leave {df:.2g} degrees of freedom to averages, because they are few or of unequal "
                 f"{unlike}: intervals are wide, from Student's t with these."
                 if df > 0
-                else f"An average rests on one of the {what}: it has no standard error, and nothing limits its interval."
+                else f"An average rests on one of the {what}: it has no standard error and nothing limits its interval."
             )
             warn(few, DegenerateInputWarning)
             notes += (few,)
