@@ -55,7 +55,7 @@ def work(way, n_reps):
         import distributed
 
         with (
-            distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+            distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
             distributed.Client(cluster),
             joblib.parallel_config("dask"),
         ):
@@ -114,7 +114,7 @@ def empty(log):
         rows["joblib, 2 processes", n] = cpu() - began
         began = cpu()
         with (
-            distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+            distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
             distributed.Client(cluster),
             joblib.parallel_config("dask"),
         ):

@@ -135,7 +135,7 @@ def engines(n: int) -> pd.DataFrame:
     held = duckdb.connect()
     held.execute(f"CREATE TABLE t AS SELECT * FROM '{folder / 't.parquet'}'")
     asked = {"x": X, "y": "y", "g": G}
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     client = distributed.Client(cluster)
     ways = {
         "pandas frame": (rows, None),

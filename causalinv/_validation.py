@@ -101,7 +101,7 @@ def check_finite(values: FloatArray, name: str, columns: Iterable[Hashable] | No
 def check_rows(rows: Rows, name: str, *, ensure_2d: bool = True, min_samples: int = 1) -> FloatArray:
     """Convert one argument that holds a row per sample, and at least one column, to a finite float64 array."""
     shape: Any = getattr(rows, "shape", ())
-    if len(shape) == 2 and shape[1] == 0:
+    if isinstance(shape, tuple) and len(shape) == 2 and shape[1] == 0:
         raise ValueError(f"{name} has 0 columns, shape {tuple(shape)}; pass at least one.")
     plain = type(rows) is np.ndarray and rows.dtype == np.float64 and rows.ndim == 2
     if plain and len(rows) >= max(min_samples, 1):
