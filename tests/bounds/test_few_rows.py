@@ -59,7 +59,7 @@ def test_average_over_one_row_or_cluster_has_no_error_and_no_limits(groups):
     rng = np.random.default_rng(2)
     y, treatment = rng.random(60), np.arange(60) % 2
     model = ManskiBounds(outcome_support=(0.0, 1.0)).fit(None, y, treatment=treatment, groups=groups)
-    with pytest.warns(DegenerateInputWarning, match="it has no standard error, and nothing limits"):
+    with pytest.warns(DegenerateInputWarning, match="it has no standard error and nothing limits"):
         line = model.average_bounds("mean", arm=1, where=np.arange(60) < (1 if groups is None else 5)).table.iloc[0]
     assert line[["se_lower", "se_upper"]].isna().all()
     assert (line.ci_lower, line.ci_upper) == (0.0, 1.0)
