@@ -301,7 +301,7 @@ def soft(seeds=10, n=250, cells=((0.0, 0.0), (0.0, 0.8), (0.7, 0.0), (0.7, 0.8))
     return pd.DataFrame(rows).T
 
 
-def soft_intervals(cells=((100, 600), (250, 120))):
+def soft_intervals(cells=((20, 300), (50, 300), (100, 300), (250, 100))):
     """95% intervals of the share in the sample, of y = x0² + x1 + noise, of which x1 breaks its sign."""
     rows = {}
     for n, reps in cells:

@@ -79,7 +79,7 @@ class RobustCovariance:
         per_square = np.sum((both @ inner) * both, axis=1) if by_row else None
         for j, combination in enumerate(rows):
             moved = self._adjusted @ (self.bread @ combination)
-            moved = moved / (np.abs(moved).max(initial=0.0) or 1.0)  # only ratios count, and powers of 4 are taken
+            moved = moved / (np.abs(moved).max(initial=0.0) or 1.0)  # only ratios count; fourth powers are taken
             if per_square is not None:
                 own = moved**2
                 cross, gram = own * per_square, (both * own[:, None]).T @ both @ inner

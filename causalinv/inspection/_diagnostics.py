@@ -23,22 +23,17 @@ class DiagnosticsDisplay(Display):
     ----------
     table : pandas.DataFrame
         As `ExtrapolationDiagnostics.summary().table`: ``value``, ``doubt if``, ``doubt``, ``what it is``.
+    ratios : pandas.Series
+        As `ExtrapolationDiagnostics.ratios`. Checks that are not among them are left out.
 
     Attributes
     ----------
-    ratios : pandas.Series
-        How far each check is on the side of doubt, in thresholds: above 1 it doubts; NaN where it was not made. Checks
-        without a threshold are left out.
     ax_, figure_ : matplotlib Axes and Figure
         Set by `plot`.
     """
 
-    def __init__(self, table: pd.DataFrame) -> None:
-        self.table = table[table["doubt if"] != ""]
-        self.ratios = pd.Series(
-            [_ratio(value, limit) for value, limit in zip(self.table["value"], self.table["doubt if"], strict=True)],
-            index=self.table.index,
-        )
+    def __init__(self, table: pd.DataFrame, ratios: pd.Series) -> None:
+        self.table, self.ratios = table.loc[ratios.index], ratios
 
     @classmethod
     def from_result(cls, diagnostics: ExtrapolationDiagnostics) -> Self:
@@ -52,7 +47,7 @@ class DiagnosticsDisplay(Display):
         -------
         DiagnosticsDisplay
         """
-        return cls(diagnostics.summary().table)
+        return cls(diagnostics.summary().table, diagnostics.ratios())
 
     @classmethod
     def from_estimator(cls, model: Rep4ExRegressor) -> Self:
@@ -94,17 +89,3 @@ class DiagnosticsDisplay(Display):
         ax.set_xticks([1 / _REACH, 1, _REACH], ["no doubt", "limit", "doubt"], fontsize="small")
         ax.minorticks_off()
         ax.set_title("cross: a reason to doubt; none is no proof", fontsize="small")
-
-
-def _ratio(value: Any, limit: str) -> float:
-    """Value over threshold where large values doubt, threshold over value where small ones do."""
-    if value is None or isinstance(value, str):
-        return float("nan")
-    sign, edge = limit.split()
-    x, bound = float(value), float(edge)
-    if np.isnan(x):
-        return x
-    if bound == 0:  # a score that should be above 0, in nats
-        return float(np.exp(-3.0 * x))
-    tiny = bound / (10 * _REACH)
-    return max(x, tiny) / bound if sign.startswith(">") else bound / max(x, tiny)

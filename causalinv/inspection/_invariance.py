@@ -10,6 +10,7 @@ import pandas as pd
 from causalinv._validation import check_whole
 from causalinv.inspection._axes import BLACK, BLUE, GREY, ORANGE, Display
 from causalinv.results import InvarianceCertificate
+from causalinv.results._certificate import best_share
 
 __all__ = ["AcceptedSetsDisplay", "CertificateCurveDisplay", "CertificateDisplay", "EnvironmentRisksDisplay"]
 
@@ -233,8 +234,8 @@ class CertificateCurveDisplay(Display):
 
     def __init__(self, certificate: InvarianceCertificate, *, n_most: int = 300) -> None:
         self.certificate = certificate
-        m = np.arange(1, max(check_whole(n_most, "n_most", low=2), certificate.n_interventions) + 1)
-        best = 1.0 - (1.0 - certificate.confidence_level) ** (1.0 / m)
+        m = range(1, max(check_whole(n_most, "n_most", low=2), certificate.n_interventions) + 1)
+        best = [best_share(k, certificate.confidence_level) for k in m]
         self.table = pd.DataFrame({"best possible": best}, index=pd.Index(m, name="environments"))
 
     @classmethod

@@ -43,7 +43,7 @@ def share_pvalue(residual: FloatArray, moved: FloatArray, fitted: FloatArray, *,
     """
     n, q = moved.shape
     m = n - fitted.shape[1]
-    residual = _in_own_units(residual)
+    residual, _ = _in_own_units(residual)
     size = float(residual @ residual)
     if size <= 0.0:
         return 0.0, 1.0  # nothing is left to react
@@ -73,11 +73,10 @@ def clustered_pvalue(
     Arguments as in `share_pvalue`, and the cluster of every row, codes from 0 (None: each row is one). `own` (n, q) is
     what rows add to the score's error beside the residual; it sums to zero.
     """
-    top = float(np.abs(residual).max(initial=0.0))
-    residual, own = _in_own_units(residual), None if own is None or top == 0 else own / top
+    residual, top = _in_own_units(residual)
     scores = moved * _adjusted(residual, fitted, groups)[:, None]
     if own is not None:
-        scores += own
+        scores += own / top
     if groups is not None:
         scores = cluster_sums(scores, groups)
     gram = scores.T @ scores
@@ -106,10 +105,10 @@ def _adjusted(residual: FloatArray, fitted: FloatArray, groups: np.ndarray | Non
     return adjusted
 
 
-def _in_own_units(residual: FloatArray) -> FloatArray:
-    """The residual over its largest absolute value, so that squares neither over- nor underflow."""
-    top = float(np.abs(residual).max(initial=0.0))
-    return residual / top if top > 0 else residual
+def _in_own_units(residual: FloatArray) -> tuple[FloatArray, float]:
+    """The residual over its largest absolute value, so that squares neither over- nor underflow, and that value."""
+    top = float(np.abs(residual).max(initial=0.0)) or 1.0
+    return residual / top, top
 
 
 def _beta_tail(share: float, mean: float, variance: float) -> float:

@@ -9,10 +9,15 @@ import pandas as pd
 
 from causalinv._printing import Printed, Summary, plain, wrap
 
-__all__ = ["InvarianceCertificate"]
+__all__ = ["InvarianceCertificate", "best_share"]
 
 _COLUMNS = 80  # of a sentence
 _NO_GAP = 1e-9  # a tolerance below says: none but rounding
+
+
+def best_share(m: int, confidence_level: float) -> float:
+    """Least share of new environments for which m of them, none of which broke the rule, can speak by any method."""
+    return 1.0 if m == 0 else float(1.0 - (1.0 - confidence_level) ** (1.0 / m))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,8 +78,7 @@ class InvarianceCertificate(Printed):
     @property
     def best_possible(self) -> float:
         """What so many interventions could prove at best, by any method: 1 - (1 - confidence_level)^(1/m)."""
-        m = self.n_interventions
-        return 1.0 if m == 0 else float(1.0 - (1.0 - self.confidence_level) ** (1.0 / m))
+        return best_share(self.n_interventions, self.confidence_level)
 
     def explain(self, *, noun: str = "environment") -> str:
         """The statement in plain words, at most 80 columns wide.

@@ -261,15 +261,23 @@ _CHECKS = {
     "shell_action_only": "the same, by the action alone",
     "conditional_score": "nats X says about the action",
 }
+#: From where on a check is a reason to doubt, and which; that of the effective rank depends on how many directions are.
 _LIMITS = {
-    "linearity_pvalue": "< 0.05",
-    "residual_pvalue": "< 0.05",
-    "noise_evidence": "> 1",
-    "n_noise_components": "> 1",
-    "do_consistency": "> 0.3",
-    "shell_error": "> 0.5",
-    "conditional_score": "<= 0",
+    "linearity_pvalue": ("<", 0.05, "the mean of the representation is not linear in the action"),
+    "residual_pvalue": ("<", 0.05, "residuals of the representation depend on the action"),
+    "noise_evidence": (">", 1.0, "the state's own noise V does not look Gaussian"),
+    "conditional_score": ("<=", 0.0, "the representation says nothing about the action on held-out rows"),
+    "n_noise_components": (">", 1.0, "the residuals do not look Gaussian"),
+    "effective_rank": ("<", 0.7, "the action hardly moves some components"),
+    "do_consistency": (">", 0.3, "the model does not reproduce the mean outcome of tried actions"),
+    "shell_error": (
+        ">",
+        0.5,
+        "extrapolation inside the data is poor, or no better than a polynomial of the action",
+    ),
 }
+_BEYOND = {"<": float.__lt__, "<=": float.__le__, ">": float.__gt__}
+_REACH = 1e-3  # of a threshold: a value below counts as this
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -337,34 +345,57 @@ class ExtrapolationDiagnostics(Printed):
         shown = [" ".join(f"{v:.3g}" for v in value) if isinstance(value, tuple) else value for value in values]
         return pd.DataFrame({"value": shown, "doubt": [name in doubts for name in names]}, index=names)
 
-    def _doubts(self) -> dict[str, str]:
-        found = {}
-        if self.linearity_pvalue < 0.05:
-            found["linearity_pvalue"] = "the mean of the representation is not linear in the action"
-        if self.residual_pvalue < 0.05:
-            found["residual_pvalue"] = "residuals of the representation depend on the action"
-        if self.noise_evidence is not None and self.noise_evidence > 1:
-            found["noise_evidence"] = "the state's own noise V does not look Gaussian"
-        if self.conditional_score <= 0:
-            found["conditional_score"] = "the representation says nothing about the action on held-out rows"
-        if self.n_noise_components > 1:
-            found["n_noise_components"] = "the residuals do not look Gaussian"
-        if not self.effective_rank >= 0.7 * len(self.singular_values):  # NaN: it moves none
-            found["effective_rank"] = "the action hardly moves some components"
-        if self.do_consistency > 0.3:
-            found["do_consistency"] = "the model does not reproduce the mean outcome of tried actions"
-        if self.shell_error > 0.5 or self.shell_error > self.shell_action_only:
-            found["shell_error"] = "extrapolation inside the data is poor, or no better than a polynomial of the action"
-        for name, check in self.checks_[self.checks_["doubt"].astype(bool)].iterrows():
-            found[str(name)] = f"above {check['threshold']:.3f}, which the model's summary() puts in words"
+    def _limits(self) -> dict[str, tuple[str, float, str]]:
+        """Side and threshold of every check that can doubt, and what it then says."""
+        found = dict(_LIMITS)
+        side, share, text = found["effective_rank"]
+        found["effective_rank"] = side, share * len(self.singular_values), text
+        for name, limit in self.checks_["threshold"].astype(float).items():
+            if not np.isnan(limit):
+                found[str(name)] = ">", limit, f"above {limit:.3f}, which the model's summary() puts in words"
         return found
+
+    def _value(self, name: str) -> float:
+        value = self.checks_["value"].loc[name] if name in self.checks_.index else getattr(self, name)
+        return float("nan") if value is None else float(value)
+
+    def _doubts(self) -> dict[str, str]:
+        """Checks that are a reason to doubt, and what each says."""
+        found = {}
+        for name, (side, limit, text) in self._limits().items():
+            doubt = _BEYOND[side](self._value(name), limit)
+            if name in self.checks_.index:
+                doubt = bool(self.checks_["doubt"].loc[name])
+            elif name == "effective_rank":
+                doubt = doubt or np.isnan(self.effective_rank)  # it moves none
+            elif name == "shell_error":
+                doubt = doubt or self.shell_error > self.shell_action_only
+            if doubt:
+                found[name] = text
+        return found
+
+    def ratios(self) -> pd.Series:
+        """How far each check that can doubt is on the side of doubt, in thresholds: above 1 it doubts, by this alone.
+
+        NaN where it was not made. A score in nats, whose threshold is 0, is taken as exp(-3 score).
+        """
+        found = {}
+        for name, (side, limit, _) in self._limits().items():
+            value = self._value(name)
+            if limit == 0:
+                found[name] = float(np.exp(-3.0 * value))
+            elif np.isnan(value):
+                found[name] = value
+            else:
+                share = max(value / limit, _REACH)
+                found[name] = share if side == ">" else 1.0 / share
+        order = [str(name) for name in self.to_frame().index if name in found]
+        return pd.Series(found)[order]
 
     def _limit(self, name: str) -> str:
         """From where on a check is a reason to doubt; empty if it only describes."""
-        if name in self.checks_.index:
-            limit = float(self.checks_["threshold"].loc[name])
-            return "" if np.isnan(limit) else f"> {limit:.3g}"
-        return {"effective_rank": f"< {0.7 * len(self.singular_values):.2g}"}.get(name, _LIMITS.get(name, ""))
+        side, limit, _ = self._limits().get(name, ("", np.nan, ""))
+        return f"{side} {limit:.3g}" if side else ""
 
     def summary(self) -> Summary:
         """The checks on one screen, with what each is and what each doubt means."""

@@ -62,6 +62,14 @@ def test_readme_code_prints_what_the_readme_says():
     assert run(code) == expected.strip()
 
 
+@pytest.mark.parametrize("job", ["causalinv", "pytest -n 2 --dist worksteal"])
+def test_commands_of_the_readme_are_those_that_the_checks_read(job):
+    """`.ci/run` takes them from the README by this pattern: a whole line, indented by four."""
+    assert f"readme {'causalinv' if job == 'causalinv' else repr(job)}" in (ROOT / ".ci" / "run").read_text()
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert sum(bool(re.fullmatch(rf"    python -m pip install .* && python -m {job}", line)) for line in lines) == 1
+
+
 def test_readme_fits_one_screen_and_opens_its_warnings_with_the_proxy():
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) <= 80

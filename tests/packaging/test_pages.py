@@ -24,8 +24,8 @@ code = _load("_code")
 
 @pytest.mark.parametrize("page", code.executed(), ids=lambda page: page.stem)
 def test_cells_of_a_page_run_without_a_warning(page, capsys, monkeypatch):
-    plt = pytest.importorskip("matplotlib.pyplot")
-    pytest.importorskip("dask.dataframe")
+    plt = pytest.importorskip("matplotlib.pyplot", reason="pages and vignettes draw (extra plot)")
+    pytest.importorskip("dask.dataframe", reason="a page scans a Dask frame (extra dask)")
     monkeypatch.setenv("MPLBACKEND", "Agg")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -216,7 +216,7 @@ def test_published_code_that_takes_eigenvalues_is_the_effective_rank():
     It takes eigenvalues of the centred covariance, with 1e-7 added to each share: that is `effective_rank` but for
     1e-7. For the shares of any such table the addition is known to first order.
     """
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="the published code is in torch (extra torch)")
     rows = torch.randn(1000, 1024, generator=torch.Generator().manual_seed(0)).numpy().astype(float)
     found = effective_rank(rows).estimate
     sizes = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)[:-1] ** 2

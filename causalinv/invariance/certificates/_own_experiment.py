@@ -51,6 +51,13 @@ class EnvironmentExperiment(Replications):
     ValueError, TypeError
         If the grid is malformed, and, when it runs, if the function returns anything but numbers.
 
+    Notes
+    -----
+    Rows of `run`, one per replication: the cell, ``rep``, a column for each number that the function returned
+    (``value`` if it returned one without a name), ``seconds``, ``error`` (text, empty if all went well; an exception of
+    your functions is a row with NaN, and is not raised). Another experiment has another seed, other names in its grid,
+    another version of this package, or gives other numbers: one replication that a folder holds is run again.
+
     Examples
     --------
     How often does the interval of a cause cover its coefficient, by the number of environments?
@@ -86,30 +93,6 @@ class EnvironmentExperiment(Replications):
     def __repr__(self) -> str:
         cells = "".join(f"{name}={values}, " for name, values in self.cells.items())
         return f"EnvironmentExperiment({getattr(self.function, '__name__', 'function')}; {cells}n_reps={self.n_reps})"
-
-    def run(self, n_jobs: int | None = None, **kwargs: Any) -> pd.DataFrame:
-        """Run the experiment, or a shard of it.
-
-        Parameters
-        ----------
-        n_jobs : int, optional
-            Workers, through joblib; ``joblib.parallel_config("dask")`` takes the same call to a cluster.
-        shard : (i, k), default (0, 1)
-            Every k-th replication, from the i-th on: one call per machine of a batch cluster.
-        out : path, optional
-            Folder for ``shard-i-of-k.csv``. What is already there is not run again, so a run that was stopped resumes.
-            One replication that is there is run again: other numbers raise, as do another seed, grid names or version.
-        progress : bool, default False
-            Whether to write replications done, their total and the time left to standard error.
-
-        Returns
-        -------
-        DataFrame
-            One row per replication: the cell, ``rep``, a column for each number that the function returned (``value``
-            if it returned one without a name), ``seconds``, ``error`` (text, empty if all went well; an exception of
-            your functions is a row with NaN, and is not raised).
-        """
-        return super().run(n_jobs, **kwargs)
 
     def summary(self, table: pd.DataFrame) -> pd.DataFrame:
         """Per cell and number: mean, its standard error and median over replications.
@@ -178,11 +161,9 @@ class EnvironmentExperiment(Replications):
         done = super()._complete(done, path)
         names = [*self.cells, "rep"]
         seeds = self._seeds()
-        good = done[done["error"] == ""]
-        for _, row in good.iterrows():
+        known = np.array([task in seeds for task in zip(*(done[name] for name in names), strict=True)], bool)
+        for _, row in done[known & (done["error"] == "")].head(1).iterrows():
             task = tuple(row[name] for name in names)
-            if task not in seeds:
-                continue
             again = self._replicate(task, seeds[task])[0]
             for name in [str(name) for name in done if name not in (*names, "seconds")]:
                 held, new = row[name], again.get(name, np.nan)
@@ -192,7 +173,6 @@ class EnvironmentExperiment(Replications):
                         f"{path} holds rows of another experiment: replication {task} gave {name}={held!r} and now "
                         f"gives {new!r}. Use another folder; draw random numbers from the generator alone."
                     )
-            break
         return done
 
 

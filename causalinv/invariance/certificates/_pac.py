@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -87,6 +86,15 @@ class PACExperiment(Replications):
         Seed. Each replication of each cell has streams of its own, so shards, workers and the order of work do not
         change a number.
 
+    Notes
+    -----
+    Rows of `run`, one per replication and learner: ``d``, ``m``, ``rep``, ``learner``, ``n_sites``, ``in_degree``,
+    ``size`` (coefficients), ``eps`` (training gap), ``violation`` (true share of fresh interventions above it), the
+    bounds ``beta_sites`` and ``vc`` (NaN where not licensed), ``exceeded`` (violation above the smaller of them),
+    ``seconds`` of training, ``error`` (text, empty if all went well; a failure is a row with NaN, not an exception).
+    Another experiment has other learners or parameters, functions that make other models or families, another seed, or
+    another version of this package.
+
     Examples
     --------
     >>> from causalinv.invariance import InvariantSubsetSelector, PACExperiment
@@ -101,9 +109,9 @@ class PACExperiment(Replications):
     (3, 2)
     """
 
-    text = ("learner", "error")
-    whole = ("rep", "n_sites", "in_degree")
-    within = ("learner",)
+    _text = ("learner", "error")
+    _whole = ("rep", "n_sites", "in_degree")
+    _within = ("learner",)
 
     def __init__(
         self,
@@ -135,40 +143,6 @@ class PACExperiment(Replications):
 
     def __repr__(self) -> str:
         return f"PACExperiment({', '.join(self.learners)}; d={self.d}, m={self.m}, n_reps={self.n_reps})"
-
-    def run(
-        self,
-        n_jobs: int | None = None,
-        *,
-        shard: tuple[int, int] = (0, 1),
-        out: str | os.PathLike[str] | None = None,
-        progress: bool = False,
-    ) -> pd.DataFrame:
-        """Run the experiment, or a shard of it.
-
-        Parameters
-        ----------
-        n_jobs : int, optional
-            Workers, through joblib; ``joblib.parallel_config("dask")`` takes the same call to a cluster.
-        shard : (i, k), default (0, 1)
-            Every k-th replication, from the i-th on: one call per machine of a batch cluster.
-        out : path, optional
-            Folder for ``shard-i-of-k.csv``. What is already there is not run again, so a run that was stopped resumes;
-            rows of another experiment there raise: other learners or parameters, functions that make other models or
-            families, another seed, or another version of this package.
-        progress : bool, default False
-            Whether to write replications done, their total and the time left to standard error.
-
-        Returns
-        -------
-        DataFrame
-            One row per replication and learner: ``d``, ``m``, ``rep``, ``learner``, ``n_sites``, ``in_degree``,
-            ``size`` (coefficients), ``eps`` (training gap), ``violation`` (true share of fresh interventions above
-            it), the bounds ``beta_sites`` and ``vc`` (NaN where not licensed), ``exceeded`` (violation above the
-            smaller of them), ``seconds`` of training, ``error`` (text, empty if all went well; a failure is a row
-            with NaN, not an exception).
-        """
-        return super().run(n_jobs, shard=shard, out=out, progress=progress)
 
     def summary(self, table: pd.DataFrame) -> pd.DataFrame:
         """Per learner, d and m: quantiles of the violation, and how often it exceeded the bound.

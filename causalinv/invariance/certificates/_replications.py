@@ -40,10 +40,10 @@ class Replications(ABC):
     """
 
     #: Columns that hold text, beside those of cells, and whole numbers.
-    text: ClassVar[tuple[str, ...]] = ("error",)
-    whole: ClassVar[tuple[str, ...]] = ("rep",)
+    _text: ClassVar[tuple[str, ...]] = ("error",)
+    _whole: ClassVar[tuple[str, ...]] = ("rep",)
     #: What tells rows of one replication apart.
-    within: ClassVar[tuple[str, ...]] = ()
+    _within: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, cells: Mapping[str, Sequence[Any]], n_reps: int, random_state: RandomState, purpose: str):
         self.cells = dict(cells)
@@ -76,13 +76,14 @@ class Replications(ABC):
             Every k-th replication, from the i-th on: one call per machine of a batch cluster.
         out : path, optional
             Folder for ``shard-i-of-k.csv``, written as replications end. What is already there is not run again, so a
-            run that was stopped resumes; rows of another experiment there raise.
+            run that was stopped resumes; rows of another experiment there raise (the class says which is another).
         progress : bool, default False
             Whether to write replications done, their total and the time left to standard error.
 
         Returns
         -------
         DataFrame
+            One row per replication, or per learner of it; the class says which columns.
 
         Raises
         ------
@@ -180,7 +181,7 @@ class Replications(ABC):
     def _keys(cls, table: pd.DataFrame) -> list[str]:
         """Columns that identify a row: those of its cell, which stand first, its number and what is within."""
         names = [str(name) for name in table]
-        return [*names[: names.index("rep") + 1], *cls.within]
+        return [*names[: names.index("rep") + 1], *cls._within]
 
     @classmethod
     def _ordered(cls, table: pd.DataFrame) -> pd.DataFrame:
@@ -195,8 +196,8 @@ class Replications(ABC):
         names = list(table.columns)
         cells = names[: names.index("rep")]
         for name in names:
-            parse = _value if name in cells else int if name in cls.whole else _number
-            if name not in cls.text:
+            parse = _value if name in cells else int if name in cls._whole else _number
+            if name not in cls._text:
                 table[name] = [parse(text) for text in table[name]]
         return table
 
