@@ -104,7 +104,7 @@ class IVLikePathDisplay(Display):
         if isinstance(table.index, pd.MultiIndex):
             raise ValueError("IVLikePathDisplay shows one outcome; fit them one by one.")
         names = list(table.index)
-        differs = (table["IVL"] - table["least squares"]).abs().to_numpy().argsort(kind="stable")[::-1]
+        differs = (table["estimate"] - table["least squares"]).abs().to_numpy().argsort(kind="stable")[::-1]
         order = [names[j] for j in differs[:_SHOWN]] if features is None else [_name(each, names) for each in features]
         at = [names.index(name) for name in order]
         coefs = model.gamma_path(grid)
