@@ -61,20 +61,27 @@ class Line:
     def __init__(self, total: int | None, *, begin: str = "", what: str = "done") -> None:
         self.done, self.total, self.begin, self.what = 0, total, begin, what
         self.began = self.last = time.monotonic()
+        self.first: tuple[int, float] | None = None  # how many were done, and when: what comes before is set-up
         self.written = False
 
     def step(self, n: int = 1) -> None:
         """So many more are done."""
         self.done += n
         now = time.monotonic()
+        if self.first is None:
+            self.first = self.done, now
         if now - self.last >= _PAUSE:
             self.last = now
             self._write()
 
     def _write(self) -> None:
-        seconds = time.monotonic() - self.began
+        now = time.monotonic()
+        seconds = now - self.began
         of = "" if self.total is None else f" of {self.total}"
-        left = "" if not self.total else f", about {seconds / self.done * (self.total - self.done):.0f} s left"
+        left = ""
+        if self.total and self.first is not None and self.done > self.first[0]:
+            each = (now - self.first[1]) / (self.done - self.first[0])
+            left = f", about {each * (self.total - self.done):.0f} s left"
         sys.stderr.write(f"\r{self.begin}{self.done}{of} {self.what}, {seconds:.0f} s{left}   ")
         sys.stderr.flush()
         self.written = True

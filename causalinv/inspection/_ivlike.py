@@ -103,6 +103,7 @@ class IVLikePathDisplay(Display):
         table = model.summary().to_frame()
         if isinstance(table.index, pd.MultiIndex):
             raise ValueError("IVLikePathDisplay shows one outcome; fit them one by one.")
+        table = table.iloc[: len(model.coef_)]  # without controls
         names = list(table.index)
         differs = (table["estimate"] - table["least squares"]).abs().to_numpy().argsort(kind="stable")[::-1]
         order = [names[j] for j in differs[:_SHOWN]] if features is None else [_name(each, names) for each in features]

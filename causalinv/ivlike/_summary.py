@@ -126,7 +126,12 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
         notes.append(fit.design.knowledge.relevance_note(fit.relevance))
     if fit.slopes is not None and fit.single_output:
         count = len(fit.slopes.mean)
-        kind = "" if errors is None or errors.kind == "misspecified" else ", s.e. misspecified"
+        whose = "its s.e. is" if count == 1 else "their s.e. are"
+        kind = (
+            ""
+            if errors is None or errors.kind == "misspecified"
+            else f"; {whose} right also where instruments disagree"
+        )
         notes.append(
             ("the last row is a control" if count == 1 else f"the last {count} rows are controls") + f"{kind}."
         )
