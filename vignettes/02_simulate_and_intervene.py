@@ -63,7 +63,7 @@ interventions = {
 environments = sem.environments(list(interventions.values()), labels=list(interventions))
 exact = environments.moments()
 try:
-    Do("dose", 1.0) + Do("dose", 2.0)
+    sem.intervene(Do("dose", 1.0) + Do("dose", 2.0))
 except ValueError as error:
     print(error)
 environments.summary()

@@ -16,6 +16,7 @@ CYCLE = (BLUE, ORANGE, "#009e73", "#cc79a7", BLACK, "#56b4e9", "#d55e00")
 STYLES: tuple[Any, ...] = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 3)))
 
 _NARROW = 4.2  # inches: a column of print
+_TWO_LINES = 18.0  # points of a row that holds two lines of small letters
 
 
 def axes(ax: Any = None, size: tuple[float, float] = (5.0, 4.0)) -> Any:
@@ -81,7 +82,9 @@ def _stack(ax: Any) -> None:
         for text in (*ax.get_legend().get_texts(), ax.get_legend().get_title()):
             text.set_parse_math(False)
     if isinstance(ax.yaxis.get_major_locator(), FixedLocator):
-        names = [fill(label.get_text(), 16) for label in ax.get_yticklabels()]
+        labels = [label.get_text() for label in ax.get_yticklabels()]
+        height = 72 * ax.get_window_extent().height / ax.figure.dpi / max(len(labels), 1)  # of a row, in points
+        names = [fill(label, 16 if height > _TWO_LINES else 30, break_long_words=False) for label in labels]
         ax.set_yticklabels(names, fontsize=6, parse_math=False)
 
 

@@ -146,9 +146,7 @@ class IVLikePathDisplay(Display):
         self._finish("coefficient (dotted, arrow: least squares)")
         ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         if self.path["lower"].notna().any():
-            ax.set_title(
-                f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small", loc="left"
-            )
+            ax.set_title(f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small")
 
     def plot_error(self, ax: Any = None) -> Self:
         """Draw the error against the known truth, beside least squares and the zero vector.
