@@ -227,7 +227,7 @@ class LinearInvarianceEncoder(ActionEncoder):
             representation = learn()
         if self.method_.startswith("npiv"):
             warn(
-                "X shows more than the representation holds. If that is a part of the state which the action does not "
+                "X holds more than the representation. If that is a part of the state which the action does not "
                 f"move, method={self.method!r} cannot tell it from what the action moves. Use method='ef+location'.",
                 IdentificationWarning,
             )
