@@ -1,4 +1,4 @@
-"""Causal inference and invariant prediction: estimators with a scikit-learn API.
+"""Causal inference and invariant prediction with a scikit-learn API.
 
 ========================================  ================================
 question                                  begin with
@@ -22,7 +22,7 @@ a picture of a result                     `inspection`
 how far long work is                      `with causalinv.progress():`
 ========================================  ================================
 
-``python -m causalinv`` is a tour. Importing the package is light: every name
+``python -m causalinv`` is a tour. Importing the package is light: each name
 is loaded when it is first used.
 """
 

@@ -209,7 +209,7 @@ def test_constant_and_dependent_columns():
 def test_more_features_than_rows_gives_the_minimum_norm_with_a_warning():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 30)), rng.normal(size=20)
-    with pytest.warns(DegenerateInputWarning, match="rank 19 for 30"):
+    with pytest.warns(DegenerateInputWarning, match="the 30 features that vary have rank 19"):
         model = IVLikeRegression(np.inf).fit(X, y, instruments=X[:, :2])
     Xs, yc = (X - X.mean(0)) / X.std(0), y - y.mean()
     np.testing.assert_allclose(model.coef_ * X.std(0), np.linalg.pinv(Xs) @ yc, atol=1e-9)
