@@ -101,7 +101,7 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
             weights = " Weights are sampling weights: how many units of the population a row stands for."
         notes.append(
             f"s.e. ({_KINDS.get(errors.kind, errors.kind)}), {_LEVEL:.0%} intervals and p are about what this fit "
-            "tends to as rows grow: the effect with the confounding that is left in. confint(kind='identified') gives "
+            "tends to as rows grow: the effect with the confounding left in. confint(kind='identified') gives "
             f"intervals for the effect alone, or says why not.{weights}"
         )
     elif reason:
@@ -115,8 +115,8 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
         notes.append(f"Known from what you declared, so without a standard error: {named_coefficients(fit, fixed)}.")
     if fit.design.knowledge.augmentation is not None:
         notes.append(
-            "Where the two columns of coefficients differ, either confounding was removed, or a proxy of it was lost "
-            "for which least squares adjusted. The data cannot tell which."
+            "Where estimate and least squares differ, confounding was removed, or a proxy of it was lost for which "
+            "least squares adjusted. The data cannot tell which."
         )
         if fit.averages:
             notes.append(
