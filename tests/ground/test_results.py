@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 
 import causalinv
 from causalinv import FDivergenceBounds, IVLikeRegression, ManskiBounds, QuantileBounds, SensitivityBounds, results
-from causalinv.results import BootstrapResult, PointwiseBounds, Printed
+from causalinv.results import BootstrapResult, PointwiseBounds, Printed, Summary
 
 CLASSES = [value for name in results.__all__ if inspect.isclass(value := getattr(results, name))]
 
