@@ -52,13 +52,23 @@ def _fit(ax: Any) -> None:
     narrow = ax.figure.bbox.width / ax.figure.dpi < _NARROW
     if narrow:
         _stack(ax)
-    ax.get_figure(root=True).draw_without_rendering()  # now it is known how large everything is
-    room = ax.get_window_extent()
+    for _ in range(3):  # what is broken takes room from the axes, and letters are of different widths
+        ax.get_figure(root=True).draw_without_rendering()  # now it is known how large everything is
+        if not _break_lines(ax):
+            return
+
+
+def _break_lines(ax: Any) -> bool:
+    """Whether a title or label was longer than the axes, and so was broken."""
+    room, broken = ax.get_window_extent(), False
     for text, side in ((ax.title, "width"), (ax.xaxis.label, "width"), (ax.yaxis.label, "height")):
         size, available = getattr(text.get_window_extent(), side), getattr(room, side)
         if text.get_text() and size > available > 0:
             longest = max(map(len, text.get_text().split("\n")))
-            text.set_text(fill(" ".join(text.get_text().split()), max(int(longest * available / size), 14)))
+            before = text.get_text()
+            text.set_text(fill(" ".join(before.split()), max(int(longest * available / size), 14)))
+            broken |= text.get_text() != before
+    return broken
 
 
 def _stack(ax: Any) -> None:
