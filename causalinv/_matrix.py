@@ -22,6 +22,7 @@ __all__ = [
     "dependent_columns",
     "entropy_rank",
     "factor_split",
+    "inverse_ranges",
     "inverse_root",
     "lstsq",
     "matrix_rank",
@@ -147,16 +148,29 @@ def solve_range(cov: FloatArray, cross: FloatArray, *, rescale: bool = True, lea
     return half @ (half.T @ cross)
 
 
+def _inverted(cov: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Of covariances (E, k, k) in units of their scale: eigenvectors, inverses of the eigenvalues, and the scale."""
+    scale = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0))
+    safe = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(cov / (safe[:, :, None] * safe[:, None, :]))
+    keep = values > RANK_TOL * np.maximum(values.max(axis=1, initial=0.0), 0.0)[:, None]
+    return vectors, np.where(keep, 1.0 / np.where(keep, values, 1.0), 0.0), scale
+
+
 def solve_ranges(cov: FloatArray, cross: FloatArray) -> FloatArray:
     """`solve_range` of many at once: solutions (E, k) of cov_e b = cross_e for covariances (E, k, k)."""
-    scale = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0))
-    constant = scale == 0
-    scale = np.where(constant, 1.0, scale)
-    values, vectors = np.linalg.eigh(cov / (scale[:, :, None] * scale[:, None, :]))
-    keep = values > RANK_TOL * np.maximum(values.max(axis=1, initial=0.0), 0.0)[:, None]
-    inverse = np.where(keep, 1.0 / np.where(keep, values, 1.0), 0.0)
-    inner = inverse * np.einsum("eij,ei->ej", vectors, np.where(constant, 0.0, cross / scale))
-    return np.where(constant, 0.0, np.einsum("eij,ej->ei", vectors, inner) / scale)
+    vectors, inverse, scale = _inverted(cov)
+    constant, safe = scale == 0, np.where(scale > 0, scale, 1.0)
+    inner = inverse * np.einsum("eij,ei->ej", vectors, np.where(constant, 0.0, cross / safe))
+    return np.where(constant, 0.0, np.einsum("eij,ej->ei", vectors, inner) / safe)
+
+
+def inverse_ranges(cov: FloatArray) -> FloatArray:
+    """Inverses (E, k, k) of covariances on their range, in standardised units; 0 for what is constant."""
+    vectors, inverse, scale = _inverted(cov)
+    factor = np.where(scale > 0, 1.0 / np.where(scale > 0, scale, 1.0), 0.0)
+    turned = factor[:, :, None] * vectors
+    return (turned * inverse[:, None, :]) @ turned.transpose(0, 2, 1)
 
 
 def inverse_root(matrix: FloatArray, floor: float) -> FloatArray:

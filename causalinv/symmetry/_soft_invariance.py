@@ -319,8 +319,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         Components are drawn given the outcome and the fitted variances. Since a share cannot be below 0, the lower end
         is 0 unless a likelihood-ratio test (chi squared, which is conservative here) rejects that nothing breaks the
         symmetry; its p-value stands beside. Ratios of variances are taken as known, their common scale is integrated
-        out. 95% intervals of a share of a third covered 96% of 200 simulated samples of 100 rows (s.e. 1.4%). With few
-        rows they are too narrow: before the scale was integrated out, 92% of 300 samples of 50 rows, 86% of 300 of 20;
+        out. 95% intervals of a share of a third covered 93% of 300 simulated samples of 100 rows and of 50 (s.e. 1.4%),
+        97% of 100 of 250 (1.7%). With few rows they are too narrow: 86% of 300 of 20 rows (2.0%);
         `benchmarks/results/symmetry.md`.
 
         Parameters

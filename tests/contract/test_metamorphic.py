@@ -192,7 +192,7 @@ _SCALED = {"outcome unit": 2.0**20, "outcome unit tiny": 1e-100, "outcome unit h
 _UNITS = {"feature unit": 2.0**13, "feature unit tiny": 1e-100, "feature unit huge": 1e100}
 #: of the outcome's unit
 _FREE = {"pvalues_", "set_pvalues", "gaps_", "gap_", "alpha_", "n_accepted", "test_pvalues", "strength"}
-_FREE |= {"invariance_pvalue", "robustness", "breakdown", "wald pvalues", "anderson_rubin pvalues"}
+_FREE |= {"broken and whole", "invariance_pvalue", "robustness", "breakdown", "wald pvalues", "anderson_rubin pvalues"}
 _PER_FEATURE = {"coef_", "confint", "pvalues_", "conf_int_", "errors", "sensitivity", "robustness"}
 _PER_FEATURE |= {f"{kind} {what}" for kind in ("wald", "anderson_rubin") for what in ("pvalues", "slopes")}
 _IN_UNITS = {"projection", "image moments", "invariant coordinates"}  # transform into units of the features
