@@ -147,11 +147,11 @@ def solve_range(cov: FloatArray, cross: FloatArray, *, rescale: bool = True, lea
     return half @ (half.T @ cross)
 
 
-def solve_ranges(cov: FloatArray, cross: FloatArray) -> FloatArray:
+def solve_ranges(cov: FloatArray, cross: FloatArray, *, rescale: bool = True) -> FloatArray:
     """`solve_range` of many at once: solutions (E, k) of cov_e b = cross_e for covariances (E, k, k)."""
     scale = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0))
     constant = scale == 0
-    scale = np.where(constant, 1.0, scale)
+    scale = np.where(constant, 1.0, scale) if rescale else np.ones_like(scale)
     values, vectors = np.linalg.eigh(cov / (scale[:, :, None] * scale[:, None, :]))
     keep = values > RANK_TOL * np.maximum(values.max(axis=1, initial=0.0), 0.0)[:, None]
     inverse = np.where(keep, 1.0 / np.where(keep, values, 1.0), 0.0)

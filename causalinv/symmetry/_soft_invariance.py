@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from scipy.linalg import cho_solve, cholesky, eigh
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 from scipy.stats import chi2
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -384,6 +385,14 @@ def _reml(kernels: FloatArray, y: FloatArray) -> tuple[FloatArray, float, float]
     return values[:k] * spread, float(values[k] * spread), float(-best.fun - (n - 1) / 2 * np.log(2 * np.pi * spread))
 
 
+def _inverse(factor: FloatArray) -> FloatArray:
+    """Inverse of a matrix from its lower Cholesky factor, at a third of the price of solving for it."""
+    half = dpotri(factor, lower=1)[0]  # its upper triangle is that of the factor: 0
+    inverse: FloatArray = half + half.T
+    inverse[np.diag_indices(len(half))] /= 2.0
+    return inverse
+
+
 def _objective(logs: FloatArray, kernels: FloatArray, y: FloatArray) -> tuple[float, FloatArray]:
     """Half of log|V| + y'V⁻¹y on contrasts, and its gradient in the logarithms of the variances.
 
@@ -394,7 +403,7 @@ def _objective(logs: FloatArray, kernels: FloatArray, y: FloatArray) -> tuple[fl
     total = np.tensordot(values[:-1], kernels, axes=1)
     total[np.diag_indices(n)] += noise
     factor = cholesky(total, lower=True, overwrite_a=True, check_finite=False)
-    inverse = cho_solve((factor, True), np.eye(n), check_finite=False)
+    inverse = _inverse(factor)
     dual = inverse @ y
     log_det = 2 * float(np.log(np.diag(factor)).sum()) - float(np.log(noise))
     gradient = np.empty(len(values))

@@ -116,8 +116,13 @@ class _Equations:
 
     def gradient(self, b: FloatArray) -> FloatArray:
         """Derivative of Q."""
+        return self._value_and_gradient(b)[1]
+
+    def _value_and_gradient(self, b: FloatArray) -> tuple[float, FloatArray]:
+        """Q and its derivative, which stand on the same weights."""
         slopes, weight, left = self._slopes(b)
-        return 2.0 * np.asarray(np.einsum("eij,eik,ek->j", slopes, weight, left))
+        value = float(np.einsum("ei,eij,ej->", left, weight, left))
+        return value, 2.0 * np.asarray(np.einsum("eij,eik,ek->j", slopes, weight, left))
 
     def settle(self, start: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimiser of Q, and its covariance; infinite where Q does not bend upwards."""
@@ -159,7 +164,7 @@ class _Equations:
         if not len(start):
             return start
         best = min((start, self.iterate(start)), key=self.value)
-        found = minimize(self.value, best, jac=self.gradient, method="BFGS", options={"gtol": 1e-6})
+        found = minimize(self._value_and_gradient, best, jac=True, method="BFGS", options={"gtol": 1e-6})
         return np.asarray(found.x) if found.fun <= self.value(best) else best
 
 
