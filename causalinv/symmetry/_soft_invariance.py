@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._docs import documented
 from causalinv._parallel import generator
 from causalinv._printing import Summary
 from causalinv._typing import FloatArray, RandomState, Rows
@@ -49,6 +50,7 @@ _BOUND = 1e-8  # least variance, as a share of the outcome's
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of a kernel's eigenvalues, times the rows
 
 
+@documented()
 class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
     """Gaussian process regression that learns which of several symmetries the outcome keeps, and how far.
 
@@ -79,8 +81,7 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
     dual_coef_ : ndarray of shape (n,)
     intercept_ : float
     length_scale_ : float
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {seen}
 
     Notes
     -----
