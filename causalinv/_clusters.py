@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import qr
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from causalinv._matrix import inverse_root, pseudo_inverse, whitener
 from causalinv._typing import FloatArray, IntArray
@@ -114,7 +114,7 @@ class RobustCovariance:
         """Lower and upper ends for coefficients, or for contrasts whose estimates are given."""
         rows = np.eye(len(self.cov)) if contrasts is None else np.atleast_2d(contrasts)
         error = np.sqrt(np.maximum(np.einsum("mi,ij,mj->m", rows, self.cov, rows), 0.0))
-        wide = student.ppf(0.5 + confidence_level / 2, np.maximum(self.df(rows), 1e-3)) * error
+        wide = stdtrit(np.maximum(self.df(rows), 1e-3), 0.5 + confidence_level / 2) * error
         return estimate - wide, estimate + wide
 
 

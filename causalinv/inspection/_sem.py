@@ -100,18 +100,7 @@ class DAGDisplay(Display):
         pairs = set(zip(self.edges["parent"], self.edges["child"], strict=True))
         for parent, child, weight in self.edges.itertuples(index=False):
             bend = 0.25 if (child, parent) in pairs or _passes_a_node(at, parent, child) else 0.0
-            ax.annotate(
-                "",
-                xy=at.loc[child],
-                xytext=at.loc[parent],
-                arrowprops={
-                    "arrowstyle": "-|>",
-                    "color": "0.45",
-                    "shrinkA": 14,
-                    "shrinkB": 14,
-                    "connectionstyle": f"arc3,rad={bend}",
-                },
-            )
+            _arrow(ax, at.loc[parent], at.loc[child], bend, arrowstyle="-|>", color="0.45")
             if edge_labels:
                 ax.text(
                     *_along(at.loc[parent].to_numpy(), at.loc[child].to_numpy(), bend),
@@ -123,19 +112,7 @@ class DAGDisplay(Display):
                     **_LABEL,
                 )
         for first, second, correlation in self.hidden.itertuples(index=False):
-            ax.annotate(
-                "",
-                xy=at.loc[second],
-                xytext=at.loc[first],
-                arrowprops={
-                    "arrowstyle": "<|-|>",
-                    "linestyle": "--",
-                    "color": BLACK,
-                    "shrinkA": 14,
-                    "shrinkB": 14,
-                    "connectionstyle": f"arc3,rad={_ASIDE}",
-                },
-            )
+            _arrow(ax, at.loc[first], at.loc[second], _ASIDE, arrowstyle="<|-|>", color=BLACK, linestyle="--")
             if edge_labels:
                 middle = _along(at.loc[first].to_numpy(), at.loc[second].to_numpy(), _ASIDE, 0.5)
                 ax.text(*middle, f"{correlation:.2g}", fontsize=8, style="italic", ha="center", va="center", **_LABEL)
@@ -219,6 +196,12 @@ def _layers(sem: LinearSEM) -> FloatArray:
 def _circle(n: int) -> FloatArray:
     angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
     return np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+def _arrow(ax: Any, start: pd.Series, end: pd.Series, bend: float, **style: Any) -> None:
+    """An arrow that ends short of its nodes."""
+    shape = {"shrinkA": 14, "shrinkB": 14, "connectionstyle": f"arc3,rad={bend}"}
+    ax.annotate("", xy=end, xytext=start, arrowprops=shape | style)
 
 
 def _along(start: FloatArray, end: FloatArray, bend: float, share: float = 0.42) -> FloatArray:

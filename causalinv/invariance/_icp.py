@@ -94,8 +94,7 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         Features that are constant, or linear combinations of earlier ones; a set with one equals the set without it.
     environments_ : ndarray of shape (E,)
         Labels of the environments.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {seen}
 
     Warns
     -----

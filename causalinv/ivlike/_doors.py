@@ -161,12 +161,7 @@ class InferenceDoors(Recorded):
         return confint(self._checked(), kind=kind, at=at, cov_type=cov_type, confidence_level=confidence_level)
 
     def contrast(
-        self,
-        weights: ArrayLike,
-        *,
-        at: float | None = None,
-        cov_type: CovType = "auto",
-        confidence_level: float = 0.95,
+        self, weights: ArrayLike, *, at: float | None = None, cov_type: CovType = "auto", confidence_level: float = 0.95
     ) -> pd.DataFrame:
         """Linear combinations of the coefficients with standard errors, intervals and p values of 0.
 

@@ -12,6 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._docs import documented
 from causalinv._parallel import generator, seed_estimator
 from causalinv._printing import Summary
 from causalinv._typing import FloatArray, RandomState, Rows
@@ -37,6 +38,7 @@ _LEAST = 10
 _OUTLIERS = 10.0  # kurtosis of the outcome from which its variance is badly known
 
 
+@documented()
 class SymmetryScreen(RegressorMixin, BaseEstimator):
     """Ask which of several symmetries the outcome has, and predict with those that were not rejected.
 
@@ -80,8 +82,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         What `predict` does: whether the learner is averaged, and over what; never over a symmetry whose
         ``broken_lower`` is above 0, or whose ``overlap`` is below 0.1.
     estimator_ : fitted regressor
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {seen}
 
     Examples
     --------
