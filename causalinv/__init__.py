@@ -1,23 +1,29 @@
-"""Causal inference and invariant prediction: estimators with a scikit-learn API.
+"""Causal inference and invariant prediction with a scikit-learn API.
 
-=====================================================  ==========================================================
-question                                               begin with
-=====================================================  ==========================================================
-effect of X on y under a hidden cause                  `IVLikeRegression` (what y ignores, or instruments)
-a rule that predicts in environments not yet seen      `InvariantSubsetSelector`, `InvariantRepresentation`
-in how many of them it will fail                       `selector.certify`, `invariance.certify`
-an interval for a row of the next environment          `HierarchicalConformalRegressor`
-causes of y that no environment contradicts            `InvariantCausalPrediction`
-effect of a treatment that nobody randomised           `SensitivityBounds`, `ManskiBounds`, `FDivergenceBounds`
-quantiles of an outcome without limits                 `QuantileBounds`
-mean of y under actions never tried                    `Rep4ExRegressor`
-worlds with known truth, by the thousand               `sem.LinearSEM`, `sem.InterventionFamily`
-data in files, clusters, databases                     `Moments.scan`, then `fit_moments`
-a picture of a result                                  `inspection`
-how far long work is                                   `with causalinv.progress():`
-=====================================================  ==========================================================
+========================================  ================================
+question                                  begin with
+========================================  ================================
+effect of X on y under a hidden cause     `IVLikeRegression`
+a rule that predicts in new environments  `InvariantSubsetSelector`
+                                          `InvariantRepresentation`
+in how many of them it will fail          `invariance.certify`
+an interval for a row of the next one     `HierarchicalConformalRegressor`
+causes that no environment contradicts    `InvariantCausalPrediction`
+effect of a treatment, not randomised     `SensitivityBounds`
+                                          `ManskiBounds`
+quantiles of an outcome without limits    `QuantileBounds`
+mean of y under actions never tried       `Rep4ExRegressor`
+a symmetry: test it, impose it            `symmetry`
+what an encoder keeps                     `representation`
+worlds with known truth                   `sem.LinearSEM`
+                                          `sem.InterventionFamily`
+data in files, clusters, databases        `Moments.scan`, `fit_moments`
+a picture of a result                     `inspection`
+how far long work is                      `with causalinv.progress():`
+========================================  ================================
 
-``python -m causalinv`` is a tour. Importing the package is light: every name is loaded when it is first used.
+``python -m causalinv`` is a tour. Importing the package is light: each name
+is loaded when it is first used.
 """
 
 from importlib import import_module

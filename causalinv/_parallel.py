@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
-from causalinv._progress import Line, wanted
+from causalinv._progress import Line, alone, wanted
 from causalinv._typing import RandomState
 from causalinv._warn import again
 
@@ -131,7 +131,7 @@ def run(
     met: list[tuple[str, type[Warning]]] = []
     try:
         # Tasks of this process (one job, or threads) share its filters, so they are caught here and not in each task.
-        with warnings.catch_warnings(record=True) as here, threadpool_limits(limits=1):
+        with alone(line, always=asked), warnings.catch_warnings(record=True) as here, threadpool_limits(limits=1):
             warnings.simplefilter("always")
             try:
                 pool = Parallel(n_jobs=n_jobs, return_as="generator")
@@ -145,8 +145,6 @@ def run(
             finally:
                 met += _texts(here)
     finally:
-        if line is not None:
-            line.end(always=asked)
         again(met)
     return results
 

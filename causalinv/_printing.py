@@ -203,7 +203,9 @@ class Summary(Printed):
         body = self._shown().to_html(float_format=number) if len(self.table.columns) else ""
         foot = "".join(f"<p><b>{key}:</b> {html.escape(text)}</p>" for key, text in self._lines())
         head = f"<p><b>Estimand:</b> {html.escape(self.estimand)}</p>" if self.estimand else ""
-        return f"<h4>{html.escape(self.title)}</h4>{head}{body}{foot}"
+        first, *rest = map(html.escape, self.title.split("\n"))
+        more = f"<p>{'<br>'.join(rest)}</p>" if rest else ""
+        return f"<h4>{first}</h4>{more}{head}{body}{foot}"
 
     def to_latex(self) -> str:
         """The whole table with estimand, assumption and notes below it, ready to paste (needs booktabs)."""

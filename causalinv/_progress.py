@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["Line", "progress", "wanted"]
+__all__ = ["Line", "alone", "counting", "progress", "wanted"]
 
 _WANTED: ContextVar[bool] = ContextVar("progress", default=False)
 _PAUSE = 0.5  # seconds between two writings
@@ -23,8 +23,9 @@ def wanted() -> bool:
 def progress() -> Iterator[None]:
     """While the block runs, long work writes on standard error how much is done, of how much, and the time left.
 
-    Heard by whatever is cut into tasks: resamples of `do_curve` and `diagnostics`, folds of bounds, replications of
-    `PACExperiment`. Work that ends within half a second writes nothing.
+    Heard by whatever goes step by step: sets of features that a search looks at, replications of a bootstrap or of
+    `PACExperiment`, resamples of `do_curve` and `diagnostics`, folds of bounds, pieces of `Moments.scan`. Of work
+    within work the outer one speaks. Work that ends within half a second writes nothing.
 
     Yields
     ------
@@ -60,20 +61,27 @@ class Line:
     def __init__(self, total: int | None, *, begin: str = "", what: str = "done") -> None:
         self.done, self.total, self.begin, self.what = 0, total, begin, what
         self.began = self.last = time.monotonic()
+        self.first: tuple[int, float] | None = None  # how many were done, and when: what comes before is set-up
         self.written = False
 
-    def step(self) -> None:
-        """One more is done."""
-        self.done += 1
+    def step(self, n: int = 1) -> None:
+        """So many more are done."""
+        self.done += n
         now = time.monotonic()
+        if self.first is None:
+            self.first = self.done, now
         if now - self.last >= _PAUSE:
             self.last = now
             self._write()
 
     def _write(self) -> None:
-        seconds = time.monotonic() - self.began
+        now = time.monotonic()
+        seconds = now - self.began
         of = "" if self.total is None else f" of {self.total}"
-        left = "" if not self.total else f", about {seconds / self.done * (self.total - self.done):.0f} s left"
+        left = ""
+        if self.total and self.first is not None and self.done > self.first[0]:
+            each = (now - self.first[1]) / (self.done - self.first[0])
+            left = f", about {each * (self.total - self.done):.0f} s left"
         sys.stderr.write(f"\r{self.begin}{self.done}{of} {self.what}, {seconds:.0f} s{left}   ")
         sys.stderr.flush()
         self.written = True
@@ -84,3 +92,27 @@ class Line:
             if self.done:
                 self._write()
             sys.stderr.write("\n")
+
+
+@contextmanager
+def alone(line: Line | None, *, always: bool = False) -> Iterator[None]:
+    """While the block runs no other line is begun over this one; then its last word."""
+    token = _WANTED.set(wanted() and line is None)
+    try:
+        yield
+    finally:
+        _WANTED.reset(token)
+        if line is not None:
+            line.end(always=always)
+
+
+@contextmanager
+def counting(total: int | None, what: str) -> Iterator[Callable[[int], object]]:
+    """A function that is told how many more are done; it writes where the caller asked for `progress`."""
+    line = Line(total, what=what) if wanted() else None
+    with alone(line):
+        yield _unheard if line is None else line.step
+
+
+def _unheard(n: int) -> None:
+    """Nobody asked."""

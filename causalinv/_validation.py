@@ -73,6 +73,8 @@ def check_alignment(**inputs: Rows) -> None:
 
 
 def _n_rows(rows: Rows) -> int | None:
+    if isinstance(rows, str | bytes):
+        return None  # a column's name, whose letters are no rows: what reads the rows says so
     shape = getattr(rows, "shape", None)
     if isinstance(shape, tuple):
         return int(shape[0]) if shape else None

@@ -54,6 +54,8 @@ templates_path = []
 exclude_patterns = ["_build", "gallery/downloads"]
 os.environ.setdefault("CAUSALINV_DATA", str(here / "_no_data"))  # pages show nothing that the repository has not
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The kernels that run pages take the package beside the pages, whatever else is installed.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(here.parent), os.environ.get("PYTHONPATH")]))
 
 
 def _skip(app, what, name, obj, skip, options):

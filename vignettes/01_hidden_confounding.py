@@ -107,7 +107,7 @@ wrong.round(3)
 # ## When ignoring harms: a proxy of the confounder
 #
 # `x1 = C + e`, `x2 = C`, `y = x1 + C`. The outcome ignores x2; but x2 is the confounder, and least squares on both
-# features was adjusting for it. The dashed circle is what nobody recorded.
+# features was adjusting for it. Nobody recorded C; what it leaves is drawn as dashed edges with two heads.
 
 # %%
 proxy = LinearSEM(

@@ -62,6 +62,10 @@ interventions = {
 }
 environments = sem.environments(list(interventions.values()), labels=list(interventions))
 exact = environments.moments()
+try:
+    sem.intervene(Do("dose", 1.0) + Do("dose", 2.0))
+except ValueError as error:
+    print(error)
 environments.summary()
 
 # %% [markdown]

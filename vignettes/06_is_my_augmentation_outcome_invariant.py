@@ -129,8 +129,10 @@ pd.Series(errors, name="mean standard error").to_frame()
 # alone it does not help here.
 
 # %%
-mirrored = IVLikeRegression(augmentation=Compose([Flip((8, 8)), Flip((8, 8), axis=0)])).fit(digits.X, digits.y)
+mirrors = Compose([Flip((8, 8)), Flip((8, 8), axis=0)])
+mirrored, another = (IVLikeRegression(alpha, augmentation=mirrors).fit(digits.X, digits.y) for alpha in (0.0, 5.0))
 print(f"error of mirroring alone: {ncer(mirrored.coef_, digits.coef, cov=cov):.3f}")
+print(f"alpha = 0 and alpha = 5 differ by at most {np.abs(mirrored.coef_ - another.coef_).max():.0e}")
 
 # %% [markdown]
 # **Where next.** [Returns to schooling](08_returns_to_schooling) uses genuine instruments; [the page of the

@@ -120,7 +120,7 @@ losses.round(2)
 # what can be tested; these two you must know.
 
 
-# %%
+# %% tags=["remove-cell"]
 beyond = table[(table["a0"].abs() > 1) & (table["a0"].abs() <= 1.5)]
 ours = (beyond["estimate"] - beyond["truth"]).abs().max()
 

@@ -79,6 +79,7 @@ smoking.weak_instrument_set()
 # %%
 both = men[["nearc2", "nearc4"]]
 two = IVLikeRegression(alpha=0).fit(schooling, log_wage, instruments=both, controls=controls)
+print(f"effective F of both: {two.effective_f_:.1f}")
 two.overidentification_test()
 
 # %% [markdown]

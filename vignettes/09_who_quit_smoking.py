@@ -70,12 +70,12 @@ median.effect_bounds(odds_ratio=1.2).to_frame()[ends]
 # ## What it says
 #
 # At odds ratio 1 the interval holds the textbook's 3.5 kg. An unrecorded cause that changes the odds of quitting by a
-# factor of 1.3 does not bring the interval to 0; one of 1.9 brings even the estimate there.
-
+# factor of 1.3 does not bring the interval to 0; one of 1.9 brings even the estimate there. The least that does:
 
 # %%
 plain = model.average_bounds("ate", odds_ratio=1.0)
 reached = model.breakdown()
+reached.to_frame().round(2)
 
 # %% [markdown]
 # **Where next.** [The page of the room](../rooms/bounds); [what can be said without

@@ -14,7 +14,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from causalinv._accumulate import Running, Sums, cell_sums, row_cells
-from causalinv._progress import Line
+from causalinv._progress import Line, wanted
 from causalinv._scan._spec import Columns, RowsOfPiece
 from causalinv._validation import check_whole
 
@@ -73,7 +73,7 @@ def each_piece(
 ) -> Iterator[_Result]:
     """Result of a function on the rows of every piece, in order; at most two pieces a thread are in memory."""
     total = len(pieces) if hasattr(pieces, "__len__") else None  # type: ignore[arg-type]
-    said = Line(total, begin="scan: ", what="pieces read") if progress else None
+    said = Line(total, begin="scan: ", what="pieces read") if progress or wanted() else None
 
     def work(piece: Piece) -> _Result:
         return function(columns.take(piece.read(), piece.where, first_row=piece.first_row))
@@ -97,4 +97,4 @@ def each_piece(
             for future in waiting:
                 future.cancel()
             if said:
-                said.end(always=True)
+                said.end(always=progress)

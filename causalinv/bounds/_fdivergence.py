@@ -98,7 +98,7 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
     (True, True)
     """
 
-    _title: ClassVar[str] = "f-divergence bounds"
+    _title: ClassVar[str] = "f-divergence bounds: lowest and highest value over an f-ball of laws"
     _inside_manski: ClassVar[bool | None] = False
     _limits_needed: ClassVar[bool] = True
     _index: ClassVar[str | None] = "divergence"
@@ -302,7 +302,9 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
         crossing = int(np.count_nonzero(low > high))
         if crossing:
             warn(
-                f"In {crossing} of {len(low)} rows the regressed lower end lies above the upper one. Both are kept.",
+                f"In {crossing} of {len(low)} rows the regressed lower end lies above the upper one: there the "
+                "regressions miss by more than the ends are apart. Ends are widened to hold Manski's. More rows, or "
+                "final='plugin', whose ends do not cross.",
                 BoundsCrossingWarning,
             )
         return low, high

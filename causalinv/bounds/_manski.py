@@ -71,7 +71,7 @@ class ManskiBounds(MeanBounds):
     (0.4, 0.9)
     """
 
-    _title: ClassVar[str] = "Manski bounds"
+    _title: ClassVar[str] = "Manski bounds: lowest and highest value that the data leave open"
     _limits_needed: ClassVar[bool] = True
 
     def __init__(

@@ -325,8 +325,11 @@ class MeanBounds(BoundsBase, ABC):
         found = self._answer(asked, None, None, shown, confidence_level=0.95, target="parameter", index=index)
         ends = ["lower", "upper", "se_lower", "se_upper", "ci_lower", "ci_upper"]
         manski = found.table[["manski_lower", "manski_upper"]].iloc[0]
-        beside = f"Manski's ends, without it: [{manski.iloc[0]:.4g}, {manski.iloc[1]:.4g}]"
-        notes = (f"rows: {self._arms_text()}", *self._facts(asked), beside, *found.notes)
+        beside: tuple[str, ...] = ()
+        if (found.table[["lower", "upper"]].to_numpy() != manski.to_numpy()).any():
+            limits = f"[{manski.iloc[0]:.4g}, {manski.iloc[1]:.4g}]"
+            beside = (f"for comparison, Manski's ends, which assume nothing about confounding: {limits}",)
+        notes = (f"rows: {self._arms_text()}", *self._facts(asked), *beside, *found.notes)
         table = found.table[ends].rename(columns=lambda name: name.replace("_", " "))
         return Summary(self._title, found.estimand, found.assumption, table, notes)
 

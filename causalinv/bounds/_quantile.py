@@ -61,7 +61,7 @@ class QuantileBounds(CrossFittedBounds):
     (29.0, 49.0)
     """
 
-    _title: ClassVar[str] = "Quantile bounds"
+    _title: ClassVar[str] = "Quantile bounds: lowest and highest quantile that is left open"
     _limits_needed: ClassVar[bool] = False
     _learns_at_once: ClassVar[bool] = False
 

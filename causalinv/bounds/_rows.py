@@ -276,11 +276,10 @@ def resolve_support(estimator: Any, rows: Rows, *, needed: bool) -> tuple[FloatA
             return same * [0.0, 1.0], "the outcome is 0 or 1, as all observed values are"
         if needed:
             warn(
-                "outcome_support is None, so the ends are infinite: whatever the arm that was not taken would have "
-                "brought is unlimited, and every f-ball contains laws with a little mass arbitrarily far out. A finite "
-                "number here would only be the sample's maximum. Say outcome_support=(L, U) if you know limits; else "
-                "bound functional=('cdf', t), or quantiles (QuantileBounds), or limit the strength of confounding "
-                "(SensitivityBounds).",
+                "outcome_support is None, so the bounds are infinite: the arm that was not taken could have brought "
+                "any number, however far out, and the range of the sample (or an f-ball) does not limit that. Say "
+                "outcome_support=(L, U) if you know limits; else bound a chance, functional=('cdf', t), or quantiles "
+                "(QuantileBounds), or limit the strength of confounding (SensitivityBounds).",
                 UnboundedOutcomeWarning,
             )
         return same * [-np.inf, np.inf], "the outcome is unlimited"
@@ -288,7 +287,8 @@ def resolve_support(estimator: Any, rows: Rows, *, needed: bool) -> tuple[FloatA
         limits = np.array([[f(phi[codes == a]) for f in (np.min, np.max)] for a in range(rows.n_arms)])
         warn(
             "outcome_support='observed' claims that what was not observed lies in the range of the same arm's sample. "
-            "Sample extremes lie inside the true ones, so ends are biased inward, and with heavy tails grow with n.",
+            "Sample extremes lie inside the true ones, so ends are biased inward, and with heavy tails grow with n. "
+            "Say outcome_support=(L, U) if you know limits.",
             ObservedSupportWarning,
         )
         return limits, "outcomes that were not observed lie in the range of the same arm's sample"

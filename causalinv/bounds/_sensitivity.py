@@ -90,7 +90,7 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
     True
     """
 
-    _title: ClassVar[str] = "Sensitivity bounds"
+    _title: ClassVar[str] = "Sensitivity bounds: lowest and highest value under limited confounding"
     _inside_manski: ClassVar[bool | None] = True
     _limits_needed: ClassVar[bool] = False
     _index: ClassVar[str | None] = "odds_ratio"
@@ -290,13 +290,17 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         at, sure = (f"{each:.3g}" if np.isfinite(each) else "over 100" for each in reached)
         lines = (
             *super()._facts(asked),
-            f"0 is reached at odds ratio {at}, by the interval at {sure} (1: no hidden confounding)",
+            f"0 is reached at odds ratio {at}, by the interval at {sure}: beyond, the sign is open "
+            "(1 is no hidden confounding)",
         )
         if self._rows.X.shape[1] > 1 and self._said.propensity is None:  # others may take minutes: ask `benchmark`
             arm = asked["arm"]
             found = self.benchmark(arm=arm)["beyond_noise"].sort_values(ascending=False).head(5)
             text = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
-            lines += (f"for scale: hiding an observed covariate changes the odds by up to (95% of rows): {text}",)
+            lines += (
+                "for scale: had an observed covariate been hidden, it would have changed the odds by a factor of up to "
+                f"(in 95% of rows): {text}",
+            )
         return lines
 
     # -- pointwise ---------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from causalinv._validation import check_flag
+
 __all__ = ["load_grunfeld"]
 
 _DESCR = """\
@@ -16,14 +18,19 @@ one kind of environment, periods (before 1945, from 1945 on) another: the years 
 _WATERSHED = 1945
 
 
-def load_grunfeld() -> Bunch:
+def load_grunfeld(*, as_frame: bool = True) -> Bunch:
     """Load Grunfeld's investment data, logarithms of all amounts.
+
+    Parameters
+    ----------
+    as_frame : bool, default True
+        Give X as a frame and all else as series, with the names of the study; else arrays.
 
     Returns
     -------
     Bunch
-        ``X`` frame (220, 2) with ``value`` and ``capital``; ``y`` series (220,) ``invest``; environments ``firm``
-        (220,) names and ``period`` (220,) ``"before 1945"`` or ``"from 1945"``; ``year`` (220,); ``DESCR``.
+        ``X`` (220, 2): ``value`` and ``capital``; ``y`` (220,) ``invest``; environments ``firm`` (220,) names and
+        ``period`` (220,) ``"before 1945"`` or ``"from 1945"``; ``year`` (220,); ``feature_names``, ``DESCR``.
 
     Examples
     --------
@@ -33,14 +40,18 @@ def load_grunfeld() -> Bunch:
     """
     from statsmodels.datasets import grunfeld
 
+    check_flag(as_frame, "as_frame")
     table = grunfeld.load_pandas().data
     year = table["year"].astype(int)
     period = pd.Series(np.where(year < _WATERSHED, "before 1945", "from 1945"), index=table.index, name="period")
-    return Bunch(
-        X=np.log(table[["value", "capital"]].astype(np.float64)),
-        y=np.log(table["invest"].astype(np.float64)),
-        firm=table["firm"].astype(str),
-        period=period,
-        year=year,
-        DESCR=_DESCR,
-    )
+    features = ["value", "capital"]
+    parts = {
+        "X": np.log(table[features].astype(np.float64)),
+        "y": np.log(table["invest"].astype(np.float64)),
+        "firm": table["firm"].astype(str),
+        "period": period,
+        "year": year,
+    }
+    if not as_frame:
+        parts = {name: part.to_numpy() for name, part in parts.items()}
+    return Bunch(**parts, feature_names=features, DESCR=_DESCR)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from causalinv._validation import check_flag
 from causalinv.datasets._fetch import find_files
 
 __all__ = ["fetch_ihdp"]
@@ -26,7 +27,11 @@ Given all of them there is no unmeasured confounding; hide some, and there is.
 
 
 def fetch_ihdp(
-    data_home: str | os.PathLike[str] | None = None, *, draw: int = 1, download_if_missing: bool = True
+    data_home: str | os.PathLike[str] | None = None,
+    *,
+    draw: int = 1,
+    download_if_missing: bool = True,
+    as_frame: bool = True,
 ) -> Bunch:
     """Fetch one draw of the semi-synthetic IHDP data.
 
@@ -39,12 +44,15 @@ def fetch_ihdp(
         Which simulation of the outcomes.
     download_if_missing : bool, default True
         Whether the missing file may be downloaded.
+    as_frame : bool, default True
+        Give X as a frame with columns ``x1`` to ``x25``; else an array. All else is an array.
 
     Returns
     -------
     Bunch
-        ``X`` frame (747, 25); ``treatment`` (747,) 0 or 1; ``y`` (747,) outcome of the arm taken; ``counterfactual``
-        (747,) of the other; ``mean`` (747, 2) mu0 and mu1, means given all covariates; ``DESCR``.
+        ``X`` (747, 25); ``treatment`` (747,) 0 or 1; ``y`` (747,) outcome of the arm taken; ``counterfactual``
+        (747,) of the other; ``mean`` (747, 2) mu0 and mu1, means given all covariates;
+        ``feature_names``, ``DESCR``.
 
     Raises
     ------
@@ -53,15 +61,18 @@ def fetch_ihdp(
     """
     if isinstance(draw, bool) or not isinstance(draw, int | np.integer) or draw not in _CHECKSUMS:
         raise ValueError(f"draw must be one of {tuple(_CHECKSUMS)}, got {draw!r}.")
+    check_flag(as_frame, "as_frame")
     (path,) = find_files(
         "ihdp", dict([_CHECKSUMS[int(draw)]]), _BASE_URL, data_home=data_home, download_if_missing=download_if_missing
     )
     table = pd.read_csv(path, header=None).to_numpy(dtype=np.float64)
+    names = [f"x{i}" for i in range(1, 26)]
     return Bunch(
-        X=pd.DataFrame(table[:, 5:], columns=[f"x{i}" for i in range(1, 26)]),
+        X=pd.DataFrame(table[:, 5:], columns=names) if as_frame else table[:, 5:],
         treatment=table[:, 0].astype(int),
         y=table[:, 1],
         counterfactual=table[:, 2],
         mean=table[:, 3:5],
+        feature_names=names,
         DESCR=_DESCR,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils import Bunch
 
+from causalinv._validation import check_flag
+
 __all__ = ["load_spector"]
 
 _DESCR = """\
@@ -14,14 +16,19 @@ the grade improved. From statsmodels.datasets.spector.
 """
 
 
-def load_spector() -> Bunch:
+def load_spector(*, as_frame: bool = True) -> Bunch:
     """Load 32 students, some of whom took part in a programme that nobody randomised.
+
+    Parameters
+    ----------
+    as_frame : bool, default True
+        Give X as a frame, treatment and y as series, with the names of the study; else arrays.
 
     Returns
     -------
     Bunch
-        ``X`` frame (32, 2) with ``GPA`` and ``TUCE``; ``treatment`` (32,) 1 if taught by PSI; ``y`` (32,) 1 if the
-        grade improved; ``DESCR``.
+        ``X`` (32, 2): ``GPA`` and ``TUCE``; ``treatment`` (32,) 1 if taught by PSI; ``y`` (32,) 1 if the grade
+        improved; ``feature_names``, ``DESCR``.
 
     Examples
     --------
@@ -32,10 +39,10 @@ def load_spector() -> Bunch:
     """
     from statsmodels.datasets import spector
 
+    check_flag(as_frame, "as_frame")
     table = spector.load_pandas().data
-    return Bunch(
-        X=table[["GPA", "TUCE"]].astype(np.float64),
-        treatment=table["PSI"].to_numpy().astype(int),
-        y=table["GRADE"].to_numpy(dtype=np.float64),
-        DESCR=_DESCR,
-    )
+    features = ["GPA", "TUCE"]
+    parts = {"X": table[features].astype(np.float64), "treatment": table["PSI"].astype(int), "y": table["GRADE"]}
+    if not as_frame:
+        parts = {name: part.to_numpy() for name, part in parts.items()}
+    return Bunch(**parts, feature_names=features, DESCR=_DESCR)

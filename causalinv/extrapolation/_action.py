@@ -59,9 +59,9 @@ def check_action(action: Rows, n: int, owner: str) -> FloatArray:
     different = len(np.unique(array, axis=0))
     if different < _DISTINCT_PER_COLUMN * k:
         warn(
-            f"action takes {different} different values in {k} column(s); from fewer than "
-            f"{_DISTINCT_PER_COLUMN * k} the response between and beyond them is not identified (only its differences "
-            "over steps of the action are). Predictions at untried actions rest on smoothness alone.",
+            f"action takes {different} different values in {k} column(s): from fewer than {_DISTINCT_PER_COLUMN * k} "
+            "the data do not say what happens between and beyond them, only how outcomes differ over steps of the "
+            "action. Predictions at untried actions rest on smoothness alone; more values would be needed.",
             DegenerateInputWarning,
         )
     return array

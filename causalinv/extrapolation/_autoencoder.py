@@ -195,9 +195,9 @@ class AutoencoderMMREncoder(ActionEncoder):
         share, lost, network, self.loss_ = best
         if lost:
             warn(
-                f"The code lost a direction that the action moves: along one it follows the action {share:.0%} as far "
-                f"as a kernel fit does, in the best of {1 + self.n_restarts} trainings. Use more n_steps or "
-                "n_restarts, or LinearInvarianceEncoder.",
+                "The representation has lost something that the action moves, and predictions miss it: in one "
+                f"direction it follows the action {share:.0%} as far as a kernel fit does, in the best of "
+                f"{1 + self.n_restarts} trainings. Use more n_steps or n_restarts, or LinearInvarianceEncoder.",
                 IdentificationWarning,
             )
         _, last = noise_units(network(X_units), centred, np.eye(d))

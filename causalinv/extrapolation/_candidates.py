@@ -63,7 +63,7 @@ class Candidates:
             warn(
                 f"On held-out rows X says nothing about the action (score {scores[best].mean():.3f} nats, where 0 is "
                 "nothing): there is nothing to learn a representation from, and predictions at untried actions mean "
-                "nothing.",
+                "nothing. Check that rows of X and action belong together.",
                 IdentificationWarning,
             )
         return cls({method: float(values.mean()) for method, values in scores.items()}, best, gap)

@@ -115,4 +115,5 @@ class Curve:
                 "action_only may be nearer, with lognormal V more often than not, and the band may miss"
             )
         together = self.kind == "simultaneous"
-        return Estimate(ESTIMAND, ASSUMPTION, table, self.level, tuple(notes), together)
+        title = f"Mean outcome if the action were set, with {self.kind} {self.level:.0%} intervals"
+        return Estimate(ESTIMAND, ASSUMPTION, table, self.level, tuple(notes), together, title)

@@ -227,8 +227,8 @@ class LinearInvarianceEncoder(ActionEncoder):
             representation = learn()
         if self.method_.startswith("npiv"):
             warn(
-                "X holds more than the representation; if that is state which the action does not move, "
-                f"method={self.method!r} cannot tell it from what the action moves. Use method='ef+location'.",
+                "X holds more than the representation. If that is a part of the state which the action does not "
+                f"move, method={self.method!r} cannot tell it from what the action moves. Use method='ef+location'.",
                 IdentificationWarning,
             )
         else:

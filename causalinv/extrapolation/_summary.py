@@ -43,5 +43,7 @@ def summarise(fitted: Fitted, checks: pd.DataFrame, *, reduced: bool) -> Summary
         )
     notes.append("untried actions: see support(actions); do_curve(actions) for bands; diagnostics() for slower checks")
     doubts, made = int(checks["doubt"].sum()), int(checks["value"].notna().sum())
-    title = f"Extrapolation to untried actions: {made} of {len(checks)} checks could be made, {doubts} give(s) a doubt"
-    return Summary(title, ESTIMAND, ASSUMPTION, checks, tuple(notes))
+    told = f"{doubts or 'no'} doubt{'' if doubts == 1 else 's'}"
+    title = f"Extrapolation to untried actions: {made} of {len(checks)} checks made, {told}"
+    said = ["not made" if pd.isna(row["value"]) else "yes" if row["doubt"] else "no" for _, row in checks.iterrows()]
+    return Summary(title, ESTIMAND, ASSUMPTION, checks.assign(doubt=said), tuple(notes))

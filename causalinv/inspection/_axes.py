@@ -20,6 +20,7 @@ CYCLE = (BLUE, ORANGE, "#009e73", "#cc79a7", BLACK, "#56b4e9", "#d55e00")
 STYLES: tuple[Any, ...] = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 3)))
 
 _NARROW = 4.2  # inches: a column of print
+_TWO_LINES = 18.0  # points of a row that holds two lines of small letters
 
 
 def axes(ax: Any = None, size: tuple[float, float] = (5.0, 4.0)) -> Any:
@@ -55,13 +56,23 @@ def _fit(ax: Any) -> None:
     narrow = ax.figure.bbox.width / ax.figure.dpi < _NARROW
     if narrow:
         _stack(ax)
-    ax.get_figure(root=True).draw_without_rendering()  # now it is known how large everything is
-    room = ax.get_window_extent()
+    for _ in range(3):  # what is broken takes room from the axes, and letters are of different widths
+        ax.get_figure(root=True).draw_without_rendering()  # now it is known how large everything is
+        if not _break_lines(ax):
+            return
+
+
+def _break_lines(ax: Any) -> bool:
+    """Whether a title or label was longer than the axes, and so was broken."""
+    room, broken = ax.get_window_extent(), False
     for text, side in ((ax.title, "width"), (ax.xaxis.label, "width"), (ax.yaxis.label, "height")):
         size, available = getattr(text.get_window_extent(), side), getattr(room, side)
         if text.get_text() and size > available > 0:
             longest = max(map(len, text.get_text().split("\n")))
-            text.set_text(fill(" ".join(text.get_text().split()), max(int(longest * available / size), 14)))
+            before = text.get_text()
+            text.set_text(fill(" ".join(before.split()), max(int(longest * available / size), 14)))
+            broken |= text.get_text() != before
+    return broken
 
 
 def _stack(ax: Any) -> None:
@@ -85,7 +96,9 @@ def _stack(ax: Any) -> None:
         for text in (*ax.get_legend().get_texts(), ax.get_legend().get_title()):
             text.set_parse_math(False)
     if isinstance(ax.yaxis.get_major_locator(), FixedLocator):
-        names = [fill(label.get_text(), 16) for label in ax.get_yticklabels()]
+        labels = [label.get_text() for label in ax.get_yticklabels()]
+        height = 72 * ax.get_window_extent().height / ax.figure.dpi / max(len(labels), 1)  # of a row, in points
+        names = [fill(label, 16 if height > _TWO_LINES else 30, break_long_words=False) for label in labels]
         ax.set_yticklabels(names, fontsize=6, parse_math=False)
 
 

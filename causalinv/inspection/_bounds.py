@@ -196,6 +196,6 @@ class SensitivityDisplay(Display):
                         ha="center",
                         va="bottom",
                     )
-        ax.set(xlabel="odds ratio allowed to unmeasured confounding", xlim=(x[0], x[-1]))
+        ax.set(xlabel="odds ratio allowed to unmeasured confounding", xlim=(x[0] - 0.02 * np.ptp(x), x[-1]))
         ax.set_ylabel(fill(self.estimate.estimand, 40), fontsize=8)
         ax.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)

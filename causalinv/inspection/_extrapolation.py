@@ -116,7 +116,10 @@ class DoCurveDisplay(Display):
         """
         moved = np.asarray(check_rows(values, "values", ensure_2d=False))
         if moved.ndim != 1:
-            raise ValueError(f"values must have shape (m,), got {moved.shape}.")
+            raise ValueError(
+                f"values must have shape (m,), values of the one column of the action that along= names (at= holds the "
+                f"others); got {moved.shape}."
+            )
         check_whole(along, "along", low=0)
         k = model.n_actions_in_
         if not 0 <= along < k:

@@ -250,7 +250,8 @@ class CertificateCurveDisplay(Display):
         needed = int(np.searchsorted(-self.table["best possible"].to_numpy(), -0.05)) + 1
         if needed <= m[-1]:
             ax.plot([m[0], needed, needed], [0.05, 0.05, 0.0], color=BLACK, linewidth=0.8, linestyle=":")
-            ax.annotate(f" 5% takes {needed}", (needed, 0.05), fontsize="small", va="bottom")
+            beside = {"xytext": (0, 9), "textcoords": "offset points", "fontsize": "small", "ha": "right"}
+            ax.annotate(f"5% takes {needed} ", (m[-1], 0.05), **beside)
         ax.set(xscale="log", ylim=(0, 1.02), xlabel="environments seen", ylabel="new environments that break the rule")
         ax.set_title(f"at most this share, {percent} confidence", fontsize="small")
         ticks = [k for k in (1, 3, 10, 30, 100, 300, 1000, 3000) if k <= m[-1]]

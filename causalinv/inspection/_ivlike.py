@@ -103,8 +103,9 @@ class IVLikePathDisplay(Display):
         table = model.summary().to_frame()
         if isinstance(table.index, pd.MultiIndex):
             raise ValueError("IVLikePathDisplay shows one outcome; fit them one by one.")
+        table = table.iloc[: len(model.coef_)]  # without controls
         names = list(table.index)
-        differs = (table["IVL"] - table["least squares"]).abs().to_numpy().argsort(kind="stable")[::-1]
+        differs = (table["estimate"] - table["least squares"]).abs().to_numpy().argsort(kind="stable")[::-1]
         order = [names[j] for j in differs[:_SHOWN]] if features is None else [_name(each, names) for each in features]
         at = [names.index(name) for name in order]
         coefs = model.gamma_path(grid)
@@ -145,9 +146,7 @@ class IVLikePathDisplay(Display):
         self._finish("coefficient (dotted, arrow: least squares)")
         ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         if self.path["lower"].notna().any():
-            ax.set_title(
-                f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small", loc="left"
-            )
+            ax.set_title(f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small")
 
     def plot_error(self, ax: Any = None) -> Self:
         """Draw the error against the known truth, beside least squares and the zero vector.

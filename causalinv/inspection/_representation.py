@@ -54,6 +54,10 @@ class SpectrumDisplay(Display):
         ax.plot(shown["rank"], shown["eigenvalue"], "o", markersize=3, color=BLUE)
         ax.plot(shown["rank"], shown["line"], color=BLACK, label=label)
         ax.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue")
+        ticks = [k * 10**power for power in range(6) for k in (1, 2, 5) if k * 10**power <= len(self.table)]
+        ax.set_xticks(ticks if len(ticks) < 6 else ticks[::3], minor=False)
+        ax.xaxis.set_major_formatter("{x:.0f}")
+        ax.xaxis.set_minor_formatter("")
         ax.legend(frameon=False)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from causalinv._matrix import symmetric_root
 from causalinv._typing import ArrayLike, FloatArray, Node
 from causalinv.inspection._axes import BLACK, BLUE, CYCLE, STYLES, Display
+from causalinv.inspection._layout import bends, circle, edge_of_box, layers, places
 from causalinv.sem import EnvironmentSet, LinearSEM
 
 __all__ = ["DAGDisplay", "EnvironmentsDisplay"]
@@ -58,7 +59,7 @@ class DAGDisplay(Display):
         -------
         DAGDisplay
         """
-        where = _layers(sem) if sem.is_acyclic else _circle(sem.n_nodes)
+        where = layers(sem) if sem.is_acyclic else circle(sem.n_nodes)
         marked = {sem.node(site) for site in sites}
         role = [
             "target"
@@ -88,7 +89,9 @@ class DAGDisplay(Display):
         -------
         self
         """
-        return self._show(ax, edge_labels)
+        self._show(ax, edge_labels)
+        self._settle(self.ax_)
+        return self
 
     def _size(self) -> tuple[float, float]:
         width, height = np.ptp(self.positions[["x", "y"]].to_numpy(), axis=0)
@@ -97,41 +100,68 @@ class DAGDisplay(Display):
 
     def _draw(self, ax: Any, edge_labels: bool = True) -> None:
         at = self.positions[["x", "y"]]
-        pairs = set(zip(self.edges["parent"], self.edges["child"], strict=True))
+        self._arrows: list[Any] = []
+        self._weights: list[Any] = []
+        self._nodes: list[Any] = []
         for parent, child, weight in self.edges.itertuples(index=False):
-            bend = 0.25 if (child, parent) in pairs or _passes_a_node(at, parent, child) else 0.0
-            _arrow(ax, at.loc[parent], at.loc[child], bend, arrowstyle="-|>", color="0.45")
-            if edge_labels:
-                ax.text(
-                    *_along(at.loc[parent].to_numpy(), at.loc[child].to_numpy(), bend),
-                    f"{weight:.2g}",
-                    fontsize=8,
-                    color="0.25",
-                    ha="center",
-                    va="center",
-                    **_LABEL,
-                )
+            self._edge(ax, parent, child, f"{weight:.2g}" if edge_labels else "", arrowstyle="-|>", color="0.45")
         for first, second, correlation in self.hidden.itertuples(index=False):
-            _arrow(ax, at.loc[first], at.loc[second], _ASIDE, arrowstyle="<|-|>", color=BLACK, linestyle="--")
-            if edge_labels:
-                middle = _along(at.loc[first].to_numpy(), at.loc[second].to_numpy(), _ASIDE, 0.5)
-                ax.text(*middle, f"{correlation:.2g}", fontsize=8, style="italic", ha="center", va="center", **_LABEL)
+            says = f"{correlation:.2g}" if edge_labels else ""
+            self._edge(ax, first, second, says, arrowstyle="<|-|>", color=BLACK, linestyle="--")
         for name, x, y, role in self.positions.itertuples():
             face, edge, style = _STYLE[role]
             box = {
-                "boxstyle": "round,pad=0.45",
+                "boxstyle": f"round,pad={_PAD}",
                 "facecolor": face,
                 "edgecolor": edge,
                 "linestyle": style,
-                "linewidth": 1.4,
             }
-            ax.text(x, y, fill(str(name), 18), ha="center", va="center", fontsize=9, zorder=4, bbox=box)
-        ax.set_aspect("equal", adjustable="datalim")
+            self._nodes.append(ax.text(x, y, fill(str(name), 18), ha="center", va="center", zorder=4, bbox=box))
         low, high = at.min().to_numpy(dtype=float), at.max().to_numpy(dtype=float)
-        ax.update_datalim(np.vstack([low - 0.6, high + 0.6]))
-        ax.autoscale_view()
+        ax.set(xlim=(low[0] - 0.6, high[0] + 0.6), ylim=(low[1] - 0.5, high[1] + 0.5))
         ax.set_axis_off()
         self._explain(ax)
+
+    def _edge(self, ax: Any, first: str, second: str, says: str, **look: Any) -> None:
+        """An arrow and its weight; `_settle` says how it bends and where its weight stands."""
+        at = self.positions[["x", "y"]]
+        style = {"shrinkA": 0.0, "shrinkB": 0.0, "connectionstyle": "arc3", **look}
+        arrow = ax.annotate("", xy=at.loc[second], xytext=at.loc[first], arrowprops=style)
+        text = ax.text(0, 0, says, color="0.25", ha="center", va="center", zorder=3.5, bbox=dict(_WHITE))
+        text.set(style="italic" if "linestyle" in look else "normal", visible=bool(says))
+        self._arrows.append(arrow.arrow_patch)
+        self._weights.append(text)
+
+    def _settle(self, ax: Any) -> None:
+        """Now that the room is known: letters that fit, edges beside nodes, weights beside each other."""
+        names = self.positions.index
+        nodes = ax.transData.transform(self.positions[["x", "y"]].to_numpy(dtype=float))
+        point = ax.figure.dpi / 72  # pixels
+        letters = _letters(
+            nodes / point, max(len(line) for text in self._nodes for line in text.get_text().split("\n"))
+        )
+        for text in self._nodes:
+            text.set_fontsize(letters)
+            text.get_bbox_patch().set_linewidth(1.4 * letters / _LARGEST)
+        for text in self._weights:
+            text.set_fontsize(_SMALLER * letters)
+        half = np.array([_half(text) for text in self._nodes]) + _PAD * letters * point
+        ends = [*self.edges[["parent", "child"]].to_numpy(), *self.hidden[["first", "second"]].to_numpy()]
+        edges = np.array([(names.get_loc(a), names.get_loc(b)) for a, b in ends], dtype=int).reshape(-1, 2)
+        pairs = set(map(tuple, edges.tolist()))
+        fixed = [_BOTH if (b, a) in pairs else None for a, b in edges.tolist()]
+        fixed[len(self.edges) :] = [_ASIDE] * len(self.hidden)
+        bent = bends(nodes, half, edges, fixed, 3 * point)
+        for (a, b), bend, arrow in zip(edges, bent, self._arrows, strict=True):
+            arrow.set_connectionstyle(f"arc3,rad={bend}")
+            arrow.shrinkA = edge_of_box(nodes[a], nodes[b], bend, half[a]) / point + 1
+            arrow.shrinkB = edge_of_box(nodes[b], nodes[a], -bend, half[b]) / point + 1
+            arrow.set_mutation_scale(1.2 * letters)
+            arrow.set_linewidth(1.1 * letters / _LARGEST)
+        size = np.array([_half(text) for text in self._weights]).reshape(-1, 2) + 1.5 * point
+        found = ax.transData.inverted().transform(places(nodes, half, edges, bent, size))
+        for text, where in zip(self._weights, found, strict=True):
+            text.set_position(where)
 
     def _explain(self, ax: Any) -> None:
         """A legend of the roles and edges that are drawn, if there is more than features."""
@@ -158,8 +188,27 @@ _STYLE: dict[str, tuple[str, str, Any]] = {
 }
 _ROLES = {"hidden": "hidden", "site": "site of interventions", "target": "target"}
 _ASIDE = -0.35  # bend of edges with two heads
+_BOTH = 0.25  # of two edges between the same nodes: to different sides
 _NOTHING = 1e-9  # correlation that is rounding
-_LABEL: dict[str, Any] = {"bbox": {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none"}}
+_WHITE: dict[str, Any] = {"boxstyle": "round,pad=0.08", "facecolor": "white", "edgecolor": "none"}
+_PAD = 0.45  # around a node's name, in sizes of its letters
+_SMALLEST, _LARGEST = 4.5, 9.0  # letters of names, in points
+_SMALLER = 0.88  # letters of weights, of those of names
+
+
+def _letters(nodes: FloatArray, longest: int) -> float:
+    """Size of letters, in points, at which boxes leave room between nodes at these places."""
+    away = np.abs(nodes[:, None] - nodes)
+    level = away[..., 1] < 1.0
+    below, beside = away[..., 1][~level], away[..., 0][level & ~np.eye(len(nodes), dtype=bool)]
+    room = min(below.min(initial=np.inf) / 4.5, beside.min(initial=np.inf) / (0.62 * longest + 2.5))
+    return float(np.clip(room, _SMALLEST, _LARGEST))
+
+
+def _half(text: Any) -> FloatArray:
+    """Half the width and height of a text, in pixels."""
+    room = text.get_window_extent()
+    return np.array([room.width, room.height]) / 2
 
 
 def _correlated(sem: LinearSEM) -> pd.DataFrame:
@@ -172,53 +221,6 @@ def _correlated(sem: LinearSEM) -> pd.DataFrame:
         if size[i] * size[j] > 0 and abs(cov[i, j]) > _NOTHING * size[i] * size[j]
     ]
     return pd.DataFrame(rows, columns=["first", "second", "correlation"])
-
-
-def _layers(sem: LinearSEM) -> FloatArray:
-    """Depth by the longest path from a root; within a layer in the order of the parents' mean position."""
-    depth = np.zeros(sem.n_nodes, int)
-    for node in sem.topological_order():
-        depth[node] = max((depth[parent] + 1 for parent in sem.parents(node)), default=0)
-    where = np.zeros((sem.n_nodes, 2))
-    where[:, 1] = -depth
-    for level in range(depth.max() + 1):
-        inside = np.flatnonzero(depth == level)
-        pull = [np.mean([where[parent, 0] for parent in sem.parents(v)]) if sem.parents(v) else 0.0 for v in inside]
-        order = inside[np.argsort(pull, kind="stable")]
-        # Every other layer stands a little aside, so that edges across layers do not run over a node.
-        where[order, 0] = 1.4 * (np.arange(len(order)) - (len(order) - 1) / 2) + 0.45 * (level % 2)
-    width, height = np.ptp(where, axis=0)
-    if width > 0:
-        where[:, 0] *= max(1.0, 0.9 * height / width)  # a deep, narrow graph is spread to a square
-    return where
-
-
-def _circle(n: int) -> FloatArray:
-    angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
-    return np.column_stack([np.cos(angle), np.sin(angle)])
-
-
-def _arrow(ax: Any, start: pd.Series, end: pd.Series, bend: float, **style: Any) -> None:
-    """An arrow that ends short of its nodes."""
-    shape = {"shrinkA": 14, "shrinkB": 14, "connectionstyle": f"arc3,rad={bend}"}
-    ax.annotate("", xy=end, xytext=start, arrowprops=shape | style)
-
-
-def _along(start: FloatArray, end: FloatArray, bend: float, share: float = 0.42) -> FloatArray:
-    """Point at `share` of the quadratic curve that matplotlib's arc3 draws."""
-    step = end - start
-    control = (start + end) / 2 + bend * np.array([step[1], -step[0]])
-    point: FloatArray = (1 - share) ** 2 * start + 2 * share * (1 - share) * control + share**2 * end
-    return point
-
-
-def _passes_a_node(at: pd.DataFrame, parent: str, child: str) -> bool:
-    """Whether the straight line between two nodes runs over a third."""
-    start, end = at.loc[parent].to_numpy(), at.loc[child].to_numpy()
-    others = at.drop(index=[parent, child]).to_numpy()
-    share = (others - start) @ (end - start) / np.sum((end - start) ** 2)
-    nearest = start + np.clip(share, 0, 1)[:, None] * (end - start)
-    return bool((np.linalg.norm(others - nearest, axis=1) < 0.2).any())
 
 
 _FEW = 10  # environments that colours can name

@@ -27,9 +27,9 @@ from causalinv.invariance.subsets._decision import (
 from causalinv.invariance.subsets._fits import exact_sets, pooled_coef, warn_exact
 from causalinv.invariance.subsets._intervals import hull_by_rows, hull_of_intervals
 from causalinv.invariance.subsets._row_tests import ResidualTest, RowTest
-from causalinv.invariance.subsets._search import EXHAUSTIVE
+from causalinv.invariance.subsets._search import EXHAUSTIVE, all_subsets
 from causalinv.invariance.subsets._sets import as_tuples, named_sets, unpack
-from causalinv.invariance.subsets._sweep import MASK_BITS, SubsetStatistics, sweep
+from causalinv.invariance.subsets._sweep import MASK_BITS, SubsetStatistics
 from causalinv.invariance.subsets._tests import chow_pvalues, residual_pvalues
 from causalinv.moments import Moments
 from causalinv.results import Summary
@@ -161,14 +161,13 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         pooled = moments.pooled
         self.dependent_features_ = dependent_features(pooled)
         self._warn_about_environments(moments, pooled, size)
-        subsets = SubsetStatistics.concatenate(sweep(moments, max_size=size))
+        subsets = all_subsets(moments, size)
         sizes = subsets.sizes
         subsets = subsets.take(np.argsort(sizes, kind="stable"))
         exact = exact_sets(subsets, moments)
         warn_exact(exact, subsets, d)
         if rows is not None:
-            inside = unpack(subsets.packed, d)
-            pvalues = np.array([1.0 if e else rows.pvalue(s) for e, s in zip(exact, inside, strict=True)])
+            pvalues = rows.pvalues(unpack(subsets.packed, d), exact)
         else:
             tested_by = residual_pvalues if self.test == "residual" else chow_pvalues
             pvalues = np.where(exact, 1.0, tested_by(subsets, moments.count))

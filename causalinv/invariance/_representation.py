@@ -180,9 +180,9 @@ class InvariantRepresentation(
             self.converged_ = True
             if rule.missed > _MISSED:
                 warn(
-                    f"No rule is neutral to the {self.n_directions_} directions that these environments move (the best "
-                    f"misses by {rule.missed:.2g} of the outcome's own part): the outcome's own mechanism changes, or "
-                    "there are too few features.",
+                    "No linear rule stays right in all these environments: they differ in "
+                    f"{self.n_directions_} directions, and of what that changes in y the best rule leaves a share of "
+                    f"{rule.missed:.2g}. The outcome's own mechanism changes, or there are too few features.",
                     IdentificationWarning,
                 )
         else:
@@ -199,8 +199,8 @@ class InvariantRepresentation(
         if self.method == "neutral" and self.worst_risk_ > _WORSE * by_mean:
             warn(
                 f"The neutral rule predicts worse than the mean of y does (worst risk {self.worst_risk_:.3g} against "
-                f"{by_mean:.3g}): a direction of change is hardly felt by any feature, as when the outcome's own "
-                "mechanism changes. Do not use it.",
+                f"{by_mean:.3g}): do not use it. Environments change something that hardly any feature shows, as when "
+                "the outcome's own mechanism changes.",
                 IdentificationWarning,
             )
         return self
@@ -332,13 +332,14 @@ class InvariantRepresentation(
         if kind == "wald" and not found.strength_pvalue <= _CLEAR:
             warn(
                 "These environments hardly differ in what some combination of features does "
-                f"(p = {found.strength_pvalue:.2g}): Wald's intervals may miss. Use kind='anderson_rubin'.",
+                f"(p = {found.strength_pvalue:.2g}), so its coefficient is hardly identified, and Wald's intervals may "
+                "miss it. Use kind='anderson_rubin'.",
                 IdentificationWarning,
             )
         if found.fit_pvalue <= _CLEAR:
             warn(
-                f"No rule is neutral to what these rows show (p = {found.fit_pvalue:.2g}): an environment changes the "
-                "outcome's own mechanism or a hidden cause, or y is not linear.",
+                f"No one linear rule fits all environments (p = {found.fit_pvalue:.2g}), so these coefficients are no "
+                "effects: an environment changes the outcome's own mechanism or a hidden cause, or y is not linear.",
                 IdentificationWarning,
             )
         return summarise_inference(self, found, scale, level, kind)

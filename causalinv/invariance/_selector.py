@@ -262,8 +262,9 @@ class InvariantSubsetSelector(
         if not self.accepted_:
             what = f"at level {level:g}" if self.eps is None else f"within eps={self.eps:g}"
             warn(
-                f"No set of features is invariant {what}; the one of smallest gap is taken. The outcome's own "
-                "mechanism may change between environments, or they are too small to certify the tolerance.",
+                f"No set of features is invariant {what}; the one of smallest gap is taken, and nothing says that it "
+                "will hold elsewhere. The outcome's own mechanism may change between environments, or they are too "
+                "small to certify the tolerance.",
                 IdentificationWarning,
             )
         self.pvalue_ = float(verdict.pvalue[chosen])

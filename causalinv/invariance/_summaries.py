@@ -46,7 +46,7 @@ def summarise_selector(model: Any) -> Summary:
             f"{100 * (1 - model.level):g}% sure, whichever set was chosen, for Gaussian data: fitted to the "
             "other environments, "
             "the rule's error in each exceeds that of the best rule on the same features by at most "
-            f"{100 * model.gap_upper_:.3g}%."
+            f"{_percent(model.gap_upper_)}."
         )
     if not model.accepted_:
         notes.insert(0, "NO set was accepted; this is the one of smallest gap.")
@@ -57,14 +57,20 @@ def summarise_selector(model: Any) -> Summary:
         )
     how = f"test {model.test!r} at level {model.level:g}" if model.eps is None else f"{model.metric} <= {model.eps:g}"
     accepted = f"{len(model.accepted_sets_packed_)} of {model.n_evaluated_} sets accepted"
+    title = f"Invariant subset: {chosen}" if model.accepted_ else f"No invariant subset; of smallest gap: {chosen}"
     return Summary(
-        title=f"Invariant subset: {chosen} ({accepted})",
-        estimand=f"mean squared error (squared units of y), in each environment, of the rule of least "
-        f"{_OBJECTIVES[model.objective]} among the sets of features that count as invariant by {how}",
+        title=f"{title} ({accepted})",
+        estimand="mean squared error (squared units of y) of the chosen rule in each environment; chosen: the least "
+        f"{_OBJECTIVES[model.objective]} among sets of features that count as invariant by {how}",
         assumption="new environments change what these changed, and never the outcome's own mechanism",
         table=table,
         notes=tuple(notes),
     )
+
+
+def _percent(share: float) -> str:
+    """A share in percent, without powers of ten."""
+    return f"{100 * share:.3g}%" if share < 10 else f"{100 * share:,.0f}%"
 
 
 def _by_environment(model: Any, risks: dict[str, FloatArray]) -> pd.DataFrame:
@@ -79,12 +85,13 @@ def summarise_representation(model: Any) -> Summary:
         model, {"risk": model.risk_env_, "risk, least squares on all": model.least_squares_risk_env_}
     )
     return Summary(
-        title=f"Invariant representation, {model.method}: {len(model.components_)} of {model.n_features_in_} features",
+        title=f"Invariant representation: {len(model.components_)} combination"
+        f"{'s' if len(model.components_) > 1 else ''} of {model.n_features_in_} features (method {model.method})",
         estimand="mean squared error (squared units of y), in each environment, of "
         + (
-            "the best linear rule whose residuals keep one mean, and one covariance with each feature, in all of them"
+            "the best linear rule whose errors have the same mean, and the same covariance with each feature, in all"
             if model.method == "neutral"
-            else "the best rule on few combinations of features whose coefficients are the same in all of them"
+            else "the best rule on few combinations of features whose coefficients are the same in all"
         ),
         assumption="new environments change what these changed, and never the outcome's own mechanism",
         table=table,
@@ -114,7 +121,8 @@ def summarise_inference(model: Any, found: Any, scale: FloatArray, level: float,
     )
     return Summary(
         title=f"Coefficients of the neutral rule, {100 * level:g}% intervals ({kind})",
-        estimand="the rule whose residual has one mean, and one covariance with each feature, in all environments",
+        estimand="change of y per unit of each feature, in the rule whose error has the same mean, and the same "
+        "covariance with each feature, in all environments",
         assumption="no environment changes the outcome's own mechanism or the hidden causes; y linear; many rows",
         table=table,
         notes=(

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._matrix import column_basis
 from causalinv._parallel import seed_estimator, streams
+from causalinv._progress import counting
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
 from causalinv.ivlike._inputs import design_of
@@ -146,18 +147,20 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
 
         residual = np.tile(design.y[:, 0] - design.y.mean(), len(copies))
         self.estimators_, steps, course = [], [], [objective(residual)]
-        for rng in streams(self.random_state, n_estimators, "boosting"):
-            gradient = self.alpha_ * residual + project(residual)
-            fitted = seed_estimator(learner, rng)
-            fitted.fit(rows, gradient / (1.0 + self.alpha_))
-            move = fitted.predict(rows)
-            move = move - move.mean()
-            curvature = objective(move)
-            step = rate * float(gradient @ move) / len(rows) / curvature if curvature > 0 else 0.0
-            residual = residual - step * move
-            self.estimators_.append(fitted)
-            steps.append(step)
-            course.append(objective(residual))
+        with counting(n_estimators, "learners of boosting") as count:
+            for rng in streams(self.random_state, n_estimators, "boosting"):
+                gradient = self.alpha_ * residual + project(residual)
+                fitted = seed_estimator(learner, rng)
+                fitted.fit(rows, gradient / (1.0 + self.alpha_))
+                move = fitted.predict(rows)
+                move = move - move.mean()
+                curvature = objective(move)
+                step = rate * float(gradient @ move) / len(rows) / curvature if curvature > 0 else 0.0
+                residual = residual - step * move
+                self.estimators_.append(fitted)
+                steps.append(step)
+                course.append(objective(residual))
+                count(1)
         self.steps_, self.objective_ = np.array(steps), np.array(course)
         self.intercept_ = float(np.mean(design.y[:, 0] - self._sum(design.X)))
         return self

@@ -9,6 +9,7 @@ import pandas as pd
 
 from causalinv._frames import column_names
 from causalinv._parallel import streams
+from causalinv._progress import counting
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_rows, check_whole
 from causalinv.ivlike._design import named
@@ -45,23 +46,25 @@ def bootstrap(
     table = None
     if drawn is None or isinstance(design, ClosedForm):
         table = Resampler(design, reading, fit.rule.folds).readings(counts)
-    for rng, count in zip(generators, counts, strict=True):
-        again = design
-        if drawn is not None and isinstance(design, Moved):
-            again = design.with_augmentation(_redrawn(design.augmentation, *drawn, rng))
-        if table is None:  # other directions draw other copies
-            each = count if design.groups is None else count[design.groups]
-            moments, total = again.reweighted(design.share * each).collect(fit.rule.folds)
-        else:
-            moments, total = next(table)
-        found = again.reading(moments, total)
-        if known is not None:
-            coefs.append(split.coef(found.stage, known, ridge=fit.ridge).T.ravel())
-            continue
-        path = IVLikePath.resembling(found.stage, split, ridge=fit.ridge)
-        strength = fit.rule.choose(again, found, path, (moments, total))
-        coefs.append(strength.coef(path).T.ravel())
-        alphas.append(strength.alpha)
+    with counting(n_replications, "bootstrap replications") as step:
+        for rng, count in zip(generators, counts, strict=True):
+            again = design
+            if drawn is not None and isinstance(design, Moved):
+                again = design.with_augmentation(_redrawn(design.augmentation, *drawn, rng))
+            if table is None:  # other directions draw other copies
+                each = count if design.groups is None else count[design.groups]
+                moments, total = again.reweighted(design.share * each).collect(fit.rule.folds)
+            else:
+                moments, total = next(table)
+            found = again.reading(moments, total)
+            if known is not None:
+                coefs.append(split.coef(found.stage, known, ridge=fit.ridge).T.ravel())
+            else:
+                path = IVLikePath.resembling(found.stage, split, ridge=fit.ridge)
+                strength = fit.rule.choose(again, found, path, (moments, total))
+                coefs.append(strength.coef(path).T.ravel())
+                alphas.append(strength.alpha)
+            step(1)
     unit = "rows" if design.groups is None else "clusters"
     accounts = f"{unit} drawn anew, alpha chosen anew" + ("" if pairs is None else ", directions estimated anew")
     return BootstrapResult(

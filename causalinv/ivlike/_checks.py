@@ -26,8 +26,9 @@ def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge
     rank = path.basis.shape[1]
     if rank < varying:
         warn(
-            f"X has rank {rank} for {varying} features that vary (n={moments.count.sum():g}): the coefficients "
-            "of minimum norm in standardised units are returned. Drop dependent columns or set ridge > 0.",
+            f"Coefficients are not unique: the {varying} features that vary have rank {rank} "
+            f"(n={moments.count.sum():g}). Those of minimum norm in standardised units are returned. Drop dependent "
+            "columns or set ridge > 0.",
             DegenerateInputWarning,
         )
     elif path.condition > _ILL_CONDITIONED:
@@ -50,8 +51,8 @@ def warn_controls(slopes: ControlSlopes | None) -> None:
     if slopes is not None and slopes.rank < len(slopes.mean):
         warn(
             f"The {len(slopes.mean)} controls have rank {slopes.rank}: some are constant or combinations of others. "
-            "Effects of features do not depend on that; coefficients of those controls are of minimum norm, and what "
-            "they share cannot be told apart. Drop the columns that repeat others.",
+            "Effects of features do not depend on that, but coefficients of those controls do: they are of minimum "
+            "norm, and what they share cannot be told apart. Drop the columns that repeat others.",
             DegenerateInputWarning,
         )
 
@@ -63,16 +64,16 @@ def warn_reacts(design: Design, reading: Reading, path: IVLikePath, alpha: float
     change = design.largest_reaction(coef)
     if change > REACTS:
         warn(
-            f"alpha=0, but predictions still change under the augmentation, by up to {change:.2g} of the range of y: "
-            "only what G explains of the change is held at zero. Confounding along what is moved remains. Use "
-            "penalty='reaction', or a G that holds the functions of the parameters that matter.",
+            f"alpha=0, but predictions still change under the augmentation, by up to {change:.2g} of the range of y, "
+            "so confounding along what is moved remains: held at zero is only what the parameters G explain of the "
+            "change. Use penalty='reaction', or a G that holds the functions of the parameters that matter.",
             IdentificationWarning,
         )
     least = float(path.strength[path.moved].min(initial=1.0))
     if reading.whole and least < _HARDLY:
         warn(
-            f"alpha=0 holds predictions still also along a direction of which the augmentation moves only "
-            f"{least:.1g} of the variance. Right if the outcome is linear in the features used; where it is only "
-            "nearly so, coefficients shrink. Compare a small alpha > 0.",
+            f"At alpha=0 predictions may not change along a direction of which the augmentation moves only {least:.1g} "
+            "of the variance. That is right if the outcome is linear in the features used, and shrinks coefficients "
+            "where it is only nearly so. Compare a small alpha > 0.",
             IdentificationWarning,
         )

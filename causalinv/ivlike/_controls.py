@@ -168,6 +168,7 @@ class Controlled(Instruments):
             positions=design.positions,
             instruments=out.z,
             instrument_names=design.instrument_names,
+            outcome_names=design.outcome_names,
             controls=controls,
             slopes=out.slopes,
         )

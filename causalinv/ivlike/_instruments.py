@@ -93,17 +93,26 @@ def first_stage_table(equation: Equation, names: Sequence[str]) -> Summary:
         rows[names[j]] = {"F": found.classical, "robust F": found.robust, "robust p": found.pvalue}
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["F", "robust F", "robust p"])
     part = equation.reduced
+    n_instruments, n_endogenous = part.z.shape[1], part.basis.shape[1]
     weakest = [
-        f"of the weakest direction: Cragg-Donald F {number(cragg_donald_f(equation))}, "
+        f"Of the weakest direction: Cragg-Donald F {number(cragg_donald_f(equation))}, "
         f"Kleibergen-Paap F {number(kleibergen_paap_f(equation))}."
     ]
-    if part.basis.shape[1] == 1:
-        weakest.append(f"effective F (Montiel Olea-Pflueger) {number(effective_f(equation))}; weak below 10 or so.")
-    else:
-        weakest.append("with several endogenous features each can have a large F and a direction still be weak.")
+    if part.over < 0:
+        weakest = [
+            f"{n_instruments} instruments cannot move {n_endogenous} directions: some combination of the features they "
+            "leave alone, so two-stage least squares has no one answer. Add instruments."
+        ]
+    elif n_endogenous == 1:
+        weakest.append(f"Effective F (Montiel Olea-Pflueger) {number(effective_f(equation))}; weak below 10 or so.")
+    if n_endogenous > 1:
+        weakest.append(
+            "Each of several endogenous features can have a large F, and a combination of them still be weak."
+        )
     kind = "rows" if equation.clusters is None else "groups of rows"
     return Summary(
-        f"First stage: {part.z.shape[1]} excluded instruments, {part.basis.shape[1]} endogenous directions",
+        f"First stage: F of {n_instruments} instrument{'s' if n_instruments > 1 else ''} for each endogenous feature "
+        "(weak below 10)",
         "how much the excluded instruments move each endogenous feature, controls held fixed",
         f"none about the outcome; robust: {kind} are independent",
         frame.rename_axis("feature"),
@@ -137,11 +146,9 @@ def headline(equation: Equation, names: Sequence[str], *, confidence_level: floa
 def _agreement(equation: Equation) -> str:
     part = equation.reduced
     if part.over < 0:
-        return (
-            f"{part.z.shape[1]} instruments for {part.basis.shape[1]} endogenous directions: the effect is left open."
-        )
+        return f"{part.z.shape[1]} instruments for {part.basis.shape[1]} endogenous features: the effect is left open."
     if part.over == 0:
-        return "J: none, as many instruments as endogenous features; they cannot disagree."
+        return "J: none. With one instrument for each endogenous feature they cannot disagree."
     try:
         found = overidentification(equation, robust=True)
     except ValueError:

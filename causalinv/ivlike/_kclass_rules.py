@@ -59,7 +59,10 @@ class KClass(StrengthRule):
                 raise ValueError(f"alpha={self.name!r} needs more rows than instruments, controls and the constant.")
             kappa = fuller_kappa(kappa, self.a, df_first=df_first)
             if kappa <= 0:
-                raise ValueError(f"alpha={self.name!r} takes more than all of kappa away in so few rows ({kappa:.3g}).")
+                raise ValueError(
+                    f"alpha={self.name!r} corrects by more than these few rows allow (kappa would be {kappa:.3g}, and "
+                    f"must be above 0). Use a smaller number than {self.a:g}, or 'liml'."
+                )
         return Strength.single(1.0 / kappa - 1.0)
 
 

@@ -17,12 +17,13 @@ from causalinv.results import Summary
 __all__ = ["summary"]
 
 _LEVEL = 0.95
+_KINDS = {"misspecified": "misspecified: right also where instruments disagree"}
 
 
 def summary(fit: Fit) -> Summary:
     """Coefficients beside those of least squares, in the order of the columns."""
     errors, reason = _errors(fit)
-    table = pd.DataFrame({"IVL": fit.coef.T.ravel()}, index=fit.index)
+    table = pd.DataFrame({"estimate": fit.coef.T.ravel()}, index=fit.index)
     if errors is not None:
         width = errors.critical(_LEVEL) * errors.standard
         table["s.e."] = errors.standard.ravel()
@@ -52,7 +53,7 @@ def _of_controls(fit: Fit, slopes: ControlSlopes, *, with_errors: bool) -> pd.Da
     """Rows of the controls, for the same table."""
     own, reference = slopes.coef(fit.coef)[:, 0], slopes.coef(fit.least_squares)[:, 0]
     names = slopes.names or tuple(f"c{i}" for i in range(len(own)))
-    table = pd.DataFrame({"IVL": own}, index=pd.Index(names, name="feature"))
+    table = pd.DataFrame({"estimate": own}, index=pd.Index(names, name="feature"))
     if with_errors:
         frame = controls_frame(fit, cov_type="misspecified", confidence_level=_LEVEL)
         for column in ("s.e.", "lower", "upper", "p"):
@@ -99,9 +100,9 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
         if isinstance(fit.design, RowDesign) and fit.design.weight is not None:
             weights = " Weights are sampling weights: how many units of the population a row stands for."
         notes.append(
-            f"s.e. ({errors.kind}), {_LEVEL:.0%} intervals and p are about what this fit tends to as rows grow, "
-            "confounding that is left included. Whether they may be read as about the causal effect: "
-            f"confint(kind='identified').{weights}"
+            f"s.e. ({_KINDS.get(errors.kind, errors.kind)}), {_LEVEL:.0%} intervals and p are about what this fit "
+            "tends to as rows grow: the effect with the confounding left in. confint(kind='identified') gives "
+            f"intervals for the effect alone, or says why not.{weights}"
         )
     elif reason:
         notes.append(reason)
@@ -114,18 +115,23 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
         notes.append(f"Known from what you declared, so without a standard error: {named_coefficients(fit, fixed)}.")
     if fit.design.knowledge.augmentation is not None:
         notes.append(
-            "Where IVL and least squares differ, either confounding along ignored directions was removed, or a proxy "
-            "of the confounder that least squares adjusted for was lost. The data cannot tell which."
+            "Where estimate and least squares differ, confounding was removed, or a proxy of it was lost for which "
+            "least squares adjusted. The data cannot tell which."
         )
         if fit.averages:
             notes.append(
-                "The features are averaged over a whole group of moves, so every alpha gives these coefficients."
+                "These features are averages over all moves of a group, so every alpha gives these coefficients."
             )
     if not headed and fit.relevance is not None and len(fit.relevance.partial_f):
         notes.append(fit.design.knowledge.relevance_note(fit.relevance))
     if fit.slopes is not None and fit.single_output:
         count = len(fit.slopes.mean)
-        kind = "" if errors is None or errors.kind == "misspecified" else ", s.e. misspecified"
+        whose = "its s.e. is" if count == 1 else "their s.e. are"
+        kind = (
+            ""
+            if errors is None or errors.kind == "misspecified"
+            else f"; {whose} right also where instruments disagree"
+        )
         notes.append(
             ("the last row is a control" if count == 1 else f"the last {count} rows are controls") + f"{kind}."
         )

@@ -10,6 +10,7 @@ from scipy.special import betaincinv, ndtri
 
 from causalinv._frames import row_index
 from causalinv._parallel import streams
+from causalinv._progress import counting
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_confidence_level, check_number, check_rows, check_whole
 from causalinv.results import Estimate
@@ -74,11 +75,13 @@ def smoothing_certificate(
     draws, first = check_whole(n_draws, "n_draws", low=1), check_whole(n_selection, "n_selection", low=1)
     level = check_confidence_level(confidence_level)
     labels, lower = [], np.empty(len(rows))
-    for i, rng in enumerate(streams(random_state, len(rows), "smoothing")):
-        label = _most(_answers(classifier, rows[i], width, first, rng))
-        hits = int(np.sum(_answers(classifier, rows[i], width, draws, rng) == label))
-        labels.append(label)
-        lower[i] = betaincinv(hits, draws - hits + 1, 1.0 - level) if hits else 0.0
+    with counting(len(rows), "rows certified") as step:
+        for i, rng in enumerate(streams(random_state, len(rows), "smoothing")):
+            label = _most(_answers(classifier, rows[i], width, first, rng))
+            hits = int(np.sum(_answers(classifier, rows[i], width, draws, rng) == label))
+            labels.append(label)
+            lower[i] = betaincinv(hits, draws - hits + 1, 1.0 - level) if hits else 0.0
+            step(1)
     radius = np.where(lower > 0.5, width * ndtri(np.maximum(lower, 0.5)), 0.0)
     table = pd.DataFrame({"estimate": radius, "label": labels, "probability_lower": lower}, index=row_index(X))
     return Estimate(

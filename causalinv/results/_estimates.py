@@ -247,19 +247,22 @@ class PointwiseBounds(Printed):
 
 #: What each check is, in few words, and from where on it is a reason to doubt.
 _CHECKS = {
-    "linearity_pvalue": "p: state linear in the action",
-    "residual_pvalue": "p: noise apart from the action",
-    "precision_gap": "two fits of it differ by (share)",
-    "noise_evidence": "the noise is not Gaussian",
-    "n_noise_components": "Gaussians that the noise needs",
-    "singular_values": "sd of noise per sd of action",
+    "linearity_pvalue": "p: state linear in action",
+    "residual_pvalue": "p: noise apart from action",
+    "precision_gap": "two fits differ by this share",
+    "noise_evidence": "evidence: noise not Gaussian",
+    "n_noise_components": "Gaussians for the noise",
+    "singular_values": "action's pull, sd of noise",
     "effective_rank": "directions the action moves",
     "effective_dimension": "directions the state uses",
-    "moved_by_action": "move, in distances of two rows",
+    "moved_by_action": "move, in distances of rows",
     "do_consistency": "misfit at tried actions, sd",
-    "shell_error": "error at outermost actions, sd",
-    "shell_action_only": "the same, by the action alone",
-    "conditional_score": "nats X says about the action",
+    "shell_error": "error at outmost actions, sd",
+    "shell_action_only": "same, by the action alone",
+    "conditional_score": "nats X tells about action",
+    "nonlinear_mean": "state's mean bends in action",
+    "unequal_noise": "noise's size follows action",
+    "direct_effect": "action acts beside the state",
 }
 #: From where on a check is a reason to doubt, and which; that of the effective rank depends on how many directions are.
 _LIMITS = {
@@ -352,7 +355,7 @@ class ExtrapolationDiagnostics(Printed):
         found["effective_rank"] = side, share * len(self.singular_values), text
         for name, limit in self.checks_["threshold"].astype(float).items():
             if not np.isnan(limit):
-                found[str(name)] = ">", limit, f"above {limit:.3f}, which the model's summary() puts in words"
+                found[str(name)] = ">", limit, f"above {limit:.3f}; the model's summary() says what that means"
         return found
 
     def _value(self, name: str) -> float:
@@ -407,9 +410,10 @@ class ExtrapolationDiagnostics(Printed):
             "not made" if limit and not known else "yes" if doubt else "no" if limit else ""
             for known, doubt, limit in zip(made, shown["doubt"], shown["doubt if"], strict=True)
         ]
-        shown["what it is"] = [_CHECKS.get(str(name), "sum of squared correlations") for name in shown.index]
+        shown["what it is"] = [_CHECKS.get(str(name), "") for name in shown.index]
+        told = f"{len(notes) or 'no'} reason{'' if len(notes) == 1 else 's'}"
         return Summary(
-            f"What can be checked of this extrapolation: {len(notes)} reason(s) to doubt it",
+            f"What can be checked of this extrapolation: {told} to doubt it",
             "",
             "not checkable: the action was randomised and acts only through the state",
             shown,

@@ -51,6 +51,10 @@ def doubt(seen: float | None) -> str:
     """What an overlap says against a p-value; empty if nothing."""
     if seen is None or seen >= LITTLE:
         return ""
+    if np.isnan(seen):
+        return (
+            "How alike poses are could not be measured in so few rows: do not trust the p-value, its level rests on it."
+        )
     if seen < NONE:
         return (
             f"Overlap is {seen:.2f}: hardly a row was seen in another pose, against what was declared. The p-value "

@@ -301,14 +301,16 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
     def summary(self) -> Summary:
         """Broken shares, with the variances of components and what they rest on, as text and HTML."""
         check_is_fitted(self)
-        shares = ", ".join(f"{name} {value:.3g}" for name, value in self.variances_.items())
+        parts = ", ".join(
+            f"{'no symmetry' if name == 'none' else name} {value:.3g}" for name, value in self.variances_.items()
+        )
         return Summary(
-            "How far the outcome keeps symmetries",
+            "Share of the outcome's variance that does not keep a symmetry (0 keeps it)",
             "broken_share: share of the fitted function's variance that does not keep the symmetry",
             "the model: Gaussian noise of one variance, smooth components (model-based)",
             self.broken_share_.to_frame(),
             (
-                f"Variances of what keeps: {shares}; noise {self.noise_variance_:.3g}.",
+                f"Variance by part, that which keeps: {parts}; of the noise {self.noise_variance_:.3g}.",
                 f"{len(self._rows)} rows, length scale {self.length_scale_:.3g}, REML log-likelihood "
                 f"{self.log_likelihood_:.6g}.",
                 "Intervals: broken_share_interval(). Shares lean upwards when rows are few.",
@@ -359,6 +361,7 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
                 "Ratios of variances are taken as known: intervals are too narrow when rows are few.",
                 "Shares lean upwards when rows are few.",
             ),
+            title=f"Share of the outcome's variance that breaks each symmetry, {level:.0%} intervals",
         )
 
 

@@ -39,7 +39,7 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
         covered = (interval[:, 0] <= truth) & (truth <= interval[:, 1])
         cv = IVLikeRegressionCV(np.logspace(-3, 3, 25), augmentation=light, random_state=random_state)
         rows[name] = {
-            ("told by the data", "p, l.s. ignores light"): model.ols_invariance_test().pvalue,
+            ("told by the data", "p: least squares ignores light"): model.ols_invariance_test().pvalue,
             ("told by the data", "alpha by CV"): cv.fit(X, y, groups=groups).alpha_,
             ("true error of the effects", "least squares"): ncer(model.least_squares_coef_, truth, cov=cov),
             ("true error of the effects", "alpha = 0.1"): ncer(model.alpha_path([0.1])[0], truth, cov=cov),
@@ -48,7 +48,7 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
         }
     table = pd.DataFrame(rows).T.rename_axis("world")
     error = table["true error of the effects"]
-    nothing = rows["claim true, not confounded"]["told by the data", "p, l.s. ignores light"]
+    nothing = rows["claim true, not confounded"]["told by the data", "p: least squares ignores light"]
     first, third = error.loc["claim true, confounded"], error.loc["claim false, not confounded"]
     return Chapter(
         question="I declared that the outcome ignores brightness. Is that so, and what did it buy or cost?",

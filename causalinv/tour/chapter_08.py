@@ -47,7 +47,7 @@ def run(random_state: int, data: str | os.PathLike[str] | None) -> Chapter:
             "and numberings": FrameAveragingRegressor(forest, symmetry=both),
         }
         rows[world] = {
-            "p, y ignores turns": symmetry_test(
+            "p: y ignores turns": symmetry_test(
                 X, y, turns, poses="uniform", n_resamples=99, random_state=random_state
             ).pvalue
         } | {f"R2, {name}": r2_score(truth, model.fit(X, y).predict(new)) for name, model in models.items()}

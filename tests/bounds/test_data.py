@@ -1,9 +1,10 @@
 """Real data of the bounds: what the loaders return is what the files and papers say."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from causalinv.datasets import fetch_ihdp, load_spector
+from causalinv.datasets import fetch_ihdp, load_grunfeld, load_spector
 
 
 @pytest.mark.parametrize("draw", [1, 10])
@@ -31,3 +32,16 @@ def test_spector_is_the_table_of_the_paper():
     assert data.X.columns.tolist() == ["GPA", "TUCE"]
     assert (len(data.y), data.y.sum(), data.treatment.sum()) == (32, 11.0, 14)
     assert data.X["GPA"].mean() == pytest.approx(3.117, abs=5e-4)
+
+
+@pytest.mark.parametrize("load", [load_spector, load_grunfeld])
+def test_tables_come_as_frames_or_as_arrays(load):
+    frame, arrays = load(), load(as_frame=False)
+    assert frame.feature_names == frame.X.columns.tolist()
+    for name in set(frame) - {"feature_names", "DESCR"}:
+        assert isinstance(frame[name], pd.DataFrame | pd.Series)
+        assert frame[name].index.equals(frame.X.index)
+        assert type(arrays[name]) is np.ndarray
+        assert (arrays[name] == frame[name].to_numpy()).all()
+    with pytest.raises(TypeError, match="as_frame must be True or False, got 'yes'"):
+        load(as_frame="yes")

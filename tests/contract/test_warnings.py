@@ -57,7 +57,7 @@ FAST = LinearInvarianceEncoder(method="ef", n_repeats=1, bandwidths=(1.0,), rand
 UNPROVOKED = {
     "The entropy with ": "needs 5,000 rows and 4,000 landmarks, which is slow; tests/representation provoke it",
     "The lower end, ": "sampling error alone crosses the ends of an average; tests/bounds hands such scores in",
-    "The code lost a direction": "needs torch, and a training that fails; tests/extrapolation provoke it",
+    "The representation has lost something": "needs torch, and a training that fails; tests/extrapolation provoke it",
     "rest on an assumption that looks broken": "needs a broken assumption on many rows; tests/extrapolation judge it",
     "rows the regressed lower end lies above": "needs trees that overshoot, which no seed promises",
 }
@@ -176,7 +176,7 @@ def too_few_instruments(fit):
     fit(IVLikeRegression(0.0), X, y, instruments=X[:, :1] + rng().normal(size=(200, 1)))
 
 
-@provoke(" features that vary (n=")
+@provoke("Coefficients are not unique: the ")
 def repeated_feature(fit):
     X, y = rows()
     fit(IVLikeRegression(1.0, augmentation=GaussianNoise(0.1)), np.c_[X, 2 * X[:, 0]] * 1e9, y)
@@ -226,7 +226,7 @@ def first_stage_alone(fit):
     fit(IVLikeRegression(augmentation=aug, penalty="first_stage", random_state=0), X + np.array([0.0, 2.0, 3.0]), y)
 
 
-@provoke("holds predictions still also along a direction")
+@provoke("may not change along a direction")
 def direction_that_hardly_moves(fit):
     X, y = rows(400)
     aug = FunctionAugmentation(slightly, outcome_invariant=True)
@@ -348,7 +348,7 @@ def residual_test_of_few_rows(fit):
     fit(InvariantCausalPrediction(test="residual"), X, y, environments=np.r_[np.zeros(3), np.ones(len(y) - 3)])
 
 
-@provoke("No rule is neutral to the ")
+@provoke("No linear rule stays right in all these")
 def no_neutral_rule(fit):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -462,7 +462,7 @@ def constant_covariate(fit):
     fit(SensitivityBounds(law="marginal", cv=2, random_state=0), np.c_[X, np.ones(120)], y, treatment=arm)
 
 
-@provoke("outcome_support is None, so the ends are infinite")
+@provoke("outcome_support is None, so the bounds are infinite")
 def unlimited_outcome(fit):
     X, y, arm = treated()
     fit(ManskiBounds(random_state=0), X, y, treatment=arm)
@@ -580,7 +580,7 @@ def environments_that_hardly_differ(fit):
     quietly(InvariantRepresentation(), X, y, environments=e).inference(X, y, environments=e)
 
 
-@provoke("No rule is neutral to what these rows show")
+@provoke("No one linear rule fits all environments")
 def an_environment_that_acts_on_the_outcome(fit):
     X, y, e = environments(200, 1)
     y = y + 3.0 * (e == 1) * X[:, 0] - 3.0 * (e == 2)

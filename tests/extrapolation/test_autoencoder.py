@@ -105,7 +105,7 @@ def test_the_code_has_the_components_that_were_asked_for_or_says_so():
 @needs_torch
 def test_a_lost_direction_is_trained_again_and_said():
     data = make_extrapolation_data(1000, mixing="linear", random_state=0)
-    with pytest.warns(IdentificationWarning, match=r"lost a direction.*best of 3 trainings"):
+    with pytest.warns(IdentificationWarning, match=r"has lost something.*best of 3 trainings"):
         AutoencoderMMREncoder(hidden=(1,), n_steps=2, random_state=0).fit(data.X, action=data.action)
     with warnings.catch_warnings():
         warnings.simplefilter("error", IdentificationWarning)

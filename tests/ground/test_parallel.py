@@ -7,15 +7,28 @@ from multiprocessing import current_process
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from joblib import parallel_config
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from causalinv import Rep4ExRegressor, SensitivityBounds, _parallel
+from causalinv import (
+    InvariantCausalPrediction,
+    InvariantSubsetSelector,
+    IVLikeBoosting,
+    IVLikeRegression,
+    Rep4ExRegressor,
+    SensitivityBounds,
+    Translation,
+    _parallel,
+    _progress,
+)
 from causalinv._parallel import run
 from causalinv._progress import progress, wanted
-from causalinv.invariance import InvariantSubsetSelector, PACExperiment
+from causalinv.invariance import PACExperiment
+from causalinv.moments import Moments
+from causalinv.representation import smoothing_certificate
 from causalinv.sem import InterventionFamily, LinearSEM
 
 HERE = Path(__file__).name
@@ -190,3 +203,62 @@ def test_long_work_says_how_far_it_is_only_where_asked(capsys):
     assert len(written) >= 2
     assert re.fullmatch(r"4 of 4 tasks of slow, \d+ s, about 0 s left", written[-1])
     assert not wanted()
+
+
+def _never(residual, labels):
+    """A test that rejects every set."""
+    return 0.0
+
+
+class _Yes:
+    def predict(self, X):
+        return np.ones(len(X))
+
+
+_FITTED = IVLikeRegression(augmentation=Translation([[1.0, 0.0, 0.0]]))
+_BOOSTED = IVLikeBoosting(augmentation=Translation([[1.0, 0.0, 0.0]]), n_estimators=3, random_state=0)
+
+
+def _environments():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    return X, X[:, 0] + np.random.default_rng(1).normal(size=60), np.repeat([0, 1], 30)
+
+
+@pytest.mark.parametrize(
+    ("what", "work"),
+    [
+        ("sets tested", lambda X, y, e: InvariantCausalPrediction(test=_never).fit(X, y, environments=e)),
+        ("sets tested, at most", lambda X, y, e: InvariantSubsetSelector(test=_never).fit(X, y, environments=e)),
+        ("sets of features", lambda X, y, e: InvariantSubsetSelector(search="greedy").fit(X, y, environments=e)),
+        ("sets of features", lambda X, y, e: InvariantSubsetSelector().fit(X, y, environments=e)),
+        ("bootstrap replications", lambda X, y, e: _FITTED.fit(X, y).bootstrap(9, random_state=0)),
+        ("learners of boosting", lambda X, y, e: _BOOSTED.fit(X, y)),
+        ("rows certified", lambda X, y, e: smoothing_certificate(_Yes(), X, scale=1.0, n_draws=9, random_state=0)),
+        ("pieces read", lambda X, y, e: Moments.scan(pd.DataFrame({"x": y, "y": y}), x=["x"], y="y")),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.CausalInvWarning")
+def test_whatever_goes_step_by_step_is_heard(what, work, capsys, monkeypatch):
+    monkeypatch.setattr(_progress, "_PAUSE", 0.0)
+    work(*_environments())
+    assert capsys.readouterr().err == ""
+    with progress():
+        work(*_environments())
+    last = capsys.readouterr().err.rstrip("\n").split("\n")[-1].split("\r")[-1]
+    count = re.fullmatch(rf"(?:scan: )?(\d+)(?: of (\d+))? {what}, \d+ s.*", last)
+    assert count, last
+    assert count[2] in (None, count[1])
+
+
+def test_of_work_within_work_the_outer_one_speaks(capsys, monkeypatch):
+    monkeypatch.setattr(_progress, "_PAUSE", 0.0)
+
+    def inner(_):
+        return run(_slow, [(0.0,)] * 2)
+
+    with progress():
+        run(inner, [(i,) for i in range(3)])
+        assert wanted()
+    said = capsys.readouterr().err
+    assert "3 of 3 tasks of inner" in said
+    assert "slow" not in said

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 
 import causalinv
 from causalinv import FDivergenceBounds, IVLikeRegression, ManskiBounds, QuantileBounds, SensitivityBounds, results
-from causalinv.results import BootstrapResult, PointwiseBounds, Printed
+from causalinv.results import BootstrapResult, PointwiseBounds, Printed, Summary
 
 CLASSES = [value for name in results.__all__ if inspect.isclass(value := getattr(results, name))]
 
@@ -118,3 +118,8 @@ def test_bounds_at_each_row_carry_the_labels_of_the_rows(model):
     found = model.predict_bounds(asked, **strength)
     assert found.to_frame().index.tolist() == ["row 7", "row 3"]
     assert "row 7" in str(found)
+
+
+def test_lines_of_a_title_stay_lines_in_html():
+    shown = Summary("What it is\nhow <it> was fitted\nF 12", "", "none", pd.DataFrame({"a": [1.0]}))._repr_html_()
+    assert shown.startswith("<h4>What it is</h4><p>how &lt;it&gt; was fitted<br>F 12</p>")

@@ -1,6 +1,7 @@
 """What all displays keep: one base, names as written, room for a narrow column, ends that are infinite said."""
 
 import inspect
+import itertools
 
 import matplotlib as mpl
 import numpy as np
@@ -48,6 +49,33 @@ def test_names_are_written_as_they_are_and_wrapped_in_a_narrow_column():
     assert first.get_window_extent().x0 >= 0
 
 
+def test_no_word_of_a_row_is_broken_and_many_rows_keep_to_one_line_each():
+    names = [f"a_name_of_{k}_letters here" for k in range(12)]
+    display = inspection.ScoresDisplay.__new__(inspection.ScoresDisplay)
+    display.table = pd.DataFrame(np.tile([1.0, 0.5, 1.5], (12, 1)), names, ["estimate", "lower", "upper"])
+    display.plot(plt.subplots(figsize=(3.1, 2.4), layout="constrained")[1])
+    display.figure_.draw_without_rendering()
+    labels = display.ax_.get_yticklabels()
+    assert all(set(label.get_text().split()) <= {word for name in names for word in name.split()} for label in labels)
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
+    assert all(below.y1 <= above.y0 + 2 for below, above in itertools.pairwise(boxes))
+
+
+class _Long(Display):
+    def _draw(self, ax):
+        ax.plot([0, 1], [0, 1])
+        ax.set(
+            xlabel="partial R² of the confounder with pixel_3_3", ylabel="partial R² of the confounder with the outcome"
+        )
+
+
+def test_labels_stay_within_axes_that_became_smaller_when_others_were_broken():
+    ax = _Long().plot(plt.subplots(figsize=(3.15, 2.36), layout="constrained")[1]).ax_
+    ax.figure.draw_without_rendering()
+    assert ax.xaxis.label.get_window_extent().width <= ax.get_window_extent().width
+    assert ax.yaxis.label.get_window_extent().height <= ax.get_window_extent().height
+
+
 def test_a_legend_stands_below_in_one_column_of_print():
     sem = textbook_sem("chain")
     envs = InterventionFamily(["x2"], kind="variance").environments(sem, 29, baseline=True, random_state=0)
@@ -74,7 +102,7 @@ def test_a_hidden_common_cause_is_an_edge_with_two_heads():
 
 def test_infinite_ends_are_said():
     students = load_spector()
-    with pytest.warns(UserWarning, match="ends are infinite"):
+    with pytest.warns(UserWarning, match="bounds are infinite"):
         model = ManskiBounds(random_state=0).fit(
             students.X, students.y + 0.01 * students.X["GPA"], treatment=students.treatment
         )
@@ -93,6 +121,8 @@ def test_the_sensitivity_display_asks_a_fitted_model():
     direct = model.average_bounds("ate", odds_ratio=[1.0, 2.0]).to_frame()
     pd.testing.assert_frame_equal(display.table, direct)
     assert display.breakdown.equals(model.breakdown(estimand="ate"))
+    at_one = inspection.SensitivityDisplay(display.estimate, breakdown=display.breakdown * 0 + 1.0).plot()
+    assert at_one.ax_.get_xlim()[0] < 1.0  # a line at 1 stands inside the frame
 
 
 def test_the_curve_is_the_best_bound_and_marks_the_certificate():
@@ -103,7 +133,7 @@ def test_the_curve_is_the_best_bound_and_marks_the_certificate():
     for m in (1, 6, 59, 100):
         assert display.table["best possible"].loc[m] == pytest.approx(violation_bound(m, method="holdout"))
     assert any("from 6" in text for text in says(display.ax_))
-    assert " 5% takes 59" in [text.get_text() for text in display.ax_.texts]
+    assert "5% takes 59 " in [text.get_text() for text in display.ax_.texts]
 
 
 def test_conformal_intervals_and_how_many_outcomes_they_hold():

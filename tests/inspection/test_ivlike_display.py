@@ -77,3 +77,12 @@ def test_what_cannot_be_shown_is_named():
     two = IVLikeRegression(0.1, augmentation=model.augmentation).fit(world.X, np.c_[world.y, world.X[:, 0] - world.y])
     with pytest.raises(ValueError, match="shows one outcome"):
         IVLikePathDisplay.from_estimator(two)
+
+
+def test_a_fit_with_controls_shows_its_features():
+    rng = np.random.default_rng(0)
+    z, w = rng.normal(size=(2, 80))
+    X, y = pd.DataFrame({"dose": z + rng.normal(size=80)}), pd.Series(w + rng.normal(size=80), name="pain")
+    model = IVLikeRegression(0).fit(X, y, instruments=z[:, None], controls=w[:, None])
+    assert set(IVLikePathDisplay.from_estimator(model).path["feature"]) == {"dose"}
+    assert str(model.summary()).startswith("Change of pain per unit of each feature")

@@ -43,6 +43,45 @@ def test_drawing_uses_the_axes_given_and_labels_every_node_and_edge():
     assert cyclic.figure_ is not ax.figure
 
 
+def _boxes(display):
+    """Where weights stand, and the boxes of nodes."""
+    display.figure_.draw_without_rendering()
+    texts = [text for text in display.ax_.texts if text.get_text()]
+    nodes = [text for text in texts if text.get_text() in display.positions.index]
+    weights = [text.get_window_extent() for text in texts if text not in nodes]
+    return weights, [text.get_bbox_patch().get_window_extent() for text in nodes]
+
+
+@pytest.mark.parametrize("size", [None, (8 / 2.54, 7 / 2.54)], ids=["notebook", "8cm"])
+def test_no_weight_is_printed_over_another_or_over_a_node(size):
+    import matplotlib.pyplot as plt
+
+    for seed in (1, 8):
+        display = DAGDisplay.from_sem(random_sem(12, expected_degree=3.0, random_state=seed))
+        display.plot(None if size is None else plt.figure(figsize=size, layout="constrained").add_subplot())
+        weights, nodes = _boxes(display)
+        assert len(weights) == len(display.edges) > 15
+        assert len(nodes) == 12
+        every = weights + nodes
+        assert not any(a.overlaps(b) for i, a in enumerate(every) for b in every[:i])
+
+
+def test_arrows_end_at_the_boxes_they_join_and_pass_beside_others():
+    from causalinv.inspection._layout import bends, curve, edge_of_box
+
+    nodes, half = np.array([[0.0, 0.0], [0.0, 100.0], [0.0, 200.0]]), np.full((3, 2), 10.0)
+    edges = np.array([[0, 1], [0, 2]])
+    straight, around = bends(nodes, half, edges, [None, None], 4.0)
+    assert straight == 0
+    away = np.abs(curve(nodes[0], nodes[2], around, np.linspace(0, 1, 201)) - nodes[1])
+    assert (away.max(axis=1) > 14).all()
+    assert edge_of_box(nodes[0], nodes[1], 0.0, np.array([30.0, 10.0])) == pytest.approx(10.0)
+    assert edge_of_box(nodes[0], np.array([50.0, 0.0]), 0.0, np.array([30.0, 10.0])) == pytest.approx(30.0)
+    leaves = edge_of_box(nodes[0], nodes[2], around, half[0])  # along the tangent at the start
+    tangent = np.array([0.0, 100.0]) + around * np.array([200.0, 0.0])
+    assert np.abs(leaves * tangent / np.linalg.norm(tangent)).max() == pytest.approx(10.0)
+
+
 def test_ellipses_are_level_sets_of_the_exact_covariance():
     sem = textbook_sem("chain")
     envs = sem.environments([None, Shift("x1", mean=2.0, std=1.0)], labels=["calm", "windy"])

@@ -537,12 +537,15 @@ def test_summary_in_text_html_and_latex_shows_least_squares_and_errors():
     model = IVLikeRegression(augmentation=Translation(digits.directions)).fit(digits.X, digits.y, groups=digits.groups)
     summary = model.summary()
     table = summary.to_frame()
-    assert list(table) == ["IVL", "s.e.", "lower", "upper", "p", "least squares"]
+    assert list(table) == ["estimate", "s.e.", "lower", "upper", "p", "least squares"]
     error = pd.Series(errors(model), index=digits.X.columns)
     np.testing.assert_allclose(table["s.e."], error[table.index])
     text = str(summary)
     assert len(text.splitlines()) < 30
-    assert "95% intervals and p are about what this fit tends to as rows grow" in " ".join(text.split())
+    assert (
+        "95% intervals and p are about what this fit tends to as rows grow: the effect with the confounding"
+        in " ".join(text.split())
+    )
     latex = summary.to_latex()
     assert latex.count(r"\\") == 1 + len(table)
     assert r"pixel\_" in latex

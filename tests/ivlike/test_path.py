@@ -200,7 +200,7 @@ def test_constant_and_dependent_columns():
         )
     np.testing.assert_allclose(constant.coef_, [*base.coef_, 0.0], atol=1e-12)
     assert list(constant.constant_features_) == [False, False, False, True]
-    with pytest.warns(DegenerateInputWarning, match="X has rank 3 for 4 features"):
+    with pytest.warns(DegenerateInputWarning, match="the 4 features that vary have rank 3"):
         twice = IVLikeRegression(0.1, augmentation=Translation([[1.0, 1.0, 0.0, 0.0]])).fit(np.c_[X, X[:, 2]], y)
     np.testing.assert_allclose(twice.coef_[[0, 1]], base.coef_[[0, 1]], atol=1e-9)
     np.testing.assert_allclose(twice.coef_[2:], base.coef_[2] / 2, atol=1e-9)  # the minimum norm shares equally
@@ -209,7 +209,7 @@ def test_constant_and_dependent_columns():
 def test_more_features_than_rows_gives_the_minimum_norm_with_a_warning():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 30)), rng.normal(size=20)
-    with pytest.warns(DegenerateInputWarning, match="rank 19 for 30"):
+    with pytest.warns(DegenerateInputWarning, match="the 30 features that vary have rank 19"):
         model = IVLikeRegression(np.inf).fit(X, y, instruments=X[:, :2])
     Xs, yc = (X - X.mean(0)) / X.std(0), y - y.mean()
     np.testing.assert_allclose(model.coef_ * X.std(0), np.linalg.pinv(Xs) @ yc, atol=1e-9)
@@ -278,7 +278,7 @@ def test_summary_shows_least_squares_beside_in_the_order_of_the_columns():
     model = IVLikeRegression(augmentation=Translation(world.directions[:5])).fit(world.X, world.y)
     table = model.summary().to_frame()
     assert list(table.index) == [f"x{j}" for j in range(32)]
-    np.testing.assert_array_equal(table["IVL"], model.coef_)
+    np.testing.assert_array_equal(table["estimate"], model.coef_)
     assert "Rows: 17 more in to_frame()" in str(model.summary())
     assert "<table" in model.summary()._repr_html_()
 

@@ -183,7 +183,7 @@ DOORS = {
         {},
     ),
     "fetch_sachs": (datasets.fetch_sachs, {"data_home": "/nowhere", "scale": "log", "download_if_missing": False}, {}),
-    "fetch_ihdp": (datasets.fetch_ihdp, {"data_home": "/nowhere", "draw": 1, "download_if_missing": False}, {}),
+    "fetch_ihdp": (datasets.fetch_ihdp, {"data_home": "/nowhere", "draw": 1, "as_frame": True, "download_if_missing": False}, {}),
     "fetch_optical_device": (
         datasets.fetch_optical_device, {"data_home": "/nowhere", "as_frame": False, "download_if_missing": False}, {},
     ),

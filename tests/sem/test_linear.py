@@ -162,7 +162,7 @@ def test_models_are_immutable_and_pickle():
 
 
 def test_nearly_singular_cycle_warns():
-    with pytest.warns(DegenerateInputWarning, match="lose about 1[2-5] digits"):
+    with pytest.warns(DegenerateInputWarning, match="lose about 1[2-5] of 16 digits"):
         LinearSEM([[0, 1.0], [1.0 - 1e-13, 0]])
 
 

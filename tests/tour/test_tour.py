@@ -136,10 +136,10 @@ def test_chapter_on_invariance_shows_that_gain_and_harm_look_alike(chapter):
     table = chapter(6).table
     told, hidden = table["told by the data"], table["true error of the effects"]
     for world in ("claim true, confounded", "claim false, not confounded"):
-        assert told.loc[world, "p, l.s. ignores light"] < 1e-6
+        assert told.loc[world, "p: least squares ignores light"] < 1e-6
     alphas = told["alpha by CV"]
     assert alphas["claim true, confounded"] == pytest.approx(alphas["claim false, not confounded"], rel=0.5)
-    assert told.loc["claim true, not confounded", "p, l.s. ignores light"] > 1e-3
+    assert told.loc["claim true, not confounded", "p: least squares ignores light"] > 1e-3
     assert (
         hidden.loc["claim true, confounded", "alpha = 0"] < 0.1 * hidden.loc["claim true, confounded", "least squares"]
     )
@@ -151,4 +151,4 @@ def test_chapter_on_orientation_shows_what_blindness_buys_and_costs(chapter):
     free, bound = table.iloc[0], table.iloc[1]
     assert free["R2, and numberings"] > free["R2, forest"] + 0.1
     assert bound["R2, and numberings"] < bound["R2, forest"] - 0.1
-    assert bound["p, y ignores turns"] == 0.01
+    assert bound["p: y ignores turns"] == 0.01

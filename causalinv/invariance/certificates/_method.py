@@ -164,8 +164,8 @@ class Method(ABC):
         """Raise unless the metric is licensed."""
         if not self.licensed(metric):
             raise ValueError(
-                f"{self.name} is not proved for metric={metric!r}; licensed: {', '.join(self.metrics)}. (Sets of "
-                "environments with a small gap need not be convex, or its estimate has no known law, for others.)"
+                f"{self.name} is not proved for metric={metric!r}, only for {', '.join(self.metrics)}: for others "
+                "environments with a small gap need not form a convex set, or an estimated gap has no known law."
             )
 
     def check_numbers(self, numbers: Numbers) -> None:

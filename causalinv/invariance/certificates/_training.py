@@ -150,7 +150,7 @@ class BetaSites(_Sites):
         if request.baseline is None:
             missing.append("baseline=, the label of a training environment without intervention")
         if missing:
-            raise ValueError(f"{self.name} is not licensed here; missing: " + "; ".join(missing) + ".")
+            raise ValueError(f"{self.name} is not proved here; missing: " + "; ".join(missing) + ".")
 
     def claim(self, request: TrainingRequest) -> Claim:
         refuse_other_sites(request.moments, request.declared, request.baseline)

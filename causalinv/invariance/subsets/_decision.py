@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from causalinv._progress import counting
 from causalinv._typing import BoolArray, FloatArray
 from causalinv._validation import check_number, check_whole
 from causalinv._warn import warn
@@ -125,12 +126,14 @@ class Decision:
         pvalue = np.full(len(subsets), np.nan)
         accepted = np.zeros(len(subsets), bool)
         exact = exact_sets(subsets, self.moments)
-        for k in order.tolist():
-            inside = unpack(subsets.packed[[k]], self.moments.blocks["x"])[0]
-            pvalue[k] = 1.0 if exact[k] else rows.pvalue(inside)
-            accepted[k] = pvalue[k] > self.level
-            if accepted[k]:
-                break
+        with counting(len(order), "sets tested, at most") as step:
+            for k in order.tolist():
+                inside = unpack(subsets.packed[[k]], self.moments.blocks["x"])[0]
+                pvalue[k] = 1.0 if exact[k] else rows.pvalue(inside)
+                accepted[k] = pvalue[k] > self.level
+                step(1)
+                if accepted[k]:
+                    break
         return Verdict(accepted, self.judge(subsets).violation, pvalue)
 
     def cost(self, subsets: SubsetStatistics) -> FloatArray:

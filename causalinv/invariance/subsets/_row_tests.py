@@ -12,6 +12,7 @@ from scipy.stats import ks_2samp, mannwhitneyu
 from causalinv._clusters import robust_covariance
 from causalinv._labels import Labels
 from causalinv._matrix import column_lengths, factor_split, lstsq
+from causalinv._progress import counting
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.invariance.subsets._tests import robust_chow_pvalue
 from causalinv.moments import Moments
@@ -70,6 +71,15 @@ class RowTest:
         if callable(self._test):
             return _checked(self._test(residual, np.asarray(self._labels.names)[self._labels.codes]), inside)
         return two_sample_pvalue(residual, self._labels, self._test)
+
+    def pvalues(self, inside: BoolArray, exact: BoolArray) -> FloatArray:
+        """P-values of n sets (n, d), shape (n,); 1 for sets that fit exactly."""
+        found = np.ones(len(inside))
+        with counting(len(inside), "sets tested") as step:
+            for k in np.flatnonzero(~exact).tolist():
+                found[k] = self.pvalue(inside[k])
+                step(1)
+        return found
 
     def interval(self, inside: BoolArray, level: float) -> FloatArray:
         """Intervals of the coefficients of one set, shape (k, 2), each missing with probability about `level`.

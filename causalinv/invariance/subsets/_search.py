@@ -8,13 +8,14 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from causalinv._progress import counting
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.invariance.subsets._screen import screen
 from causalinv.invariance.subsets._sets import pack, unpack
 from causalinv.invariance.subsets._sweep import Batch, SubsetStatistics, start, sweep
 from causalinv.moments import Moments
 
-__all__ = ["EXHAUSTIVE", "SEARCHES", "Found", "Search", "count_subsets", "find"]
+__all__ = ["EXHAUSTIVE", "SEARCHES", "Found", "Search", "all_subsets", "count_subsets", "find"]
 
 Search = Literal["auto", "exhaustive", "screened", "greedy"]
 SEARCHES: tuple[str, ...] = get_args(Search)
@@ -94,17 +95,24 @@ def find(
                 f"{d} features have {what} subsets{'' if max_size is None else f' of at most {max_size}'}, too many to "
                 "search exhaustively. Set max_size, or search='screened' or 'greedy'."
             )
-        subsets = SubsetStatistics.concatenate(sweep(moments, max_size=max_size, left_out=left_out))
-        return Found(subsets, np.ones(d, bool), search)
+        return Found(all_subsets(moments, max_size, left_out=left_out), np.ones(d, bool), search)
     if search == "greedy":
         return Found(_greedy(moments, max_size, left_out, judge, rng), np.ones(d, bool), search)
     candidates = screen(moments, screen_size)
-    inner = SubsetStatistics.concatenate(
-        sweep(moments.select(x=candidates, y=True), max_size=max_size, left_out=left_out)
-    )
+    inner = all_subsets(moments.select(x=candidates, y=True), max_size, left_out=left_out)
     inside = np.zeros((len(inner), d), bool)
     inside[:, candidates] = unpack(inner.packed, int(candidates.sum()))
     return Found(replace(inner, packed=pack(inside)), candidates, search)
+
+
+def all_subsets(moments: Moments, max_size: int | None, *, left_out: bool = False) -> SubsetStatistics:
+    """The pieces of a sweep as one, counted where the caller asked for progress."""
+    parts = []
+    with counting(int(count_subsets(moments.blocks["x"], max_size)), "sets of features") as step:
+        for part in sweep(moments, max_size=max_size, left_out=left_out):
+            parts.append(part)
+            step(len(part))
+    return SubsetStatistics.concatenate(parts)
 
 
 def count_subsets(d: int, max_size: int | None) -> float:
@@ -127,17 +135,19 @@ def _greedy(
     starts = [np.zeros(d, bool), screen(moments, room)]
     starts += [rng.permutation(np.arange(d) < rng.integers(0, room + 1)) for _ in range(_RESTARTS)]
     seen: list[SubsetStatistics] = []
-    for inside in starts:
-        current = _at(empty, inside).finished()
-        seen.append(current)
-        for _ in range(_ROUNDS):
-            around = _neighbours(empty, unpack(current.packed, d)[0], room)
-            seen.append(around)
-            keys = np.vstack([judge(current), judge(around)])
-            best = int(np.lexsort(keys.T[::-1])[0])
-            if best == 0 or not tuple(keys[best]) < tuple(keys[0]):
-                break
-            current = around.take(np.array([best - 1]))
+    with counting(None, "sets of features") as step:
+        for inside in starts:
+            current = _at(empty, inside).finished()
+            seen.append(current)
+            for _ in range(_ROUNDS):
+                around = _neighbours(empty, unpack(current.packed, d)[0], room)
+                seen.append(around)
+                step(len(around))
+                keys = np.vstack([judge(current), judge(around)])
+                best = int(np.lexsort(keys.T[::-1])[0])
+                if best == 0 or not tuple(keys[best]) < tuple(keys[0]):
+                    break
+                current = around.take(np.array([best - 1]))
     everything = SubsetStatistics.concatenate(seen)
     _, first = np.unique(everything.packed, axis=0, return_index=True)
     return everything.take(np.sort(first))
