@@ -44,10 +44,11 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
 
     With probability at least 1 - level every true symmetry is in `compatible_` (Holm). Nothing says that false ones are
     out: not being rejected is no proof. How much of the outcome's variance breaks a symmetry gets a lower limit; an
-    upper one is impossible without assuming that the learner is good. Where the learner has the right shape, so
-    that the limit is tight, 95% limits lay at or below the truth in 92% to 98% of 1,000 samples of 20 to 400 rows with a
-    skewed outcome; where nothing was broken they were above 0 in 1% to 5% (``benchmarks/results/symmetry.md``). With an
-    outcome of many outliers (log-normal) it was 76% to 90%: no limit of a share of variance holds there; `summary` says it.
+    upper one is impossible without assuming that the learner is good. Where the learner has the right shape, so that
+    the limit is tight, 95% limits lay at or below the truth in 92% to 98% of 1,000 samples of 20 to 400 rows with a
+    skewed outcome; where nothing was broken they were above 0 in 1% to 5% (``benchmarks/results/symmetry.md``). With
+    an outcome of many outliers (log-normal) it was 76% to 90%: no limit of a share of variance holds there, and
+    `summary` says so.
 
     Parameters
     ----------
