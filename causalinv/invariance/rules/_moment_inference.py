@@ -111,7 +111,7 @@ class _Equations:
             rows = z * (part @ direction)[:, None]
             shadow = (rows - rows.mean(axis=0)) @ (each @ off) / (n * (n - z.shape[1] - 2))
             kept = 1.0 / n - shadow  # covariance with rows, as weights of the rows
-            out.append(-np.einsum("ni,nj,n->ij", z, part[:, 1:], kept))
+            out.append(-(z * kept[:, None]).T @ part[:, 1:])
         return np.array(out), weight, left
 
     def gradient(self, b: FloatArray) -> FloatArray:
