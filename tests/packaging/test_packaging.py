@@ -15,7 +15,7 @@ import pytest
 import causalinv
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("cvxpy", "statsmodels", "matplotlib", "torch")
+HEAVY = ("cvxpy", "statsmodels", "matplotlib", "networkx", "torch")
 
 
 def run(code):
