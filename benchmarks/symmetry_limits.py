@@ -107,22 +107,29 @@ def nothing_broken(reps=500):
     return pd.DataFrame(rows).T.sort_values("limit above 0", ascending=False)
 
 
-def something_broken(reps=500):
-    """Y = x0² + delta x1 + e, least squares: the bound is tight, so that 95% limits should cover 0.95 or more."""
+def outliers(rng, n):
+    return rng.normal(size=(n, 2)), np.exp(rng.normal(size=n))
+
+
+def something_broken(reps=1000):
+    """Y = g + delta x1, least squares: the bound is tight, so that 95% limits should cover 0.95 or more.
+
+    g is x0² + e, or log-normal.
+    """
     rows = {}
-    for n in (20, 40, 100, 400):
+    for make, n in [(even, n) for n in (20, 40, 100, 400)] + [(outliers, n) for n in (100, 400)]:
         for delta in (0.3, 1.0, 3.0):
             found = []
             for seed in range(reps):
-                rng = np.random.default_rng([78, seed])
-                X, y = even(rng, n)
+                rng = np.random.default_rng([79, seed])
+                X, y = make(rng, n)
                 y = y + delta * X[:, 1]
                 given = held_out(X, y, SignFlip([1]), LinearRegression(), rng)
                 found.append(module.broken_share(*given, 0.05, rng)[::-1])
             lower, plug_in = np.array(found).T
-            truth = delta**2 / (2 + delta**2 + 1)
+            truth = delta**2 / (delta**2 + (3 if make is even else np.exp(2) - np.exp(1)))
             covered = (lower <= truth).mean()
-            row = f"n = {n}, delta = {delta}"
+            row = f"{'log-normal, ' if make is outliers else ''}n = {n}, delta = {delta}"
             rows[row] = {"truth": truth, "limit at or below it": covered}
             rows[row] |= {"s.e.": np.sqrt(covered * (1 - covered) / reps), "mean limit": lower.mean()}
             rows[row] |= {"above 0": (lower > 0).mean(), "mean plug-in": plug_in.mean()}

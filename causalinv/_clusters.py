@@ -24,12 +24,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import qr
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from causalinv._matrix import inverse_root, pseudo_inverse, whitener
 from causalinv._typing import FloatArray, IntArray
 
-__all__ = ["RobustCovariance", "flip_factor", "robust_covariance"]
+__all__ = ["RobustCovariance", "flip_factor", "hidden_share", "robust_covariance"]
 
 _FITTED = 1e-10  # eigenvalues of B, which lie in [0, 1]: a direction that the cluster fits exactly
 
@@ -114,7 +114,7 @@ class RobustCovariance:
         """Lower and upper ends for coefficients, or for contrasts whose estimates are given."""
         rows = np.eye(len(self.cov)) if contrasts is None else np.atleast_2d(contrasts)
         error = np.sqrt(np.maximum(np.einsum("mi,ij,mj->m", rows, self.cov, rows), 0.0))
-        wide = student.ppf(0.5 + confidence_level / 2, np.maximum(self.df(rows), 1e-3)) * error
+        wide = stdtrit(np.maximum(self.df(rows), 1e-3), 0.5 + confidence_level / 2) * error
         return estimate - wide, estimate + wide
 
 
@@ -183,6 +183,45 @@ def robust_covariance(
         rank = half.shape[1]
         cov *= n / (n - rank) if n_clusters == n else (n - 1) / (n - rank) * n_clusters / (n_clusters - 1)
     return RobustCovariance(cov, bread, n_clusters, correction, design, weighted, adjusted, codes)
+
+
+def hidden_share(
+    design: FloatArray, contrasts: FloatArray, *, weight: FloatArray | None = None, clusters: IntArray | None = None
+) -> FloatArray:
+    r"""Share of the variance of contrasts whose errors no residual shows.
+
+    A row, or a cluster, without which the columns would be dependent is fitted exactly in some direction: the only
+    treated row, the only treated cluster. Whatever its error there, its residual is 0, and no robust covariance sees
+    it. With :math:`T'(\sum_i w_i x_i x_i')T = 1`, contrasts :math:`u = T'c` and the directions v of a cluster with
+    :math:`T' X_g'W_gX_g T v = v` the share is :math:`\sum_v (v'u)^2 / |u|^2`, errors of a row being taken as
+    independent with variances in proportion to 1 / w.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n, k)
+        Regressors, the constant among them.
+    contrasts : ndarray of shape (m, k)
+    weight : ndarray of shape (n,), optional
+        Positive.
+    clusters : ndarray of int of shape (n,), optional
+        Codes from 0.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        Between 0 and 1; 0 for a contrast without variance.
+    """
+    rows = design if weight is None else np.sqrt(weight / weight.mean())[:, None] * design
+    half = whitener(rows.T @ rows)
+    rows, u = rows @ half, contrasts @ half
+    leverage = np.sum(rows**2, axis=1)
+    codes = np.arange(len(rows)) if clusters is None else clusters
+    hidden = np.zeros(len(contrasts))
+    for code in np.flatnonzero(np.bincount(codes, weights=leverage) >= 1.0 - _FITTED):  # at most k of them
+        values, vectors = np.linalg.eigh(rows[codes == code].T @ rows[codes == code])
+        hidden += np.sum((u @ vectors[:, values >= 1.0 - _FITTED]) ** 2, axis=1)
+    total = np.sum(u**2, axis=1)
+    return np.divide(hidden, total, out=np.zeros_like(hidden), where=total > 0)
 
 
 def flip_factor(leverage: FloatArray) -> FloatArray:

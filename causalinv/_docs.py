@@ -24,6 +24,14 @@ _TEXTS = {
     "random_state": """
         random_state : int, SeedSequence, Generator, RandomState or None
             Seed.""",
+    "seen": """
+        n_features_in_ : int
+        feature_names_in_ : ndarray of str, only if X had names""",
+    "seen_only": """
+        Attributes
+        ----------
+        n_features_in_ : int
+        feature_names_in_ : ndarray of str, only if X had names""",
     "returns_self": """
         Returns
         -------

@@ -22,6 +22,7 @@ __all__ = [
     "dependent_columns",
     "entropy_rank",
     "factor_split",
+    "inverse_ranges",
     "inverse_root",
     "lstsq",
     "matrix_rank",
@@ -147,16 +148,28 @@ def solve_range(cov: FloatArray, cross: FloatArray, *, rescale: bool = True, lea
     return half @ (half.T @ cross)
 
 
-def solve_ranges(cov: FloatArray, cross: FloatArray) -> FloatArray:
-    """`solve_range` of many at once: solutions (E, k) of cov_e b = cross_e for covariances (E, k, k)."""
-    scale = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0))
-    constant = scale == 0
-    scale = np.where(constant, 1.0, scale)
-    values, vectors = np.linalg.eigh(cov / (scale[:, :, None] * scale[:, None, :]))
+def _inverted(cov: FloatArray, *, rescale: bool = True) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
+    """Of covariances (E, k, k): eigenvectors, inverses of the eigenvalues on their range, units, what is constant."""
+    units = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0.0))
+    constant = units == 0
+    units = np.where(constant, 1.0, units) if rescale else np.ones_like(units)
+    values, vectors = np.linalg.eigh(cov / (units[:, :, None] * units[:, None, :]))
     keep = values > RANK_TOL * np.maximum(values.max(axis=1, initial=0.0), 0.0)[:, None]
-    inverse = np.where(keep, 1.0 / np.where(keep, values, 1.0), 0.0)
-    inner = inverse * np.einsum("eij,ei->ej", vectors, np.where(constant, 0.0, cross / scale))
-    return np.where(constant, 0.0, np.einsum("eij,ej->ei", vectors, inner) / scale)
+    return vectors, np.where(keep, 1.0 / np.where(keep, values, 1.0), 0.0), units, constant
+
+
+def solve_ranges(cov: FloatArray, cross: FloatArray, *, rescale: bool = True) -> FloatArray:
+    """`solve_range` of many at once: solutions (E, k) of cov_e b = cross_e for covariances (E, k, k)."""
+    vectors, inverse, units, constant = _inverted(cov, rescale=rescale)
+    inner = inverse * np.einsum("eij,ei->ej", vectors, np.where(constant, 0.0, cross / units))
+    return np.where(constant, 0.0, np.einsum("eij,ej->ei", vectors, inner) / units)
+
+
+def inverse_ranges(cov: FloatArray) -> FloatArray:
+    """Inverses (E, k, k) of covariances on their range, in standardised units; 0 for what is constant."""
+    vectors, inverse, units, constant = _inverted(cov)
+    turned = np.where(constant, 0.0, 1.0 / units)[:, :, None] * vectors
+    return (turned * inverse[:, None, :]) @ turned.transpose(0, 2, 1)
 
 
 def inverse_root(matrix: FloatArray, floor: float) -> FloatArray:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from causalinv._compat import named_frame
 from causalinv._frames import column_names
@@ -31,6 +31,7 @@ __all__ = [
     "check_list",
     "check_number",
     "check_numbers",
+    "check_outcome",
     "check_rows",
     "check_sample_weight",
     "check_target",
@@ -205,6 +206,14 @@ def check_target(y: Rows, n_samples: int, *, name: str = "y") -> FloatArray:
             f"{array.shape[0]}."
         )
     return array
+
+
+def check_outcome(y: Rows, n_samples: int) -> FloatArray:
+    """Validate a single outcome (n,); one column (n, 1) is read as it with scikit-learn's warning."""
+    array = check_target(y, n_samples)
+    if array.ndim == 2 and array.shape[1] > 1:
+        raise ValueError(f"y must be a single outcome, got shape {array.shape}; fit one model for each.")
+    return np.asarray(column_or_1d(array, warn=True))
 
 
 def check_sample_weight(sample_weight: Rows, n_samples: int) -> FloatArray | None:

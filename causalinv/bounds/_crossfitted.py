@@ -11,6 +11,7 @@ from causalinv._typing import FloatArray, RandomState
 from causalinv._validation import check_number, check_whole
 from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
 from causalinv.bounds._base import BoundsBase
+from causalinv.bounds._contrast import Contrast
 from causalinv.bounds._crossfit import (
     _LEAST,
     CrossFit,
@@ -85,6 +86,15 @@ class CrossFittedBounds(BoundsBase):
             self._known[repeat] = cross_fit(self._rows, self._said, folds=folds, rng=rng, n_jobs=self.n_jobs)
         found: CrossFit = self._known[repeat]
         return found
+
+    def _observed(self, contrast: Contrast) -> list[FloatArray]:
+        """The rows whose outcomes a question's means rest on, arm by arm, by their share of it."""
+        codes = self._rows.codes
+        if contrast.estimand != "policy":
+            arms = np.unique([contrast.arm, getattr(contrast, "control", contrast.arm)])
+            return [(codes == a).astype(float) for a in arms]
+        shares = contrast.shares if contrast.rows is None else contrast.shares * contrast.rows[:, None]
+        return [np.where(codes == a, shares[:, a], 0.0) for a in np.flatnonzero(shares.any(axis=0))]
 
     def _n_repeats(self) -> int:
         return len(self._folds)

@@ -23,6 +23,7 @@ __all__ = [
     "freedom",
     "influence",
     "interval",
+    "joint_freedom",
     "quantile_of",
     "ratio_of_means",
 ]
@@ -56,6 +57,23 @@ def freedom(share: FloatArray, groups: IntArray | None) -> float:
     known = robust_covariance(np.ones((n, 1)), np.zeros(n), weight=own, clusters=None if groups is None else units)
     df = float(known.df()[0])
     return np.inf if groups is None and df >= _MANY else df
+
+
+def joint_freedom(shares: Sequence[FloatArray], groups: IntArray | None) -> float:
+    """Degrees of freedom of a sum of means of different arms, by Satterthwaite's rule under equal variances of rows.
+
+    0 if one of them rests on one row or cluster, or on none.
+    """
+    square, freedoms = [], []
+    for share in shares:
+        df = freedom(share, groups)
+        if df == 0:
+            return 0.0
+        units = share if groups is None else np.bincount(groups, weights=share)
+        square.append(float(np.sum(units**2)) / float(share.sum()) ** 2)
+        freedoms.append(df)
+    left = sum(v**2 / df for v, df in zip(square, freedoms, strict=True))
+    return sum(square) ** 2 / left if left > 0 else np.inf
 
 
 def ratio_of_means(

@@ -16,7 +16,15 @@ from causalinv._validation import check_confidence_level
 from causalinv._warn import warn
 from causalinv.bounds._base import BoundsBase
 from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, groups_of
-from causalinv.bounds._inference import Target, clustered, combine, freedom, interval, ratio_of_means
+from causalinv.bounds._inference import (
+    Target,
+    clustered,
+    combine,
+    freedom,
+    interval,
+    joint_freedom,
+    ratio_of_means,
+)
 from causalinv.bounds._scores import manski_scores
 from causalinv.exceptions import BoundsCrossingWarning, DegenerateInputWarning
 from causalinv.results import BoundsEstimate
@@ -99,7 +107,18 @@ class MeanBounds(BoundsBase, ABC):
         contrast.clusters, contrast.df = self._clusters, self._df
         if contrast.rows is not None or contrast.estimand in ("att", "overlap"):
             self._restrict_units(contrast)
+        observed = self._observed(contrast)
+        if observed:
+            rows = self._rows
+            inside = np.ones(len(rows.codes)) if contrast.rows is None else contrast.rows.astype(float)
+            if rows.weight is not None:
+                inside = inside * rows.weight
+            contrast.df = min(contrast.df, joint_freedom([inside * each for each in observed], rows.groups))
         return contrast
+
+    def _observed(self, contrast: Contrast) -> list[FloatArray]:
+        """The rows whose outcomes a question's means rest on, arm by arm; none if it rests on all rows alike."""
+        return []
 
     def _restrict_units(self, contrast: Contrast) -> None:
         """Clusters and degrees of freedom of the rows that a question is about."""
@@ -135,15 +154,17 @@ class MeanBounds(BoundsBase, ABC):
         if by is None:
             lines, notes, moved = self._lines(contrast, strengths, level, target)
             table = pd.DataFrame(lines).T.rename_axis(index)
+            still = self._still(contrast)
         else:
             whole = np.ones(len(self._rows.codes), bool) if contrast.rows is None else contrast.rows
             groups = {k: mask for k, mask in groups_of(by, self._rows).items() if (mask[self._rows.kept] & whole).any()}
-            tables, moved, notes = {}, [], ()
+            tables, moved, notes, still = {}, [], (), ()
             for label, mask in groups.items():
                 inside = np.zeros(len(mask), bool)
                 inside[self._rows.kept] = mask[self._rows.kept] & whole
                 part = self._contrast(asked, inside)
                 df = min(df, part.df)
+                still += self._still(part, f"{label!r}: ")
                 lines, notes, bit = self._lines(part, strengths, level, target)
                 tables[label] = pd.DataFrame(lines).T
                 moved += bit
@@ -159,7 +180,7 @@ class MeanBounds(BoundsBase, ABC):
             level,
             len(self._rows.codes) if contrast.rows is None else int(contrast.rows.sum()),
             target=target,
-            notes=(*notes, *self._result_notes(contrast, df)),
+            notes=(*notes, *still, *self._result_notes(contrast, df)),
             poor_overlap=self._poor_overlap(),
             moved=tuple(moved),
         )
@@ -275,16 +296,34 @@ class MeanBounds(BoundsBase, ABC):
         weight, _ = self._overlap(contrast)
         return weight * plain[0], weight * plain[1]
 
+    def _still(self, contrast: Contrast, place: str = "") -> tuple[str, ...]:
+        """What is said of arms whose outcomes, among the rows of a question, are all one number."""
+        rows, notes = self._rows, []
+        inside = np.ones(len(rows.codes), bool) if contrast.rows is None else contrast.rows
+        for share in self._observed(contrast):
+            own = np.flatnonzero((share > 0) & inside)
+            if len(own) < 2 or np.ptp(rows.phi[own]) > 0 or np.ptp(self._limits[rows.codes[own[0]]]) == 0:
+                continue
+            label, value = rows.arms.tolist()[rows.codes[own[0]]], float(rows.phi[own[0]])
+            said = f"{place}all {len(own)} outcomes of arm {label!r} are {value:g}, so its error counts as 0"
+            if rows.groups is None and rows.weight is None:
+                said += f"; yet up to {1.0 - 0.05 ** (1.0 / len(own)):.2g} of such outcomes may differ (95%)"
+            notes.append(f"{said}. The interval does not show that.")
+        if notes:
+            warn(" ".join(notes), DegenerateInputWarning)
+        return tuple(notes)
+
     def _result_notes(self, contrast: Contrast, df: float) -> tuple[str, ...]:
         """What a reader of averages must know; `df` are the least degrees of freedom of any."""
         limits, notes = self._limits, self._notes()
         if df < _FEW:
             what, unlike = ("rows", "weight") if self._rows.groups is None else ("groups", "size")
             few = (
-                f"The {what} leave {df:.2g} degrees of freedom to averages, because they are few or of unequal "
-                f"{unlike}: intervals are wide, from Student's t with these."
+                f"The {what} leave {df:.2g} degrees of freedom to averages, because they, or those of an arm, are few "
+                f"or of unequal {unlike}: intervals are wide, from Student's t with these."
                 if df > 0
-                else f"An average rests on one of the {what}: it has no standard error and nothing limits its interval."
+                else f"An average rests on one of the {what}, or an arm on one or none: it has no standard error and "
+                "nothing limits its interval."
             )
             warn(few, DegenerateInputWarning)
             notes += (few,)

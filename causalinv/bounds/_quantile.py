@@ -18,6 +18,7 @@ from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
 from causalinv.bounds._contrast import Ends
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._functions import density_ratio_of
+from causalinv.bounds._inference import freedom
 from causalinv.bounds._laws import LawLike
 from causalinv.bounds._nesting import rungs_to
 from causalinv.bounds._population_quantiles import CdfBounds
@@ -210,7 +211,11 @@ class QuantileBounds(CrossFittedBounds):
 
     def _cdf(self, arm: int, caps: list[Cap | None], n_ends: int) -> CdfBounds:
         fits = [] if caps[0] is None else [self._crossfit(r) for r in range(self._n_repeats())]
-        return CdfBounds(self._rows, fits, arm=arm, caps=caps, n_ends=n_ends, clusters=self._clusters, df=self._df)
+        rows, df = self._rows, self._df
+        if fits:
+            share = (rows.codes == arm).astype(float)
+            df = min(df, freedom(share if rows.weight is None else rows.weight * share, rows.groups))
+        return CdfBounds(rows, fits, arm=arm, caps=caps, n_ends=n_ends, clusters=self._clusters, df=df)
 
     def _estimate(
         self, lines: dict[float, dict[str, float]], text: str, odds_ratio: float | None, level: float, target: str

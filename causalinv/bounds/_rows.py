@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import validate_data
 
 from causalinv._compat import named_frame
 from causalinv._labels import encode
@@ -20,8 +20,8 @@ from causalinv._validation import (
     check_alignment,
     check_features,
     check_number,
+    check_outcome,
     check_sample_weight,
-    check_target,
 )
 from causalinv._warn import warn
 from causalinv.bounds._functions import check_support
@@ -102,10 +102,7 @@ def check_data(
     check_alignment(X=X, y=y, treatment=treatment, sample_weight=sample_weight, groups=groups)
     taken = _Taken(estimator, X, y)
     n = taken.n
-    outcome = check_target(y, n)
-    if outcome.ndim == 2 and outcome.shape[1] > 1:
-        raise ValueError(f"y must be a single outcome, got shape {outcome.shape}.")
-    outcome = column_or_1d(outcome, warn=True)
+    outcome = check_outcome(y, n)
     weight = check_sample_weight(sample_weight, n)
     kept = np.ones(n, bool) if weight is None else weight > 0  # a row of weight 0 is out of everything that follows
     arms, codes = _labels(treatment, n, "treatment", kept)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from textwrap import fill
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-__all__ = ["BLACK", "BLUE", "CYCLE", "GREY", "ORANGE", "STYLES", "Display", "Panels", "axes"]
+import pandas as pd
+
+from causalinv._docs import Documented
+
+__all__ = ["BLACK", "BLUE", "CYCLE", "GREY", "ORANGE", "STYLES", "Display", "Panels", "TableDisplay", "axes"]
 
 #: One meaning each: ours, what it is compared with, what limits or failed, what says nothing. Told apart by the
 #: colour-blind (Okabe and Ito) and, being of different lightness, in grey.
@@ -98,14 +102,22 @@ def _stack(ax: Any) -> None:
         ax.set_yticklabels(names, fontsize=6, parse_math=False)
 
 
-class Display(ABC):
+class Display(Documented, ABC):
     """A picture of results: it holds the data that it draws, and draws on call.
 
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {drawn}
     """
+
+    _shared_texts: ClassVar[dict[str, str]] = {
+        "drawn": """
+            Attributes
+            ----------
+            ax_, figure_ : matplotlib Axes and Figure
+                Set by `plot`.""",
+        "also_drawn": """
+            ax_, figure_ : matplotlib Axes and Figure
+                Set by `plot`.""",
+    }
 
     ax_: Any
     figure_: Any
@@ -144,6 +156,19 @@ class Display(ABC):
     def _size(self) -> tuple[float, float]:
         """Width and height of a new figure, in inches."""
         return 5.0, 4.0
+
+
+class TableDisplay(Display):
+    """A display of one table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        What is drawn.
+    """
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
 
 
 class Panels(Display):

@@ -27,10 +27,7 @@ class ConformalDisplay(Display):
         evenly in the picture; the title counts all.
     confidence_level : float
 
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {drawn}
     """
 
     def __init__(self, table: pd.DataFrame, *, confidence_level: float) -> None:

@@ -32,10 +32,7 @@ class ConfoundingContourDisplay(Display):
     benchmarks : pandas.DataFrame, optional
         Columns ``r2_feature``, ``r2_outcome``, ``adjusted``, one row per confounder likened to a feature.
 
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {drawn}
 
     Examples
     --------
@@ -59,12 +56,7 @@ class ConfoundingContourDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls,
-        model: IVLikeRegression,
-        feature: str | int,
-        *,
-        benchmarks: Sequence[str | int] = (),
-        multiple: float = 1.0,
+        cls, model: IVLikeRegression, feature: str | int, *, benchmarks: Sequence[str | int] = (), multiple: float = 1.0
     ) -> Self:
         """Read an effect of a fitted regression that imposes its invariance.
 

@@ -26,10 +26,7 @@ class DiagnosticsDisplay(Display):
     ratios : pandas.Series
         As `ExtrapolationDiagnostics.ratios`. Checks that are not among them are left out.
 
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {drawn}
     """
 
     def __init__(self, table: pd.DataFrame, ratios: pd.Series) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._validation import check_whole
-from causalinv.inspection._axes import BLACK, BLUE, GREY, ORANGE, Display
+from causalinv.inspection._axes import BLACK, BLUE, GREY, ORANGE, Display, TableDisplay
 from causalinv.results import InvarianceCertificate
 from causalinv.results._certificate import best_share
 
@@ -17,7 +17,7 @@ __all__ = ["AcceptedSetsDisplay", "CertificateCurveDisplay", "CertificateDisplay
 _MOST = 30  # rows that a picture can name
 
 
-class EnvironmentRisksDisplay(Display):
+class EnvironmentRisksDisplay(TableDisplay):
     """Risk of a fitted rule in each environment, beside least squares on all features.
 
     Parameters
@@ -25,14 +25,8 @@ class EnvironmentRisksDisplay(Display):
     table : pandas.DataFrame
         Indexed by environment: ``rule``, ``least squares``, mean squared errors in squared units of y.
 
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {drawn}
     """
-
-    def __init__(self, table: pd.DataFrame) -> None:
-        self.table = table
 
     @classmethod
     def from_estimator(cls, fitted: Any) -> Self:
@@ -72,7 +66,7 @@ class EnvironmentRisksDisplay(Display):
         return 5.6, 1.2 + 0.28 * min(len(self.table), _MOST)
 
 
-class AcceptedSetsDisplay(Display):
+class AcceptedSetsDisplay(TableDisplay):
     """Confidence intervals of Invariant Causal Prediction, with how many accepted sets hold each feature.
 
     Parameters
@@ -80,14 +74,8 @@ class AcceptedSetsDisplay(Display):
     table : pandas.DataFrame
         Indexed by feature: ``lower``, ``upper``, ``share`` (of the accepted sets with it), ``cause`` (in all of them).
 
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {drawn}
     """
-
-    def __init__(self, table: pd.DataFrame) -> None:
-        self.table = table
 
     @classmethod
     def from_estimator(cls, fitted: Any) -> Self:
@@ -145,8 +133,7 @@ class CertificateDisplay(Display):
     ----------
     table : pandas.DataFrame
         ``environments``: shown to keep the tolerance, not shown either way, failed.
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {also_drawn}
     """
 
     def __init__(self, certificate: InvarianceCertificate) -> None:
@@ -216,8 +203,7 @@ class CertificateCurveDisplay(Display):
     ----------
     table : pandas.DataFrame
         ``best possible`` by the number of environments, at the certificate's confidence.
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {also_drawn}
 
     Examples
     --------

@@ -32,8 +32,7 @@ class SpectrumDisplay(Display):
     exponent : Estimate
     table : pandas.DataFrame
         ``rank``, ``eigenvalue``, ``line`` (NaN outside the fitted ranks).
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {also_drawn}
     """
 
     def __init__(self, Z: Rows, **question: Any) -> None:
@@ -74,8 +73,7 @@ class ScoresDisplay(Display):
     ----------
     table : pandas.DataFrame
         ``estimate``, ``lower``, ``upper`` by name.
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {also_drawn}
     """
 
     def __init__(self, scores: Mapping[str, Estimate]) -> None:

@@ -29,10 +29,7 @@ class SymmetryScreenDisplay(Display):
     level : float
         Of its tests.
 
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes and Figure
-        Set by `plot`.
+    {drawn}
     """
 
     def __init__(self, table: pd.DataFrame, *, level: float) -> None:

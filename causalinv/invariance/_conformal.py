@@ -13,13 +13,13 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from causalinv._frames import framed, row_index
 from causalinv._labels import Labels, encode, shown
 from causalinv._parallel import generator
 from causalinv._typing import BoolArray, FloatArray, IntArray, RandomState, Rows
-from causalinv._validation import check_alignment, check_confidence_level, check_features, check_number, check_target
+from causalinv._validation import check_alignment, check_confidence_level, check_features, check_number, check_outcome
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning
 from causalinv.invariance._doors import FitsRows
@@ -68,8 +68,7 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
         Absolute residuals of the rows that calibrate, by regressors that did not see their environment.
     drift_pvalue_ : float
         Of the test that mean residuals have no trend along the sorted labels; NaN for fewer than four environments.
-    n_features_in_, feature_names_in_
-        As in scikit-learn.
+    {seen}
 
     Warns
     -----
@@ -121,10 +120,7 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
         share = check_number(self.calibration_share, "calibration_share", low=0.0, high=1.0, open_low=True)
         check_alignment(X=X, y=y, environments=environments)
         array = check_features(self, X, reset=True, min_samples=2)
-        outcome = check_target(y, len(array))
-        if outcome.ndim == 2 and outcome.shape[1] > 1:
-            raise ValueError(f"y must be a single outcome, got shape {outcome.shape}.")
-        outcome = column_or_1d(outcome, warn=True)
+        outcome = check_outcome(y, len(array))
         frozen = isinstance(self.estimator, FrozenEstimator)
         labels = encode(environments, "environments", len(array), least=1 if frozen else 2)
         if frozen:

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from causalinv._docs import documented
+from causalinv._docs import Documented
 from causalinv._typing import Rows
 from causalinv.invariance._environments import Checked, check_moments, check_rows_by_environment
 from causalinv.moments import Moments
@@ -15,8 +15,7 @@ from causalinv.moments import Moments
 __all__ = ["FitsMoments", "FitsRows", "FitsWeightedRows"]
 
 
-@documented()
-class FitsRows:
+class FitsRows(Documented):
     """Gives an estimator its ``fit``, by rows that all count the same."""
 
     n_features_in_: int
@@ -47,8 +46,7 @@ class FitsRows:
     def _fit_rows(self, X: Rows, y: Rows, environments: Rows) -> Self: ...
 
 
-@documented()
-class FitsMoments:
+class FitsMoments(Documented):
     """Gives an estimator its ``fit_moments``."""
 
     def fit_moments(self, moments: Moments) -> Self:
@@ -84,7 +82,6 @@ class FitsMoments:
     def _fit(self, moments: Moments) -> Self: ...
 
 
-@documented()
 class FitsWeightedRows(FitsMoments):
     """Gives an estimator its ``fit``, by rows with weights, beside ``fit_moments``."""
 

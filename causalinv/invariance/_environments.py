@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import column_or_1d
 
 from causalinv._fingerprints import fingerprints
 from causalinv._labels import Labels, encode
 from causalinv._matrix import dependent_columns
 from causalinv._typing import BoolArray, FloatArray, Rows
-from causalinv._validation import check_alignment, check_features, check_sample_weight, check_target, positive_rows
+from causalinv._validation import check_alignment, check_features, check_outcome, check_sample_weight, positive_rows
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.moments import Moments, take_features
@@ -50,10 +49,7 @@ def check_rows_by_environment(
         sample_weight=sample_weight,
     )
     features = check_features(estimator, X, reset=True, min_samples=4)
-    outcome = check_target(y, len(features))
-    if outcome.ndim == 2 and outcome.shape[1] > 1:
-        raise ValueError(f"y must be a single outcome, got shape {outcome.shape}.")
-    outcome = column_or_1d(outcome, warn=True)
+    outcome = check_outcome(y, len(features))
     weights = check_sample_weight(sample_weight, len(features))
     labels = encode(environments, "environments", len(features))
     inside = positive_rows(weights)

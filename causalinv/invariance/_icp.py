@@ -80,8 +80,8 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         one), each at level / 2, so that it misses a coefficient with probability at most level, for each feature
         separately; units of y per unit of x, for ``"logistic"`` log odds. NaN if there is no such set. With ``"chow"``
         and ``"residual"`` the errors have one variance, otherwise it may depend on the features (HC2, degrees of
-        freedom of Bell and McCaffrey). For ``"residual"`` sets enter at `level`, as in R's package, and the hull misses
-        with probability up to 1.5 level.
+        freedom of Bell and McCaffrey; infinite for the indicator of a single row, whose residual is always 0). For
+        ``"residual"`` sets enter at `level`, as in R's package, and the hull misses with probability up to 1.5 level.
     sets_ : DataFrame
         All tested sets by size: ``set`` (positions), ``features`` (names), ``size``, ``pvalue``,
         ``accepted``; made when it is asked for.
@@ -94,8 +94,7 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         Features that are constant, or linear combinations of earlier ones; a set with one equals the set without it.
     environments_ : ndarray of shape (E,)
         Labels of the environments.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {seen}
 
     Warns
     -----

@@ -112,8 +112,7 @@ class InvariantRepresentation(
         Features that are constant, or combinations of earlier ones.
     environments_ : ndarray of shape (E,)
     moments_ : Moments
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {seen}
 
     Warns
     -----

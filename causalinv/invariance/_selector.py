@@ -144,8 +144,7 @@ class InvariantSubsetSelector(
         Labels of the environments.
     moments_ : Moments
         What everything was computed from.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {seen}
 
     Warns
     -----

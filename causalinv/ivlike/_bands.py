@@ -2,8 +2,9 @@ r"""Intervals that cover many numbers at once, by a multiplier bootstrap of the 
 
 With influences :math:`\psi_i` of rows (or clusters) the errors of all numbers are :math:`\sum \psi_i`, and
 :math:`\sum e_i \psi_i` with independent standard normal :math:`e_i` has, given the data, the same covariance. The
-quantile of its largest absolute value in standard errors replaces that of Student's t (Belloni, Chernozhukov and
-Kato, 2015); it is widened by the ratio of Student's quantile to the normal one.
+quantile of its largest absolute value in standard errors replaces the normal one (Belloni, Chernozhukov and Kato,
+2015), and that of Student's t with the same tail replaces both, with as many degrees of freedom as the unequal parts of
+rows or clusters leave each number.
 """
 
 from __future__ import annotations
@@ -82,12 +83,13 @@ def simultaneous_widths(
     fit: Fit, alphas: FloatArray, *, over: str, level: float, random_state: RandomState
 ) -> FloatArray:
     """Half widths (m, p d) of bands over strengths."""
-    rows, errors = [], []
+    rows, errors, dfs = [], [], []
     for alpha in alphas:
         found = influence_at(fit, float(alpha))
         units = by_cluster(found.rows, found.groups)
         rows.append(np.swapaxes(units, 1, 2).reshape(len(units), -1))
         errors.append(np.sqrt(np.diagonal(found.covariance(), axis1=1, axis2=2)).ravel())
+        dfs.append(found.uneven_df().ravel())
     psi, error = np.stack(rows, axis=1), np.stack(errors)  # (n, m, k), (m, k)
     rng = generator(random_state, "bands")
     size = np.sqrt(np.sum(psi**2, axis=0))
@@ -95,5 +97,4 @@ def simultaneous_widths(
     standard = np.abs(draws.reshape(_DRAWS, *error.shape)) / np.where(size > 0, size, 1.0)
     axes: tuple[int, ...] = {"path": (1,), "coefficients": (2,), "all": (1, 2)}[over]
     critical = np.quantile(standard.max(axis=axes, keepdims=True), level, axis=0)
-    wider = student.ppf(0.5 + level / 2, found.df) / norm.ppf(0.5 + level / 2)
-    return np.asarray(error * critical * wider)
+    return np.asarray(error * student.isf(norm.sf(critical), np.stack(dfs)))

@@ -105,14 +105,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
         self.n_copies = n_copies
         self.random_state = random_state
 
-    def fit(
-        self,
-        X: Rows,
-        y: Rows,
-        *,
-        instruments: Rows = None,
-        augmentation_parameters: Rows = None,
-    ) -> Self:
+    def fit(self, X: Rows, y: Rows, *, instruments: Rows = None, augmentation_parameters: Rows = None) -> Self:
         """Fit on rows.
 
         Parameters
@@ -135,13 +128,7 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
         ValueError
             If not exactly one source of knowledge is given, y has several columns, or an input is malformed.
         """
-        design, single = design_of(
-            self,
-            X,
-            y,
-            instruments=instruments,
-            augmentation_parameters=augmentation_parameters,
-        )
+        design, single = design_of(self, X, y, instruments=instruments, augmentation_parameters=augmentation_parameters)
         if design.y.shape[1] > 1:
             raise ValueError(f"y must be a single outcome, got {design.y.shape[1]} columns.")
         if not single:
@@ -194,15 +181,8 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
     ) -> float:
         """R² under shifts √11 times as large as the augmentation, or the instruments; as `IVLikeRegression.score`."""
         check_is_fitted(self)
-        design, _ = design_of(
-            self,
-            X,
-            y,
-            instruments=instruments,
-            augmentation_parameters=augmentation_parameters,
-            sample_weight=sample_weight,
-            reset=False,
-        )
+        given = {"instruments": instruments, "augmentation_parameters": augmentation_parameters}
+        design, _ = design_of(self, X, y, **given, sample_weight=sample_weight, reset=False)
         return shifted_r2(lambda rows: self._sum(rows) + self.intercept_, design, shift_size=11**0.5)
 
     def __sklearn_tags__(self) -> Any:

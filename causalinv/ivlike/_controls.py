@@ -186,7 +186,15 @@ class Controlled(Instruments):
 
     @property
     def constants(self) -> FloatArray:
-        return np.column_stack([super().constants, self.controls])
+        known = self.controls - self.slopes.mean
+        known[:, constant_columns(self.controls)] = 0.0
+        return np.column_stack([super().constants, known])
+
+    def contrasts(self, combine: FloatArray) -> tuple[FloatArray, FloatArray]:
+        # The coefficients of the controls are those of y on them, less what the features take along.
+        c, d = self.controls.shape[1], self.X.shape[1]
+        own = combine[:, 1 + d :] if combine.shape[1] > 1 + d else np.zeros((len(combine), c))
+        return np.column_stack([combine[:, :1], own]), combine[:, 1 : 1 + d] - own @ self.slopes.of_x
 
     def as_given(self) -> tuple[FloatArray, FloatArray]:
         """Outcomes (n, p) and features (n, d) before the controls were partialled out."""

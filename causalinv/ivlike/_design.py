@@ -183,8 +183,15 @@ class RowDesign(Design):
 
     @property
     def constants(self) -> FloatArray:
-        """What is partialled out of everything, the constant first, shape (n, k)."""
+        """What is partialled out of everything, the constant first and the rest centred, shape (n, k)."""
         return np.ones((len(self.y), 1))
+
+    def contrasts(self, combine: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Combinations (m, 1 + d) of the mean of y and the coefficients, as those of `constants` and of features.
+
+        With controls their coefficients come last, (m, 1 + d + c).
+        """
+        return combine[:, :1], combine[:, 1:]
 
     @property
     def n_units(self) -> int:

@@ -53,10 +53,10 @@ class InferenceDoors(Recorded):
             allows for instruments that disagree (Hall and Inoue, 2003; Lee, 2018), as ``"auto"`` does with more
             instruments than features. HC2 and HC3 come with the degrees of freedom of Bell and
             McCaffrey, and need a fit that is least squares or two-stage least squares. ``"auto"`` is HC2 there, if it
-            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere; with `groups` of t with as
-            many degrees of freedom as their unequal sums s leave, (Σ s²)² / Σ s⁴. ``"wild"`` (signs of whole
-            clusters, or of rows) and ``"bootstrap"`` (clusters or rows drawn anew) are HC1 with the quantiles of a
-            bootstrap of t, for the same fits; their 999 draws have a fixed seed.
+            leaves some coefficient fewer than 30 degrees of freedom, and HC1 elsewhere; of fits that are neither with
+            as many degrees of freedom as unequal sums s of clusters (parts of rows) leave, (Σ s²)² / Σ s⁴. ``"wild"``
+            (signs of whole clusters, or of rows) and ``"bootstrap"`` (clusters or rows drawn anew) are HC1 with the
+            quantiles of a bootstrap of t, for the same fits; their 999 draws have a fixed seed.
         intercept : bool, default False
             Put the intercept first.
         across : bool, default False
@@ -141,7 +141,10 @@ class InferenceDoors(Recorded):
         Returns
         -------
         pandas.DataFrame
-            One row per coefficient, columns ``lower`` and ``upper``.
+            One row per coefficient, columns ``lower`` and ``upper``; NaN where a coefficient rests on a single row or
+            cluster (the only treated one), which is fitted exactly, so that no residual shows its error. Only
+            ``cov_type="classical"``, which takes the others' errors for its, has an interval there; ``"HC1"`` and
+            ``"misspecified"`` are as in textbooks, and far too short.
 
         Raises
         ------
@@ -161,12 +164,7 @@ class InferenceDoors(Recorded):
         return confint(self._checked(), kind=kind, at=at, cov_type=cov_type, confidence_level=confidence_level)
 
     def contrast(
-        self,
-        weights: ArrayLike,
-        *,
-        at: float | None = None,
-        cov_type: CovType = "auto",
-        confidence_level: float = 0.95,
+        self, weights: ArrayLike, *, at: float | None = None, cov_type: CovType = "auto", confidence_level: float = 0.95
     ) -> pd.DataFrame:
         """Linear combinations of the coefficients with standard errors, intervals and p values of 0.
 
@@ -205,7 +203,7 @@ class InferenceDoors(Recorded):
         X : array-like of shape (m, d)
         controls : array-like of shape (m, c), required if the model was fitted with controls
         at, cov_type, confidence_level
-            As in `confint`; with controls ``"auto"`` and ``"misspecified"`` are the sandwich of the rows' influence.
+            As in `confint`.
 
         Returns
         -------

@@ -139,16 +139,8 @@ class FittedRegression(InferenceDoors, InstrumentDoors, MultiOutputMixin, Regres
             malformed.
         """
         rule = self._rule()
-        design, single = design_of(
-            self,
-            X,
-            y,
-            instruments=instruments,
-            augmentation_parameters=augmentation_parameters,
-            controls=controls,
-            groups=groups,
-            sample_weight=sample_weight,
-        )
+        given = {"instruments": instruments, "augmentation_parameters": augmentation_parameters, "controls": controls}
+        design, single = design_of(self, X, y, **given, groups=groups, sample_weight=sample_weight)
         self._training_rows: Fingerprints | None = fingerprints(check_rows(X, "X"), check_rows(y, "y"))
         self._keep(fit_design(design, rule, ridge=self.ridge, single_output=single))
         return self
@@ -287,16 +279,7 @@ class FittedRegression(InferenceDoors, InstrumentDoors, MultiOutputMixin, Regres
         fit = self._checked()
         given = {"instruments": instruments, "augmentation_parameters": augmentation_parameters}
         fit.design.knowledge.check_scored({name for name, rows in given.items() if rows is not None})
-        design, _ = design_of(
-            self,
-            X,
-            y,
-            instruments=instruments,
-            augmentation_parameters=augmentation_parameters,
-            controls=controls,
-            sample_weight=sample_weight,
-            reset=False,
-        )
+        design, _ = design_of(self, X, y, **given, controls=controls, sample_weight=sample_weight, reset=False)
         known = check_controls(self, controls, X)
         reading = design.read()
         moments = reading.moments

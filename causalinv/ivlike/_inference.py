@@ -81,10 +81,10 @@ class Influence:
         return len(self.rows) - self.rank if self.groups is None else self.n_clusters - 1
 
     def uneven_df(self) -> FloatArray:
-        """Degrees of freedom (p, k) where clusters are few or uneven: at most `df`.
+        """Degrees of freedom (p, k) where clusters, or rows that matter, are few or uneven: at most `df`.
 
-        The number of equal squares that would vary as much as the clusters' do, (Σ s²)² / Σ s⁴: a third of the clusters
-        if their sums are normal and alike, which also makes up for a sandwich that few clusters leave too small.
+        The number of equal squares that would vary as much as those of clusters (or rows) do, (Σ s²)² / Σ s⁴: a third
+        of them if their sums are normal and alike, which also makes up for a sandwich that few leave too small.
         """
         sums = by_cluster(self.rows, self.groups)
         unit = np.abs(sums).max(axis=0)
@@ -297,9 +297,9 @@ def _left(design: RowDesign, reading: Reading, columns: FloatArray) -> tuple[Flo
     return residual, fitted
 
 
-def quantile(confidence_level: float, df: int) -> float:
-    """Two-sided quantile of Student's t."""
-    return float(t.ppf(0.5 + confidence_level / 2, df))
+def quantile(confidence_level: float, df: FloatArray) -> FloatArray:
+    """Two-sided quantiles of Student's t."""
+    return np.asarray(t.ppf(0.5 + confidence_level / 2, df))
 
 
 def _of_originals(

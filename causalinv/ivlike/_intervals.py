@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,22 @@ from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._identification import check_identified
 from causalinv.ivlike._inference import Influence, coefficient_influence, with_controls, with_mean
+from causalinv.ivlike._kclass import Covariance
 from causalinv.ivlike._kclass_rules import KClass
 from causalinv.ivlike._knowledge import GenuineInstruments
 from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of
-from causalinv.ivlike._structural import is_structural, kclass_rows, structural_errors
+from causalinv.ivlike._structural import equation_of, is_structural, kclass_rows, structural_errors, textbook_controls
 
-__all__ = ["check_contrast", "combination_table", "confint", "covariance", "errors_at", "influence_at"]
+__all__ = [
+    "check_contrast",
+    "combination_table",
+    "confint",
+    "controls_frame",
+    "covariance",
+    "errors_at",
+    "influence_at",
+    "unseen_note",
+]
 
 _FEW = 5.0  # degrees of freedom of clusters: below, no correction is to be relied on
 _UNEVEN = 10.0 / 3.0  # those of unequal sums of clusters, a third of their number if they are alike
@@ -126,20 +136,13 @@ def errors_at(fit: Fit, at: float | None, cov_type: CovType, combine: FloatArray
     if cov_type == "misspecified" and not genuine:
         raise ValueError("cov_type='misspecified' is for instruments that may disagree; here there are none.")
     combine = _coefficients(fit) if combine is None else combine
-    few = True
-    if np.any(combine[:, 0]) and fit.slopes is not None:
-        if combine.shape[1] == 1 + len(fit.coef):
-            raise ValueError(
-                "The intercept's error is not available with controls=: it is that of predict_confint at zero features "
-                "and controls."
-            )
-        if cov_type not in ("auto", "misspecified"):
-            raise ValueError(
-                f"With controls= predictions have the influence of rows only, cov_type='auto' or 'misspecified'; got "
-                f"{cov_type!r}."
-            )
-        cov_type, few = ("auto", False) if cov_type == "auto" else ("HC1", True)
-    if cov_type in ("classical", "HC1") and is_structural(fit, at) and not np.any(combine[:, 0]):
+    few, plain = True, combine.shape[1] == 1 + len(fit.coef)
+    if np.any(combine[:, 0]) and fit.slopes is not None and plain:
+        raise ValueError(
+            "The intercept's error is not available with controls=: it is that of predict_confint at zero features and "
+            "controls."
+        )
+    if cov_type in ("classical", "HC1") and is_structural(fit, at) and plain and not np.any(combine[:, 0]):
         return structural_errors(fit, at, cov_type, combine[:, 1:])
     influence = _combined(fit, at, combine)
     alpha, coef = fit.coef_at(at)
@@ -169,7 +172,7 @@ def _coefficients(fit: Fit) -> FloatArray:
 def _combined(fit: Fit, at: float | None, combine: FloatArray) -> Influence:
     """Influence of every row on combinations of the mean of y and the coefficients."""
     influence = influence_at(fit, at)
-    if np.any(combine[:, 0]):
+    if np.any(combine[:, 0]) or combine.shape[1] > 1 + len(fit.coef):
         design, coef = fit.rows(), fit.coef_at(at)[1]
         if isinstance(design, Controlled) and fit.slopes is not None:
             influence = with_controls(design, fit.reading, fit.slopes, coef, influence)
@@ -183,13 +186,40 @@ def _combined(fit: Fit, at: float | None, combine: FloatArray) -> Influence:
 
 def _warn_few_clusters(fit: Fit, found: Errors, cov_type: CovType) -> None:
     groups = fit.rows().groups
-    least = float(found.df.min(initial=np.inf))
+    least = float(found.df[found.df > 0].min(initial=np.inf))
+    if (found.df == 0).any():
+        warn(unseen_note(found, groups is not None), DegenerateInputWarning)
     if groups is not None and least < (_UNEVEN if cov_type == "auto" and found.kind not in ("CR2", "CR3") else _FEW):
         warn(
             f"Few or uneven clusters: {int(groups.max()) + 1} groups leave {least:.1f} degrees of freedom "
             "for the least certain coefficient. Intervals are rough there; more groups of similar size would help.",
             DegenerateInputWarning,
         )
+
+
+def unseen_note(found: Errors, clustered: bool) -> str:
+    """What is said where a combination rests on one row or cluster."""
+    unit = "group" if clustered else "row"
+    return (
+        f"{int((found.df == 0).sum())} of {found.df.size} intervals are left out: those numbers rest on a single "
+        f"{unit}, such as the only treated {unit}, which is fitted exactly, so no residual shows its error."
+    )
+
+
+def controls_frame(fit: Fit, *, cov_type: Literal["auto"] | Covariance, confidence_level: float) -> pd.DataFrame:
+    """Coefficients of the controls with standard errors and intervals."""
+    check_choice(cov_type, "cov_type", ("auto", "classical", "HC1", "misspecified"))
+    if cov_type != "auto":
+        return textbook_controls(fit, cov_type=cov_type, confidence_level=confidence_level)
+    if fit.slopes is None:
+        raise ValueError("The model was fitted without controls.")
+    if not fit.single_output:
+        equation_of(fit)
+    d, c = fit.slopes.of_x.shape[1], len(fit.slopes.mean)
+    combine = np.column_stack([np.zeros((c, 1 + d)), np.eye(c)])
+    names = pd.Index(fit.slopes.names or tuple(f"c{i}" for i in range(c)), name="control")
+    frame = combination_table(fit, combine, names, at=None, cov_type="auto", confidence_level=confidence_level)
+    return frame.rename(columns={"estimate": "coef"})
 
 
 def check_contrast(fit: Fit, weights: ArrayLike) -> tuple[FloatArray, pd.Index]:

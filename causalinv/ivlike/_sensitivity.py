@@ -136,8 +136,9 @@ def _end_errors(fit: Fit, fixed: FloatArray, sigma2: float, r2: float, level: fl
     x = design.expand(design.X) - moments.mean("x")[0]
     residual = design.y[:, 0] - moments.mean("y")[0, 0] - x @ fit.coef[:, 0]
     ends = end_influence(x, residual, fixed, sigma2=sigma2, r2=r2, own=influence.rows[:, :, 0], share=design.share)
-    both = Influence(np.stack(ends, axis=-1), influence.groups, influence.rank).covariance()
-    return quantile(level, influence.df) * np.sqrt(np.diagonal(both, axis1=1, axis2=2))
+    ends_of = Influence(np.stack(ends, axis=-1), influence.groups, influence.rank)
+    both = ends_of.covariance()
+    return quantile(level, ends_of.uneven_df()) * np.sqrt(np.diagonal(both, axis1=1, axis2=2))
 
 
 def _position(feature: str | int, names: Sequence[Any]) -> int:

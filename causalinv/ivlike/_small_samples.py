@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import t as student
 
-from causalinv._clusters import robust_covariance
+from causalinv._clusters import hidden_share, robust_covariance
 from causalinv._matrix import matrix_rank, pseudo_inverse
 from causalinv._typing import FloatArray
 from causalinv.ivlike._bootstrap_t import ClusterSums, drawn_t, wild_t
@@ -30,14 +30,16 @@ CovType = Literal["auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap",
 COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap", "misspecified")
 
 _SMALL = 30.0  # degrees of freedom: with more, corrections change nothing that matters
-_MANY = 5000  # clusters (rows, if there are none): with more, degrees of freedom are not counted
+_MANY = 5000  # clusters (rows, if there are none): with more, degrees of freedom are counted where they may be few
+_UNSEEN = 0.05  # of a combination's variance, from rows or clusters that are fitted exactly: it is not estimated then
 
 
 @dataclass(frozen=True)
 class Errors:
     """Covariances (p, m, m) of m combinations per outcome, and degrees of freedom (p, m) of Student's t.
 
-    `kind` names them; `draws` (p, m, B), if any, are absolute t values of a bootstrap, which replace Student's law.
+    `kind` names them; `draws` (p, m, B), if any, are absolute t values of a bootstrap, which replace Student's law. No
+    degrees of freedom, 0, are those of a combination that rests on one row or cluster, whose error cannot be seen.
     """
 
     cov: FloatArray
@@ -56,7 +58,7 @@ class Errors:
             return np.asarray(student.ppf(0.5 + level / 2, self.df))
         rank = int(np.ceil(level * (self.draws.shape[2] + 1))) - 1
         found: FloatArray = np.sort(self.draws, axis=2)[:, :, min(rank, self.draws.shape[2] - 1)]
-        return found
+        return np.where(self.df > 0, found, np.nan)
 
     def pvalues(self, estimate: FloatArray) -> FloatArray:
         """Two-sided p values of 0 for estimates (p, m); NaN where nothing is estimated."""
@@ -65,7 +67,7 @@ class Errors:
         if self.draws is None:
             return np.asarray(2 * student.sf(t, self.df))
         above = (self.draws >= t[:, :, None]).sum(axis=2)
-        return np.where(np.isnan(t), np.nan, (1 + above) / (1 + self.draws.shape[2]))
+        return np.where(np.isnan(t) | (self.df == 0), np.nan, (1 + above) / (1 + self.draws.shape[2]))
 
 
 def errors_of(
@@ -80,32 +82,44 @@ def errors_of(
     cov_type: CovType,
     few: bool = True,
 ) -> Errors:
-    """Covariance and degrees of freedom of combinations (m, 1 + d) of the mean of y and coefficients (d, p).
+    """Covariance and degrees of freedom of combinations of the mean of y and coefficients (d, p).
 
-    ``"auto"`` takes HC2 (CR2 with clusters) where the fit is least squares and some combination has fewer than 30
-    degrees of freedom, and the influence of the rows (HC1, CR1 for least squares) elsewhere, with clusters as many
-    degrees of freedom as their unequal sums leave. `influence` is that of the rows on the combinations. Without `few`
-    the fit does not count as least squares.
+    Combinations have shape (m, 1 + d), or (m, 1 + d + c) with the coefficients of c controls last. ``"auto"`` takes HC2
+    (CR2 with clusters) where the fit is least squares and some combination has fewer than 30 degrees of freedom, and
+    the influence of the rows (HC1, CR1 for least squares) elsewhere; where the fit is no least squares, with as many
+    degrees of freedom as the unequal parts of rows or clusters leave. `influence` is that of the rows on the
+    combinations. Without `few` the fit does not count as least squares.
     """
     p, clustered = coef.shape[1], design.groups is not None
     names = ("CR1", "CR2", "CR3") if clustered else ("HC1", "HC2", "HC3")
     asymptotic = Errors(influence.covariance(), np.full((p, len(combine)), float(influence.df)), names[0])
-    if cov_type in ("HC1", "misspecified") or (cov_type == "auto" and influence.n_clusters > _MANY):
+    if cov_type in ("HC1", "misspecified"):
         return asymptotic
     form = design.least_squares_form(reading, path, alpha, exactly=cov_type == "auto") if few else None
+    x = design.expand(design.X) - reading.moments.mean("x")[0]
+    of_constants, of_features = design.contrasts(combine)
+    shown, basis = (x, np.eye(x.shape[1])) if form is None else form
+    regressors = np.column_stack([design.constants, shown])
+    contrasts = np.column_stack([of_constants, of_features @ basis])
+    unseen = np.zeros(len(combine), bool)
+    if cov_type != "classical" and few:
+        share = hidden_share(regressors, contrasts, weight=design.weight, clusters=design.groups)
+        unseen = share > _UNSEEN
+    uneven = influence.uneven_df() if cov_type == "auto" else asymptotic.df
+    if form is None and cov_type == "auto":
+        return replace(asymptotic, df=np.where(unseen, 0.0, uneven))
     if form is None:
-        if cov_type == "auto":
-            return replace(asymptotic, df=influence.uneven_df()) if influence.groups is not None else asymptotic
         raise ValueError(
             f"cov_type={cov_type!r} needs a fit that is least squares or two-stage least squares (alpha=0 along known "
             "directions, or with an instrument for every feature); this one is not. Use cov_type='HC1'."
         )
-    shown, basis = form
-    constants = design.constants
-    regressors = np.column_stack([constants, shown])
-    zero = np.zeros((len(combine), constants.shape[1] - 1))
-    contrasts = np.column_stack([combine[:, 0], zero, combine[:, 1:] @ basis])
-    x = design.expand(design.X) - reading.moments.mean("x")[0]
+    asymptotic = replace(asymptotic, df=np.where(unseen, 0.0, asymptotic.df))
+    # Degrees of freedom cost rows times squared columns each: among many rows they are counted where they may be few.
+    counted = np.ones(len(combine), bool)
+    if cov_type == "auto" and influence.n_clusters > _MANY:
+        counted = (uneven < 2 * _SMALL).any(axis=0) & ~unseen
+        if not counted.any():
+            return asymptotic
     residual = design.y - reading.moments.mean("y")[0] - x @ coef
     if cov_type == "classical":
         return _classical(regressors, residual, contrasts, design.weight)
@@ -121,9 +135,12 @@ def errors_of(
         fit = robust_covariance(regressors, column, weight=design.weight, clusters=design.groups, correction=correction)
         covs.append(contrasts @ fit.cov @ contrasts.T)
         # A coefficient that is 0 by declaration has no error, and no degrees of freedom.
-        dfs.append(np.where(np.isnan(df := fit.df(contrasts)), float(influence.df), df))
-    found = Errors(np.stack(covs), np.stack(dfs), names[correction - 1])
-    return asymptotic if cov_type == "auto" and found.df.min(initial=np.inf) >= _SMALL else found
+        df = np.full(len(combine), np.nan)
+        df[counted] = fit.df(contrasts[counted])
+        dfs.append(np.where(np.isnan(df), float(influence.df), df))
+    df = np.stack(dfs)
+    found = Errors(np.stack(covs), np.where(unseen, 0.0, df), names[correction - 1])
+    return asymptotic if cov_type == "auto" and df[:, ~unseen].min(initial=np.inf) >= _SMALL else found
 
 
 def _classical(rows: FloatArray, residual: FloatArray, contrasts: FloatArray, weight: FloatArray | None) -> Errors:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from causalinv._typing import FloatArray
-from causalinv._validation import check_choice, check_confidence_level
+from causalinv._validation import check_confidence_level
 from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._fit import Fit
@@ -22,13 +22,13 @@ from causalinv.ivlike._knowledge import GenuineInstruments
 from causalinv.ivlike._small_samples import Errors
 
 __all__ = [
-    "controls_frame",
     "equation_of",
     "head_of",
     "is_structural",
     "kclass_rows",
     "method_name",
     "structural_errors",
+    "textbook_controls",
 ]
 
 
@@ -90,10 +90,9 @@ def kclass_rows(fit: Fit) -> Influence:
     return Influence(rows[:, :, None], equation.clusters, equation.n - equation.df)
 
 
-def controls_frame(fit: Fit, *, cov_type: Covariance, confidence_level: float) -> pd.DataFrame:
+def textbook_controls(fit: Fit, *, cov_type: Covariance, confidence_level: float) -> pd.DataFrame:
     """Coefficients of the controls with standard errors and intervals."""
     level = check_confidence_level(confidence_level)
-    check_choice(cov_type, "cov_type", ("classical", "HC1", "misspecified"))
     slopes = fit.slopes
     if slopes is None:
         raise ValueError("The model was fitted without controls.")

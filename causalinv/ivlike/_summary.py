@@ -8,10 +8,10 @@ import pandas as pd
 from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._identification import fixed_by_declaration, named_coefficients
-from causalinv.ivlike._intervals import errors_at
+from causalinv.ivlike._intervals import controls_frame, errors_at, unseen_note
 from causalinv.ivlike._reading import ControlSlopes
 from causalinv.ivlike._small_samples import Errors
-from causalinv.ivlike._structural import controls_frame, head_of, method_name
+from causalinv.ivlike._structural import head_of, method_name
 from causalinv.results import Summary
 
 __all__ = ["summary"]
@@ -55,7 +55,7 @@ def _of_controls(fit: Fit, slopes: ControlSlopes, *, with_errors: bool) -> pd.Da
     names = slopes.names or tuple(f"c{i}" for i in range(len(own)))
     table = pd.DataFrame({"estimate": own}, index=pd.Index(names, name="feature"))
     if with_errors:
-        frame = controls_frame(fit, cov_type="misspecified", confidence_level=_LEVEL)
+        frame = controls_frame(fit, cov_type="auto", confidence_level=_LEVEL)
         for column in ("s.e.", "lower", "upper", "p"):
             table[column] = frame[column].to_numpy()
     return table.assign(**{"least squares": reference})
@@ -104,6 +104,8 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
             "tends to as rows grow: the effect with the confounding left in. confint(kind='identified') gives "
             f"intervals for the effect alone, or says why not.{weights}"
         )
+        if (errors.df == 0).any():
+            notes.append(unseen_note(errors, isinstance(fit.design, RowDesign) and fit.design.groups is not None))
     elif reason:
         notes.append(reason)
     if fit.strength.at_edge:
@@ -126,15 +128,7 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
         notes.append(fit.design.knowledge.relevance_note(fit.relevance))
     if fit.slopes is not None and fit.single_output:
         count = len(fit.slopes.mean)
-        whose = "its s.e. is" if count == 1 else "their s.e. are"
-        kind = (
-            ""
-            if errors is None or errors.kind == "misspecified"
-            else f"; {whose} right also where instruments disagree"
-        )
-        notes.append(
-            ("the last row is a control" if count == 1 else f"the last {count} rows are controls") + f"{kind}."
-        )
+        notes.append("the last row is a control." if count == 1 else f"the last {count} rows are controls.")
     constant = np.diagonal(fit.reading.moments.cov("x")[0]) == 0
     if constant.any():
         notes.append(f"{int(constant.sum())} features are constant.")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.linalg import eigh
 
+from causalinv._docs import documented
 from causalinv._matrix import entropy_rank, power_slope
 from causalinv._matrix import participation_ratio as _participation_ratio
 from causalinv._matrix import singular_values as _singular_values
@@ -30,6 +31,27 @@ _SAMPLE = "none beyond the rows given: a description of this sample"
 _MOST_RANKS = 20
 _APART = 0.45  # errors between neighbouring eigenvalues: above it intervals covered .92 or more, at .42 .89, at .25 .73
 _EPS = float(np.finfo(np.float64).eps)
+_TEXTS = {
+    "of_weights": """
+        Parameters
+        ----------
+        W : array-like of shape (p, q)
+
+        Returns
+        -------
+        Estimate""",
+    "of_centred_rows": """
+        Parameters
+        ----------
+        Z : array-like of shape (n, k)
+            Representation, a row per sample; columns are centred.
+
+        Returns
+        -------
+        Estimate
+            ``estimate`` between 1 and min(n - 1, k). NaN, with a warning, if no column varies. No standard error:
+            where n is not far above k it lies below the population's, because sample eigenvalues are spread out.""",
+}
 
 
 def rank_me(Z: Rows, *, center: bool = False, eps: float = 1e-7) -> Estimate:
@@ -82,19 +104,11 @@ def rank_me(Z: Rows, *, center: bool = False, eps: float = 1e-7) -> Estimate:
     )
 
 
+@documented(_TEXTS)
 def effective_rank(Z: Rows) -> Estimate:
     """Effective rank: the exponential of the entropy of the shares of the covariance's *eigenvalues*.
 
-    Parameters
-    ----------
-    Z : array-like of shape (n, k)
-        Representation, a row per sample; columns are centred.
-
-    Returns
-    -------
-    Estimate
-        ``estimate`` between 1 and min(n - 1, k). NaN, with a warning, if no column varies. No standard error: in
-        samples with n not far above k it lies below the population's, because sample eigenvalues are spread out.
+    {of_centred_rows}
 
     Notes
     -----
@@ -115,20 +129,12 @@ def effective_rank(Z: Rows) -> Estimate:
     )
 
 
+@documented(_TEXTS)
 def participation_ratio(Z: Rows) -> Estimate:
     """Participation ratio: squared sum of the covariance's eigenvalues over the sum of their squares.
 
-    Parameters
-    ----------
-    Z : array-like of shape (n, k)
-        Representation, a row per sample; columns are centred.
-
-    Returns
-    -------
-    Estimate
-        ``estimate`` between 1 and min(n - 1, k). NaN, with a warning, if no column varies. No standard error: in
-        samples with n not far above k it lies below the population's. For k equal eigenvalues and Gaussian rows it is
-        about k / (1 + k / n).
+    {of_centred_rows}
+        For k equal eigenvalues and Gaussian rows it is about k / (1 + k / n).
     """
     estimand = "(sum of eigenvalues)² / sum of squared eigenvalues of the covariance of these rows"
     return _of_eigenvalues(
@@ -246,16 +252,11 @@ def _inflation(values: FloatArray, at: IntArray, n: int) -> FloatArray:
     return np.maximum(terms.sum(axis=1) / n, -0.5)
 
 
+@documented(_TEXTS)
 def condition_number(W: ArrayLike) -> Estimate:
     """Largest over smallest singular value of a matrix of weights.
 
-    Parameters
-    ----------
-    W : array-like of shape (p, q)
-
-    Returns
-    -------
-    Estimate
+    {of_weights}
         1 for (semi-)orthogonal rows or columns; infinite if W has not full rank, up to rounding. W is given, so
         there is no standard error.
 
@@ -276,6 +277,7 @@ def condition_number(W: ArrayLike) -> Estimate:
     )
 
 
+@documented(_TEXTS)
 def gaussian_information(W: ArrayLike) -> Estimate:
     """Entropy that a linear map adds to standard Gaussian input, in nats: the sum of log singular values.
 
@@ -283,13 +285,7 @@ def gaussian_information(W: ArrayLike) -> Estimate:
     p x q with p < q it is the entropy of Wx minus that of p standard Gaussians; with p > q, entropy within the range of
     W.
 
-    Parameters
-    ----------
-    W : array-like of shape (p, q)
-
-    Returns
-    -------
-    Estimate
+    {of_weights}
         Nats; minus infinity if W has not full rank, up to rounding. W is given, so there is no standard error.
     """
     sizes = _weight_sizes(W)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -85,7 +86,11 @@ class Noise:
 
     def shape(self) -> Noise:
         """The standardised law: equal for nodes that can be drawn in one call."""
-        return replace(self, std=1.0, mean=0.0)
+        return self._shape
+
+    @cached_property
+    def _shape(self) -> Noise:
+        return replace(self, std=1.0, mean=0.0)  # made once: samples ask for it in every environment
 
     def to_dict(self) -> dict[str, Any]:
         """Family and parameters, ready for JSON."""

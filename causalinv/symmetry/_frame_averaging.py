@@ -6,7 +6,7 @@ where ρ says how the outcome moves. Since F(gx) = gF(x), f̂(gx) = ρ(g) f̂(x)
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, has_fit_parameter
 
+from causalinv._docs import Documented
 from causalinv._frames import row_index
 from causalinv._labels import shown
 from causalinv._parallel import generator, seed_estimator
@@ -43,15 +44,25 @@ def _has(method: str) -> Any:
     return check
 
 
-class _FrameAveraging(BaseEstimator):
+class _FrameAveraging(Documented, BaseEstimator):
     """What regressor and classifier share: frames, weights, checks of the learner."""
 
-    estimator: Any
-    symmetry: Any
-    output: Any
-    random_state: RandomState
     n_features_in_: int
     feature_names_in_: np.ndarray
+
+    _shared_texts: ClassVar[dict[str, str]] = {
+        "learner_seed": """
+            random_state : int, SeedSequence, Generator, RandomState or None
+                Seed of a learner that has none.""",
+    }
+
+    def __init__(
+        self, estimator: Any, *, symmetry: Transformation, output: Any = "invariant", random_state: RandomState = None
+    ):
+        self.estimator = estimator
+        self.symmetry = symmetry
+        self.output = output
+        self.random_state = random_state
 
     def _frame(self, rows: FloatArray) -> Frame:
         if not isinstance(self.symmetry, Transformation):
@@ -79,9 +90,11 @@ class _FrameAveraging(BaseEstimator):
         row = int(np.argmin(frame.gap))
         self.frame_gap_ = (float(frame.gap[row]), row)
 
-    def _weights(self, sample_weight: Rows, X: Rows, y: Rows, n: int) -> FloatArray | None:
+    def _training(self, X: Rows, y: Rows, sample_weight: Rows) -> tuple[FloatArray, FloatArray | None]:
+        """Validated rows and their weights."""
+        rows = check_features(self, X, reset=True)
         check_alignment(X=X, y=y, sample_weight=sample_weight)
-        return check_sample_weight(sample_weight, n)
+        return rows, check_sample_weight(sample_weight, len(rows))
 
     def diagnostics(self, X: Rows) -> pd.DataFrame:
         """How certain the frame of each row is.
@@ -142,8 +155,7 @@ class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
     output : {"invariant", "vectors", "points", "odd", "homogeneous"}, default "invariant"
         How the outcome moves. With a `EuclideanGroup`: ``"vectors"`` turn, ``"points"`` are shifted too. With a finite
         group: ``"odd"`` changes its sign with each generator. With `Scaling`: ``"homogeneous"`` of its degree.
-    random_state : int, SeedSequence, Generator, RandomState or None
-        Seed of a learner that has none.
+    {learner_seed}
 
     Attributes
     ----------
@@ -152,8 +164,7 @@ class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
         Elements of the frame of each training row.
     frame_gap_ : tuple of float and int
         The smallest relative distance to a tie among training rows, and in which row: near 0 predictions may jump.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {seen}
 
     References
     ----------
@@ -173,31 +184,19 @@ class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
     True
     """
 
-    def __init__(
-        self, estimator: Any, *, symmetry: Transformation, output: str = "invariant", random_state: RandomState = None
-    ):
-        self.estimator = estimator
-        self.symmetry = symmetry
-        self.output = output
-        self.random_state = random_state
-
     def fit(self, X: Rows, y: Rows, *, sample_weight: Rows = None) -> Self:
         """Fit the learner on rows in every pose.
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
-            Features.
+        {X}
         y : array-like of shape (n,) or (n, p)
             Outcome; coordinates of vectors or points stand one after the other.
         sample_weight : array-like of shape (n,), optional
 
-        Returns
-        -------
-        self
+        {returns_self}
         """
-        rows = check_features(self, X, reset=True)
-        weight = self._weights(sample_weight, X, y, len(rows))
+        rows, weight = self._training(X, y, sample_weight)
         target = check_target(y, len(rows))
         target = column_or_1d(target, warn=True) if target.ndim == 2 and target.shape[1] == 1 else target
         keep = positive_rows(weight)
@@ -235,8 +234,7 @@ class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
         How the classes move with each of the k generators of a finite group: row ``perm`` says that moved rows have the
         probabilities ``p[perm]``, in the order of `classes_`. Comparisons of A and B, where exchanging them exchanges
         the classes: ``[[1, 0]]``.
-    random_state : int, SeedSequence, Generator, RandomState or None
-        Seed of a learner that has none.
+    {learner_seed}
 
     Attributes
     ----------
@@ -259,31 +257,19 @@ class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
     True
     """
 
-    def __init__(
-        self, estimator: Any, *, symmetry: Transformation, output: Any = "invariant", random_state: RandomState = None
-    ):
-        self.estimator = estimator
-        self.symmetry = symmetry
-        self.output = output
-        self.random_state = random_state
-
     def fit(self, X: Rows, y: Rows, *, sample_weight: Rows = None) -> Self:
         """Fit the learner on rows in every pose.
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
-            Features.
+        {X}
         y : array-like of shape (n,)
             Classes.
         sample_weight : array-like of shape (n,), optional
 
-        Returns
-        -------
-        self
+        {returns_self}
         """
-        rows = check_features(self, X, reset=True)
-        weight = self._weights(sample_weight, X, y, len(rows))
+        rows, weight = self._training(X, y, sample_weight)
         codes, self.classes_ = _classes(y, len(rows), weight)
         keep = positive_rows(weight)
         if keep is not None and weight is not None:

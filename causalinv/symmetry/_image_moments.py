@@ -14,6 +14,7 @@ from scipy.special import eval_jacobi
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._docs import documented
 from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import (
     check_choice,
@@ -78,6 +79,7 @@ def _orders(kind: str, degree: int) -> list[tuple[int, int]]:
     return [(n, m) for n, m in pairs if kind != "zernike" or (n - m) % 2 == 0]
 
 
+@documented()
 class ImageMoments(TransformerMixin, BaseEstimator):
     """Orthogonal moments of images as features: moduli that a rotation of the image leaves as they are.
 
@@ -105,8 +107,7 @@ class ImageMoments(TransformerMixin, BaseEstimator):
     ----------
     orders_ : list of (int, int)
         Degree and order (n, m) of each moment.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {seen}
 
     Notes
     -----

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._docs import documented
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_features
 from causalinv.transformations import Frame, Transformation
@@ -17,6 +18,7 @@ __all__ = ["InvariantCoordinates"]
 _DIGITS = 9
 
 
+@documented()
 class InvariantCoordinates(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Replace each row by one and the same row of its orbit: for clouds, principal coordinates in a standard pose.
 
@@ -30,10 +32,7 @@ class InvariantCoordinates(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     symmetry : Transformation
         With a frame: ``EuclideanGroup(3, exchange=True)`` for rigid motions and any numbering of the points.
 
-    Attributes
-    ----------
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names
+    {seen_only}
 
     Examples
     --------

@@ -64,7 +64,7 @@ def test_critical_values_of_student():
 
 def test_few_clusters_are_said():
     r = np.random.default_rng(4)
-    y, t, X = r.normal(size=200), r.integers(0, 2, 200), r.normal(size=(200, 1))
+    y, t, X = r.normal(size=200), np.arange(200) // 4 % 2, r.normal(size=(200, 1))
     model = SensitivityBounds(law="marginal", cv=2, random_state=0)
     model.fit(X, y, treatment=t, groups=np.arange(200) % 4)
     with pytest.warns(DegenerateInputWarning, match="leave 3 degrees of freedom"):

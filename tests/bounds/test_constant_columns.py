@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.exceptions import DegenerateInputWarning
@@ -13,10 +14,11 @@ r = np.random.default_rng(0)
 X = r.normal(size=(120, 2))
 T = (r.random(120) < 0.5).astype(int)
 Y = np.tanh(X[:, 0]) + 0.3 * T
+FOREST = RandomForestRegressor(20, min_samples_leaf=5)
 MAKE = {
-    "manski": lambda: ManskiBounds(outcome_support=(-2, 2), random_state=0),
+    "manski": lambda: ManskiBounds(outcome_support=(-2, 2), outcome=FOREST, random_state=0),
     "sensitivity": lambda: SensitivityBounds(random_state=0),
-    "forest of yours": lambda: FDivergenceBounds(final="dr", outcome_support=(-2, 2), random_state=0),
+    "forest of yours": lambda: FDivergenceBounds(law=FOREST, cv=2, final="dr", outcome_support=(-2, 2), random_state=0),
     "quantile": lambda: QuantileBounds(law="kernel", random_state=0),
 }
 

@@ -29,9 +29,13 @@ def test_a_row_of_weight_zero_sets_no_limit_and_is_no_neighbour():
         fit(SensitivityBounds(law=law, random_state=0), sample_weight=few).average_bounds("mean", odds_ratio=2.0)
 
 
+@pytest.fixture(scope="module")
+def base():
+    return fit(SensitivityBounds(random_state=0)).predict_bounds(None, odds_ratio=2.0)
+
+
 @pytest.mark.parametrize(("unit", "origin"), [(1e-8, 0.0), (1.0, 1e8), (1e6, -1e9)])
-def test_the_forest_does_not_depend_on_units_or_origin(unit, origin):
-    base = fit(SensitivityBounds(random_state=0)).predict_bounds(None, odds_ratio=2.0)
+def test_the_forest_does_not_depend_on_units_or_origin(unit, origin, base):
     moved = fit(SensitivityBounds(random_state=0), unit * DATA.y + origin).predict_bounds(None, odds_ratio=2.0)
     np.testing.assert_allclose((moved.upper - origin) / unit, base.upper, atol=2e-6)
 
@@ -81,10 +85,10 @@ def test_averages_of_a_ball_stay_near_the_range_where_overlap_is_poor():
 
 
 def test_questions_asked_twice_are_answered_alike():
-    model = fit(FDivergenceBounds(outcome_support=(0, 1), final="dr", random_state=np.random.default_rng(0)))
+    model = fit(FDivergenceBounds(outcome_support=(0, 1), final="dr", cv=2, random_state=np.random.default_rng(0)))
     first, again = (model.predict_bounds(DATA.X[:20], arm=1).upper for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    forest = RandomForestClassifier(20, min_samples_leaf=20)
+    forest = RandomForestClassifier(5, min_samples_leaf=20)
     noise = np.random.default_rng(3).normal(size=600)
     model = fit(SensitivityBounds(propensity=forest, law="marginal"), X=np.c_[DATA.X, noise])
     last = DATA.X.shape[1]

@@ -136,7 +136,7 @@ class RowMoments(ImageMoments):
 
 class SoftFlips(SoftInvariantRegressor):
     def __init__(self):
-        super().__init__({"first": SignFlip([0])})
+        super().__init__({"first": SignFlip([0])}, length_scale=2.0)
 
 
 class ScreenedFlips(SymmetryScreen):
@@ -184,7 +184,7 @@ class SplitRepresentation(InvariantRepresentation):
 
 class ManifoldRepresentation(InvariantRepresentation):
     def fit(self, X, y):
-        with filled(self, n_components=1, method="manifold", random_state=0):
+        with filled(self, n_components=1, method="manifold", random_state=0, n_init=1):
             return super().fit(X, y, environments=_halves(X))
 
 

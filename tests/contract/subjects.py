@@ -160,8 +160,7 @@ def _neutral(fitted, data):
     found = {}
     for kind in ("wald", "anderson_rubin"):
         table = fitted.inference(data["X"], **rows, kind=kind).table
-        if kind == "wald":  # Anderson and Rubin's hang on where a search ends in a flat valley, by up to .07
-            found[f"{kind} pvalues"] = table["pvalue"].to_numpy(dtype=float)
+        found[f"{kind} pvalues"] = table["pvalue"].to_numpy(dtype=float)
         found[f"{kind} slopes"] = table[["estimate", "std_error", "lower", "upper"]].to_numpy(dtype=float)
     return found
 
@@ -380,7 +379,7 @@ SUBJECTS = [
         linear=False,
         rtol=1e-3,  # a search by L-BFGS
         exceptions={"duplicate": "distances count both columns"},
-        report=lambda m, data: {"broken": m.broken_share_},
+        report=lambda m, data: {"broken and whole": np.r_[m.broken_share_, 1.0]},  # a share of 1e-15 is none
     ),
     Subject(
         "symmetry screen",

@@ -326,8 +326,8 @@ def too_many_subsets(fit):
 
 @provoke("could not be tested. They are kept")
 def sets_that_cannot_be_tested(fit):
-    X, y, _ = environments(4, 11)
-    fit(InvariantCausalPrediction(), X, y, environments=np.r_[np.zeros(6), np.ones(6)])
+    X, y, _ = environments(3, 8)
+    fit(InvariantCausalPrediction(), X, y, environments=np.r_[np.zeros(4), np.ones(5)])
 
 
 @provoke("No set of features passes at level")

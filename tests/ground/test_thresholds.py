@@ -41,6 +41,14 @@ def test_a_direction_counts_above_a_millionth_of_a_millionth_of_the_largest(shar
     np.testing.assert_allclose(solve_ranges(cov[None], (cov @ [1.0, 1.0 / unit])[None])[0], full, rtol=1e-4)
 
 
+@pytest.mark.parametrize("rescale", [True, False])
+def test_many_systems_are_solved_as_one(rescale):
+    cov = np.array([[[2.0, 0.3], [0.3, 1.0]], [[4e-9, 2e-6], [2e-6, 1.0]], [[0.0, 0.0], [0.0, 1.0]], pair(1e-13)])
+    cross = cov @ np.array([1.0, -2.0])
+    each = [solve_range(a, b, rescale=rescale) for a, b in zip(cov, cross, strict=True)]
+    np.testing.assert_allclose(solve_ranges(cov, cross, rescale=rescale), each, rtol=1e-6)
+
+
 @pytest.mark.parametrize(("left", "dependent"), [(4e-10, False), (2.5e-11, True)])
 def test_a_feature_is_dependent_when_a_tenth_of_a_billionth_of_it_is_left(left, dependent):
     assert dependent_columns(pair(left)).tolist() == [False, dependent]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.invariance import InvariantRepresentation
@@ -222,3 +222,35 @@ def test_strength_has_its_level_where_one_feature_is_not_told_apart():
         y = X.sum(axis=1) + rng.normal(size=300)
         found.append(infer(parts(X, y, e), 0.95, robust=False).strength_pvalue)
     assert abs(np.mean(found) - 0.5) < 3 * 0.037
+
+
+def correlated(seed, near=1.0, environments=3, n=80):
+    """Third feature the first and something of its own, a hidden cause, means and variances that barely move."""
+    rng, rows = np.random.default_rng(seed), []
+    for _ in range(environments):
+        h = rng.normal(size=n)
+        X = rng.normal(size=(n, 3)) * rng.uniform(0.5, 1.5, 3) + rng.normal(size=3) + 0.5 * h[:, None]
+        X[:, 2] = X[:, 0] + near * rng.normal(size=n)
+        rows.append(np.column_stack([X @ [1, 0.5, 0] + h + rng.normal(size=n), X]))
+    whole = np.vstack(rows)
+    return [(each - whole.mean(axis=0)) / whole.std(axis=0) for each in rows]
+
+
+@pytest.mark.parametrize(("seed", "held"), [(0, -1.0), (4, -1.0), (0, 0.0), (4, 0.0)])
+def test_the_lowest_of_several_valleys_is_found(seed, held):
+    """Anderson and Rubin's statistic with a coefficient held; a grid of the others, polished, is the judge."""
+    given = correlated(seed)
+    instruments = [np.column_stack([np.ones(len(part)), part[:, 1:]]) for part in given]
+    equations = _Equations([np.column_stack([p[:, 0] - held * p[:, 2], p[:, [1, 3]]]) for p in given], instruments)
+    grid = np.linspace(-4, 4, 17)
+    best = min(([a, b] for a in grid for b in grid), key=lambda each: equations.value(np.array(each)))
+    judge = optimize.minimize(equations.value, best, method="Nelder-Mead").fun
+    assert equations.value(equations.minimiser(np.zeros(2))) <= judge + 1e-6
+
+
+def test_inference_hangs_on_no_order_of_features():
+    for seed in range(4):
+        given = correlated(seed, near=0.01)
+        found = infer(given, 0.95, robust=True).pvalue
+        turned = infer([part[:, [0, 3, 1, 2]] for part in given], 0.95, robust=True).pvalue
+        np.testing.assert_allclose(turned[[1, 2, 0]], found, atol=1e-5)

@@ -149,19 +149,18 @@ def test_p_values_equal_scipys_on_the_residuals():
         assert chow[k] == pytest.approx(stats.f.sf(F, 2 * p, len(y) - 3 * p), rel=1e-8, abs=1e-14)
 
 
-@pytest.mark.parametrize("test", [chow_pvalues, residual_pvalues])
-def test_size_of_the_tests_on_the_true_causes(test):
+def test_size_of_the_tests_on_the_true_causes():
     """2000 replications at level .05 on the parents. Chow is exact: binomial limits at 1e-5. The residual test takes
     2 (E - 1) = 4 times the smallest of 6 dependent p-values, so its size may exceed .05, but not 6/4 of it."""
     sem = random_sem(4, expected_degree=2.0, random_state=3)
     parents = [sem.features.index(v) for v in sem.parents(sem.target)]
     mask = sum(1 << j for j in parents)
-    rng = np.random.default_rng(0)
-    rejected, n = 0, 2000
+    environments, rng = sem.environments([None, None, None]), np.random.default_rng(0)
+    rejected, n = {chow_pvalues: 0, residual_pvalues: 0}, 2000
     for _ in range(n):
-        X, y, e = sem.environments([None, None, None]).sample([60, 40, 50], random_state=rng)
-        subsets = all_subsets(Moments.from_rows(x=X, y=y, environments=e))
-        rejected += test(subsets.take([mask]), np.array([60.0, 40.0, 50.0]))[0] <= 0.05
-    upper = 0.05 if test is chow_pvalues else 0.075
-    assert rejected <= stats.binom.isf(1e-5, n, upper)
-    assert rejected >= stats.binom.ppf(1e-5, n, 0.05 if test is chow_pvalues else 0.02)
+        X, y, e = environments.sample([60, 40, 50], random_state=rng)
+        subset = all_subsets(Moments.from_rows(x=X, y=y, environments=e)).take([mask])
+        for test in rejected:
+            rejected[test] += test(subset, np.array([60.0, 40.0, 50.0]))[0] <= 0.05
+    for test, least, most in ((chow_pvalues, 0.05, 0.05), (residual_pvalues, 0.02, 0.075)):
+        assert stats.binom.ppf(1e-5, n, least) <= rejected[test] <= stats.binom.isf(1e-5, n, most)

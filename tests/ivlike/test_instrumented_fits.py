@@ -74,9 +74,7 @@ def test_errors_of_predictions_with_controls_are_those_of_repeated_columns(alpha
     at = slice(0, 7)
     found = ours.predict_confint(X[at], controls=W[at], cov_type="misspecified")
     own = ours.predict_confint(X[at], controls=W[at])
-    np.testing.assert_allclose(own["s.e."], found["s.e."], rtol=1e-12)
-    if alpha in (0.3, "liml"):
-        np.testing.assert_allclose(own, idiom.predict_confint(X.join(W)[at]), rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(own, idiom.predict_confint(X.join(W)[at]), rtol=1e-7, atol=1e-12)
     np.testing.assert_allclose(found["estimate"], ours.predict(X[at], controls=W[at]), rtol=1e-9)
     theirs = idiom.predict_confint(X.join(W)[at], cov_type="HC1")
     np.testing.assert_allclose(found[["s.e.", "lower", "p"]], theirs[["s.e.", "lower", "p"]], rtol=1e-7, atol=1e-12)
@@ -221,8 +219,6 @@ def test_mistakes_with_controls_are_named():
         model.covariance(intercept=True)
     with pytest.raises(ValueError, match="pass controls="):
         model.predict_confint(X)
-    with pytest.raises(ValueError, match="'auto' or 'misspecified'; got 'HC3'"):
-        model.predict_confint(X, controls=W, cov_type="HC3")
     rule = model.rule_
     assert rule.names == ("x0", "w0", "w1")
     np.testing.assert_allclose(rule.predict(X.join(W)), model.predict(X, controls=W), rtol=1e-10)

@@ -311,7 +311,7 @@ def test_moments_rows_and_chunks_give_the_same_fit():
 
 def test_score_is_the_worst_case_r2_and_prefers_alpha_one_tenth():
     """On the population the score's optimum over the path is gamma = 11, where plain R² takes least squares."""
-    world = make_confounded_linear(200_000, n_features=6, n_confounders=3, random_state=3)
+    world = make_confounded_linear(20_000, n_features=6, n_confounders=3, random_state=3)
     model = IVLikeRegression(0.1, augmentation=Translation(world.directions[:3])).fit(world.X, world.y)
     best = model.score(world.X, world.y)
     for other in (0.01, 0.05, 0.2, 1.0, np.inf):

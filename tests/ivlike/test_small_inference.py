@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import brentq
+from scipy.stats import norm
+from scipy.stats import t as student
 from sklearn.model_selection import GridSearchCV
 
 from causalinv import IVLikeRegression, Translation
@@ -108,21 +111,27 @@ def test_bootstrap_kinds_are_wider_with_few_clusters_and_need_least_squares():
         model.confint(at=0.3, cov_type="wild")
 
 
+def brentq_each(gap, values):
+    """Where gap(k, value) = 0 for k from 1 to a million, value by value."""
+    return np.array([brentq(gap, 1, 1e6, args=(value,)) for value in values.ravel()]).reshape(values.shape)
+
+
 def test_bands_hold_the_largest_of_correlated_normals():
     X, y = data(400)
     model = IVLikeRegression(0.1, augmentation=STILL).fit(X, y)
     grid = np.array([0.01, 0.1, 1.0])
-    pointwise = np.stack([model.confint(at=a, cov_type="HC1") for a in grid])
+    error = np.stack([np.sqrt(np.diag(model.covariance(at=a))) for a in grid])
+    pointwise = np.stack([np.ptp(model.confint(at=a).to_numpy(), axis=1) for a in grid]) / 2
+    df = brentq_each(lambda k, w: student.ppf(0.975, k) - w, pointwise / error)
     critical = {}
     for over in ("path", "coefficients", "all"):
         band = model.path_confint(grid, over=over)[["lower", "upper"]].to_numpy().reshape(3, 4, 2)
-        critical[over] = (np.ptp(band, axis=2) / np.ptp(pointwise, axis=2)).round(6)
+        tail = student.sf(np.ptp(band, axis=2) / 2 / error, df)  # one quantile of a normal law, whatever the df
+        critical[over] = (norm.isf(tail) / norm.ppf(0.975)).round(6)
         assert (critical[over] > 0.97).all()
     assert np.ptp(critical["all"]) < 1e-5
     assert critical["all"].max() >= critical["path"].max()
     # Four nearly independent coefficients: the quantile of the largest of them.
-    from scipy.stats import norm
-
     single = norm.ppf(0.5 + 0.95**0.25 / 2) / norm.ppf(0.975)
     assert critical["coefficients"][0] == pytest.approx(single, abs=0.06)
 

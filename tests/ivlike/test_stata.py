@@ -26,10 +26,11 @@ def estimated(equation, model):
 def test_simulated_data():
     data = pd.read_stata(RESULTS / "simulated-data.dta")
     n_compared = 0
-    for key, stata in peer.process_results(str(RESULTS / "stata-iv-simulated-results.txt")).items():
+    for key, block in peer.parse_file(str(RESULTS / "stata-iv-simulated-results.txt")).items():
         model, endogenous, exogenous, instruments, weighted, variance, other = key.split("-")
         if model == "gmm" or variance not in OUTCOME or "small" not in other or "noconstant" in other:
             continue
+        stata = peer.parse_block(block)
         X = data[["x1", "x2"]] if "2" in endogenous else data[["x1"]]
         C = data[["x3", "x4", "x5"]].to_numpy() if "3" in exogenous else None
         Z = data[["z1", "z2"]] if "2" in instruments else data[["z1"]]
@@ -44,7 +45,7 @@ def test_simulated_data():
         )
         kappa, coef = estimated(equation, model)
         names = list(X.columns)
-        np.testing.assert_allclose(coef, stata.params[names], rtol=1e-6, err_msg=key)
+        np.testing.assert_allclose(coef, stata.params.params[names], rtol=1e-6, err_msg=key)
         kind = "classical" if "unadjusted" in variance else "HC1"
         cov = kclass_covariance(equation, kappa, coef, cov_type=kind)
         np.testing.assert_allclose(cov, stata.cov.loc[names, names], rtol=1e-4, err_msg=key)

@@ -15,7 +15,7 @@ import pytest
 import causalinv
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("cvxpy", "statsmodels", "matplotlib", "torch")
+HEAVY = ("cvxpy", "statsmodels", "matplotlib", "networkx", "torch")
 
 
 def run(code):
@@ -162,6 +162,7 @@ _NO_RANK = {
     "invariance/certificates/_declared.py": {
         "eigvalsh": "how much variance an environment adds, against sampling noise"
     },
+    "invariance/rules/_moment_inference.py": {"eigh": "directions to begin searches in, none dropped"},
     "invariance/rules/_sites.py": {
         "eigh": "strengths of directions, against the edge of sampling noise",
         "eigvalsh": "the simulated law of that edge",

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.optimize import brentq
 from scipy.stats import binom
 from sklearn.linear_model import LinearRegression
 
 from causalinv.symmetry import FrameAveragingRegressor
-from causalinv.symmetry._broken_share import _least, _pvalue, broken_share, deviations
+from causalinv.symmetry._broken_share import _least, _pvalue, _unskewed, broken_share, deviations
 from causalinv.transformations import Compose, EuclideanGroup, PermutationGroup, Rotate90, SignFlip
 
 
@@ -102,3 +103,20 @@ def test_an_outcome_that_is_all_broken_has_a_limit_near_1():
     X = rng.normal(size=(60, 2))
     share, lower = broken_share(*held_out(X, X[:, 0], SignFlip([0]), rng), 0.05, rng)
     assert 0.6 < lower <= share <= 1.0
+
+
+def test_critical_values_that_know_the_skewness_reject_at_their_level():
+    """Errors that lean to the left, 30 rows: Student's t is above its 95% point in 9%, and so is the limit above 0."""
+    rng, above = np.random.default_rng(4), np.zeros(2)
+    for _ in range(3000):
+        slopes, sizes = 1 - rng.exponential(size=30), np.ones(30)
+        above += [
+            _unskewed(slopes, sizes, stats.t.ppf(0.95, 29)) > 0,
+            _least(slopes, sizes, stats.t.ppf(0.95, 29) ** 2 / 30) > 0,
+        ]
+    first, second = above / 3000
+    assert second > 0.08
+    assert first < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 3000) + 0.02  # what is left of a third of the skewness
+    assert first < second - 0.02
+    leaning_right = rng.exponential(size=30) - 0.8
+    assert _unskewed(leaning_right, sizes, 1.7) == _least(leaning_right, sizes, 1.7**2 / 30)

@@ -150,6 +150,17 @@ class _ByRows(FreshMethod):
     def mean(self, m: int, numbers: Numbers) -> float:
         return (numbers.violations + 1) / (m + 1) / (1.0 - numbers.miss_rate)
 
+    def _rows(self, request: FreshRequest) -> GivenRows:
+        if request.rows is None:
+            raise ValueError(f"method={self.name!r} needs the rows: give X, y and environments=, not moments.")
+        return request.rows
+
+    def _undeclared(self, needed: str) -> ValueError:
+        return ValueError(
+            f"method={self.name!r} needs {needed}. Without a bound on the tails no rows prove a gap small, whatever "
+            "their number (Bahadur and Savage, 1956)."
+        )
+
 
 class TwoLevel(_ByRows):
     """Each environment is judged by its Gaussian rows."""
@@ -187,14 +198,11 @@ class Bounded(_ByRows):
     asks = "fresh environments and their rows, any law; a bound on residuals; every one shown to keep to the tolerance"
 
     def claim(self, request: FreshRequest) -> Claim:
-        rows, bound, moments = request.rows, request.residual_bound, request.moments
-        if rows is None:
-            raise ValueError("method='bounded' needs the rows: give X, y and environments=, not moments.")
+        rows, bound, moments = self._rows(request), request.residual_bound, request.moments
         if bound is None:
-            raise ValueError(
-                "method='bounded' needs residual_bound=, the largest miss of y (in its unit) that the rule, or an "
-                "environment's own best rule, can make. Without a bound on something no rows prove a gap small, "
-                "whatever their number (Bahadur and Savage, 1956)."
+            raise self._undeclared(
+                "residual_bound=, the largest miss of y (in its unit) that the rule, or an environment's own best "
+                "rule, can make"
             )
         bound = check_number(bound, "residual_bound", low=0.0, open_low=True)
         rule, eps = request.rule, request.eps
@@ -233,14 +241,10 @@ class Kurtosis(_ByRows):
     asks = "fresh environments and their rows, any law; a bound on kurtosis; every one shown to keep to the tolerance"
 
     def claim(self, request: FreshRequest) -> Claim:
-        rows, kurtosis, moments = request.rows, request.kurtosis, request.moments
-        if rows is None:
-            raise ValueError("method='kurtosis' needs the rows: give X, y and environments=, not moments.")
+        rows, kurtosis, moments = self._rows(request), request.kurtosis, request.moments
         if kurtosis is None:
-            raise ValueError(
-                "method='kurtosis' needs kurtosis=, the largest E f^4 / (E f^2)^2 of a linear function f of the rows "
-                "(3 for Gaussian ones). Without a bound on some moment no rows prove a gap small, whatever their "
-                "number (Bahadur and Savage, 1956)."
+            raise self._undeclared(
+                "kurtosis=, the largest E f^4 / (E f^2)^2 of a linear function f of the rows (3 for Gaussian ones)"
             )
         kurtosis = check_number(kurtosis, "kurtosis", low=1.0, finite=True)
         rule, eps, m = request.rule, request.eps, len(moments)

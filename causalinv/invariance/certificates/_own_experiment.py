@@ -97,14 +97,7 @@ class EnvironmentExperiment(Replications):
     def summary(self, table: pd.DataFrame) -> pd.DataFrame:
         """Per cell and number: mean, its standard error and median over replications.
 
-        Parameters
-        ----------
-        table : DataFrame
-            From `run` or `collect`.
-
-        Returns
-        -------
-        DataFrame
+        {rows_of_runs}
             ``mean``, ``std_error``, ``median``, ``n`` (replications with a number), ``missing`` (NaN, or not returned)
             and ``failed`` (replications that raised).
         """

@@ -147,14 +147,7 @@ class PACExperiment(Replications):
     def summary(self, table: pd.DataFrame) -> pd.DataFrame:
         """Per learner, d and m: quantiles of the violation, and how often it exceeded the bound.
 
-        Parameters
-        ----------
-        table : DataFrame
-            From `run` or `collect`.
-
-        Returns
-        -------
-        DataFrame
+        {rows_of_runs}
             ``median``, ``q95``, ``bound`` (mean), ``exceeded`` with its exact 95% interval ``from``, ``to``,
             ``failed``.
         """

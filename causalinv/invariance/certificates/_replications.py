@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from causalinv._docs import Documented
 from causalinv._parallel import run, streams
 from causalinv._progress import Line, wanted
 from causalinv._typing import RandomState
@@ -26,7 +27,7 @@ Task = tuple[Any, ...]  # the values of a cell, and the number of the replicatio
 _LAST = ["seconds", "error"]
 
 
-class Replications(ABC):
+class Replications(Documented, ABC):
     """Cells of an experiment, each run again and again with a stream of its own.
 
     Parameters
@@ -39,6 +40,17 @@ class Replications(ABC):
         As in `causalinv._parallel.streams`.
     """
 
+    _shared_texts: ClassVar[dict[str, str]] = {
+        "rows_of_runs": """
+            Parameters
+            ----------
+            table : DataFrame
+                From `run` or `collect`.
+
+            Returns
+            -------
+            DataFrame""",
+    }
     #: Columns that hold text, beside those of cells, and whole numbers.
     _text: ClassVar[tuple[str, ...]] = ("error",)
     _whole: ClassVar[tuple[str, ...]] = ("rep",)

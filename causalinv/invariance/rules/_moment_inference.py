@@ -24,7 +24,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.special import chdtrc, chdtri, ndtr, ndtri
 
-from causalinv._matrix import dependent_columns, lstsq, pseudo_inverse, range_eigh
+from causalinv._matrix import dependent_columns, inverse_ranges, lstsq, pseudo_inverse, range_eigh, whitener
 from causalinv._typing import BoolArray, FloatArray
 
 __all__ = ["MomentInference", "infer"]
@@ -32,6 +32,7 @@ __all__ = ["MomentInference", "infer"]
 Profile = Callable[[float], float]
 
 _ROUNDS, _SETTLED = 30, 1e-8  # of the iterated weights
+_VALLEYS, _HIGH = 3, 2.0  # so many searches at most, none where Q is above its least and the number of equations twice
 _FLAT = 1e-9  # curvature of Q beside its largest that counts as none
 _BEND = 1e-5  # standardised: step of the derivative of the gradient
 _TAKES_PART = 1e-6  # standardised: slope of a dependent feature on one that is part of it
@@ -71,6 +72,7 @@ class _Equations:
         self._parts, self._instruments = parts, instruments  # columns: outcome, then features
         self._means = np.array([z.T @ part / len(part) for z, part in zip(instruments, parts, strict=True)])
         self._counts = np.array([len(part) for part in parts])
+        self._factors = self._counts * (self._counts - float(instruments[0].shape[1] + 2))
         few = self._counts <= instruments[0].shape[1] + 2
         if few.any():
             raise ValueError(
@@ -78,53 +80,64 @@ class _Equations:
                 f"equations; the smallest has {self._counts.min()}. Pool environments, or leave these out."
             )
 
+    def _rows(self, direction: FloatArray) -> list[FloatArray]:
+        """Of each environment the instruments times the residual, less their mean."""
+        means = self._means @ direction
+        return [
+            z * (part @ direction)[:, None] - mean
+            for z, part, mean in zip(self._instruments, self._parts, means, strict=True)
+        ]
+
+    def _inverted(self, rows: list[FloatArray]) -> FloatArray:
+        return self._factors[:, None, None] * inverse_ranges(np.array([each.T @ each for each in rows]))
+
     def weights(self, b: FloatArray) -> FloatArray:
         """Inverse covariances of the means of the instruments times the residual, shape (E, q, q)."""
-        direction = np.r_[1.0, -b]
-        out = []
-        for z, part, n in zip(self._instruments, self._parts, self._counts.tolist(), strict=True):
-            rows = z * (part @ direction)[:, None]
-            rows -= rows.mean(axis=0)
-            out.append(n * (n - z.shape[1] - 2) * pseudo_inverse(rows.T @ rows))
-        return np.array(out)
+        return self._inverted(self._rows(np.r_[1.0, -b]))
 
-    def _left(self, b: FloatArray, weight: FloatArray) -> FloatArray:
+    def _left(self, direction: FloatArray, weight: FloatArray) -> FloatArray:
         """What each environment's w lies off the common one."""
-        w = self._means @ np.r_[1.0, -b]
+        w = self._means @ direction
         return w - pseudo_inverse(weight.sum(axis=0)) @ np.einsum("eij,ej->i", weight, w)
 
     def value(self, b: FloatArray) -> float:
         """Q, its weights taken at b."""
-        weight = self.weights(b)
-        left = self._left(b, weight)
+        direction = np.r_[1.0, -b]
+        weight = self._inverted(self._rows(direction))
+        left = self._left(direction, weight)
         return float(np.einsum("ei,eij,ej->", left, weight, left))
 
-    def _slopes(self, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Derivative of each w in b less what it shares with w by chance, the weights and what w lies off."""
-        weight = self.weights(b)
-        left = self._left(b, weight)
-        direction = np.r_[1.0, -b]
+    def _slopes(self, direction: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Derivative of each w in (1, -b) less what it shares with w by chance, the weights and what w lies off."""
+        rows = self._rows(direction)
+        weight = self._inverted(rows)
+        left = self._left(direction, weight)
+        pulls = np.einsum("eij,ej->ei", weight, left) / self._factors[:, None]
         out = []
-        for z, part, each, off, n in zip(
-            self._instruments, self._parts, weight, left, self._counts.tolist(), strict=True
+        for z, part, each, pull, n in zip(
+            self._instruments, self._parts, rows, pulls, self._counts.tolist(), strict=True
         ):
-            rows = z * (part @ direction)[:, None]
-            shadow = (rows - rows.mean(axis=0)) @ (each @ off) / (n * (n - z.shape[1] - 2))
-            kept = 1.0 / n - shadow  # covariance with rows, as weights of the rows
-            out.append(-np.einsum("ni,nj,n->ij", z, part[:, 1:], kept))
+            kept = 1.0 / n - each @ pull  # covariance with rows, as weights of the rows
+            out.append((z.T * kept) @ part)
         return np.array(out), weight, left
 
+    def with_gradient(self, direction: FloatArray) -> tuple[float, FloatArray]:
+        """Q and its derivative in (1, -b), whose length does not matter to Q."""
+        slopes, weight, left = self._slopes(direction)
+        pulled = np.einsum("eij,ej->ei", weight, left)
+        return float(np.sum(left * pulled)), 2.0 * np.asarray(np.einsum("eij,ei->j", slopes, pulled))
+
     def gradient(self, b: FloatArray) -> FloatArray:
-        """Derivative of Q."""
-        slopes, weight, left = self._slopes(b)
-        return 2.0 * np.asarray(np.einsum("eij,eik,ek->j", slopes, weight, left))
+        """Derivative of Q in b."""
+        return -self.with_gradient(np.r_[1.0, -b])[1][1:]
 
     def settle(self, start: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimiser of Q, and its covariance; infinite where Q does not bend upwards."""
         coef = self.minimiser(start)
         steps = _BEND * np.eye(len(coef))
         bend = np.array([self.gradient(coef + step) - self.gradient(coef - step) for step in steps]) / (4.0 * _BEND)
-        slopes, weight, _ = self._slopes(coef)
+        slopes, weight, _ = self._slopes(np.r_[1.0, -coef])
+        slopes = -slopes[:, :, 1:]
         moved = np.einsum("eij,ejk->eik", weight, slopes)
         mean = pseudo_inverse(weight.sum(axis=0)) @ moved.sum(axis=0)
         middle = np.einsum("eji,ejk->ik", slopes, moved) - moved.sum(axis=0).T @ mean
@@ -154,13 +167,48 @@ class _Equations:
             b = new
         return b
 
+    def _roots(self, half: FloatArray) -> list[FloatArray]:
+        """Where Q is stationary if errors have one variance everywhere: the directions of a generalised eigenproblem.
+
+        With covariances s^2(b) times those of the instruments, Q is a ratio of two quadratic forms in (1, -b).
+        """
+        second = np.array([z.T @ z / n**2 for z, n in zip(self._instruments, self._counts.tolist(), strict=True)])
+        weight, M = inverse_ranges(second), self._means
+        weighted = np.einsum("eij,ejk->eik", weight, M)
+        shared = weighted.sum(axis=0)
+        apart = np.einsum("eji,ejk->ik", M, weighted) - shared.T @ pseudo_inverse(weight.sum(axis=0)) @ shared
+        directions = half @ np.linalg.eigh(half.T @ apart @ half)[1]
+        small = np.abs(directions[0]) <= _FLAT * np.abs(directions).max(axis=0)
+        return list((-directions[1:, ~small] / directions[0, ~small]).T)
+
     def minimiser(self, start: FloatArray) -> FloatArray:
-        """Of Q, its weights moving with b."""
+        """Of Q, its weights moving with b. Q has valleys beside its lowest: the search begins in several.
+
+        What is moved is the direction of (1, -b), in coordinates in which outcome and features are uncorrelated: a
+        search does not run away where Q falls to the far end of a valley, and ends where it does in any others.
+        """
         if not len(start):
             return start
-        best = min((start, self.iterate(start)), key=self.value)
-        found = minimize(self.value, best, jac=self.gradient, method="BFGS", options={"gtol": 1e-6})
-        return np.asarray(found.x) if found.fun <= self.value(best) else best
+        k = 1 + len(start)
+        second = sum((part.T @ part for part in self._parts), np.zeros((k, k))) / self._counts.sum()
+        half = whitener(second)
+
+        def turned(u: FloatArray) -> tuple[float, FloatArray]:
+            value, slope = self.with_gradient(half @ u)
+            return value, half.T @ slope
+
+        near = min((start, self.iterate(start)), key=self.value)
+        starts = sorted([near, *self._roots(half)], key=self.value)[:_VALLEYS]
+        best, least = starts[0], self.value(starts[0])
+        for each in starts:
+            if self.value(each) > _HIGH * (least + self._means.size):
+                break  # and those after it lie higher
+            u = half.T @ second @ np.r_[1.0, -each]
+            found = minimize(turned, u / np.linalg.norm(u), jac=True, method="BFGS", options={"gtol": 1e-6})
+            direction = half @ found.x
+            if found.fun < least and direction[0] != 0:
+                best, least = -direction[1:] / direction[0], float(found.fun)
+        return best
 
 
 def infer(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import minimize
 
-from causalinv._matrix import solve_range
+from causalinv._matrix import solve_ranges
 from causalinv._typing import FloatArray
 from causalinv.moments import Moments
 
@@ -37,17 +37,17 @@ def trade_off(moments: Moments, penalty: float) -> Callable[[FloatArray], tuple[
     """
     pooled = moments.pooled
     share = moments.weight / moments.weight.sum()
-    terms = [(1.0 + penalty, pooled.cov("x")[0], pooled.cov("x", "y")[0, :, 0], pooled.cov("y")[0, 0, 0])]
-    cov, cross, total = moments.cov("x"), moments.cov("x", "y")[:, :, 0], moments.cov("y")[:, 0, 0]
-    terms += [(-penalty * share[e], cov[e], cross[e], total[e]) for e in range(len(moments))]
+    factor = np.r_[1.0 + penalty, -penalty * share]
+    G = np.concatenate([pooled.cov("x"), moments.cov("x")])
+    c = np.concatenate([pooled.cov("x", "y"), moments.cov("x", "y")])[:, :, 0]
+    total = np.concatenate([pooled.cov("y"), moments.cov("y")])[:, 0, 0]
 
     def evaluate(components: FloatArray) -> tuple[float, FloatArray]:
-        value, gradient = 0.0, np.zeros_like(components)
-        for factor, G, c, r in terms:
-            w = solve_range(components @ G @ components.T, components @ c, rescale=False)
-            value += factor * float(r - w @ components @ c)
-            gradient += factor * -2.0 * np.outer(w, c - G @ (components.T @ w))
-        return value, gradient
+        seen, cross = components @ G, c @ components.T
+        w = solve_ranges(seen @ components.T, cross, rescale=False)
+        value = float(factor @ (total - np.sum(w * cross, axis=1)))
+        left = c - np.einsum("ekd,ek->ed", seen, w)
+        return value, -2.0 * (factor[:, None] * w).T @ left
 
     return evaluate
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.stats import t as student
 
 from causalinv._matrix import pseudo_inverse
 from causalinv._typing import BoolArray, FloatArray
@@ -25,7 +25,6 @@ def hull_of_intervals(
     scale[scale == 0] = 1.0
     cov, cross = cov / np.outer(scale, scale), cross / scale  # so that ranks do not depend on units
     low, high = np.where(accepted.all(axis=0), np.inf, 0.0), np.where(accepted.all(axis=0), -np.inf, 0.0)
-    quantile = -ndtri(level / 2)
     sizes = accepted.sum(axis=1)
     for k in np.unique(sizes[sizes > 0]):
         at = np.nonzero(accepted[sizes == k])[1].reshape(-1, k)
@@ -37,6 +36,7 @@ def hull_of_intervals(
         error = np.sqrt(risk / np.maximum(left, 1))[:, None] * np.sqrt(np.diagonal(inverse, axis1=1, axis2=2))
         # What has no error has no width, at any level; where no residual is left to tell an error from, the rows say
         # nothing about these coefficients.
+        quantile = student.isf(level / 2, np.maximum(left, 1.0))[:, None]
         width = np.multiply(quantile, error, out=np.zeros_like(error), where=error > 0)
         width[left <= 0] = np.inf
         np.minimum.at(low, at, coef - width)
