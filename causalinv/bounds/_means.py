@@ -308,9 +308,9 @@ class MeanBounds(BoundsBase, ABC):
             said = f"{place}all {len(own)} outcomes of arm {label!r} are {value:g}, so its error counts as 0"
             if rows.groups is None and rows.weight is None:
                 said += f"; yet up to {1.0 - 0.05 ** (1.0 / len(own)):.2g} of such outcomes may differ (95%)"
-            notes.append(f"{said}. The interval does not show that.")
-        if notes:
-            warn(" ".join(notes), DegenerateInputWarning)
+            note = f"{said}. The interval does not show that."
+            warn(note, DegenerateInputWarning)
+            notes.append(note)
         return tuple(notes)
 
     def _result_notes(self, contrast: Contrast, df: float) -> tuple[str, ...]:

@@ -117,8 +117,8 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
         notes.append(f"Known from what you declared, so without a standard error: {named_coefficients(fit, fixed)}.")
     if fit.design.knowledge.augmentation is not None:
         notes.append(
-            "Where estimate and least squares differ, confounding was removed, or a proxy of it was lost for which "
-            "least squares adjusted. The data cannot tell which."
+            "Where estimates differ from least squares, confounding was removed, or an adjustment lost (for a proxy "
+            "of the confounder). The data cannot tell which."
         )
         if fit.averages:
             notes.append(

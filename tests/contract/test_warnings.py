@@ -207,6 +207,13 @@ def few_clusters(fit):
     fit(IVLikeRegression(0.0, augmentation=Translation([[0.0, 0.0, 1.0]])), X, y, groups=np.arange(60) % 4).confint()
 
 
+@provoke(" intervals are left out: those numbers rest on a single ")
+def only_treated_row(fit):
+    X, y = rows()
+    X[:, 0] = np.arange(60) == 0
+    fit(IVLikeRegression(0.0, augmentation=Translation([[0.0, 0.0, 1.0]])), X, y).confint()
+
+
 def contrast(X, generator):
     """A random gain on the last two of three columns."""
     G = generator.normal(size=(len(X), 1))
@@ -481,6 +488,14 @@ def few_groups(fit):
     fit(model, X, y, treatment=arm, groups=np.arange(120) % 4).average_bounds(odds_ratio=2.0)
 
 
+@provoke("The interval does not show that.")
+def arm_without_events(fit):
+    X, _, arm = treated()
+    y = ((np.arange(120) == np.flatnonzero(arm == 0)[0]) * 1).astype(float)
+    model = fit(SensitivityBounds(law="marginal", cv=2, random_state=0), X, y, treatment=arm)
+    model.average_bounds("mean", arm=1, odds_ratio=1.0)
+
+
 # -- extrapolation ----------------------------------------------------------------------------------------------------
 
 
@@ -639,7 +654,9 @@ def sites():
         source = path.read_text()
         if path.name == "_warn.py" or "warn(" not in source:
             continue
-        for scope in ast.walk(ast.parse(source)):
+        tree = ast.parse(source)
+        helpers = {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef)}
+        for scope in ast.walk(tree):
             if not isinstance(scope, ast.FunctionDef):
                 continue
             said = {
@@ -654,6 +671,8 @@ def sites():
                     message = node.args[0]
                     if isinstance(message, ast.Name):
                         message = said.get(message.id, message)
+                    if isinstance(message, ast.Call) and isinstance(message.func, ast.Name):
+                        message = helpers.get(message.func.id, message)  # a sentence that is said elsewhere, too
                     parts = [each.value for each in ast.walk(message) if isinstance(each, ast.Constant)]
                     found[f"{path.relative_to(PACKAGE)}:{node.lineno}"] = "\0".join(
                         part for part in parts if isinstance(part, str)
