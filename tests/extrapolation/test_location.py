@@ -9,7 +9,8 @@ from causalinv.datasets import make_extrapolation_data
 from causalinv.exceptions import ExtrapolationWarning
 from causalinv.extrapolation import LinearInvarianceEncoder, _candidates, _encoder, _location
 from causalinv.extrapolation._features import RadialFeatures, whitening
-from causalinv.extrapolation._location import LocationObjective, NoiseLaw, fit_location
+from causalinv.extrapolation._location import LocationObjective, fit_location
+from causalinv.extrapolation._mixture import NoiseLaw
 from causalinv.extrapolation._representation import METHODS
 from causalinv.metrics import affine_r2
 
