@@ -1,7 +1,7 @@
 """Whether bands hold the true curve: the whole of it (simultaneous), and each action (pointwise).
 
-The outcomes of a group (plain, confounding 2, a step) share X and the action, and so the encoder and its refits, which do
-not see the outcome; each cell has a data set of its own per seed.
+The outcomes of a group (plain, confounding 2, a step) share X and the action, and so the encoder and its refits, which
+do not see the outcome; each cell has a data set of its own per seed.
 
 python benchmarks/extrapolation_bands.py rows.jsonl [data sets] [first seed] [group ...]
 python benchmarks/extrapolation_bands.py --table rows.jsonl ...
