@@ -106,8 +106,9 @@ def table(paths):
         found.insert(0, "sets", cells.size())
         found = found.join(cells[["lost", "lost in silence", "lost to the best"]].mean())
         for short in TOLD.values():
-            found[short] = cells["told"].apply(lambda told, short=short: np.mean([short in each for each in told]))
-        found = found.loc[:, (found != 0).any()]
+            shares = cells["told"].apply(lambda told, short=short: np.mean([short in each for each in told]))
+            if shares.any():
+                found[short] = shares
         order = "lost" if group != "broken" else "ours"
         shown = found.sort_values(order, ascending=False).round(2).to_string()
         print(f"## {group}, losing cells first\n\n```text\n{shown}\n```\n")
