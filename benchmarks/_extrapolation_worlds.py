@@ -15,6 +15,7 @@ def draw_noise(law, n, d, rng):
     return {
         "gaussian": lambda: rng.normal(size=(n, d)),
         "laplace": lambda: rng.laplace(scale=np.sqrt(0.5), size=(n, d)),
+        "t3": lambda: rng.standard_t(3, (n, d)) / np.sqrt(3),
         "t5": lambda: rng.standard_t(5, (n, d)) * np.sqrt(3 / 5),
         "gumbel": lambda: (rng.gumbel(size=(n, d)) - np.euler_gamma) * np.sqrt(6) / np.pi,
         "exponential": lambda: rng.exponential(size=(n, d)) - 1,
@@ -37,6 +38,19 @@ def draw_action(design, n, k, rng):
     }[design]()
 
 
+def show(mixing, Z, coupling):
+    """X of a state: an injective function of it."""
+    if mixing == "linear":
+        return Z @ (np.eye(len(coupling)) + 0.5 * coupling / np.linalg.norm(coupling, 2))
+    if mixing == "exp":
+        return np.exp(0.5 * Z @ (np.eye(len(coupling)) + 0.5 * coupling / np.linalg.norm(coupling, 2)))
+    if mixing == "spiral":  # turned by an angle that grows with the distance from 0, in the plane
+        angle = 0.4 * np.linalg.norm(Z, axis=1)
+        c, s = np.cos(angle), np.sin(angle)
+        return np.c_[c * Z[:, 0] - s * Z[:, 1], s * Z[:, 0] + c * Z[:, 1]]
+    return np.c_[Z + 0.1 * Z**3, np.tanh(Z @ coupling)]
+
+
 def world(
     n,
     seed,
@@ -50,6 +64,8 @@ def world(
     confounding=1.0,
     noise_scale=1.0,
     outcome="smooth",
+    mixing="poly",
+    x_noise=0.0,
     draws=4000,
     with_state=False,
 ):
@@ -85,11 +101,15 @@ def world(
     def response(z):
         if outcome == "step":
             return (z > 0.5).sum(axis=-1) + 0.0
+        if outcome == "linear":
+            return z.sum(axis=-1)
         return (np.tanh(1.5 * z) + 0.2 * z**2).sum(axis=-1)
 
     Z = moved(action) + V
-    X = np.c_[Z + 0.1 * Z**3, np.tanh(Z @ coupling)]
+    X = show(mixing, Z, coupling)
     y = response(Z) + confounding * V.sum(axis=1) / np.sqrt(d) + direct(action) + 0.3 * rng.normal(size=n)
+    if x_noise:
+        X = X + x_noise * X.std(axis=0) * rng.normal(size=X.shape)
     noise = noise_scale * draw_noise(law, draws, d, np.random.default_rng(99))
     noise -= noise.mean(axis=0)
 

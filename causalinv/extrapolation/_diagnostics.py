@@ -15,11 +15,11 @@ from causalinv.extrapolation._action_only import action_only, smooth
 from causalinv.extrapolation._features import action_regression, whitening
 from causalinv.extrapolation._fitted import Fitted, Tried
 from causalinv.extrapolation._kept import kept
+from causalinv.extrapolation._mixture import residual_mixture
 from causalinv.extrapolation._scores import (
     conditional_score,
     distance_correlation_test,
     linear_invariance_test,
-    residual_mixture,
 )
 from causalinv.extrapolation._support import stretch
 from causalinv.results import ExtrapolationDiagnostics

@@ -24,7 +24,7 @@ from causalinv._warn import warn
 from causalinv.exceptions import CausalInvWarning, DegenerateInputWarning, IdentificationWarning
 from causalinv.extrapolation._action import check_action, order_by_value, transform_action
 from causalinv.extrapolation._encoder import LinearInvarianceEncoder
-from causalinv.extrapolation._response import ControlFunction, fit_control_function
+from causalinv.extrapolation._response import REACH, ControlFunction, fit_control_function
 from causalinv.extrapolation._steps import steps_of
 
 __all__ = ["Fitted", "Recipe", "Tried", "check_tried", "warn_of_unmoved"]
@@ -128,7 +128,13 @@ class Recipe:
         return phi
 
     def respond(
-        self, phi: FloatArray, tried: Tried, rng: np.random.Generator, *, like: ControlFunction | None = None
+        self,
+        phi: FloatArray,
+        tried: Tried,
+        rng: np.random.Generator,
+        *,
+        like: ControlFunction | None = None,
+        reach: float = REACH,
     ) -> ControlFunction:
         """The response of y to a representation of its rows."""
         return fit_control_function(
@@ -139,6 +145,7 @@ class Recipe:
             quadratic=self.response == "quadratic",
             rng=rng,
             like=like,
+            reach=reach,
         )
 
 

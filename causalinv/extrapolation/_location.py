@@ -14,16 +14,15 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from scipy.linalg import eigh
 
 from causalinv._typing import FloatArray
 from causalinv.extrapolation._features import RadialFeatures, action_regression, whitening
-from causalinv.extrapolation._scores import residual_mixture
+from causalinv.extrapolation._mixture import NoiseLaw, residual_mixture
 
-__all__ = ["MIXTURE_SIZES", "LocationFit", "LocationObjective", "NoiseLaw", "fit_location", "refit_location"]
+__all__ = ["MIXTURE_SIZES", "LocationFit", "LocationObjective", "fit_location", "refit_location"]
 
 _BLOCK = 4096
 _SEARCH_ROWS = 10_000  # of twice as many, the search starts on so many, and ends on all in a few steps
@@ -34,53 +33,6 @@ _TOLERANCE, _MIXTURE_TOLERANCE = 1e-6, 1e-5  # fall of the objective in a step, 
 # Of refits to resamples, which start near: two Newton steps are as good as all; laws take turns with steps.
 _REFIT_TOLERANCE, _REFIT_STEPS, _REFIT_TURNS = 1e-4, 2, 5
 _SMALLEST = 1e-6  # determinant of DT below which a row counts as folded
-_NARROWEST = 1e-3  # variance of a component of the law, of the mean variance of the residuals
-
-
-@dataclass(frozen=True)
-class NoiseLaw:
-    """A mixture of Gaussians: weights (c,), means (c, d), precisions (c, d, d)."""
-
-    weights: FloatArray
-    means: FloatArray
-    precisions: FloatArray
-
-    @classmethod
-    def standard(cls, d: int) -> Self:
-        """The Gaussian of mean 0 and covariance I; T has a scale of its own, so this is every Gaussian."""
-        return cls(np.ones(1), np.zeros((1, d)), np.eye(d)[None])
-
-    @staticmethod
-    def n_free(n_components: int, d: int) -> int:
-        """Parameters beyond those of a Gaussian."""
-        return (n_components - 1) * (1 + d + d * (d + 1) // 2)
-
-    def terms(self, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Log density (n,) and the shares of the components (n, c) at residuals (n, d)."""
-        d = residual.shape[1]
-        logs = np.empty((len(self.weights), len(residual)))  # components first: sums over few columns are slow
-        for c, (weight, mean, precision) in enumerate(zip(self.weights, self.means, self.precisions, strict=True)):
-            gap = residual - mean
-            size = np.linalg.slogdet(precision)[1] - d * np.log(2 * np.pi)
-            logs[c] = np.log(weight) + 0.5 * (size - np.einsum("ij,ij->i", gap @ precision, gap))
-        top = logs.max(axis=0)
-        logs -= top
-        np.exp(logs, out=logs)
-        total = logs.sum(axis=0)
-        logs /= total
-        return top + np.log(total), logs.T
-
-    @classmethod
-    def of_shares(cls, residual: FloatArray, shares: FloatArray) -> Self:
-        """The best law where each residual belongs to the components by given shares (n, c)."""
-        floor = _NARROWEST * residual.var(axis=0).mean() * np.eye(residual.shape[1])
-        counts = np.maximum(shares.sum(axis=0), 1e-10)
-        means = shares.T @ residual / counts[:, None]
-        precisions = []
-        for share, count, mean in zip(shares.T, counts, means, strict=True):
-            gap = residual - mean
-            precisions.append(np.linalg.inv((gap * share[:, None]).T @ gap / count + floor))
-        return cls(counts / counts.sum(), means, np.array(precisions))
 
 
 class LocationObjective:
@@ -249,9 +201,8 @@ def _search(
     if not sizes:
         return LocationFit(params[: problem.p], centre, law, 0.0)
     # Gaussian noise bends T until its residuals look Gaussian, so a mixture is tried from the start and not from there.
-    mixture = residual_mixture(problem.residual(start), rng, sizes)
-    rich = NoiseLaw(mixture.weights_, mixture.means_, mixture.precisions_)
-    needed = max(1, NoiseLaw.n_free(len(mixture.weights_), problem.d)) * np.log(problem.n) / (2 * problem.n)
+    rich = residual_mixture(problem.residual(start), rng, sizes)
+    needed = max(1, NoiseLaw.n_free(rich.n_components, problem.d)) * np.log(problem.n) / (2 * problem.n)
     turns = _MAX_MIXTURE
     if smaller is not None:
         start, rich, _ = _fit_mixture(smaller, start, rich, goal=np.inf, turns=turns)

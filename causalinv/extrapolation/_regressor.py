@@ -234,9 +234,9 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         confidence_level : float in (0, 1), default 0.95
             Of the band.
         band : {"simultaneous", "pointwise"}, default "simultaneous"
-            Whether the band holds the whole curve at these actions with this confidence (sup-t: as many standard errors
-            as the largest gap of a resample's curve takes up), or each action on its own (normal). Both allow for a
-            bias of smoothing of half a standard error (2.18 standard errors in place of 1.96).
+            Whether the band holds the whole curve at these actions with this confidence (sup-t), or each action on its
+            own. Both allow for a bias of half a standard error (2.18 in place of 1.96), and for as much as the curve
+            moves if the response is continued linearly from where 95% of the states lie in place of 99%.
         n_bootstrap : int, default 200
             Resamples of rows; each refits the encoder (ours: one kernel, from where the fit ended, method kept, an
             automatic dimension chosen anew) and the response.
@@ -252,8 +252,8 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
 
         Notes
         -----
-        The bands hold sampling error and a usual bias of smoothing. They do not hold the bias of a wrong model, nor of
-        a response that bends anew where no state was seen. Coverage: benchmarks/results/extrapolation_bands.md.
+        They hold no bias of a wrong model, nor of a response that bends anew where no state was seen. Coverage:
+        benchmarks/results/extrapolation_bands.md.
         """
         level = check_confidence_level(confidence_level)
         asked = self._asked(actions)

@@ -22,7 +22,7 @@ from causalinv.extrapolation._features import (
     standardizer,
     whitening,
 )
-from causalinv.extrapolation._instrumental import fit_instrumental
+from causalinv.extrapolation._instrumental import Instrumental
 from causalinv.extrapolation._location import MIXTURE_SIZES, LocationFit, fit_location, refit_location
 
 __all__ = ["METHODS", "Learner", "Representation", "noise_units"]
@@ -233,11 +233,8 @@ class Learner:
         settings = [(r, v) for r in _NPIV_RIDGES for v in _NPIV_VARIANCE_RIDGES]
         coefs = []
         for columns, f in zip(self.columns, self.features, strict=True):
-            each = [
-                fit_instrumental(columns, self.action, moments, f.penalty(_LINEAR_RIDGE), ridge=r, variance_ridge=v)[0]
-                for r, v in settings
-            ]
-            coefs.append(_mean(each))
+            problem, penalty = Instrumental.of(columns, self.action, moments), f.penalty(_LINEAR_RIDGE)
+            coefs.append(_mean([problem.solve(penalty, ridge=r, variance_ridge=v)[0] for r, v in settings]))
         h = _mean([columns @ coef for columns, coef in zip(self.columns, coefs, strict=True)])
         return h, KernelMap(tuple(self.features), tuple(self.centres), tuple(coefs))
 
@@ -256,10 +253,7 @@ class Learner:
         raw = features(rows)
         centre = raw.mean(axis=0)
         moments = moment_features(self.action, _MOMENT_DEGREE, max_columns=self.max_moments)
-        coef, order = fit_instrumental(
-            raw - centre,
-            self.action,
-            moments,
+        coef, order = Instrumental.of(raw - centre, self.action, moments).solve(
             features.penalty(_CORRECTION_LINEAR_RIDGE),
             ridge=_CORRECTION_RIDGE,
             variance_ridge=_CORRECTION_VARIANCE_RIDGE,

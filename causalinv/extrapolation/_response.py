@@ -23,14 +23,14 @@ from causalinv.extrapolation._features import (
     whitening,
 )
 
-__all__ = ["ControlFunction", "fit_control_function"]
+__all__ = ["REACH", "ControlFunction", "fit_control_function"]
 
 _N_LANDMARKS = 60
 _LANDMARK_DRAWS, _MANY_ROWS = 3, 3000  # of more rows one choice of landmarks decides
 _NU_BANDWIDTHS, _PSI_BANDWIDTHS = (0.5, 1.0, 2.0), (1.0, 2.0)
 _RIDGES = np.logspace(-7, 1, 17)
 _LINEAR_RIDGE, _QUADRATIC_RIDGE = 1e-3, 0.1
-_REACH = 0.99  # share of the rows that lie inside of it
+REACH = 0.99  # share of the rows that lie inside of it
 # States and draws of V that stand for all; the latter in refits to resamples.
 _CALIBRATION_STATES, _CALIBRATION_STATES_AGAIN = 12_000, 6_000
 _MAX_DRAWS, _MAX_DRAWS_AGAIN = 2000, 500
@@ -57,10 +57,10 @@ class Block:
         return cls.of(rows, features, quadratic=quadratic)
 
     @classmethod
-    def of(cls, rows: FloatArray, features: RadialFeatures, *, quadratic: bool) -> Block:
-        """Features that are there already, with the reach of these rows."""
+    def of(cls, rows: FloatArray, features: RadialFeatures, *, quadratic: bool, reach: float = REACH) -> Block:
+        """Features that are there already, with a reach inside of which a share of these rows lie."""
         sizes = np.linalg.norm(rows, axis=1)
-        return cls(features, quadratic, float(np.quantile(sizes, _REACH)), float(sizes.max()))
+        return cls(features, quadratic, float(np.quantile(sizes, reach)), float(sizes.max()))
 
     @property
     def penalty(self) -> FloatArray:
@@ -239,10 +239,12 @@ def _choose(
     return loo, float(_RIDGES[at]), pair, nu, psi, ridge_fit
 
 
-def _like(like: ControlFunction, state: FloatArray, residual: FloatArray, y: FloatArray, quadratic: bool) -> _Choice:
+def _like(
+    like: ControlFunction, state: FloatArray, residual: FloatArray, y: FloatArray, *, quadratic: bool, reach: float
+) -> _Choice:
     """What an earlier fit chose, its landmarks too: whitened states fill the same ball, however they are rotated."""
-    nu = Block.of(state, like.nu.features, quadratic=quadratic)
-    psi = Block.of(residual, like.psi.features, quadratic=False)
+    nu = Block.of(state, like.nu.features, quadratic=quadratic, reach=reach)
+    psi = Block.of(residual, like.psi.features, quadratic=False, reach=reach)
     return like.loo, like.ridge, like.bandwidths, nu, psi, _ridge_of(nu, psi, state, residual, y)
 
 
@@ -255,6 +257,7 @@ def fit_control_function(
     quadratic: bool,
     rng: np.random.Generator,
     like: ControlFunction | None = None,
+    reach: float = REACH,
 ) -> ControlFunction:
     """Fit nu and psi by exact leave-one-out, then nu again with the randomised means of y as extra moments.
 
@@ -271,6 +274,8 @@ def fit_control_function(
     rng : Generator
     like : ControlFunction, optional
         Take ridge, bandwidths and landmarks from this fit, if it has as many coordinates, instead of choosing them.
+    reach : float
+        With `like`: share of the rows beyond which the response is continued linearly.
 
     Returns
     -------
@@ -282,7 +287,7 @@ def fit_control_function(
     W, b = action_regression(state, action)
     residual = state - action @ W.T - b
     if like is not None and like.nu.features.n_linear == state.shape[1]:
-        chosen = _like(like, state, residual, y, quadratic)
+        chosen = _like(like, state, residual, y, quadratic=quadratic, reach=reach)
     else:
         chosen = _choose(state, residual, y, quadratic, rng)
     loo, ridge, pair, nu, psi, ridge_fit = chosen

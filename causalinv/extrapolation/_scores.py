@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import qr
 from scipy.spatial.distance import cdist, pdist
 from scipy.special import logsumexp
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from causalinv._clusters import flip_factor
 from causalinv._matrix import constant_columns
@@ -18,6 +15,7 @@ from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._validation import check_alignment, check_rows, check_whole
 from causalinv.extrapolation._features import action_regression, standardizer, whitening
+from causalinv.extrapolation._mixture import NoiseLaw, residual_mixture
 from causalinv.results import TestResult
 
 __all__ = [
@@ -26,32 +24,11 @@ __all__ = [
     "conditional_score",
     "distance_correlation_test",
     "linear_invariance_test",
-    "residual_mixture",
 ]
 
-# Not two: for heavy tails two can be no better than one where three are much better.
-_SIZES = (1, 3)
 MAX_REFERENCES = 1000
 _MAX_TEST_ROWS = 2000
 _WIDTH_ROWS, _FLAT = 500, 1e-9
-
-
-def residual_mixture(
-    residual: FloatArray, rng: np.random.Generator, sizes: tuple[int, ...] = _SIZES
-) -> GaussianMixture:
-    """Gaussian mixture of one of the sizes, by BIC; of fewer components where rows are too few for any."""
-    seed = int(rng.integers(2**31 - 1))
-    most = len(residual) // (10 * (residual.shape[1] + 1))
-    allowed = [size for size in sizes if size <= most] or [max(1, most)]
-    fitted = [gaussian_mixture(residual, size, seed) for size in allowed]
-    return min(fitted, key=lambda mixture: float(mixture.bic(residual)))
-
-
-def gaussian_mixture(residual: FloatArray, n_components: int, seed: int) -> GaussianMixture:
-    """Gaussian mixture of a given number of components."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that is almost fitted will do
-        return GaussianMixture(n_components, reg_covar=1e-4, max_iter=15, random_state=seed).fit(residual)
 
 
 @dataclass(frozen=True)
@@ -60,7 +37,7 @@ class LocationModel:
 
     W: FloatArray
     b: FloatArray
-    mixture: GaussianMixture
+    law: NoiseLaw
 
     @classmethod
     def fit(cls, phi: FloatArray, action: FloatArray, rng: np.random.Generator) -> LocationModel:
@@ -70,17 +47,17 @@ class LocationModel:
 
     def scores(self, phi: FloatArray, action: FloatArray, references: FloatArray) -> FloatArray:
         """Log f(phi - W a - b) minus the log of its mean over reference actions, per row (n,)."""
-        own = self.mixture.score_samples(phi - action @ self.W.T - self.b)
+        law, d = self.law, phi.shape[1]
+        own = law.terms(phi - action @ self.W.T - self.b)[0]
         centres = references @ self.W.T + self.b
-        halves = self.mixture.precisions_cholesky_
-        sizes = np.log(self.mixture.weights_) - 0.5 * phi.shape[1] * np.log(2 * np.pi)
-        sizes += np.log(np.abs(np.linalg.det(halves)))
+        halves = np.linalg.cholesky(law.precisions)
+        sizes = np.log(law.weights) - 0.5 * d * np.log(2 * np.pi) + np.log(np.linalg.det(halves))
         means = []
         for block in np.array_split(phi, 1 + len(phi) // 500):
             # Of a component at all pairs: a squared distance, in units in which its covariance is I.
             parts = [
                 size - 0.5 * cdist(block @ half, (centres + mean) @ half, "sqeuclidean")
-                for size, mean, half in zip(sizes, self.mixture.means_, halves, strict=True)
+                for size, mean, half in zip(sizes, law.means, halves, strict=True)
             ]
             means.append(logsumexp(np.hstack(parts), axis=1))
         scores: FloatArray = own - np.concatenate(means) + np.log(len(references))

@@ -18,7 +18,7 @@ from causalinv.extrapolation._exponential_family import (
     quadratic_terms,
 )
 from causalinv.extrapolation._features import RadialFeatures, moment_features, standardizer, whitening
-from causalinv.extrapolation._instrumental import fit_instrumental
+from causalinv.extrapolation._instrumental import Instrumental
 from causalinv.extrapolation._representation import METHODS
 from causalinv.metrics import affine_r2
 
@@ -141,7 +141,7 @@ def test_instrumental_form_is_the_rayleigh_quotient_for_as_many_actions_as_state
     features = RadialFeatures.fit(X, 40, 1.0, np.random.default_rng(0))
     F = features(X) - features(X).mean(axis=0)
     moments = moment_features(A, 4)
-    coef, _ = fit_instrumental(F, A, moments, features.penalty(0.01), ridge=1e-3, variance_ridge=0.02)
+    coef, _ = Instrumental.of(F, A, moments).solve(features.penalty(0.01), ridge=1e-3, variance_ridge=0.02)
     G = moments.T @ F / len(F)
     linear = np.linalg.qr(moments.T @ A)[0]  # linear functions of the action among the moments
     own = linear @ (linear.T @ G)

