@@ -77,7 +77,8 @@ class InstrumentDoors(Recorded):
         -------
         TestResult
             F statistic. Robust, it is that of Wooldridge's regression test, and the p-value that of the score under
-            flipped signs of the rows, or of whole `groups`, whose size holds in small samples.
+            flipped signs of the rows, or of whole `groups`, whose size holds in small samples if errors are symmetric
+            (of skewed ones with a variance of 1 to 9, level .05 was .08 in 30 rows).
 
         Raises
         ------
