@@ -26,7 +26,7 @@ import numpy as np
 from scipy.linalg import qr
 from scipy.special import stdtrit
 
-from causalinv._matrix import inverse_root, pseudo_inverse, whitener
+from causalinv._matrix import inverse_root, pseudo_inverse, singular_values, whitener
 from causalinv._typing import FloatArray, IntArray
 
 __all__ = ["RobustCovariance", "flip_factor", "hidden_share", "robust_covariance"]
@@ -218,8 +218,8 @@ def hidden_share(
     codes = np.arange(len(rows)) if clusters is None else clusters
     hidden = np.zeros(len(contrasts))
     for code in np.flatnonzero(np.bincount(codes, weights=leverage) >= 1.0 - _FITTED):  # at most k of them
-        values, vectors = np.linalg.eigh(rows[codes == code].T @ rows[codes == code])
-        hidden += np.sum((u @ vectors[:, values >= 1.0 - _FITTED]) ** 2, axis=1)
+        _, size, right = singular_values(rows[codes == code])
+        hidden += np.sum((u @ right[size**2 >= 1.0 - _FITTED].T) ** 2, axis=1)
     total = np.sum(u**2, axis=1)
     return np.divide(hidden, total, out=np.zeros_like(hidden), where=total > 0)
 

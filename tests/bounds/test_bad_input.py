@@ -176,11 +176,14 @@ def test_zero_one_labels_have_default_arms(labels):
 
 def test_degenerate_but_legal():
     constant = fit(y=np.full(60, 0.3), outcome_support=(0, 1))
-    bounds = constant.average_bounds("mean", odds_ratio=3.0)
+    with pytest.warns(DegenerateInputWarning, match="all 30 outcomes of arm 1 are 0.3"):
+        bounds = constant.average_bounds("mean", odds_ratio=3.0)
     assert (bounds.lower, bounds.upper, bounds.se_upper) == (pytest.approx(0.3), pytest.approx(0.3), pytest.approx(0.0))
-    ball = f_ball(y=np.full(60, 0.3)).average_bounds("mean")
+    with pytest.warns(DegenerateInputWarning, match="so its error counts as 0"):
+        ball = f_ball(y=np.full(60, 0.3)).average_bounds("mean")
     assert ball.lower < 0.3 < ball.upper
-    at_the_limit = f_ball(y=np.ones(60)).average_bounds("mean")
+    with pytest.warns(DegenerateInputWarning, match="outcomes of arm 1 are 1"):
+        at_the_limit = f_ball(y=np.ones(60)).average_bounds("mean")
     assert 1.0 <= at_the_limit.upper < 1.002  # the floor of kappa widens by a thousandth
     with pytest.warns(DegenerateInputWarning, match="left out of all models"):
         constant_feature = fit(X=np.c_[X, np.ones(60)], law="knn")
