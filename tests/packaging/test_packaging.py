@@ -144,7 +144,6 @@ def test_every_warning_goes_through_the_one_that_finds_the_users_line():
 
 # Where a decomposition outside _matrix decides no rank, with the reason. One name stands for all its uses in that file.
 _NO_RANK = {
-    "_clusters.py": {"eigh": "what a cluster fits exactly: eigenvalues between 0 and 1, those of 1 asked for"},
     "extrapolation/_dimension.py": {"eigh": "effects with standard errors; how many count is a test"},
     "extrapolation/_exponential_family.py": {"eigh": "square roots; a singular draw is refused, not cut"},
     "bounds/_location.py": {
