@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _tour(args: argparse.Namespace) -> int:
+    from threadpoolctl import threadpool_limits
+
     from causalinv import tour
 
     names = tour.chapters()
@@ -91,7 +93,8 @@ def _tour(args: argparse.Namespace) -> int:
             sys.stderr.write(f"\rchapter {number} of {len(names)} …\r")
             sys.stderr.flush()
         try:
-            (done[number],) = tour.run(random_state=args.seed, data=args.data, only=number)
+            with threadpool_limits(limits=1):  # small matrices: on a busy machine threads wait for each other
+                (done[number],) = tour.run(random_state=args.seed, data=args.data, only=number)
         except FileNotFoundError as error:
             print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the command line talks to a person
             return 2
