@@ -305,7 +305,9 @@ class InvariantRepresentation(
         The estimate solves, by continuously updated generalised least squares, that mean and covariances with the
         features of the residual are the same in all environments; heteroscedastic and non-Gaussian errors are allowed.
         It holds in large samples of every environment: of five with 30 rows, two features and a strong hidden cause,
-        Wald's 95% interval covers .93, with 100 rows .94 or more (``benchmarks/results/neutral_inference.md``). Of two
+        Wald's 95% interval covers .93, with 100 rows .94 or more (``benchmarks/results/neutral_inference.md``). With
+        exponential errors, a 0/1 feature and environments of 1,000, 40 and 40 rows all equations together were kept at
+        the truth in .87 of 400 samples (.925 with Gaussian ones): there Anderson and Rubin's sets are too small. Of two
         environments with equal means R's hiddenICP and causalDantzig solve the same equations; of more, they solve one
         against the rest and intersect, with intervals a third longer (``benchmarks/results/hidden_icp.md``). The
         least risky neutral rule is the same in the population if the environments move as many directions as there are
