@@ -205,13 +205,12 @@ def sizes(reps=2000):
     }
     rows = {}
     for name, (make, group) in cells.items():
-        count = reps // 4 if "O(3)" in name else reps
         hits = 0
-        for seed in range(count):
+        for seed in range(reps):
             X, y = make(np.random.default_rng([7, seed]))
             hits += symmetry_test(X, y, group, poses="uniform", n_resamples=19, random_state=seed).pvalue <= 0.05
-        limits = binom.ppf([1e-5, 1 - 1e-5], count, 0.05) / count
-        rows[name] = {"draws": count, "size": hits / count, "allowed from": limits[0], "to": limits[1]}
+        limits = binom.ppf([1e-5, 1 - 1e-5], reps, 0.05) / reps
+        rows[name] = {"draws": reps, "size": hits / reps, "allowed from": limits[0], "to": limits[1]}
     return pd.DataFrame(rows).T
 
 

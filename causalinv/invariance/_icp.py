@@ -81,7 +81,8 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         separately; units of y per unit of x, for ``"logistic"`` log odds. NaN if there is no such set. With ``"chow"``
         and ``"residual"`` the errors have one variance, otherwise it may depend on the features (HC2, degrees of
         freedom of Bell and McCaffrey; infinite for the indicator of a single row, whose residual is always 0). For
-        ``"residual"`` sets enter at `level`, as in R's package, and the hull misses with probability up to 1.5 level.
+        ``"residual"`` sets enter at `level` and quantiles are normal, as in R's package, and the hull misses with
+        probability up to 1.5 level.
     sets_ : DataFrame
         All tested sets by size: ``set`` (positions), ``features`` (names), ``size``, ``pvalue``,
         ``accepted``; made when it is asked for.
@@ -215,8 +216,14 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         inside = unpack(subsets.packed[kept], self.n_features_in_)
         if rows is not None:
             return hull_by_rows(rows, inside, self.level / 2)
-        dependent = bool(self.dependent_features_.any())
-        return hull_of_intervals(pooled, inside, subsets.coefficients[kept], self.level / 2, dependent=dependent)
+        return hull_of_intervals(
+            pooled,
+            inside,
+            subsets.coefficients[kept],
+            self.level / 2,
+            dependent=bool(self.dependent_features_.any()),
+            normal=self.test == "residual",  # as R's package has it
+        )
 
     @property
     def sets_(self) -> pd.DataFrame:

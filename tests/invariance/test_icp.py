@@ -48,6 +48,18 @@ def test_the_cause_is_found_and_the_effect_is_not():
     np.testing.assert_allclose(model.conf_int_[0], [fit.params[1] - half, fit.params[1] + half], rtol=1e-9)
 
 
+def test_intervals_of_the_published_test_have_its_normal_quantiles():
+    """As R's InvariantCausalPrediction and causalicp, set by set (`benchmarks/icp_r.py`: 71 of 71 data sets)."""
+    X, y, e = chain()
+    model = InvariantCausalPrediction(test="residual").fit(X, y, environments=e)
+    assert model.accepted_sets_ == [(0,)]
+    from statsmodels.api import OLS, add_constant
+
+    fit = OLS(y, add_constant(X[:, 0])).fit()
+    half = stats.norm.ppf(1 - 0.05 / 4) * fit.bse[1]
+    np.testing.assert_allclose(model.conf_int_[0], [fit.params[1] - half, fit.params[1] + half], rtol=1e-9)
+
+
 def test_the_hull_of_intervals_covers_every_accepted_set():
     X, y, e = chain(30, seed=3)
     model = InvariantCausalPrediction(level=1e-12).fit(X, y, environments=e)  # everything passes

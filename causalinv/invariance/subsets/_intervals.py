@@ -14,9 +14,12 @@ __all__ = ["hull_by_rows", "hull_of_intervals"]
 
 
 def hull_of_intervals(
-    pooled: Moments, accepted: np.ndarray, coefficients: np.ndarray, level: float, *, dependent: bool
+    pooled: Moments, accepted: np.ndarray, coefficients: np.ndarray, level: float, *, dependent: bool, normal: bool
 ) -> FloatArray:
-    """Hull of the intervals of accepted sets for errors of one variance, sets of one size solved together."""
+    """Hull of the intervals of accepted sets for errors of one variance, sets of one size solved together.
+
+    Quantiles are Student's; `normal` ones, too short where rows are few, are those of the published packages.
+    """
     d, n = accepted.shape[1], pooled.count[0]
     if not len(accepted):
         return np.full((d, 2), np.nan)
@@ -36,7 +39,7 @@ def hull_of_intervals(
         error = np.sqrt(risk / np.maximum(left, 1))[:, None] * np.sqrt(np.diagonal(inverse, axis1=1, axis2=2))
         # What has no error has no width, at any level; where no residual is left to tell an error from, the rows say
         # nothing about these coefficients.
-        quantile = student.isf(level / 2, np.maximum(left, 1.0))[:, None]
+        quantile = student.isf(level / 2, np.inf if normal else np.maximum(left, 1.0)[:, None])
         width = np.multiply(quantile, error, out=np.zeros_like(error), where=error > 0)
         width[left <= 0] = np.inf
         np.minimum.at(low, at, coef - width)
