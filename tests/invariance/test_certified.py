@@ -161,7 +161,8 @@ def test_excesses_beyond_all_reason_certify_nothing_and_crash_nowhere():
         np.array([[True, True]]),
         np.array([2]),
         0.0,
-        dependent=True, normal=False,
+        dependent=True,
+        normal=False,
     )
     assert hull.tolist() == [[-np.inf, np.inf], [0.0, 0.0]]  # a level of 0, and a column that is constant
     few = SubsetStatistics(np.array([[3]], np.uint8), own, own, 0 * own, np.array([[1.5, np.inf]]))
