@@ -127,3 +127,13 @@ def logged(study, cells, table):
             for name in names or cells:
                 out.write(json.dumps(study(name, seed)) + "\n")
                 out.flush()
+
+
+def append(groups, study, path, group, *asked):
+    """A line of a log for every world of a group and every seed; asked are how many, the first, how names begin."""
+    sets, first, prefix = (*asked, "")[:3]
+    with Path(path).open("a", encoding="utf-8") as out:
+        for seed in range(int(first), int(first) + int(sets)):
+            for name in (name for name in groups[group] if name.startswith(prefix)):
+                out.write(json.dumps(study(group, name, seed)) + "\n")
+                out.flush()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _extrapolation import PER_SHELL, best_polynomial, errors, shells
+from _extrapolation import PER_SHELL, append, best_polynomial, errors, shells
 from _extrapolation_worlds import world
 
 from causalinv.exceptions import CausalInvWarning
@@ -116,16 +116,8 @@ def table(paths):
         print(f"Lost in silence: {lost.sum()} of {len(lost)} sets, s.e. {lost.std() / np.sqrt(len(lost)):.3f}.\n")
 
 
-def main(path, group, sets, first, prefix=""):
-    with Path(path).open("a", encoding="utf-8") as out:
-        for seed in range(first, first + sets):
-            for name in (name for name in GROUPS[group] if name.startswith(prefix)):
-                out.write(json.dumps(study(group, name, seed)) + "\n")
-                out.flush()
-
-
 if __name__ == "__main__":
     if sys.argv[1] == "--table":
         table(sys.argv[2:])
     else:
-        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])
+        append(GROUPS, study, *sys.argv[1:])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _extrapolation import append
 from _extrapolation_worlds import world
 
 from causalinv.extrapolation import Rep4ExRegressor
@@ -93,16 +94,8 @@ def table(paths):
         print(f"All {n}: {share:.3f}, Monte-Carlo standard error {np.sqrt(share * (1 - share) / n):.3f}.\n")
 
 
-def main(path, group, sets, first, prefix=""):
-    with Path(path).open("a", encoding="utf-8") as out:
-        for seed in range(first, first + sets):
-            for name in (name for name in GROUPS[group] if name.startswith(prefix)):
-                out.write(json.dumps(study(group, name, seed)) + "\n")
-                out.flush()
-
-
 if __name__ == "__main__":
     if sys.argv[1] == "--table":
         table(sys.argv[2:])
     else:
-        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])
+        append(GROUPS, study, *sys.argv[1:])

@@ -29,8 +29,9 @@ from scipy.special import stdtrit
 from causalinv._matrix import inverse_root, pseudo_inverse, singular_values, whitener
 from causalinv._typing import FloatArray, IntArray
 
-__all__ = ["RobustCovariance", "flip_factor", "hidden_share", "robust_covariance"]
+__all__ = ["UNSEEN", "RobustCovariance", "flip_factor", "hidden_share", "robust_covariance"]
 
+UNSEEN = 0.05  # `hidden_share` of a combination from which it counts as not estimated
 _FITTED = 1e-10  # eigenvalues of B, which lie in [0, 1]: a direction that the cluster fits exactly
 
 

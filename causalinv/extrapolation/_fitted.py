@@ -13,13 +13,12 @@ import pandas as pd
 import sklearn
 from sklearn.base import clone
 from sklearn.utils.metadata_routing import get_routing_for_object
-from sklearn.utils.validation import column_or_1d
 
 from causalinv._frames import column_names
 from causalinv._matrix import matrix_rank, without_small
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
-from causalinv._validation import check_alignment, check_features, check_finite, check_number, check_target
+from causalinv._validation import check_alignment, check_features, check_finite, check_number, check_outcome
 from causalinv._warn import warn
 from causalinv.exceptions import CausalInvWarning, DegenerateInputWarning, IdentificationWarning
 from causalinv.extrapolation._action import check_action, order_by_value, transform_action
@@ -188,10 +187,7 @@ def check_tried(
     """Validated rows of a fit, and names of the action's columns."""
     check_alignment(X=X, y=y, action=action)
     rows = check_features(owner, X, reset=True, min_samples=4)
-    outcome = check_target(y, len(rows))
-    if outcome.ndim == 2 and outcome.shape[1] > 1:
-        raise ValueError(f"y must be a single outcome, got shape {outcome.shape}; fit one model for each.")
-    outcome = column_or_1d(outcome, warn=True)
+    outcome = check_outcome(y, len(rows))
     acts = check_action(action, len(rows), type(owner).__name__)
     if np.ptp(outcome) == 0:
         warn("y is constant, so every prediction is that constant.", DegenerateInputWarning)

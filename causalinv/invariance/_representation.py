@@ -307,9 +307,9 @@ class InvariantRepresentation(
         It holds in large samples of every environment: of five with 30 rows, two features and a strong hidden cause,
         Wald's 95% interval covers .93, with 100 rows .94 or more (``benchmarks/results/neutral_inference.md``). With
         exponential errors, a 0/1 feature and environments of 1,000, 40 and 40 rows all equations together were kept at
-        the truth in .87 of 400 samples (.925 with Gaussian ones): there Anderson and Rubin's sets are too small. Of two
-        environments with equal means R's hiddenICP and causalDantzig solve the same equations; of more, they solve one
-        against the rest and intersect, with intervals a third longer (``benchmarks/results/hidden_icp.md``). The
+        the truth in .87 of 400 samples (.925 with Gaussian ones): there Anderson and Rubin's sets may be too small. Of
+        two environments with equal means R's hiddenICP and causalDantzig solve the same equations; of more, they solve
+        one against the rest and intersect, with intervals a third longer (``benchmarks/results/hidden_icp.md``). The
         least risky neutral rule is the same in the population if the environments move as many directions as there are
         features; with fewer the coefficients are not identified, and the intervals say so. Sources: Rothenhäusler,
         Bühlmann and Meinshausen (2019), causal Dantzig; Anderson and Rubin (1949); Hansen, Heaton and Yaron (1996);

@@ -292,9 +292,9 @@ class InferenceDoors(Recorded):
             moved coordinates explain, under a Beta law with the mean and the variance that it has when signs of
             residuals flip, those of whole `groups` together. ``"classical"`` is the exact F test of independent normal
             errors of equal variance. With fewer than 10 degrees of freedom (or 6 groups) the robust one has next to no
-            power. Skewed errors whose variance grows with a rare indicator are beyond it, as beyond any t test: with 8%
-            of rows marked and errors four times as large there, level .05 is .14 (exponential, 30 rows) to .18
-            (lognormal, 100 rows).
+            power. Skewed errors whose variance grows with a rare indicator are beyond it, as beyond t tests with HC2 or
+            HC3 errors: with 8% of rows marked and errors four times as large there, level .05 is .14 (exponential, 30
+            rows) to .18 (lognormal, 100 rows).
 
         Returns
         -------

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import t as student
 
-from causalinv._clusters import hidden_share, robust_covariance
+from causalinv._clusters import UNSEEN, hidden_share, robust_covariance
 from causalinv._matrix import matrix_rank, pseudo_inverse
 from causalinv._typing import FloatArray
 from causalinv.ivlike._bootstrap_t import ClusterSums, drawn_t, wild_t
@@ -31,7 +31,6 @@ COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap", "mis
 
 _SMALL = 30.0  # degrees of freedom: with more, corrections change nothing that matters
 _MANY = 5000  # clusters (rows, if there are none): with more, degrees of freedom are counted where they may be few
-_UNSEEN = 0.05  # of a combination's variance, from rows or clusters that are fitted exactly: it is not estimated then
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def errors_of(
     unseen = np.zeros(len(combine), bool)
     if cov_type != "classical" and few:
         share = hidden_share(regressors, contrasts, weight=design.weight, clusters=design.groups)
-        unseen = share > _UNSEEN
+        unseen = share > UNSEEN
     uneven = influence.uneven_df() if cov_type == "auto" else asymptotic.df
     if form is None and cov_type == "auto":
         return replace(asymptotic, df=np.where(unseen, 0.0, uneven))

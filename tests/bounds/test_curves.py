@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
+from statsmodels.api import OLS
 
 from causalinv.bounds import ManskiBounds, SensitivityBounds
 from causalinv.bounds._curves import _Fit, _freedom
@@ -75,7 +76,6 @@ def test_a_band_at_one_value_without_confounding_is_a_two_sided_interval():
 
 def test_errors_of_curves_are_hc3_and_degrees_of_freedom_those_of_normal_rows():
     """Errors by statsmodels; squares of normal rows vary like chi squared with as many degrees of freedom as rows."""
-    sm = pytest.importorskip("statsmodels.api", reason="a peer, of the extra bench")
     r = np.random.default_rng(0)
     x, treatment = r.normal(size=60), np.arange(60) % 2
     model = ManskiBounds(outcome_support=(-9.0, 9.0)).fit(x[:, None], r.normal(size=60), treatment=treatment)
@@ -83,7 +83,7 @@ def test_errors_of_curves_are_hc3_and_degrees_of_freedom_those_of_normal_rows():
     fit = _Fit(x, np.array([-1.0, 0.0, 1.5]), model)
     score = x + r.normal(size=60) * (1 + np.abs(x))
     value, part = fit.regressed(score)
-    peer = sm.OLS(score, fit.design).fit(cov_type="HC3")
+    peer = OLS(score, fit.design).fit(cov_type="HC3")
     np.testing.assert_allclose(value, fit.new @ peer.params, rtol=1e-8)
     leverage = peer.get_influence().hat_matrix_diag
     assert leverage.max() > 0.99  # of the outermost row, whose error is none of its residual's

@@ -254,3 +254,18 @@ def test_inference_hangs_on_no_order_of_features():
         found = infer(given, 0.95, robust=True).pvalue
         turned = infer([part[:, [0, 3, 1, 2]] for part in given], 0.95, robust=True).pvalue
         np.testing.assert_allclose(turned[[1, 2, 0]], found, atol=1e-5)
+
+
+def test_given_weights_are_solved_as_one_regression():
+    """Coefficients and the common w together, by stacked least squares in units of the weights' roots."""
+    given = correlated(1)
+    equations = _Equations(given, [np.column_stack([np.ones(len(part)), part[:, 1:]]) for part in given])
+    weight = equations.weights(np.array([0.3, -0.2, 0.1]))
+    design, target = [], []
+    for part, each in zip(given, weight, strict=True):
+        root = np.linalg.cholesky(each).T
+        mean = np.column_stack([np.ones(len(part)), part[:, 1:]]).T @ part / len(part)
+        design.append(root @ np.column_stack([mean[:, 1:], np.eye(4)]))
+        target.append(root @ mean[:, 0])
+    judge = np.linalg.lstsq(np.vstack(design), np.concatenate(target), rcond=None)[0][:3]
+    np.testing.assert_allclose(equations.solve(weight), judge, rtol=1e-6)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression
@@ -39,6 +40,17 @@ def test_finds_what_is_broken_and_predicts_with_the_rest():
     assert "This is no proof" in text
     assert "declared by you" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_an_outcome_with_outliers_is_said():
+    """Kurtosis by scipy."""
+    X, y, _ = world(60, 3)
+    y = y / 10
+    for outcome, said in ((y, False), (np.exp(30 * y / np.ptp(y)), True)):
+        screen = SymmetryScreen(FLIPS, estimator=LinearRegression(), n_resamples=19, random_state=0).fit(X, outcome)
+        kurtosis = stats.kurtosis(outcome, fisher=False)
+        assert (kurtosis > 10) == said
+        assert (f"outliers (kurtosis {kurtosis:.0f}," in " ".join(str(screen.summary()).split())) == said
 
 
 def test_lower_limit_covers_the_true_share():

@@ -148,15 +148,17 @@ class _Equations:
         cov[open_, open_] = np.inf
         return coef, cov
 
+    def _apart(self, weight: FloatArray) -> FloatArray:
+        """Q for given weights is a form in (1, -b): its matrix."""
+        weighted = np.einsum("eij,ejk->eik", weight, self._means)
+        shared = weighted.sum(axis=0)
+        whole = np.einsum("eji,ejk->ik", self._means, weighted)
+        return np.asarray(whole - shared.T @ pseudo_inverse(weight.sum(axis=0)) @ shared)
+
     def solve(self, weight: FloatArray) -> FloatArray:
         """Minimiser for given weights."""
-        M, p = self._means[:, :, 1:], self._means[:, :, 0]
-        total = pseudo_inverse(weight.sum(axis=0))
-        wM = np.einsum("eij,ejk->eik", weight, M)
-        mean = total @ wM.sum(axis=0)
-        information = np.einsum("eji,ejk->ik", M, wM) - wM.sum(axis=0).T @ mean
-        right = np.einsum("eji,ej->i", wM, p) - mean.T @ np.einsum("eij,ej->i", weight, p)
-        return pseudo_inverse(information) @ right
+        apart = self._apart(weight)
+        return pseudo_inverse(apart[1:, 1:]) @ apart[1:, 0]
 
     def iterate(self, b: FloatArray) -> FloatArray:
         """Where iterated weights settle."""
@@ -173,10 +175,7 @@ class _Equations:
         With covariances s^2(b) times those of the instruments, Q is a ratio of two quadratic forms in (1, -b).
         """
         second = np.array([z.T @ z / n**2 for z, n in zip(self._instruments, self._counts.tolist(), strict=True)])
-        weight, M = inverse_ranges(second), self._means
-        weighted = np.einsum("eij,ejk->eik", weight, M)
-        shared = weighted.sum(axis=0)
-        apart = np.einsum("eji,ejk->ik", M, weighted) - shared.T @ pseudo_inverse(weight.sum(axis=0)) @ shared
+        apart = self._apart(inverse_ranges(second))
         directions = half @ np.linalg.eigh(half.T @ apart @ half)[1]
         small = np.abs(directions[0]) <= _FLAT * np.abs(directions).max(axis=0)
         return list((-directions[1:, ~small] / directions[0, ~small]).T)
@@ -189,8 +188,8 @@ class _Equations:
         """
         if not len(start):
             return start
-        k = 1 + len(start)
-        second = sum((part.T @ part for part in self._parts), np.zeros((k, k))) / self._counts.sum()
+        rows = np.vstack(self._parts)
+        second = rows.T @ rows / len(rows)
         half = whitener(second)
 
         def turned(u: FloatArray) -> tuple[float, FloatArray]:
@@ -198,16 +197,16 @@ class _Equations:
             return value, half.T @ slope
 
         near = min((start, self.iterate(start)), key=self.value)
-        starts = sorted([near, *self._roots(half)], key=self.value)[:_VALLEYS]
-        best, least = starts[0], self.value(starts[0])
-        for each in starts:
-            if self.value(each) > _HIGH * (least + self._means.size):
+        starts = sorted(((self.value(each), each) for each in [near, *self._roots(half)]), key=lambda pair: pair[0])
+        least, best = starts[0]
+        for value, each in starts[:_VALLEYS]:
+            if value > _HIGH * (least + self._means.size):
                 break  # and those after it lie higher
             u = half.T @ second @ np.r_[1.0, -each]
             found = minimize(turned, u / np.linalg.norm(u), jac=True, method="BFGS", options={"gtol": 1e-6})
             direction = half @ found.x
             if found.fun < least and direction[0] != 0:
-                best, least = -direction[1:] / direction[0], float(found.fun)
+                least, best = float(found.fun), -direction[1:] / direction[0]
         return best
 
 

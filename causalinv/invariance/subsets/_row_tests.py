@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import chdtrc, ndtri
 from scipy.stats import ks_2samp, mannwhitneyu
 
-from causalinv._clusters import hidden_share, robust_covariance
+from causalinv._clusters import UNSEEN, hidden_share, robust_covariance
 from causalinv._labels import Labels
 from causalinv._matrix import column_lengths, factor_split, lstsq
 from causalinv._progress import counting
@@ -23,7 +23,6 @@ __all__ = ["ROW_TESTS", "ResidualTest", "RowTest", "logistic_chow_pvalue", "two_
 ResidualTest = Callable[[FloatArray, np.ndarray], float]
 ROW_TESTS = ("chow_hc", "ks", "ranks", "logistic")
 _STEPS, _CONVERGED = 50, 1e-10  # of Newton's iteration
-_UNSEEN = 0.05  # of the variance of a coefficient, from rows that are fitted exactly: no residual shows it
 _SURE = 1e-8  # a fitted probability nearer to 0 or 1 says that classes are separated
 _SINGULAR = 1e-7  # of the longest direction of a design: columns that depend on others
 
@@ -99,7 +98,7 @@ class RowTest:
         coef = lstsq(design, self._outcome)
         robust = robust_covariance(design, self._outcome - design @ coef)
         low, high = robust.interval(coef, confidence_level=1.0 - level)
-        unseen = hidden_share(design, np.eye(len(coef))) > _UNSEEN
+        unseen = hidden_share(design, np.eye(len(coef))) > UNSEEN
         low, high = np.where(unseen, -np.inf, low), np.where(unseen, np.inf, high)
         return np.column_stack([low, high])[1:] / unit[:, None]
 
