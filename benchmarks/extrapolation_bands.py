@@ -24,7 +24,7 @@ from causalinv.extrapolation._doubts import check_fit
 from causalinv.extrapolation._fitted import Fitted
 from causalinv.extrapolation._support import support_table
 
-N, N_BOOTSTRAP = 500, 19  # of 19 draws the largest is the 95% one, exactly
+N, N_BOOTSTRAP = 500, 59
 PLAIN, STRONG, STEP = {"plain": {}}, {"confounding 2": {"confounding": 2.0}}, {"step response": {"outcome": "step"}}
 GROUPS = {
     f"d={d}, {name}": ({"d": d} | law, encoder, outcomes)

@@ -7,7 +7,6 @@ smallest ones are kept, so a part of the rows is recognised as well as all of th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,8 @@ from causalinv._typing import FloatArray, Rows
 __all__ = ["Fingerprints", "Repeats", "fingerprints"]
 
 _KEPT = 200_000  # fingerprints of one estimator: 1.6 MB
-_DIGITS = 30  # bits of an entry that count, so that the rounding of a step before does not
-_BLOCK = 1 << 16  # rows looked at together
+_LOST = np.uint64(23)  # bits of 53 of an entry that do not count, so that the rounding of a step before does not
+_BLOCK = 1 << 17  # entries looked at together: what fits into a cache
 _COARSE = 0.05  # share of rows with a twin from which rows are too coarse to tell a repeat from chance
 _CHANCE = 1e-6  # probability below which repeats are not chance
 
@@ -57,32 +56,31 @@ class Fingerprints:
 
 def fingerprints(*blocks: Rows) -> Fingerprints:
     """Fingerprints of rows of finite numbers, blocks side by side, for example features and outcome."""
-    rows = _side_by_side(blocks)
-    prints = np.sort(_hashed(rows))
-    return Fingerprints(prints[:_KEPT].copy(), rows.shape[1], len(prints) <= _KEPT)
-
-
-def _side_by_side(blocks: tuple[Any, ...]) -> FloatArray:
     arrays = [np.asarray(block, dtype=np.float64) for block in blocks]
-    return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
+    arrays = [array.reshape(len(array), -1) for array in arrays]
+    prints = np.sort(_hashed(*arrays))
+    return Fingerprints(prints[:_KEPT].copy(), sum(array.shape[1] for array in arrays), len(prints) <= _KEPT)
 
 
-def _hashed(rows: FloatArray) -> NDArray[np.uint64]:
-    starts = range(0, len(rows), _BLOCK)
-    return np.concatenate([np.empty(0, np.uint64), *(_of_block(rows[at : at + _BLOCK]) for at in starts)])
+def _hashed(*blocks: FloatArray) -> NDArray[np.uint64]:
+    sums, before = np.zeros(len(blocks[0]), dtype=np.uint64), 0
+    for block in blocks:
+        width = block.shape[1]
+        odd = _mixed(np.arange(before, before + width, dtype=np.uint64)) | np.uint64(1)  # another one for every column
+        size, before = max(_BLOCK // max(width, 1), 1), before + width
+        for at in range(0, len(block), size):
+            sums[at : at + size] += _spread(block[at : at + size], odd)
+    return _mixed(sums)
 
 
-def _of_block(rows: FloatArray) -> NDArray[np.uint64]:
-    mantissa, exponent = np.frexp(rows)
-    whole = np.rint(np.ldexp(mantissa, _DIGITS)).astype(np.int64)
-    carried = np.abs(whole) == 1 << _DIGITS  # rounded up to the next power of two, which is written otherwise
-    if carried.any():
-        whole, exponent = np.where(carried, whole // 2, whole), exponent + carried
-    entries = ((whole << 13) + np.where(whole == 0, 0, exponent)).view(np.uint64)  # exponents take 12 bits and a sign
-    total = np.full(len(rows), 0x9E3779B97F4A7C15, dtype=np.uint64)
-    for column in entries.T:
-        total = _mixed(total ^ column)
-    return total
+def _spread(rows: FloatArray, odd: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A sum over the columns of each row, in which every entry is multiplied and folded."""
+    entries = np.ascontiguousarray(rows + 0.0).view(np.uint64)  # -0.0 is 0.0
+    entries += np.uint64(1) << (_LOST - np.uint64(1))  # rounds; a carry goes to the exponent, as it should
+    entries >>= _LOST
+    entries *= odd
+    entries ^= entries >> np.uint64(32)
+    return np.asarray(entries.sum(axis=1, dtype=np.uint64))
 
 
 def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from causalinv._typing import FloatArray, Rows
 
-__all__ = ["column_names", "framed", "row_index"]
+__all__ = ["column_names", "framed", "outcome_names", "row_index"]
 
 
 def column_names(rows: Rows) -> tuple[str, ...] | None:
@@ -20,6 +20,14 @@ def column_names(rows: Rows) -> tuple[str, ...] | None:
     if columns is None or not all(isinstance(name, str) for name in columns):
         return None
     return tuple(columns)
+
+
+def outcome_names(y: Rows) -> tuple[str, ...] | None:
+    """Names of outcomes: of a series, pandas or polars, or of the columns of a frame; None where they are no text."""
+    name = getattr(y, "name", None)
+    if isinstance(y, pd.Series) or not hasattr(y, "columns"):
+        return (name,) if isinstance(name, str) and name else None
+    return column_names(y)
 
 
 def row_index(*rows: Rows) -> pd.Index | None:

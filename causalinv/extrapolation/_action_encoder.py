@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Self
@@ -11,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._fingerprints import fingerprints
 from causalinv._frames import column_names
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
@@ -107,7 +107,7 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.W_, self.intercept_ = self._law.W, self._law.b
         self._references = acts[rng.permutation(len(acts))[:MAX_REFERENCES]]
         self.effective_dimension_, self.moved_by_action_ = kept(phi, acts, generator(self.random_state, "what is kept"))
-        self._seen = _fingerprints(rows)
+        self._seen = fingerprints(rows)
 
     def transform(self, X: Rows) -> FloatArray:
         """Representation of rows, shape (n, n_components_).
@@ -161,7 +161,8 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             If most rows are training rows: then the p-value is too large.
         """
         rows, acts = self._check_rows(X, action)
-        share = np.isin(_fingerprints(rows), self._seen).mean()
+        repeats = self._seen.repeats(rows)
+        share = repeats.found / max(repeats.of, 1)
         if share > _SEEN:
             warn(
                 f"{share:.0%} of these rows are rows on which the encoder was fitted, so the p-value of the linearity "
@@ -171,7 +172,3 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return linear_invariance_test(
             self.representation_(rows), acts, n_resamples=n_resamples, random_state=self.random_state
         )
-
-
-def _fingerprints(rows: FloatArray) -> np.ndarray:
-    return np.array([zlib.crc32(row.tobytes()) for row in np.ascontiguousarray(rows)], dtype=np.uint32)

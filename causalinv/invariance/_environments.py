@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from causalinv._fingerprints import fingerprints
+from causalinv._frames import outcome_names
 from causalinv._labels import Labels, encode
 from causalinv._matrix import dependent_columns
 from causalinv._typing import BoolArray, FloatArray, Rows
@@ -62,7 +63,7 @@ def check_rows_by_environment(
         y=outcome[:, None],
         environments=labels,
         sample_weight=weights,
-        names={"x": None if names is None else list(names)},
+        names={"x": None if names is None else list(names), "y": outcome_names(y)},
     )
     _check_cells(moments)
     estimator._training_moments, estimator._training_rows = moments, fingerprints(features, outcome)

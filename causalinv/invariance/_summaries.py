@@ -18,8 +18,7 @@ _GAPS = {
     "relative_excess": "gap: by what share its error exceeds that of the best linear rule on the same features in that "
     "environment alone (0.02 is 2% more).",
     "excess": "gap: by how much its error exceeds that of the best linear rule on the same features in that "
-    "environment "
-    "alone, squared units of y.",
+    "environment alone, squared units of the outcome.",
 }
 _OBJECTIVES = {
     "pooled_risk": "mean squared error over all rows",
@@ -52,16 +51,16 @@ def summarise_selector(model: Any) -> Summary:
         notes.insert(0, "NO set was accepted; this is the one of smallest gap.")
     if model.screened_out_.any():
         notes.append(
-            f"{int(model.screened_out_.sum())} features were screened out before the search; that causes of y are not "
-            "among them rests on faithfulness (no path cancels another)."
+            f"{int(model.screened_out_.sum())} features were screened out before the search; that causes of "
+            f"{_outcome(model)} are not among them rests on faithfulness (no path cancels another)."
         )
     how = f"test {model.test!r} at level {model.level:g}" if model.eps is None else f"{model.metric} <= {model.eps:g}"
     accepted = f"{len(model.accepted_sets_packed_)} of {model.n_evaluated_} sets accepted"
     title = f"Invariant subset: {chosen}" if model.accepted_ else f"No invariant subset; of smallest gap: {chosen}"
     return Summary(
         title=f"{title} ({accepted})",
-        estimand="mean squared error (squared units of y) of the chosen rule in each environment; chosen: the least "
-        f"{_OBJECTIVES[model.objective]} among sets of features that count as invariant by {how}",
+        estimand=f"mean squared error (squared units of {_outcome(model)}) of the chosen rule in each environment; "
+        f"chosen: the least {_OBJECTIVES[model.objective]} among sets of features that count as invariant by {how}",
         assumption="new environments change what these changed, and never the outcome's own mechanism",
         table=table,
         notes=tuple(notes),
@@ -87,7 +86,7 @@ def summarise_representation(model: Any) -> Summary:
     return Summary(
         title=f"Invariant representation: {len(model.components_)} combination"
         f"{'s' if len(model.components_) > 1 else ''} of {model.n_features_in_} features (method {model.method})",
-        estimand="mean squared error (squared units of y), in each environment, of "
+        estimand=f"mean squared error (squared units of {_outcome(model)}), in each environment, of "
         + (
             "the best linear rule whose errors have the same mean, and the same covariance with each feature, in all"
             if model.method == "neutral"
@@ -121,9 +120,10 @@ def summarise_inference(model: Any, found: Any, scale: FloatArray, level: float,
     )
     return Summary(
         title=f"Coefficients of the neutral rule, {100 * level:g}% intervals ({kind})",
-        estimand="change of y per unit of each feature, in the rule whose error has the same mean, and the same "
-        "covariance with each feature, in all environments",
-        assumption="no environment changes the outcome's own mechanism or the hidden causes; y linear; many rows",
+        estimand=f"change of {_outcome(model)} per unit of each feature, in the rule whose error has the same mean, "
+        "and the same covariance with each feature, in all environments",
+        assumption="no environment changes the outcome's own mechanism or the hidden causes; the outcome is linear; "
+        "many rows",
         table=table,
         notes=(
             f"Hypothesis that one rule fits all environments: p = {found.fit_pvalue:.3g} (small: none does).",
@@ -136,7 +136,7 @@ def summarise_inference(model: Any, found: Any, scale: FloatArray, level: float,
 def summarise_icp(model: Any) -> Summary:
     """Causes that are named, per feature interval and p-value, and what it rests on."""
     names = names_of(model) or tuple(f"x{j}" for j in range(model.n_features_in_))
-    named = model.estimate_ or ()
+    named, outcome = model.estimate_ or (), _outcome(model)
     table = pd.DataFrame(
         {
             "cause": ["yes" if j in named else "not shown" for j in range(len(names))],
@@ -152,7 +152,7 @@ def summarise_icp(model: Any) -> Summary:
     notes = [
         f"{len(model.accepted_sets_)} of {tested} sets accepted by test={_test_named(model.test)} at level "
         f"{model.level:g}; what is in all of them is named a cause.",
-        "Mean squared error by environment (squared units of y): "
+        f"Mean squared error by environment (squared units of {outcome}): "
         + ", ".join(f"{label}: {risk:.4g}" for label, risk in zip(model.environments_, model.risk_env_, strict=True)),
     ]
     wider = int((~(model.sets_["pvalue"] <= model.level / 2)).sum())
@@ -163,14 +163,17 @@ def summarise_icp(model: Any) -> Summary:
         )
     logistic = model.test == "logistic"
     if logistic:
-        notes.append("lower and upper are log odds; coefficient and error are of a linear regression, in units of y.")
+        notes.append(
+            f"lower and upper are log odds; coefficient and error are of a linear regression, in units of {outcome}."
+        )
     if not model.accepted_:
         notes.insert(0, "NO set was accepted: the model behind this method is wrong for these data.")
     return Summary(
-        title=f"Causes of y: {told}",
-        estimand="change of y per unit of each of its causes; intervals hold whichever accepted set is the true one",
-        assumption=f"{'log odds of ' if logistic else ''}y linear in its causes, the same in every environment; no "
-        "hidden common cause of y and its causes",
+        title=f"Causes of {outcome}: {told}",
+        estimand=f"change of {outcome} per unit of each of its causes; intervals hold whichever accepted set is the "
+        "true one",
+        assumption=f"{'log odds of ' if logistic else ''}{outcome} linear in its causes, the same in every "
+        f"environment; no hidden common cause of {outcome} and its causes",
         table=table,
         notes=tuple(notes),
     )
@@ -180,8 +183,14 @@ def _test_named(test: Any) -> str:
     return repr(test) if isinstance(test, str) else getattr(test, "__name__", type(test).__name__)
 
 
+def _outcome(model: Any) -> str:
+    """Name of the outcome."""
+    names = model._training_moments.names["y"]
+    return "y" if names is None else str(names[0])
+
+
 def _told(model: Any) -> str:
     """The rule as a sentence."""
     names = names_of(model) or tuple(f"x{j}" for j in range(len(model.coef_)))
-    terms = [f"{b:+.4g} {name}" for name, b in zip(names, model.coef_, strict=True) if b]
-    return f"Rule: y = {model.intercept_:.4g} " + " ".join(terms)
+    terms = [f" {'-' if b < 0 else '+'} {abs(b):.4g} {name}" for name, b in zip(names, model.coef_, strict=True) if b]
+    return f"Rule: {_outcome(model)} = {model.intercept_:.4g}{''.join(terms)}"

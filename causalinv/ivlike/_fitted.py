@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._fingerprints import Fingerprints, fingerprints
 from causalinv._typing import ArrayLike, FloatArray, Rows
-from causalinv._validation import check_features, check_rows
+from causalinv._validation import check_features
 from causalinv.ivlike._design import expand
 from causalinv.ivlike._doors import InferenceDoors
 from causalinv.ivlike._fit import Fit, fit_design
@@ -141,7 +141,7 @@ class FittedRegression(InferenceDoors, InstrumentDoors, MultiOutputMixin, Regres
         rule = self._rule()
         given = {"instruments": instruments, "augmentation_parameters": augmentation_parameters, "controls": controls}
         design, single = design_of(self, X, y, **given, groups=groups, sample_weight=sample_weight)
-        self._training_rows: Fingerprints | None = fingerprints(check_rows(X, "X"), check_rows(y, "y"))
+        self._training_rows: Fingerprints | None = fingerprints(X, y)
         self._keep(fit_design(design, rule, ridge=self.ridge, single_output=single))
         return self
 

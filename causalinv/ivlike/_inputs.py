@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from causalinv._frames import column_names
+from causalinv._frames import column_names, outcome_names
 from causalinv._labels import encode
 from causalinv._parallel import generator, seed_estimator
 from causalinv._typing import FloatArray, RandomState, Rows
@@ -104,7 +104,7 @@ def design_of(
         "weight": weight,
         "groups": None if clusters is None else clusters.codes,
         "names": None if names is None else tuple(names),
-        "outcome_names": _outcome_names(y),
+        "outcome_names": outcome_names(y),
         "positions": None if inside is None else np.flatnonzero(inside),
     }
     n_copies = check_whole(estimator.n_copies, "n_copies", low=1)
@@ -167,11 +167,6 @@ def check_controls(estimator: Any, controls: Rows, X: Rows) -> FloatArray | None
         told = slopes.names or f"{width} columns"
         raise ValueError(f"controls must be those of the fit, {told}; got {names or f'{known.shape[1]} columns'}.")
     return known
-
-
-def _outcome_names(y: Rows) -> tuple[str, ...] | None:
-    name = getattr(y, "name", None)
-    return (name,) if isinstance(name, str) else column_names(y)
 
 
 def own_generator(random_state: RandomState, purpose: str) -> np.random.Generator:

@@ -57,3 +57,12 @@ def test_of_many_rows_the_smallest_are_kept(monkeypatch):
     assert found.of > found.found
     assert found.beyond_chance
     assert known.repeats(rows(1)).found == 0
+
+
+def test_rows_of_ones_and_zeros_are_told_apart():
+    """Patterns of 16 columns, whose entries differ in the exponent alone: no two of 65,536 rows share a fingerprint."""
+    patterns = ((np.arange(1 << 16)[:, None] >> np.arange(16)) & 1).astype(float)
+    assert len(np.unique(fingerprints(patterns).prints)) == 1 << 16
+    swapped = np.array([[1.0, 2.0, 3.0], [2.0, 1.0, 3.0], [3.0, 2.0, 1.0]])
+    assert len(np.unique(fingerprints(swapped).prints)) == 3
+    assert fingerprints(swapped[:, :2], swapped[:, 2]).repeats(swapped).found == 3  # blocks, or side by side

@@ -131,7 +131,7 @@ class CertifiesTraining:
     def certify(
         self,
         *,
-        method: Literal["beta_sites", "box", "scenario", "vc", "hull"],
+        method: Literal["beta_sites", "box", "scenario", "vc", "hull"] | None = None,
         eps: float | None = None,
         confidence_level: float = 0.95,
         family: InterventionFamily | None = None,
@@ -146,7 +146,8 @@ class CertifiesTraining:
         Parameters
         ----------
         method : {"beta_sites", "box", "scenario", "vc", "hull"}
-            See `causalinv.invariance.validity_table`; no method is the default, as each needs a claim that is yours.
+            Needed: none is the default, as each rests on a claim that is yours; see
+            `causalinv.invariance.validity_table`.
         eps : float, optional
             Tolerated gap, at least the one in training; left out, that one.
         confidence_level : float, default 0.95
@@ -185,6 +186,12 @@ class CertifiesTraining:
         check_is_fitted(self)
         if new is not None:
             check_names(getattr(self, "feature_names_in_", None), new.names["x"], "new")
+        if method is None:
+            raise ValueError(
+                f"certify needs method=, which is what you claim: {quoted(TRAINING)} from the environments that "
+                "trained the rule (what each claims: causalinv.invariance.validity_table()). Environments that were "
+                "kept out of the fit prove more: causalinv.invariance.certify."
+            )
         if method not in TRAINING:
             raise ValueError(
                 f"method must be {quoted(TRAINING)} for training environments, got {method!r}; {quoted(FRESH)} need "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtri
 from scipy.stats import t as student
 
 from causalinv._matrix import pseudo_inverse
@@ -39,7 +40,7 @@ def hull_of_intervals(
         error = np.sqrt(risk / np.maximum(left, 1))[:, None] * np.sqrt(np.diagonal(inverse, axis1=1, axis2=2))
         # What has no error has no width, at any level; where no residual is left to tell an error from, the rows say
         # nothing about these coefficients.
-        quantile = student.isf(level / 2, np.inf if normal else np.maximum(left, 1.0)[:, None])
+        quantile = -ndtri(level / 2) if normal else student.isf(level / 2, np.maximum(left, 1.0)[:, None])
         width = np.multiply(quantile, error, out=np.zeros_like(error), where=error > 0)
         width[left <= 0] = np.inf
         np.minimum.at(low, at, coef - width)
