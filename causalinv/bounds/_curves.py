@@ -18,6 +18,7 @@ from causalinv.bounds._inference import critical_of
 from causalinv.bounds._location import spline_basis, spline_knots
 from causalinv.bounds._means import MeanBounds
 from causalinv.bounds._nesting import rungs_to
+from causalinv.bounds._unseen import most_unseen
 from causalinv.results import BoundsEstimate
 
 __all__ = ["ConditionalCurves"]
@@ -83,6 +84,7 @@ class ConditionalCurves(MeanBounds):
         rungs = [density_ratio_of(float(rung), None) for rung in rungs_to(odds_ratio)]
         at_own, *below = [fit.of(self._scores_of(contrast, cap)) for cap in (own, *rungs)]
         band = fit.band(below, level)  # as in `nested`: the next rung's; ends between those of the rungs around
+        down, up = self._unseen_along(fit, contrast, rungs[-1], level)
         smaller = [f for f, cap in zip(below, rungs, strict=True) if cap[1] <= own[1]]
         manski = fit.of(self._manski_terms(contrast)) if np.isfinite(self._limits).all() else None
         floor, ceiling = self._possible(contrast)
@@ -95,8 +97,8 @@ class ConditionalCurves(MeanBounds):
                 "upper": np.clip(upper, floor, ceiling),
                 "se_lower": at_own.se_low,
                 "se_upper": at_own.se_high,
-                "ci_lower": np.clip(band[0], floor, ceiling),
-                "ci_upper": np.clip(band[1], floor, ceiling),
+                "ci_lower": np.clip(band[0] - down, floor, ceiling),
+                "ci_upper": np.clip(band[1] + up, floor, ceiling),
                 "manski_lower": -none if manski is None else manski.low,
                 "manski_upper": none if manski is None else manski.high,
             },
@@ -110,8 +112,22 @@ class ConditionalCurves(MeanBounds):
             level,
             len(rows.codes),
             target="band",
-            notes=self._notes(),
+            notes=(*self._notes(), *self._still(contrast, level)),
             poor_overlap=self._poor_overlap(),
+            moved=tuple(((down > 0) | (up > 0)).tolist()),
+        )
+
+    def _unseen_along(self, fit: _Fit, contrast: Contrast, cap: Any, level: float) -> tuple[FloatArray, FloatArray]:
+        """How far a band reaches beyond its errors for outcomes that were not seen, down and up, (g,) each."""
+        if not self._alike(contrast):
+            return np.zeros(len(fit.grid)), np.zeros(len(fit.grid))
+        each = [self._unlike(contrast, cap, r) for r in range(self._n_repeats())]
+        down, up = (np.mean([ends[i] for ends in each], axis=0) for i in range(2))
+        share = fit.new @ fit.bread @ (fit.weight[:, None] * fit.design).T  # of every row's score in the fit
+        groups = self._rows.groups
+        return tuple(  # type: ignore[return-value]
+            np.array([most_unseen(np.maximum(own * more, -own * less), groups, level) for own in share])
+            for more, less in ((-down, -up), (up, down))
         )
 
     def _scores_of(self, contrast: Contrast, cap: Any) -> tuple[FloatArray, FloatArray]:
@@ -179,4 +195,5 @@ def _freedom(part: FloatArray) -> FloatArray:
     square = (part / np.maximum(np.abs(part).max(axis=0), 1e-300)) ** 2
     total = square.sum(axis=0)
     variance = np.sum(square**2, axis=0) - total**2 / len(square)
-    return np.maximum(2.0 * total**2 / np.maximum(variance, 1e-12 * total**2), 1.0)
+    least = np.where(total > 0, np.maximum(variance, 1e-12 * total**2), 1.0)
+    return np.where(total > 0, np.maximum(2.0 * total**2 / least, 1.0), np.inf)  # no residuals: there is no error

@@ -77,7 +77,10 @@ _TEXTS = {
         confidence_level : float, default 0.95
         target : {"parameter", "set"}, default "parameter"
             Whether the interval covers the estimand, wherever it lies between the ends, or both ends at once. Every
-            row of the answer has this level by itself.""",
+            row of the answer has this level by itself. Where all outcomes of an arm are one number, its error is 0, and
+            the interval reaches as far as outcomes that were not seen could move an end within `outcome_support`, by
+            Clopper and Pearson's limit of what did not happen (its version for unequal weights, and for clusters); of
+            an f-ball, as far as they could move Manski's end. Without known limits a warning says that it does not.""",
     "arm": """
         arm : label, optional
             May be left out if the arms are 0 and 1: then 1.""",

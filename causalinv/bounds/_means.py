@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._printing import Summary
-from causalinv._typing import FloatArray
+from causalinv._typing import FloatArray, IntArray
 from causalinv._validation import check_confidence_level
 from causalinv._warn import warn
 from causalinv.bounds._base import BoundsBase
@@ -26,6 +27,7 @@ from causalinv.bounds._inference import (
     ratio_of_means,
 )
 from causalinv.bounds._scores import manski_scores
+from causalinv.bounds._unseen import alike, most_unseen_of, moves, note_of
 from causalinv.exceptions import BoundsCrossingWarning, DegenerateInputWarning
 from causalinv.results import BoundsEstimate
 
@@ -154,7 +156,7 @@ class MeanBounds(BoundsBase, ABC):
         if by is None:
             lines, notes, moved = self._lines(contrast, strengths, level, target)
             table = pd.DataFrame(lines).T.rename_axis(index)
-            still = self._still(contrast)
+            still = self._still(contrast, level)
         else:
             whole = np.ones(len(self._rows.codes), bool) if contrast.rows is None else contrast.rows
             groups = {k: mask for k, mask in groups_of(by, self._rows).items() if (mask[self._rows.kept] & whole).any()}
@@ -164,7 +166,7 @@ class MeanBounds(BoundsBase, ABC):
                 inside[self._rows.kept] = mask[self._rows.kept] & whole
                 part = self._contrast(asked, inside)
                 df = min(df, part.df)
-                still += self._still(part, f"{label!r}: ")
+                still += self._still(part, level, f"{label!r}: ")
                 lines, notes, bit = self._lines(part, strengths, level, target)
                 tables[label] = pd.DataFrame(lines).T
                 moved += bit
@@ -217,6 +219,8 @@ class MeanBounds(BoundsBase, ABC):
         how: dict[str, Any] = {"confidence_level": level, "target": target, "n": n, "df": contrast.df}
         low, high = interval(lower, upper, errors, critical=critical, **how)
         own = lower, upper, low, high
+        unseen = self._unseen(contrast, strength, level)
+        low, high = low - unseen[0], high + unseen[1]
         manski = self._manski_ends(contrast)
         floor, ceiling = self._possible(contrast)
         if self._inside_manski:
@@ -296,22 +300,36 @@ class MeanBounds(BoundsBase, ABC):
         weight, _ = self._overlap(contrast)
         return weight * plain[0], weight * plain[1]
 
-    def _still(self, contrast: Contrast, place: str = "") -> tuple[str, ...]:
-        """What is said of arms whose outcomes, among the rows of a question, are all one number."""
-        rows, notes = self._rows, []
-        inside = np.ones(len(rows.codes), bool) if contrast.rows is None else contrast.rows
-        for share in self._observed(contrast):
-            own = np.flatnonzero((share > 0) & inside)
-            if len(own) < 2 or np.ptp(rows.phi[own]) > 0 or np.ptp(self._limits[rows.codes[own[0]]]) == 0:
-                continue
-            label, value = rows.arms.tolist()[rows.codes[own[0]]], float(rows.phi[own[0]])
-            said = f"{place}all {len(own)} outcomes of arm {label!r} are {value:g}, so its error counts as 0"
-            if rows.groups is None and rows.weight is None:
-                said += f"; yet up to {1.0 - 0.05 ** (1.0 / len(own)):.2g} of such outcomes may differ (95%)"
-            note = f"{said}. The interval does not show that."
+    # -- arms whose outcomes are all one number ----------------------------------------------------------------------
+
+    def _alike(self, contrast: Contrast) -> list[IntArray]:
+        return alike(self._rows, self._limits, self._observed(contrast), contrast.rows)
+
+    def _still(self, contrast: Contrast, level: float, place: str = "") -> tuple[str, ...]:
+        """What is said of such arms."""
+        notes = [note_of(self._rows, self._limits, own, level, place) for own in self._alike(contrast)]
+        for note in notes:
             warn(note, DegenerateInputWarning)
-            notes.append(note)
         return tuple(notes)
+
+    def _reach(self, contrast: Contrast, strength: Any, repeat: int, arm: int) -> FloatArray:
+        """How far an outcome of the arm that differs by one moves the top of an end, at most; as in Manski's ends."""
+        return contrast.shares[:, arm] if contrast.estimand == "policy" else np.ones(len(self._rows.codes))
+
+    def _unlike(self, contrast: Contrast, strength: Any, repeat: int) -> Ends:
+        """By how much, at most, every row would move the lower end down and the upper one up if it differed."""
+        reach = partial(self._reach, contrast, strength, repeat)
+        against = getattr(contrast, "control", None)
+        return moves(self._rows, self._limits, self._alike(contrast), reach, against=against)
+
+    def _unseen(self, contrast: Contrast, strength: Any, level: float) -> tuple[float, float]:
+        """How far an interval reaches beyond its errors, down and up, for outcomes that were not seen."""
+        rows, each = self._rows, [(0.0, 0.0)]
+        for repeat in range(self._n_repeats()) if self._alike(contrast) else ():
+            unlike, bottom = self._unlike(contrast, strength, repeat), self._bottom(contrast, repeat)
+            ends, bottom = self._restrict(contrast, unlike, bottom)
+            each.append(most_unseen_of(rows, ends, bottom, level))
+        return max(down for down, _ in each), max(up for _, up in each)
 
     def _result_notes(self, contrast: Contrast, df: float) -> tuple[str, ...]:
         """What a reader of averages must know; `df` are the least degrees of freedom of any."""

@@ -154,6 +154,14 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         at = contrast.compose(lambda a: _conditional_ends(e[:, a], laws[a], cap))
         return weight * ends[0] + moved * at[0], weight * ends[1] + moved * at[1]
 
+    def _reach(self, contrast: Contrast, strength: Any, repeat: int, arm: int) -> FloatArray:
+        e, most = self._crossfit(repeat).propensity, strength[1]
+        if contrast.estimand == "att":
+            ones = np.ones(len(e))
+            return ones if arm == contrast.arm else most * e[:, contrast.arm] / e[:, contrast.control]
+        reach = super()._reach(contrast, strength, repeat, arm) * (1.0 + most * (1.0 - e[:, arm]) / e[:, arm])
+        return reach * contrast.tilt(e, self._rows.codes)[0] if contrast.estimand == "overlap" else reach
+
     def _overlap(self, contrast: Contrast, repeat: int = 0) -> Ends:
         return contrast.tilt(self._crossfit(repeat).propensity, self._rows.codes)
 

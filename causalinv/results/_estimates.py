@@ -164,7 +164,7 @@ class BoundsEstimate(Printed):
         Whether more than 5% of the propensities lie outside [0.03, 0.97]: intervals then cover less than they say.
     moved : tuple of bool
         For each row whether an end or its interval was moved: cut at what is possible, or widened to hold smaller
-        strengths.
+        strengths, or outcomes that an arm without variation did not show.
     """
 
     title: str

@@ -61,14 +61,14 @@ def test_quantiles_under_an_odds_ratio_know_the_arm_too():
 
 
 def test_an_arm_without_events_is_said():
-    """None of 98: [0, 0] covered a chance of 1% in 69% of samples; the exact 95% limit is 1 - .05^(1/98)."""
+    """None of 98: [0, 0] covered a chance of 1% in 69% of samples; the exact 95% limit is 1 - .025^(1/98)."""
     treatment = (np.arange(200) < 98) * 1
     y = (np.arange(200) == 150) * 1.0
     model = fitted(treatment, y)
     with pytest.warns(DegenerateInputWarning, match="all 98 outcomes of arm 1 are 0"):
         found = model.average_bounds("mean", odds_ratio=1.0)
-    assert f"{1 - 0.05 ** (1 / 98):.2g} of such outcomes" in " ".join(str(found.summary()).split())
-    assert stats.binomtest(0, 98).proportion_ci(0.9, "exact").high == pytest.approx(1 - 0.05 ** (1 / 98))
+    assert f"{1 - 0.025 ** (1 / 98):.2g} of such outcomes" in " ".join(str(found.summary()).split())
+    assert stats.binomtest(0, 98).proportion_ci(0.95, "exact").high == pytest.approx(1 - 0.025 ** (1 / 98))
     with pytest.warns(DegenerateInputWarning, match="outcomes of arm 1 are 0"):
         by = model.average_bounds("mean", odds_ratio=1.0, by=np.arange(200) % 2)
     assert sum("outcomes of arm 1 are 0" in note for note in by.notes) == 2

@@ -1,0 +1,161 @@
+"""Intervals where the outcomes of an arm are all one number: judged by scipy's exact limits and a general optimiser."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.stats import binomtest
+from sklearn.linear_model import LogisticRegression
+
+from causalinv.bounds import FDivergenceBounds, SensitivityBounds
+from causalinv.bounds._unseen import most_unseen
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::causalinv.exceptions.DegenerateInputWarning", "ignore::causalinv.exceptions.OverlapWarning"
+)
+N = 80
+A = np.arange(N) % 2
+X = np.random.default_rng(0).normal(size=(N, 2))
+EVENTS = np.where(A == 1, 0.0, np.arange(N) % 3 == 0)
+
+
+def exact(n, level=0.95):
+    """Clopper and Pearson's upper limit of what did not happen in n trials."""
+    return binomtest(0, n).proportion_ci(level, method="exact").high
+
+
+def fit(X=None, y=EVENTS, treatment=A, **kwargs):
+    fitted = {key: kwargs.pop(key) for key in ("groups", "sample_weight") if key in kwargs}
+    return SensitivityBounds(random_state=0, law="knn" if X is not None else "auto", **kwargs).fit(
+        X, y, treatment=treatment, **fitted
+    )
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
+@pytest.mark.parametrize("n", [2, 30, 300])
+def test_equal_shares_have_the_exact_limit(n, level):
+    assert most_unseen(np.full(n, 1.0 / n), None, level) == pytest.approx(exact(n, level), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_unequal_shares_are_taken_at_their_worst(seed):
+    """The same problem by SLSQP, in -log(1 - p)."""
+    share = np.random.default_rng(seed).lognormal(sigma=1.5, size=7)
+    allowed = np.log(2.0 / 0.05)
+    best = max(
+        -minimize(
+            lambda s: -share @ -np.expm1(-s),
+            start * allowed,
+            bounds=[(0.0, None)] * 7,
+            constraints={"type": "ineq", "fun": lambda s: allowed - s.sum()},
+            method="SLSQP",
+            options={"ftol": 1e-12},
+        ).fun
+        for start in (np.full(7, 1 / 7), share / share.sum())
+    )
+    assert most_unseen(share, None, 0.95) == pytest.approx(best, rel=1e-6)
+
+
+def test_without_covariates_and_confounding_the_interval_is_the_exact_one():
+    bounds = fit().average_bounds("mean", odds_ratio=1.0)
+    assert (bounds.lower, bounds.upper) == (0.0, 0.0)
+    assert tuple(bounds.conf_int) == (0.0, pytest.approx(exact(40), rel=1e-9))
+    assert bounds.moved == (True,)
+    assert any("The interval reaches" in note for note in bounds.notes)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.25])
+def test_both_sides_reach_as_far_as_their_limits_allow(value):
+    y = np.where(A == 1, value, 0.5 * EVENTS)
+    low, high = fit(y=y, outcome_support=(0.0, 1.0)).average_bounds("mean", odds_ratio=1.0).conf_int
+    assert low == pytest.approx(value - value * exact(40))
+    assert high == pytest.approx(value + (1.0 - value) * exact(40))
+
+
+def test_clusters_are_the_units():
+    """Ten clusters of eight, of which four rows each are in the arm: what did not happen did not in ten trials."""
+    high = fit(groups=np.arange(N) // 8).average_bounds("mean", odds_ratio=1.0).conf_int[1]
+    assert high == pytest.approx(exact(10), rel=1e-9)
+
+
+def test_only_ratios_of_weights_matter_and_unequal_ones_widen():
+    weight = np.where(np.arange(N) < 20, 30.0, 1.0)
+    highs = [
+        fit(sample_weight=w).average_bounds("mean", odds_ratio=1.0).conf_int[1]
+        for w in (np.ones(N), weight, 7.0 * weight)
+    ]
+    assert highs[1] == pytest.approx(highs[2])
+    share = weight[A == 1] / weight[A == 1].sum()  # ten rows hold ten elevenths
+    assert highs[0] == pytest.approx(exact(40))
+    assert highs[1] == pytest.approx(exact(10) * share[:10].sum(), rel=0.1)  # propensities are out of fold
+
+
+@pytest.mark.parametrize("estimand", ["mean", "ate", "att", "overlap", "policy"])
+def test_intervals_nest_in_level_and_odds_ratio(estimand):
+    model = fit(X)
+    asked = {"policy": lambda X: np.full(len(X), 0.5)} if estimand == "policy" else {}
+    found = {
+        (level, ratio): model.average_bounds(estimand, odds_ratio=ratio, confidence_level=level, **asked).conf_int
+        for level in (0.8, 0.95, 0.99)
+        for ratio in (1.0, 1.33, 2.0, 9.0)
+    }
+    for (level, ratio), inner in found.items():
+        for (more, larger), outer in found.items():
+            if more >= level and larger >= ratio:
+                assert outer[0] <= inner[0] + 1e-12
+                assert outer[1] >= inner[1] - 1e-12
+    narrow, wide = found[0.95, 1.0], found[0.95, 2.0]
+    assert narrow[1] - narrow[0] < wide[1] - wide[0]
+
+
+def test_under_an_odds_ratio_the_limit_is_that_of_the_worst_law():
+    """One half took the arm; of the others up to 2 p have an event if it has a share p: (p + 2 p) / 2."""
+    y = np.where(A == 1, 0.0, EVENTS)
+    high = fit(y=y).average_bounds("mean", odds_ratio=2.0).conf_int[1]
+    assert high == pytest.approx((1.0 + 2.0) / 2.0 * exact(40), rel=1e-3)  # the propensity is estimated
+
+
+def test_effects_move_with_the_arm_that_has_no_event():
+    """As control it moves the lower end of the effect, as the arm the upper one."""
+    as_arm, as_control = (
+        fit(treatment=treatment).average_bounds("ate", odds_ratio=1.0, target="set").table.iloc[0]
+        for treatment in (A, 1 - A)
+    )
+    for inside, outside in (
+        (as_arm.lower - as_arm.ci_lower, as_arm.ci_upper - as_arm.upper),
+        (as_control.ci_upper - as_control.upper, as_control.lower - as_control.ci_lower),
+    ):
+        assert outside - inside == pytest.approx(exact(40), rel=1e-3)  # errors are those of the other arm
+
+
+def test_one_group_without_events_is_wide_by_itself():
+    by = np.where(np.arange(N) < 40, "none", "some")
+    y = np.where((np.arange(N) % 4 == 1) & (np.arange(N) >= 40), 1.0, EVENTS)
+    found = fit(X, y).average_bounds("mean", odds_ratio=1.0, by=by, target="set")
+    line = found.table.loc["none"]
+    assert line.ci_upper - line.upper > 0.5 * exact(20)
+    assert found.moved[0] is True
+
+
+def test_a_side_without_limit_is_said():
+    y = np.where(A == 1, 0.0, 3.0 * X[:, 0])
+    unknown = fit(y=y).average_bounds("mean", odds_ratio=1.0)
+    assert tuple(unknown.conf_int) == (0.0, 0.0)
+    assert any("has no limit" in note for note in unknown.notes)
+    half = fit(y=np.abs(y), outcome_support=(0.0, np.inf)).average_bounds("mean", odds_ratio=1.0)
+    assert any("has no limit" in note for note in half.notes)
+
+
+def test_curves_have_bands_where_no_event_was_seen():
+    model = fit(X)
+    with_band = model.conditional_bounds(0, odds_ratio=1.0, estimand="mean").table
+    assert (with_band.upper.abs() < 1e-12).all()
+    assert (with_band.ci_upper > exact(40)).all()
+    assert (with_band.ci_lower == 0).all()
+    more = model.conditional_bounds(0, odds_ratio=2.0, estimand="mean").table
+    assert (more.ci_upper >= with_band.ci_upper).all()
+
+
+def test_balls_hold_what_manskis_set_holds():
+    model = FDivergenceBounds(random_state=0, law="knn", propensity=LogisticRegression()).fit(X, EVENTS, treatment=A)
+    bounds = model.average_bounds("mean", target="set").table.iloc[0]
+    assert bounds.ci_upper - 1.9599 * bounds.se_upper > bounds.upper + 0.9 * exact(40) / 2.0
