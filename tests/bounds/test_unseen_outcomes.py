@@ -159,3 +159,10 @@ def test_balls_hold_what_manskis_set_holds():
     model = FDivergenceBounds(random_state=0, law="knn", propensity=LogisticRegression()).fit(X, EVENTS, treatment=A)
     bounds = model.average_bounds("mean", target="set").table.iloc[0]
     assert bounds.ci_upper - 1.9599 * bounds.se_upper > bounds.upper + 0.9 * exact(40) / 2.0
+
+
+def test_treated_without_events_among_controls():
+    """As many took either arm: a share p of the controls is up to 2 p of the treated, had they been controls."""
+    line = fit(treatment=1 - A).average_bounds("att", odds_ratio=2.0, target="set").table.iloc[0]
+    errors = line.ci_upper - line.upper, line.lower - line.ci_lower
+    assert errors[1] - errors[0] == pytest.approx(2.0 * exact(40), rel=1e-3)
