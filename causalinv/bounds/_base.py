@@ -6,11 +6,13 @@ from collections.abc import Hashable
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._clusters import RobustCovariance
 from causalinv._compat import named_frame
+from causalinv._frames import row_index
 from causalinv._typing import FloatArray
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_features
@@ -104,6 +106,10 @@ class BoundsBase(Documented, BaseEstimator):
         if rows.features is None:
             return check_features(self, X, reset=False)[:, rows.varying]
         return transformed(rows.features, named_frame(X))[:, rows.varying]
+
+    def _labels_of(self, X: Any) -> pd.Index | None:
+        """Labels of the rows of a pointwise answer."""
+        return self._rows.kept_labels if X is None else row_index(X)
 
     def _where(self, X: Any, arm: Hashable | None, what: str) -> tuple[FloatArray | None, int, str]:
         """Features of a pointwise question, the position of its arm, and the question in words."""

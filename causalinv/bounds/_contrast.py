@@ -130,7 +130,9 @@ def mean_text(functional: Functional) -> str:
 
 def policy_shares(policy: Policy, rows: Rows) -> FloatArray:
     """Probabilities (n, n_arms) with which a policy chooses arms; (n,) is the chance of the last of two arms."""
-    shares: FloatArray = np.asarray(policy(rows.given), dtype=np.float64)
+    chosen = policy(rows.given)
+    rows.check_labels(chosen, "policy(X)")
+    shares: FloatArray = np.asarray(chosen, dtype=np.float64)
     n = len(rows.codes)
     if shares.shape == (n,) and rows.n_arms == 2:
         shares = np.column_stack([1.0 - shares, shares])
@@ -146,7 +148,9 @@ def policy_shares(policy: Policy, rows: Rows) -> FloatArray:
 
 def rows_where(where: Any, rows: Rows) -> BoolArray:
     """The mask of a subgroup, on the rows of positive weight."""
-    mask = np.asarray(where(rows.given) if callable(where) else where)
+    chosen = where(rows.given) if callable(where) else where
+    rows.check_labels(chosen, "where")
+    mask = np.asarray(chosen)
     if mask.shape == rows.kept.shape and not callable(where):
         mask = mask[rows.kept]
     if mask.dtype != bool or mask.shape != rows.codes.shape:
@@ -168,6 +172,7 @@ def groups_of(by: Any, rows: Rows) -> dict[Any, BoolArray]:
         out = np.full(n, -1)
         out[rows.kept] = found.codes
     else:
+        rows.check_labels(by, "by")
         found = encode(by, "by", n)
         out = np.where(rows.kept, found.codes, -1)
     present = np.unique(out[rows.kept])

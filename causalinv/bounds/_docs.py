@@ -72,7 +72,8 @@ _TEXTS = {
             Over which rows of fit the average is taken: a mask, or a function of X that gives one. A mask made from
             estimated propensities (trimming) defines the estimand by these rows.
         by : str, int or array-like of shape (n,), optional
-            One answer per group of rows: the name or position of a column of X, or labels.""",
+            One answer per group of rows: the name or position of a column of X, or labels. What has an index, here, in
+            `where` and from a policy, must have that of fit, in its order.""",
     "interval": """
         confidence_level : float, default 0.95
         target : {"parameter", "set"}, default "parameter"
@@ -88,7 +89,7 @@ _TEXTS = {
         Parameters
         ----------
         X : array-like of shape (m, d), or None
-            Where; None: the rows of fit, by models that did not see them.
+            Where; None: the rows of fit (of positive weight, under their labels), by models that did not see them.
         arm : label, optional
             May be left out if the arms are 0 and 1: then 1.""",
     "pointwise_result": """

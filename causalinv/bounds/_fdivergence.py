@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
-from causalinv._frames import row_index
 from causalinv._typing import FloatArray, IntArray, RandomState
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_whole
@@ -253,7 +252,7 @@ class FDivergenceBounds(CrossFittedBounds, MeanBounds):
             for low, high in ends
         ]
         claim = self._claim({})
-        found = [PointwiseBounds(low, high, *manski, e, text, claim, row_index(X)) for low, high in ends]
+        found = [PointwiseBounds(low, high, *manski, e, text, claim, self._labels_of(X)) for low, high in ends]
         if len(found) == 1:
             return found[0]
         return dict(zip(self.divergences_, found, strict=True))

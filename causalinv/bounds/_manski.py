@@ -10,7 +10,6 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
-from causalinv._frames import row_index
 from causalinv._parallel import generator, seed_estimator
 from causalinv._typing import FloatArray, RandomState
 from causalinv._typing import Rows as Given
@@ -147,4 +146,4 @@ class ManskiBounds(MeanBounds):
         with np.errstate(invalid="ignore"):
             lower, upper = (found[:, a] + np.where(e < 1, (1.0 - e) * limit, 0.0) for limit in self._limits[a])
         lower, upper = (np.clip(end, *self._limits[a]) for end in (lower, upper))  # learners may leave the limits
-        return PointwiseBounds(lower, upper, lower, upper, e, text, self._support_text, row_index(X))
+        return PointwiseBounds(lower, upper, lower, upper, e, text, self._support_text, self._labels_of(X))

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from causalinv._frames import row_index
 from causalinv._printing import Summary
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._typing import Rows as Given
@@ -280,7 +279,7 @@ class QuantileBounds(CrossFittedBounds):
         claim = f"none about confounding; {self._support_text}"
         if cap is not None:
             claim = f"said by you: knowing Y(a) would change the odds of the arm by a factor of at most {odds_ratio:g}"
-        return PointwiseBounds(*ends, *plain, e, text, claim, row_index(X))
+        return PointwiseBounds(*ends, *plain, e, text, claim, self._labels_of(X))
 
     def _ends(self, e: FloatArray, law: ArmLaw | JoinedLaw, arm: int, cap: tuple[float, float] | None) -> Ends:
         """Invert the largest and the least cdf that the law outside the arm allows."""

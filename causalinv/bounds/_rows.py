@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
 from causalinv._compat import named_frame
+from causalinv._frames import row_index
 from causalinv._labels import encode
 from causalinv._matrix import constant_columns
 from causalinv._typing import BoolArray, FloatArray, IntArray
@@ -45,11 +46,13 @@ class Rows:
     names : ndarray of str, shape (n_columns,), or None
         Of the columns before constant ones were left out, after `features`.
     given : array or frame of shape (n, n_features_in_)
-        X as it came, for policies; a frame if it had names.
+        X as it came, for policies; a frame with the rows' labels if it had names.
     varying : ndarray of bool, shape (n_columns,)
         Which columns `X` holds.
     kept : ndarray of bool, shape (n_given,)
         Which rows of fit these are.
+    labels : Index of length n_given, or None
+        Of the rows of fit, where an input had labels.
     features : fitted transformer, or None
     phi : ndarray of shape (n,)
         The functional of each row's outcome.
@@ -67,6 +70,7 @@ class Rows:
     given: Any
     varying: BoolArray
     kept: BoolArray
+    labels: pd.Index | None
     features: Any
     phi: FloatArray
     codes: IntArray
@@ -84,6 +88,20 @@ class Rows:
         """Number of arms."""
         return len(self.arms)
 
+    @property
+    def kept_labels(self) -> pd.Index | None:
+        """Labels of these rows: those of fit, or positions where some were left out."""
+        if self.labels is not None:
+            return self.labels[self.kept]
+        return None if self.kept.all() else pd.Index(np.flatnonzero(self.kept))
+
+    def check_labels(self, values: Given, name: str) -> None:
+        """Raise if values with an index, one per row of fit or per row that is kept, come in another order."""
+        for labels in (self.labels, self.kept_labels) if self.labels is not None else ():
+            if len(labels) == len(values):
+                check_alignment(X=pd.DataFrame(index=labels), **{name: values})
+                return
+
     def take_weight(self, rows: BoolArray) -> FloatArray | None:
         """Weights of some rows."""
         return None if self.weight is None else self.weight[rows]
@@ -100,7 +118,8 @@ def check_data(
             "pass it by metadata routing or as step__treatment."
         )
     check_alignment(X=X, y=y, treatment=treatment, sample_weight=sample_weight, groups=groups)
-    taken = _Taken(estimator, X, y)
+    labels = row_index(X, y, treatment, sample_weight, groups)
+    taken = _Taken(estimator, X, y, labels)
     n = taken.n
     outcome = check_outcome(y, n)
     weight = check_sample_weight(sample_weight, n)
@@ -137,6 +156,7 @@ def check_data(
         given=taken.given(kept),
         varying=varying,
         kept=kept,
+        labels=labels,
         features=transformer,
         phi=phi,
         codes=codes,
@@ -154,8 +174,9 @@ def len_of(y: Given) -> int:
 class _Taken:
     """X as it was handed in: None, numbers, or whatever the user's transformer takes."""
 
-    def __init__(self, estimator: Any, X: Given, y: Given) -> None:
+    def __init__(self, estimator: Any, X: Given, y: Given, labels: pd.Index | None) -> None:
         self.raw: Any = None
+        self.labels = labels
         if X is None:
             self.n = len_of(y)
             self.values = np.zeros((self.n, 1))
@@ -174,8 +195,8 @@ class _Taken:
         """The rows that are kept, as they came; a frame if they had names."""
         if self.raw is not None:
             return self.raw.loc[kept] if hasattr(self.raw, "loc") else np.asarray(self.raw)[kept]
-        values = self.values[kept]
-        return values if self.names is None else pd.DataFrame(values, columns=self.names)
+        values, labels = self.values[kept], None if self.labels is None else self.labels[kept]
+        return values if self.names is None else pd.DataFrame(values, columns=self.names, index=labels)
 
     def numbers(self, estimator: Any, kept: BoolArray) -> tuple[FloatArray, Any, np.ndarray | None]:
         """Features as numbers, the fitted transformer and the columns' names."""

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from causalinv._frames import row_index
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_number
@@ -338,7 +337,7 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         low, high = self._manski(e, law.mean, a)
         lower, upper = np.clip(lower, low, high), np.clip(upper, low, high)
         claim = self._claim({odds_ratio if density_ratio is None else str(density_ratio): cap})
-        return PointwiseBounds(lower, upper, low, high, e, text, claim, row_index(X))
+        return PointwiseBounds(lower, upper, low, high, e, text, claim, self._labels_of(X))
 
 
 def _conditional_ends(e: FloatArray, law: Any, cap: Cap) -> Ends:

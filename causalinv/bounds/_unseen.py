@@ -14,7 +14,7 @@ __all__ = ["alike", "most_unseen", "most_unseen_of", "moves", "note_of"]
 
 def alike(rows: Rows, limits: FloatArray, shares: Sequence[FloatArray], inside: BoolArray | None) -> list[IntArray]:
     """Rows, at least two, of every arm whose outcomes in a question are all one number, though others are possible."""
-    found = []
+    found: list[IntArray] = []
     for share in shares:
         own = np.flatnonzero(share > 0 if inside is None else (share > 0) & inside)
         if len(own) > 1 and np.ptp(rows.phi[own]) == 0 and np.ptp(limits[rows.codes[own[0]]]) > 0:
@@ -52,8 +52,8 @@ def most_unseen(share: FloatArray, groups: IntArray | None, confidence_level: fl
     returned: :math:`p_i = (1 - \lambda / share_i)_+`. For equal shares it is Clopper and Pearson's limit of an event
     that did not happen; unequal ones are taken at their worst, with the events where they weigh most.
     """
-    units = share if groups is None else np.bincount(groups, weights=share)
-    units = np.sort(units[units > 0])[::-1]
+    sums: FloatArray = share if groups is None else np.bincount(groups, weights=share).astype(np.float64)
+    units = np.sort(sums[sums > 0])[::-1]
     if not len(units):
         return 0.0
     allowed = np.log(2.0 / (1.0 - confidence_level))

@@ -1,6 +1,7 @@
 """Rows of weight zero are absent; units and origin of the outcome change nothing; questions repeat."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
@@ -107,3 +108,51 @@ def test_places_of_a_ribbon_are_numbers():
 def test_more_folds_than_groups_are_named():
     with pytest.raises(ValueError, match="cv=5 folds need as many groups, got 3"):
         fit(SensitivityBounds(), groups=np.arange(600) % 3)
+
+
+# -- labels of rows ------------------------------------------------------------------------------------------------
+
+LABELS = [f"row {i}" for i in range(60)]
+LABELLED = pd.DataFrame({"x": np.arange(60) / 60.0, "z": np.cos(np.arange(60))}, index=LABELS)
+
+
+def labelled(X=LABELLED, weight=None):
+    arms = np.arange(60) % 2
+    y = pd.Series(np.sin(np.arange(60.0)) + 2.0 * (np.arange(60) < 20), index=LABELS)
+    return SensitivityBounds(law="knn", random_state=0).fit(X, y, treatment=arms, sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda rows: {"where": rows < 20},
+        lambda rows: {"where": lambda X: rows < 20},
+        lambda rows: {"by": (rows < 20).map({True: "first", False: "others"})},
+        lambda rows: {"estimand": "policy", "policy": lambda X: (rows < 20).astype(float)},
+    ],
+)
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
+@pytest.mark.parametrize("X", [LABELLED, None, LABELLED.to_numpy()], ids=["frame", "none", "array"])
+def test_rows_in_another_order_are_refused(asked, X):
+    """By position they gave the answer for other rows, in silence."""
+    model, rows = labelled(X), pd.Series(np.arange(60), index=LABELS)
+    question = {"estimand": "mean", "odds_ratio": 1.5}
+    with pytest.raises(ValueError, match="the same labels in another order"):
+        model.average_bounds(**question | asked(rows.sample(frac=1.0, random_state=0)))
+    assert np.isfinite(model.average_bounds(**question | asked(rows)).lower).all()
+
+
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
+def test_policies_and_where_see_the_labels_of_fit():
+    """A function that looks rows up by their label finds them, those of weight 0 left out."""
+    known = pd.Series(np.arange(60), index=LABELS).sample(frac=1.0, random_state=0)
+    model = labelled(weight=1.0 * (np.arange(60) % 7 > 0))
+    chosen = model.average_bounds("mean", odds_ratio=1.5, where=lambda X: known.loc[X.index] < 20).table
+    pd.testing.assert_frame_equal(chosen, model.average_bounds("mean", odds_ratio=1.5, where=np.arange(60) < 20).table)
+
+
+@pytest.mark.parametrize("X", [LABELLED, LABELLED.to_numpy()], ids=["frame", "array"])
+def test_rows_of_fit_keep_their_labels(X):
+    kept = np.arange(60) % 7 > 0
+    frame = labelled(X, weight=kept.astype(float)).predict_bounds(None, odds_ratio=1.5).to_frame()
+    assert frame.index.tolist() == [label for label, own in zip(LABELS, kept, strict=True) if own]
