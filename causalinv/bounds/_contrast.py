@@ -130,9 +130,14 @@ def mean_text(functional: Functional) -> str:
 
 def policy_shares(policy: Policy, rows: Rows) -> FloatArray:
     """Probabilities (n, n_arms) with which a policy chooses arms; (n,) is the chance of the last of two arms."""
+    if not callable(policy):
+        raise TypeError(f"policy must be a function of X that returns probabilities, got {policy!r}.")
     chosen = policy(rows.given)
     rows.check_labels(chosen, "policy(X)")
-    shares: FloatArray = np.asarray(chosen, dtype=np.float64)
+    try:
+        shares: FloatArray = np.asarray(chosen, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"policy must return probabilities, one per arm in the order {rows.arms.tolist()}.") from None
     n = len(rows.codes)
     if shares.shape == (n,) and rows.n_arms == 2:
         shares = np.column_stack([1.0 - shares, shares])

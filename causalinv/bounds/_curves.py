@@ -13,7 +13,7 @@ from causalinv._matrix import pseudo_inverse
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_confidence_level, check_numbers
 from causalinv.bounds._contrast import Contrast, column_of
-from causalinv.bounds._functions import density_ratio_of
+from causalinv.bounds._functions import density_ratio_of, finite_density_ratio
 from causalinv.bounds._inference import critical_of
 from causalinv.bounds._location import spline_basis, spline_knots
 from causalinv.bounds._means import MeanBounds
@@ -52,7 +52,7 @@ class ConditionalCurves(MeanBounds):
         estimand : {"ate", "mean"}, default "ate"
             Effect, or mean of Y(arm).
         grid : array-like of shape (g,), optional
-            Values of the covariate; 15 quantiles from 5% to 95% if left out.
+            Values of the covariate, inside its range; 15 quantiles from 5% to 95% if left out.
         arm, control : label, optional
             May be left out if the arms are 0 and 1: then 1 and 0.
         confidence_level : float, default 0.95
@@ -79,8 +79,13 @@ class ConditionalCurves(MeanBounds):
         contrast, rows = self._contrast(asked), self._rows
         x = check_numbers(column_of(column, rows), "column")
         at = np.quantile(x, np.linspace(0.05, 0.95, 15)) if grid is None else check_numbers(grid, "grid").ravel()
+        if not at.size or at.min() < x.min() or at.max() > x.max():
+            raise ValueError(
+                f"grid must hold values between {x.min():g} and {x.max():g}, which the column takes: beyond nothing "
+                f"was seen; got {'none' if not at.size else f'{at.min():g} to {at.max():g}'}."
+            )
+        own = finite_density_ratio(odds_ratio)
         fit = _Fit(x, np.unique(at), self)
-        own = density_ratio_of(odds_ratio, None)
         rungs = [density_ratio_of(float(rung), None) for rung in rungs_to(odds_ratio)]
         at_own, *below = [fit.of(self._scores_of(contrast, cap)) for cap in (own, *rungs)]
         band = fit.band(below, level)  # as in `nested`: the next rung's; ends between those of the rungs around

@@ -13,7 +13,16 @@ from causalinv.bounds._divergences import Divergence, DivergenceLike, as_diverge
 from causalinv.bounds._docs import documented
 from causalinv.bounds._solver import solve
 
-__all__ = ["cap_bounds", "density_ratio_of", "f_ball_bounds", "f_ball_end", "kth_order", "manski_bounds", "tail_means"]
+__all__ = [
+    "cap_bounds",
+    "density_ratio_of",
+    "f_ball_bounds",
+    "f_ball_end",
+    "finite_density_ratio",
+    "kth_order",
+    "manski_bounds",
+    "tail_means",
+]
 
 
 @documented
@@ -182,6 +191,14 @@ def density_ratio_of(odds_ratio: Any, density_ratio: Any) -> tuple[float, float]
     M = check_number(M, "M of density_ratio=(m, M)", low=1.0)
     if m == 1.0 or M == 1.0:  # a density that is nowhere below, or nowhere above, one is one
         return 1.0, 1.0
+    return m, M
+
+
+def finite_density_ratio(odds_ratio: Any, density_ratio: Any = None) -> tuple[float, float]:
+    """The same for laws that are estimated: it must be finite."""
+    m, M = density_ratio_of(odds_ratio, density_ratio)
+    if np.isinf(M):
+        raise ValueError("An infinite odds_ratio is no assumption, and the sample knows no tail: use ManskiBounds.")
     return m, M
 
 

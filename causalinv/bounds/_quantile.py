@@ -16,7 +16,7 @@ from causalinv._validation import check_choice, check_confidence_level, check_nu
 from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
 from causalinv.bounds._contrast import Ends
 from causalinv.bounds._crossfitted import CrossFittedBounds
-from causalinv.bounds._functions import density_ratio_of
+from causalinv.bounds._functions import density_ratio_of, finite_density_ratio
 from causalinv.bounds._inference import freedom
 from causalinv.bounds._laws import LawLike
 from causalinv.bounds._nesting import rungs_to
@@ -186,7 +186,7 @@ class QuantileBounds(CrossFittedBounds):
         caps: list[Cap | None] = [None]
         n_ends = 1
         if odds_ratio is not None:  # as in `nested`
-            own = density_ratio_of(odds_ratio, None)
+            own = finite_density_ratio(odds_ratio)
             rungs = [density_ratio_of(float(rung), None) for rung in rungs_to(odds_ratio)]
             smaller = [cap for cap in rungs if cap[1] <= own[1]]
             caps, n_ends = [own, *smaller, *rungs[len(smaller) :]], 1 + len(smaller)
@@ -272,7 +272,7 @@ class QuantileBounds(CrossFittedBounds):
         {pointwise_result}
         """
         features, a, text = self._where(X, arm, f"{self.tau:g}-quantile of Y")
-        cap = None if odds_ratio is None else density_ratio_of(odds_ratio, None)
+        cap = None if odds_ratio is None else finite_density_ratio(odds_ratio)
         e, law = self._at(features, a)
         plain = self._ends(e, law, a, None)
         ends = plain if cap is None else self._ends(e, law, a, cap)

@@ -97,8 +97,10 @@ class Rows:
 
     def check_labels(self, values: Given, name: str) -> None:
         """Raise if values with an index, one per row of fit or per row that is kept, come in another order."""
-        for labels in (self.labels, self.kept_labels) if self.labels is not None else ():
-            if len(labels) == len(values):
+        if self.labels is None:
+            return
+        for labels in (self.labels, self.labels[self.kept]):
+            if isinstance(getattr(values, "index", None), pd.Index) and len(labels) == len(values):
                 check_alignment(X=pd.DataFrame(index=labels), **{name: values})
                 return
 

@@ -16,7 +16,7 @@ from causalinv.bounds._benchmark import benchmark
 from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, mean_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._curves import ConditionalCurves
-from causalinv.bounds._functions import density_ratio_of
+from causalinv.bounds._functions import density_ratio_of, finite_density_ratio
 from causalinv.bounds._inference import Target, band_critical_value
 from causalinv.bounds._nesting import first_crossing, nested
 from causalinv.bounds._scores import cap_att_terms, cap_scores
@@ -331,7 +331,7 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         {pointwise_result}
         """
         features, a, text = self._where(X, arm, mean_text(self.functional))
-        cap = density_ratio_of(odds_ratio, density_ratio)
+        cap = finite_density_ratio(odds_ratio, density_ratio)
         e, law = self._at(features, a)
         lower, upper = _conditional_ends(e, law, cap)
         low, high = self._manski(e, law.mean, a)
@@ -349,13 +349,11 @@ def _conditional_ends(e: FloatArray, law: Any, cap: Cap) -> Ends:
 def _strengths(odds_ratio: Any, density_ratio: Any) -> dict[Any, Cap]:
     """Label and (m, M) of every strength asked for."""
     if density_ratio is not None or odds_ratio is None or np.ndim(odds_ratio) == 0:
-        caps = [density_ratio_of(odds_ratio, density_ratio)]
+        caps = [finite_density_ratio(odds_ratio, density_ratio)]
         labels: list[Any] = [odds_ratio if density_ratio is None else str(tuple(density_ratio))]
     else:
         labels = np.asarray(odds_ratio).ravel().tolist()
-        caps = [density_ratio_of(each, None) for each in labels]
+        caps = [finite_density_ratio(each) for each in labels]
         if not caps:
             raise ValueError("odds_ratio is an empty grid; give at least one number >= 1.")
-    if any(np.isinf(M) for _, M in caps):
-        raise ValueError("An infinite odds_ratio is no assumption, and the sample knows no tail: use ManskiBounds.")
     return dict(zip(labels, caps, strict=True))
