@@ -18,7 +18,7 @@ from causalinv.bounds._inference import critical_of
 from causalinv.bounds._location import spline_basis, spline_knots
 from causalinv.bounds._means import MeanBounds
 from causalinv.bounds._nesting import rungs_to
-from causalinv.bounds._unseen import most_unseen
+from causalinv.bounds._unseen import beyond
 from causalinv.results import BoundsEstimate
 
 __all__ = ["ConditionalCurves"]
@@ -89,13 +89,14 @@ class ConditionalCurves(MeanBounds):
         rungs = [density_ratio_of(float(rung), None) for rung in rungs_to(odds_ratio)]
         at_own, *below = [fit.of(self._scores_of(contrast, cap)) for cap in (own, *rungs)]
         band = fit.band(below, level)  # as in `nested`: the next rung's; ends between those of the rungs around
-        down, up = self._unseen_along(fit, contrast, rungs[-1], level)
         smaller = [f for f, cap in zip(below, rungs, strict=True) if cap[1] <= own[1]]
         manski = fit.of(self._manski_terms(contrast)) if np.isfinite(self._limits).all() else None
         floor, ceiling = self._possible(contrast)
         lower = np.clip(at_own.low, *(np.min([f.low for f in each], axis=0) for each in (below, smaller)))
         upper = np.clip(at_own.high, *(np.max([f.high for f in each], axis=0) for each in (smaller, below)))
-        none = np.full(len(lower), np.inf)
+        more = self._along(fit, contrast, rungs[-1], level, np.column_stack([lower - band[0], band[1] - upper]))
+        down, up = more.sum(axis=1).T
+        nowhere = np.full(len(lower), np.inf)
         table = pd.DataFrame(
             {
                 "lower": np.clip(lower, floor, ceiling),
@@ -104,8 +105,8 @@ class ConditionalCurves(MeanBounds):
                 "se_upper": at_own.se_high,
                 "ci_lower": np.clip(band[0] - down, floor, ceiling),
                 "ci_upper": np.clip(band[1] + up, floor, ceiling),
-                "manski_lower": -none if manski is None else manski.low,
-                "manski_upper": none if manski is None else manski.high,
+                "manski_lower": -nowhere if manski is None else manski.low,
+                "manski_upper": nowhere if manski is None else manski.high,
             },
             index=pd.Index(fit.grid, name=str(column)),
         )
@@ -119,21 +120,21 @@ class ConditionalCurves(MeanBounds):
             target="band",
             notes=(*self._notes(), *self._still(contrast, level)),
             poor_overlap=self._poor_overlap(),
-            moved=tuple(((down > 0) | (up > 0)).tolist()),
+            moved=tuple(bool(each.any()) for each in more[:, 1]),
         )
 
-    def _unseen_along(self, fit: _Fit, contrast: Contrast, cap: Any, level: float) -> tuple[FloatArray, FloatArray]:
-        """How far a band reaches beyond its errors for outcomes that were not seen, down and up, (g,) each."""
-        if not self._alike(contrast):
-            return np.zeros(len(fit.grid)), np.zeros(len(fit.grid))
-        each = [self._unlike(contrast, cap, r) for r in range(self._n_repeats())]
-        down, up = (np.mean([ends[i] for ends in each], axis=0) for i in range(2))
-        share = fit.new @ fit.bread @ (fit.weight[:, None] * fit.design).T  # of every row's score in the fit
+    def _along(self, fit: _Fit, contrast: Contrast, cap: Any, level: float, errors: FloatArray) -> FloatArray:
+        """What a band adds to its errors (g, 2), (g, 2, 2): of few and of no unlike outcomes, down and up."""
+        arms, repeats = self._rare(contrast), range(self._n_repeats())
+        pulls = [np.mean([self._pull(contrast, cap, r, arm) for r in repeats], axis=0) for arm in arms]
+        shares = fit.new @ fit.bread @ (fit.weight[:, None] * fit.design).T  # of every row's score in the fit
         groups = self._rows.groups
-        return tuple(  # type: ignore[return-value]
-            np.array([most_unseen(np.maximum(own * more, -own * less), groups, level) for own in share])
-            for more, less in ((-down, -up), (up, down))
-        )
+
+        def at(share: FloatArray, error: FloatArray) -> Any:
+            each = [share[arm.own] * pull for arm, pull in zip(arms, pulls, strict=True)]
+            return beyond(arms, each, groups, level, (error[0], error[1]))
+
+        return np.array([at(share, error) for share, error in zip(shares, errors, strict=True)])
 
     def _scores_of(self, contrast: Contrast, cap: Any) -> tuple[FloatArray, FloatArray]:
         """Scores of both ends, means over the repeats."""

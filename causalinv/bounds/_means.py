@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._printing import Summary
-from causalinv._typing import FloatArray, IntArray
+from causalinv._typing import FloatArray
 from causalinv._validation import check_confidence_level
 from causalinv._warn import warn
 from causalinv.bounds._base import BoundsBase
@@ -27,7 +26,7 @@ from causalinv.bounds._inference import (
     ratio_of_means,
 )
 from causalinv.bounds._scores import manski_scores
-from causalinv.bounds._unseen import alike, most_unseen_of, moves, note_of
+from causalinv.bounds._unseen import Pair, Unlike, beyond, note_of, rare_arms
 from causalinv.exceptions import BoundsCrossingWarning, DegenerateInputWarning
 from causalinv.results import BoundsEstimate
 
@@ -218,9 +217,10 @@ class MeanBounds(BoundsBase, ABC):
         errors, n = (se_lower, se_upper), len(rows.codes) if contrast.rows is None else int(contrast.rows.sum())
         how: dict[str, Any] = {"confidence_level": level, "target": target, "n": n, "df": contrast.df}
         low, high = interval(lower, upper, errors, critical=critical, **how)
+        few, none = self._beyond(contrast, strength, level, (lower - low, high - upper))
+        low, high = low - few[0], high + few[1]
         own = lower, upper, low, high
-        unseen = self._unseen(contrast, strength, level)
-        low, high = low - unseen[0], high + unseen[1]
+        low, high = low - none[0], high + none[1]
         manski = self._manski_ends(contrast)
         floor, ceiling = self._possible(contrast)
         if self._inside_manski:
@@ -300,36 +300,37 @@ class MeanBounds(BoundsBase, ABC):
         weight, _ = self._overlap(contrast)
         return weight * plain[0], weight * plain[1]
 
-    # -- arms whose outcomes are all one number ----------------------------------------------------------------------
-
-    def _alike(self, contrast: Contrast) -> list[IntArray]:
-        return alike(self._rows, self._limits, self._observed(contrast), contrast.rows)
+    def _rare(self, contrast: Contrast) -> list[Unlike]:
+        """Arms whose outcomes, among the rows of a question, are all one number, or two."""
+        return rare_arms(self._rows, self._limits, self._observed(contrast), contrast.rows)
 
     def _still(self, contrast: Contrast, level: float, place: str = "") -> tuple[str, ...]:
-        """What is said of such arms."""
-        notes = [note_of(self._rows, self._limits, own, level, place) for own in self._alike(contrast)]
+        """What is said of arms whose outcomes, among the rows of a question, are all one number."""
+        arms = [arm for arm in self._rare(contrast) if not arm.seen.any()]
+        notes = tuple(note_of(self._rows, self._limits, arm, level, place) for arm in arms)
         for note in notes:
             warn(note, DegenerateInputWarning)
-        return tuple(notes)
+        return notes
 
     def _reach(self, contrast: Contrast, strength: Any, repeat: int, arm: int) -> FloatArray:
-        """How far an outcome of the arm that differs by one moves the top of an end, at most; as in Manski's ends."""
+        """How far an outcome of the arm that is larger by one moves the top of an end, at most; as in Manski's ends."""
         return contrast.shares[:, arm] if contrast.estimand == "policy" else np.ones(len(self._rows.codes))
 
-    def _unlike(self, contrast: Contrast, strength: Any, repeat: int) -> Ends:
-        """By how much, at most, every row would move the lower end down and the upper one up if it differed."""
-        reach = partial(self._reach, contrast, strength, repeat)
-        against = getattr(contrast, "control", None)
-        return moves(self._rows, self._limits, self._alike(contrast), reach, against=against)
+    def _pull(self, contrast: Contrast, strength: Any, repeat: int, arm: Unlike) -> FloatArray:
+        """The same with the sign of the arm, for its rows."""
+        reach = self._reach(contrast, strength, repeat, arm.code)[arm.own]
+        return -reach if arm.code == getattr(contrast, "control", None) else reach
 
-    def _unseen(self, contrast: Contrast, strength: Any, level: float) -> tuple[float, float]:
-        """How far an interval reaches beyond its errors, down and up, for outcomes that were not seen."""
-        rows, each = self._rows, [(0.0, 0.0)]
-        for repeat in range(self._n_repeats()) if self._alike(contrast) else ():
-            unlike, bottom = self._unlike(contrast, strength, repeat), self._bottom(contrast, repeat)
-            ends, bottom = self._restrict(contrast, unlike, bottom)
-            each.append(most_unseen_of(rows, ends, bottom, level))
-        return max(down for down, _ in each), max(up for _, up in each)
+    def _beyond(self, contrast: Contrast, strength: Any, level: float, errors: Pair) -> FloatArray:
+        """What the interval adds to its errors, [[down, up] of few, of no unlike outcomes]."""
+        arms, each = self._rare(contrast), [np.zeros((2, 2))]
+        for repeat in range(self._n_repeats()) if arms else ():
+            weight = np.ones(len(self._rows.codes)) if self._rows.weight is None else self._rows.weight
+            bottom = self._restrict(contrast, (weight, weight), self._bottom(contrast, repeat))[1]
+            share = weight / np.sum(weight if bottom is None else weight * bottom)
+            pulls = [share[arm.own] * self._pull(contrast, strength, repeat, arm) for arm in arms]
+            each.append(np.array(beyond(arms, pulls, self._rows.groups, level, errors)))
+        return np.max(each, axis=0)
 
     def _result_notes(self, contrast: Contrast, df: float) -> tuple[str, ...]:
         """What a reader of averages must know; `df` are the least degrees of freedom of any."""

@@ -14,6 +14,7 @@ from causalinv.bounds._crossfit import CrossFit
 from causalinv.bounds._inference import band_critical_value, combine, quantile_of, ratio_of_means
 from causalinv.bounds._rows import Rows
 from causalinv.bounds._scores import manski_scores
+from causalinv.bounds._unseen import more_of_few
 
 __all__ = ["CdfBounds"]
 
@@ -121,17 +122,26 @@ class CdfBounds:
 
         def moved(cut: float, end: int) -> FloatArray:
             """The least (0) or largest (1) probability, moved outward by its error, with the variance about tau."""
-            found = self.at(cut)[min(len(self.caps) - 1, 1) :]  # of the rungs
+            first = min(len(self.caps) - 1, 1)  # of the rungs
+            found = self.at(cut)[first:]
             spread = c * np.hypot(found[:, 2 + end], (found[:, end] - tau) / np.sqrt(len(self.rows.codes)))
+            spread += [self._more(cut, end, cap, level, by) for cap, by in zip(self.caps[first:], spread, strict=True)]
             return found[:, end] + (2 * end - 1) * spread
 
         lower = self._first(lambda cut: moved(cut, 1).max() >= tau, limits[1])
-        if self.caps[0] is None:
-            if moved(-np.inf, 1).max() >= tau:
-                lower = float(limits[0])
-        elif lower == self.values[0]:  # below the sample nothing was seen, and nothing is excluded
+        if moved(-np.inf, 1).max() >= tau:  # below the sample nothing was seen, and not all is excluded
             lower = float(limits[0])
         return lower, self._first(lambda cut: moved(cut, 0).min() >= tau, limits[1])
+
+    def _more(self, cut: float, end: int, cap: Cap | None, level: float, error: float) -> float:
+        """What a spread lacks where few rows of the arm are above the cut (end 0) or not above it (1)."""
+        if cap is None:
+            return 0.0
+        e, inside = self.fits[0].propensity[:, self.arm], self.inside
+        weight = np.ones(len(e)) if self.rows.weight is None else self.rows.weight
+        share = np.where(inside, weight * (1.0 + cap[1] * (1.0 - e) / e), 0.0) / float(weight.sum())
+        seen = inside & ((self.rows.phi <= cut) if end else (self.rows.phi > cut))
+        return more_of_few(share, seen, self.rows.groups, level, error)
 
     def _first(self, reached: Callable[[float], bool], otherwise: float) -> float:
         """The least value of the arm at which a condition that stays true becomes true."""

@@ -1,47 +1,94 @@
-"""Arms whose outcomes are all one number: how far outcomes that were not seen may move an end."""
+"""Arms whose outcomes are all, or nearly all, one number: how far outcomes that were not seen may move an end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import gammainccinv, ndtri
 
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.bounds._rows import Rows
 
-__all__ = ["alike", "most_unseen", "most_unseen_of", "moves", "note_of"]
+__all__ = ["Unlike", "beyond", "more_of_few", "most_unseen", "note_of", "rare_arms"]
+
+Pair = tuple[float, float]
 
 
-def alike(rows: Rows, limits: FloatArray, shares: Sequence[FloatArray], inside: BoolArray | None) -> list[IntArray]:
-    """Rows, at least two, of every arm whose outcomes in a question are all one number, though others are possible."""
-    found: list[IntArray] = []
+@dataclass(frozen=True)
+class Unlike:
+    """An arm's rows in a question, and what an outcome unlike the others would do to an end.
+
+    Attributes
+    ----------
+    code : int
+        Position of the arm.
+    own : ndarray of int, shape (k,)
+        Rows of all n.
+    seen : ndarray of bool, shape (k,)
+        Which of them are unlike the rest; none if all are one number.
+    down, up : float
+        From the others' number to the limits of the outcome; 0 where there is no limit.
+    """
+
+    code: int
+    own: IntArray
+    seen: BoolArray
+    down: float
+    up: float
+
+
+def rare_arms(rows: Rows, limits: FloatArray, shares: Sequence[FloatArray], inside: BoolArray | None) -> list[Unlike]:
+    """Arms, of at least two rows, whose outcomes in a question are one number, or two: the limits of the outcome.
+
+    Of two numbers the rarer one is what the others may turn into. An outcome that has one possible value is left out.
+    """
+    found: list[Unlike] = []
     for share in shares:
         own = np.flatnonzero(share > 0 if inside is None else (share > 0) & inside)
-        if len(own) > 1 and np.ptp(rows.phi[own]) == 0 and np.ptp(limits[rows.codes[own[0]]]) > 0:
-            found.append(own)
+        code = int(rows.codes[own[0]]) if len(own) else 0
+        if len(own) < 2 or np.ptp(limits[code]) == 0:
+            continue
+        phi, (low, high) = rows.phi[own], limits[code]
+        down, up = (float(room) if np.isfinite(room) else 0.0 for room in (phi[0] - low, high - phi[0]))
+        if np.ptp(phi) == 0:
+            found.append(Unlike(code, own, np.zeros(len(own), bool), down, up))
+        elif np.isin(phi, (low, high)).all():
+            highs = phi == high
+            most = bool(2 * np.count_nonzero(highs) > len(own))
+            found.append(
+                Unlike(code, own, ~highs if most else highs, *((high - low, 0.0) if most else (0.0, high - low)))
+            )
     return found
 
 
-def moves(
-    rows: Rows,
-    limits: FloatArray,
-    found: Sequence[IntArray],
-    reach: Callable[[int], FloatArray],
-    *,
-    against: int | None,
-) -> tuple[FloatArray, FloatArray]:
-    """By how much every row of such arms moves a lower end down, and an upper one up, if its outcome is at a limit.
+def beyond(
+    arms: Sequence[Unlike],
+    pulls: Sequence[FloatArray],
+    groups: IntArray | None,
+    confidence_level: float,
+    errors: Pair,
+) -> tuple[Pair, Pair]:
+    """What intervals must add to their errors, down and up: for arms with few unlike outcomes, and for those without.
 
-    `reach` is that of an outcome that differs by one, `against` the arm that is subtracted. 0 where there is no limit.
+    `pulls` say, with their sign, how far every row of an arm moves the estimate if its outcome is one larger.
     """
-    down, up = np.zeros(len(rows.codes)), np.zeros(len(rows.codes))
-    for own in found:
-        arm, value = int(rows.codes[own[0]]), rows.phi[own[0]]
-        room = np.abs(limits[arm] - value)
-        below, above = np.where(np.isfinite(room), room, 0.0)[:: -1 if arm == against else 1]
-        far = reach(arm)[own]
-        down[own], up[own] = far * below, far * above
-    return down, up
+    few, none = [0.0, 0.0], [0.0, 0.0]
+    for side, sign in enumerate((-1.0, 1.0)):
+        every = [
+            (arm, np.maximum(np.maximum(sign * each * arm.up, -sign * each * arm.down), 0.0))
+            for arm, each in zip(arms, pulls, strict=True)
+        ]
+        for arm, share in every:
+            if arm.seen.any():
+                units = None if groups is None else groups[arm.own]
+                few[side] += more_of_few(share, arm.seen, units, confidence_level, errors[side])
+        unseen = [(arm, share) for arm, share in every if not arm.seen.any()]
+        if unseen:
+            units = None if groups is None else np.concatenate([groups[arm.own] for arm, _ in unseen])
+            none[side] = most_unseen(np.concatenate([share for _, share in unseen]), units, confidence_level)
+    return (few[0], few[1]), (none[0], none[1])
 
 
 def most_unseen(share: FloatArray, groups: IntArray | None, confidence_level: float) -> float:
@@ -61,19 +108,34 @@ def most_unseen(share: FloatArray, groups: IntArray | None, confidence_level: fl
     return float(np.sum(np.maximum(units - np.exp(level), 0.0)))
 
 
-def most_unseen_of(
-    rows: Rows, ends: tuple[FloatArray, FloatArray], bottom: FloatArray | None, confidence_level: float
-) -> tuple[float, float]:
-    """The same of the (ratio of) weighted means of what rows add to a lower and an upper end."""
-    w = np.ones(len(rows.codes)) if rows.weight is None else rows.weight
-    total = float(np.sum(w if bottom is None else w * bottom))
-    down, up = (most_unseen(w * end / total, rows.groups, confidence_level) for end in ends)
-    return down, up
+def more_of_few(
+    share: FloatArray, seen: BoolArray, groups: IntArray | None, confidence_level: float, error: float
+) -> float:
+    """By how much the limit of a sum of rare events lies beyond that of the normal law: 0 where they are half or more.
+
+    Row i adds share_i >= 0 if it has the event, `seen` says which had, and `error` is the distance that the normal law
+    gives. Independent rows: Fay and Feuer's (1997) gamma limit of a weighted sum of Poisson counts, less its normal
+    part; clusters: what `most_unseen` has beyond `error`. Both fade out with the share of the event, as the skewness
+    of a binomial does.
+    """
+    total = float(share.sum())
+    if not total > 0:
+        return 0.0
+    fades = 1.0 - 2.0 * float(share[seen].sum()) / total
+    if fades <= 0:
+        return 0.0
+    if groups is not None or not seen.any():
+        return max(fades * most_unseen(share, groups, confidence_level) - (error if seen.any() else 0.0), 0.0)
+    y, v, most = float(share[seen].sum()), float(np.sum(share[seen] ** 2)), float(share.max())
+    tail = (1.0 - confidence_level) / 2.0
+    limit = (v + most**2) / (y + most) * gammainccinv((y + most) ** 2 / (v + most**2), tail)
+    return max(float(limit) - y + float(ndtri(tail)) * float(np.sqrt(v)), 0.0) * fades
 
 
-def note_of(rows: Rows, limits: FloatArray, own: IntArray, confidence_level: float, place: str = "") -> str:
+def note_of(rows: Rows, limits: FloatArray, arm: Unlike, confidence_level: float, place: str = "") -> str:
     """What is said of such an arm."""
-    code, value = rows.codes[own[0]], float(rows.phi[own[0]])
+    own = arm.own
+    code, value = arm.code, float(rows.phi[own[0]])
     said = f"{place}all {len(own)} outcomes of arm {rows.arms.tolist()[code]!r} are {value:g}, so its error counts as 0"
     if rows.groups is None and rows.weight is None:
         share = most_unseen(np.full(len(own), 1.0 / len(own)), None, confidence_level)

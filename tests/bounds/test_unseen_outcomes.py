@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest, chi2
 from sklearn.linear_model import LogisticRegression
 
-from causalinv.bounds import FDivergenceBounds, SensitivityBounds
-from causalinv.bounds._unseen import most_unseen
+from causalinv.bounds import FDivergenceBounds, QuantileBounds, SensitivityBounds
+from causalinv.bounds._unseen import more_of_few, most_unseen
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::causalinv.exceptions.DegenerateInputWarning", "ignore::causalinv.exceptions.OverlapWarning"
@@ -16,6 +16,9 @@ N = 80
 A = np.arange(N) % 2
 X = np.random.default_rng(0).normal(size=(N, 2))
 EVENTS = np.where(A == 1, 0.0, np.arange(N) % 3 == 0)
+HALF = np.where(
+    A == 1, 0.0, np.arange(N) % 4 == 0
+)  # of the others: where an event is as rare as not, errors are normal
 
 
 def exact(n, level=0.95):
@@ -117,7 +120,7 @@ def test_under_an_odds_ratio_the_limit_is_that_of_the_worst_law():
 def test_effects_move_with_the_arm_that_has_no_event():
     """As control it moves the lower end of the effect, as the arm the upper one."""
     as_arm, as_control = (
-        fit(treatment=treatment).average_bounds("ate", odds_ratio=1.0, target="set").table.iloc[0]
+        fit(y=HALF, treatment=treatment).average_bounds("ate", odds_ratio=1.0, target="set").table.iloc[0]
         for treatment in (A, 1 - A)
     )
     for inside, outside in (
@@ -163,6 +166,58 @@ def test_balls_hold_what_manskis_set_holds():
 
 def test_treated_without_events_among_controls():
     """As many took either arm: a share p of the controls is up to 2 p of the treated, had they been controls."""
-    line = fit(treatment=1 - A).average_bounds("att", odds_ratio=2.0, target="set").table.iloc[0]
+    line = fit(y=HALF, treatment=1 - A).average_bounds("att", odds_ratio=2.0, target="set").table.iloc[0]
     errors = line.ci_upper - line.upper, line.lower - line.ci_lower
     assert errors[1] - errors[0] == pytest.approx(2.0 * exact(40), rel=1e-3)
+
+
+# -- few unlike outcomes -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [30, 100, 300])
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 8])
+def test_few_events_have_nearly_the_exact_limit(k, n):
+    """The normal limit was 2.97 of n rows for one event, below that of none, 3.69; the exact one is 5.57."""
+    y = np.where(np.arange(2 * n) % 2 == 1, np.arange(2 * n) // 2 < k, np.arange(2 * n) % 4 == 0)
+    treatment = np.arange(2 * n) % 2
+    high = fit(y=1.0 * y, treatment=treatment).average_bounds("mean", odds_ratio=1.0, target="set").conf_int[1]
+    limit = binomtest(k, n).proportion_ci(0.95, method="exact").high
+    assert 0.99 * limit <= high <= 1.07 * limit  # of 30 rows Student's quantile is more than the normal one
+
+
+def test_limit_of_unequal_shares_is_fay_and_feuers():
+    """As they write it, with a quantile of chi squared; less the normal law's; fading where events are common."""
+    share, seen = np.random.default_rng(0).lognormal(size=50), np.arange(50) % 10 == 0
+    y, v, most = share[seen].sum(), (share[seen] ** 2).sum(), share.max()
+    shape = 2.0 * (y + most) ** 2 / (v + most**2)
+    limit = (v + most**2) / (2.0 * (y + most)) * chi2.isf(0.025, shape)
+    fades = 1.0 - 2.0 * y / share.sum()
+    expected = fades * (limit - y - 1.959963984540054 * np.sqrt(v))
+    assert more_of_few(share, seen, None, 0.95, 0.0) == pytest.approx(expected)
+    assert more_of_few(share, ~seen, None, 0.95, 0.0) == 0.0
+
+
+def test_rare_events_of_unequal_weight_are_covered():
+    """Weights up to 30 : 1, about one event in a sample: 975 of 1,000 limits hold the weighted mean of chances."""
+    rng = np.random.default_rng(1)
+    share = np.exp(rng.uniform(0.0, np.log(30.0), 100)) / 100.0
+    for chance in (0.01, 0.03):
+        hits = []
+        for seen in rng.random((1000, 100)) < chance:
+            error = 1.959963984540054 * np.sqrt((share[seen] ** 2).sum())
+            hits.append(share[seen].sum() + error + more_of_few(share, seen, None, 0.95, error) >= chance * share.sum())
+        assert np.mean(hits) >= 0.975 - 3.0 * np.sqrt(0.025 * 0.975 / 1000)
+
+
+@pytest.mark.parametrize("tau", [0.02, 0.1, 0.5, 0.9, 0.95, 0.98, 0.99])
+def test_outer_quantiles_reach_as_far_as_binomial_tests(tau):
+    """Of 100 rows the largest lies below the 99% quantile in 37% of samples: it is no limit of its interval."""
+    n, ranks = 100, np.random.default_rng(0).permutation(100)
+    treatment = np.arange(2 * n) % 2
+    y = np.where(treatment == 1, ranks[np.arange(2 * n) // 2], 50.0)
+    model = QuantileBounds(random_state=0).fit(None, y, treatment=treatment)
+    low, high = model.population_bounds(tau=tau, odds_ratio=1.0).conf_int
+    first, last = int(binom.ppf(0.025, n, tau)) - 1, int(binom.isf(0.025, n, tau))  # positions of the exact limits
+    assert (np.isinf(low), np.isinf(high)) == (first < 0, last >= n)
+    assert np.isinf(low) or first - 3 <= low <= first + 1
+    assert np.isinf(high) or last - 1 <= high <= last + 3
