@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse.csgraph import connected_components
 from sklearn.base import clone
 
+from causalinv._matrix import singular_values
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.bounds._crossfit import Learners, cross_fit
 from causalinv.bounds._location import location
 from causalinv.bounds._rows import Rows
 
-__all__ = ["benchmark"]
+__all__ = ["benchmark", "covariates"]
 
 _SHUFFLES = 5
+_DEPENDENT = 1e-9  # share of the largest singular value below which columns are linear functions of others
+_TIED = 1e-6  # entry of the projection on what vanishes from which on two columns belong together
 _MOST = 50.0  # an inverse odds ratio beyond which a single row would decide
 
 
@@ -32,8 +36,8 @@ def benchmark(
     n_jobs: int | None,
 ) -> pd.DataFrame:
     """The table of `SensitivityBounds.benchmark`."""
-    names = list(range(len(rows.varying)) if rows.names is None else rows.names)
-    if len(names) < 2:
+    names, one_by_one = _names(rows), covariates(rows)
+    if len(names) < 2 or (columns is None and len(one_by_one) < 2):
         raise ValueError("A benchmark leaves a covariate out; with one covariate nothing would be left.")
     place = np.full(len(names), -1)
     place[rows.varying] = np.arange(int(rows.varying.sum()))
@@ -55,7 +59,7 @@ def benchmark(
 
     repeats = range(len(folds))
     full, found = [odds(rows.X, None, r) for r in repeats], {}
-    for group in names if columns is None else list(columns):
+    for group in one_by_one if columns is None else list(columns):
         several = isinstance(group, list | tuple)
         at = place[[_position(c, names) for c in (group if several else [group])]]
         kept = ~np.isin(np.arange(rows.X.shape[1]), at)
@@ -75,6 +79,28 @@ def benchmark(
             zip(("q95", "max", "noise", "beyond_noise", "given_y"), np.median(each, axis=0), strict=True)
         )
     return pd.DataFrame(found).T.rename_axis("left out")
+
+
+def _names(rows: Rows) -> list[Any]:
+    return list(range(len(rows.varying)) if rows.names is None else rows.names)
+
+
+def covariates(rows: Rows) -> list[Any]:
+    """Names of the columns, in lists where one is a linear function of others: alone it would hide nothing."""
+    names, (n, d) = _names(rows), rows.X.shape
+    if n <= d + 1:  # then every column is
+        return names
+    centred = rows.X - rows.X.mean(axis=0)
+    spread = np.abs(centred).max(axis=0)
+    _, size, right = singular_values(centred / np.where(spread > 0, spread, 1.0))
+    held = right[size > _DEPENDENT * size[0]]
+    _, part = connected_components(np.abs(np.eye(d) - held.T @ held) > _TIED, directed=False)
+    place = np.full(len(names), -1)
+    place[rows.varying] = part
+    alone = [name if at < 0 else None for name, at in zip(names, place, strict=True)]
+    sets = [[names[i] for i in np.flatnonzero(place == at)] for at in range(int(part.max()) + 1)]
+    found = [each[0] if len(each) == 1 else each for each in sets] + [name for name in alone if name is not None]
+    return sorted(found, key=lambda each: names.index(each[0] if isinstance(each, list) else each))
 
 
 def _only(varying: BoolArray, kept: BoolArray) -> BoolArray:

@@ -12,7 +12,7 @@ import pandas as pd
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._typing import Rows as Given
 from causalinv._validation import check_confidence_level, check_number
-from causalinv.bounds._benchmark import benchmark
+from causalinv.bounds._benchmark import benchmark, covariates
 from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, mean_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._curves import ConditionalCurves
@@ -261,7 +261,8 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         ----------
         columns : sequence, optional
             Names or positions of covariates (with `features`, of what it makes); a list among them is a group that is
-            left out together. All, one by one, if left out.
+            left out together. All, one by one, if left out; those that are linear functions of each other (all the
+            indicators of a category, copies) together, because one of them alone would hide nothing.
         {arm}
 
         Returns
@@ -300,7 +301,9 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
             f"0 is reached at odds ratio {at}, by the interval at {sure}: beyond, the sign is open "
             "(1 is no hidden confounding)",
         )
-        if self._rows.X.shape[1] > 1 and self._said.propensity is None:  # others may take minutes: ask `benchmark`
+        if (
+            len(covariates(self._rows)) > 1 and self._said.propensity is None
+        ):  # others may take minutes: ask `benchmark`
             arm = asked["arm"]
             found = self.benchmark(arm=arm)["beyond_noise"].sort_values(ascending=False).head(5)
             text = ", ".join(f"{name} {value:.3g}" for name, value in found.items())

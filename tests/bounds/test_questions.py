@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
+from causalinv.exceptions import DegenerateInputWarning
 
 FAST = {"law": "kernel", "cv": 2, "random_state": 0}
 
@@ -304,3 +305,22 @@ def test_band_over_the_grid_is_wider_than_each_row():
     assert (band[:, 0] <= each[:, 0]).all()
     assert (band[:, 1] >= each[:, 1]).all()
     assert band[0, 0] < each[0, 0]
+
+
+def test_indicators_of_a_category_are_hidden_together():
+    """Chances .3 and .6, .45 if hidden: odds change by up to (.45 / .55) / (.3 / .7); alone they hide nothing."""
+    rng = np.random.default_rng(0)
+    female, other = np.arange(4000) % 2, rng.normal(size=4000)
+    treatment = (rng.random(4000) < np.where(female == 1, 0.3, 0.6)).astype(int)
+    X = pd.DataFrame({"female": female, "x": other, "male": 1 - female, "copy": 3.0 - 2.0 * other, "flat": 1.0})
+    with pytest.warns(DegenerateInputWarning, match="left out of all models"):
+        model = SensitivityBounds(law="pooled", random_state=0).fit(X, rng.random(4000), treatment=treatment)
+    found = model.benchmark()
+    assert found.index.tolist() == ["female, male", "x, copy", "flat"]
+    assert found.q95["female, male"] == pytest.approx((0.45 / 0.55) / (0.3 / 0.7), rel=0.1)
+    assert found.q95["x, copy"] < 1.1
+    assert model.benchmark(["female"]).q95["female"] < 1.1
+    alone = SensitivityBounds(law="pooled", random_state=0).fit(X[["female", "male"]], other, treatment=treatment)
+    with pytest.raises(ValueError, match="with one covariate nothing would be left"):
+        alone.benchmark()
+    assert not any("for scale" in line for line in alone.summary().notes)
