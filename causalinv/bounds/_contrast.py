@@ -101,6 +101,12 @@ class Contrast:
             low, high = low + share * below, high + share * above
         return low, high
 
+    def asked(self, n_arms: int) -> BoolArray:
+        """Which of the arms it is about, (n_arms,)."""
+        if self.estimand == "policy":
+            return np.asarray((self.shares if self.rows is None else self.shares[self.rows]).any(axis=0))
+        return np.isin(np.arange(n_arms), [self.arm, getattr(self, "control", self.arm)])
+
     def tilt(self, e: FloatArray, codes: Any) -> tuple[FloatArray, FloatArray]:
         """Overlap weight h of every row, and what estimating the propensities in it adds to first order."""
         one, zero = e[:, self.arm], e[:, self.control]

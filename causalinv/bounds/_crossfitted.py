@@ -136,10 +136,16 @@ class CrossFittedBounds(BoundsBase):
             return ()
         return (f"{self.n_clipped_} of {len(self._rows.codes)} rows had a propensity clipped.",)
 
-    def _poor_overlap(self) -> bool:
-        e = self._crossfit(0).raw
+    def _poor_overlap(self, contrast: Contrast | None = None) -> bool:
+        """Of the arms of a question, among its rows as it weighs them; without one, of all."""
+        e, weight = self._crossfit(0).raw, self._rows.weight
+        share = np.ones(len(e)) if weight is None else weight
+        if contrast is not None:
+            e = e[:, np.flatnonzero(contrast.asked(e.shape[1]))]
+            share = share if contrast.rows is None else share * contrast.rows
+            share = share * self._overlap(contrast)[0] if contrast.estimand == "overlap" else share
         extreme = np.any((e < _EXTREME) | (e > 1.0 - _EXTREME), axis=1)
-        return float(np.average(extreme, weights=self._rows.weight)) > _MANY_EXTREME
+        return float(np.average(extreme, weights=share)) > _MANY_EXTREME
 
     def _facts(self, asked: dict[str, Any]) -> tuple[str, ...]:
         first, n = self._crossfit(0), len(self._rows.codes)

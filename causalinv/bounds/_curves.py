@@ -119,7 +119,7 @@ class ConditionalCurves(MeanBounds):
             len(rows.codes),
             target="band",
             notes=(*self._notes(), *self._still(contrast, level)),
-            poor_overlap=self._poor_overlap(),
+            poor_overlap=self._poor_overlap(contrast),
             moved=tuple(bool(each.any()) for each in more[:, 1]),
         )
 

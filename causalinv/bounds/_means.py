@@ -97,7 +97,7 @@ class MeanBounds(BoundsBase, ABC):
     def _notes(self) -> tuple[str, ...]:
         return ()
 
-    def _poor_overlap(self) -> bool:
+    def _poor_overlap(self, contrast: Contrast | None = None) -> bool:
         return False
 
     # -- answers ---------------------------------------------------------------------------------------------------
@@ -155,24 +155,22 @@ class MeanBounds(BoundsBase, ABC):
         if by is None:
             lines, notes, moved = self._lines(contrast, strengths, level, target)
             table = pd.DataFrame(lines).T.rename_axis(index)
-            still = self._still(contrast, level)
+            still, poor = self._still(contrast, level), self._poor_overlap(contrast)
         else:
             whole = np.ones(len(self._rows.codes), bool) if contrast.rows is None else contrast.rows
             groups = {k: mask for k, mask in groups_of(by, self._rows).items() if (mask[self._rows.kept] & whole).any()}
-            tables, moved, notes, still = {}, [], (), ()
+            tables, moved, notes, still, poor = {}, [], (), (), False
             for label, mask in groups.items():
                 inside = np.zeros(len(mask), bool)
                 inside[self._rows.kept] = mask[self._rows.kept] & whole
                 part = self._contrast(asked, inside)
-                df = min(df, part.df)
+                df, poor = min(df, part.df), poor or self._poor_overlap(part)
                 still += self._still(part, level, f"{label!r}: ")
                 lines, notes, bit = self._lines(part, strengths, level, target)
                 tables[label] = pd.DataFrame(lines).T
                 moved += bit
-            name = by if isinstance(by, str) else "group"
-            table = pd.concat(tables, names=[name, index])
-            if len(strengths) == 1:
-                table = table.droplevel(1)
+            table = pd.concat(tables, names=[by if isinstance(by, str) else "group", index])
+            table = table.droplevel(1) if len(strengths) == 1 else table
         return BoundsEstimate(
             self._title,
             contrast.text,
@@ -181,8 +179,8 @@ class MeanBounds(BoundsBase, ABC):
             level,
             len(self._rows.codes) if contrast.rows is None else int(contrast.rows.sum()),
             target=target,
-            notes=(*notes, *still, *self._result_notes(contrast, df)),
-            poor_overlap=self._poor_overlap(),
+            notes=(*notes, *still, *self._result_notes(contrast, df, poor=poor)),
+            poor_overlap=poor,
             moved=tuple(moved),
         )
 
@@ -332,8 +330,8 @@ class MeanBounds(BoundsBase, ABC):
             each.append(np.array(beyond(arms, pulls, self._rows.groups, level, errors)))
         return np.max(each, axis=0)
 
-    def _result_notes(self, contrast: Contrast, df: float) -> tuple[str, ...]:
-        """What a reader of averages must know; `df` are the least degrees of freedom of any."""
+    def _result_notes(self, contrast: Contrast, df: float, *, poor: bool) -> tuple[str, ...]:
+        """What a reader of averages must know; `df` are the least degrees of freedom of any, overlap the poorest."""
         limits, notes = self._limits, self._notes()
         if df < _FEW:
             what, unlike = ("rows", "weight") if self._rows.groups is None else ("groups", "size")
@@ -346,10 +344,11 @@ class MeanBounds(BoundsBase, ABC):
             )
             warn(few, DegenerateInputWarning)
             notes += (few,)
-        if self._poor_overlap():
+        if poor:
+            other = "" if self._index != "odds_ratio" or contrast.estimand == "overlap" else "ask for 'overlap', or "
             notes += (
                 "overlap is poor: more than 5% of the propensities lie outside [0.03, 0.97]. Ends lean on few rows, "
-                "and their intervals cover less than they say; ask for 'overlap', or restrict with where=.",
+                f"and their intervals cover less than they say; {other}restrict with where=.",
             )
         if contrast.estimand == "ate" and np.isfinite(limits).all() and (limits == limits[0]).all():
             notes += (

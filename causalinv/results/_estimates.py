@@ -161,7 +161,8 @@ class BoundsEstimate(Printed):
     notes : tuple of str
         What else a reader must know.
     poor_overlap : bool
-        Whether more than 5% of the propensities lie outside [0.03, 0.97]: intervals then cover less than they say.
+        Whether more than 5% of the propensities, of the arms and rows that were asked about, lie outside [0.03, 0.97]:
+        intervals then cover less than they say.
     moved : tuple of bool
         For each row whether an end or its interval was moved: cut at what is possible, or widened to hold smaller
         strengths, or outcomes that an arm without variation did not show.

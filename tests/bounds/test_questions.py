@@ -324,3 +324,38 @@ def test_indicators_of_a_category_are_hidden_together():
     with pytest.raises(ValueError, match="with one covariate nothing would be left"):
         alone.benchmark()
     assert not any("for scale" in line for line in alone.summary().notes)
+
+
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.BoundsCrossingWarning")
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.OverlapWarning")
+def test_overlap_is_that_of_the_question():
+    """A third arm that is rare, or rows outside where=, say nothing about a question that does not touch them."""
+    good_rows = np.arange(600) >= 60
+    chances = np.where(good_rows[:, None], [0.49, 0.49, 0.02], [0.01, 0.97, 0.02])
+    drawn = np.random.default_rng(1).random((600, 1)) > chances.cumsum(axis=1)
+    treatment = np.array(["a", "b", "rare"])[drawn.sum(axis=1)]
+
+    class Fixed(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+            return self
+
+        def predict_proba(self, X):
+            return chances[X[:, 0].astype(int)]
+
+    given = np.column_stack([np.arange(600), good_rows])
+    y = np.random.default_rng(0).normal(size=600)
+    model = SensitivityBounds(law="pooled", propensity=Fixed(), random_state=0).fit(given, y, treatment=treatment)
+    ask = {"arm": "b", "control": "a", "odds_ratio": 1.5}
+    poor, good = model.average_bounds(**ask), model.average_bounds(**ask, where=good_rows)
+    assert (poor.poor_overlap, good.poor_overlap) == (True, False)
+    assert "ask for 'overlap'" in " ".join(poor.notes)
+    assert "overlap is poor" not in " ".join(good.notes)
+    assert model.average_bounds(**ask | {"arm": "rare"}, where=good_rows).poor_overlap
+    assert not model.average_bounds("overlap", **ask).poor_overlap
+    assert model.average_bounds(**ask, by=good_rows).poor_overlap
+    ball = FDivergenceBounds(law="pooled", propensity=Fixed(), random_state=0, outcome_support=(-9, 9))
+    notes = " ".join(ball.fit(given, y, treatment=treatment).average_bounds(arm="b", control="a").notes)
+    assert "overlap is poor" in notes
+    assert "ask for" not in notes
