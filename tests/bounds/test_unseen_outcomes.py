@@ -221,3 +221,14 @@ def test_outer_quantiles_reach_as_far_as_binomial_tests(tau):
     assert (np.isinf(low), np.isinf(high)) == (first < 0, last >= n)
     assert np.isinf(low) or first - 3 <= low <= first + 1
     assert np.isinf(high) or last - 1 <= high <= last + 3
+
+
+def test_outer_quantiles_under_an_odds_ratio_reach_for_the_worst_law():
+    """None of 100 above the largest: up to 3.6%, of the others up to twice that, so up to 5.4% of all rows."""
+    treatment = np.arange(200) % 2
+    y = np.where(treatment == 1, np.random.default_rng(0).permutation(100)[np.arange(200) // 2], 50.0)
+    model = QuantileBounds(random_state=0).fit(None, y, treatment=treatment)
+    assert 1.5 * exact(100) == pytest.approx(0.054, abs=0.001)
+    limited = {tau: np.isfinite(model.population_bounds(tau=tau, odds_ratio=2.0).conf_int[1]) for tau in (0.92, 0.95)}
+    assert limited == {0.92: True, 0.95: False}
+    assert np.isfinite(model.population_bounds(tau=0.95, odds_ratio=1.0).conf_int[1])
