@@ -18,6 +18,7 @@ from causalinv.bounds._contrast import Contrast, Ends, mean_text
 from causalinv.bounds._crossfit import folds_of
 from causalinv.bounds._means import MeanBounds
 from causalinv.bounds._rows import Functional
+from causalinv.bounds._unseen import Pair, more_of_few
 from causalinv.results import PointwiseBounds
 
 __all__ = ["ManskiBounds"]
@@ -95,6 +96,22 @@ class ManskiBounds(MeanBounds):
 
     def _terms(self, contrast: Contrast, strength: Any, repeat: int) -> Ends:
         return self._manski_terms(contrast)
+
+    def _beyond(self, contrast: Contrast, strength: Any, level: float, errors: Pair) -> FloatArray:
+        """Of ends whose terms are one or two numbers, and so counts."""
+        rows, (ends, bottom) = self._rows, self._ratio(contrast, strength, 0)
+        own = np.arange(len(rows.codes)) if bottom is None else np.flatnonzero(bottom)
+        share = np.ones(len(own)) if rows.weight is None else rows.weight[own]
+        units = None if rows.groups is None else rows.groups[own]
+        few = np.zeros(2)
+        for side, (top, limit) in enumerate(zip(ends, self._possible(contrast), strict=True)):
+            values = np.unique(top[own])
+            if len(values) == 1 and np.isfinite(limit):  # the others' number is the farthest possible one
+                values = np.unique([values[0], limit])
+            if len(values) == 2 and np.isfinite(values).all():
+                seen, far = top[own] == values[side], np.ptp(values) / share.sum()
+                few[side] = more_of_few(far * share, seen, units, level, errors[side])
+        return np.array([few, np.zeros(2)])
 
     def _folds(self) -> int:
         """Five folds, or as many as rows of the smallest arm, or groups, allow."""

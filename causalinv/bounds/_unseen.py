@@ -11,7 +11,7 @@ from scipy.special import gammainccinv, ndtri
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.bounds._rows import Rows
 
-__all__ = ["Unlike", "beyond", "more_of_few", "most_unseen", "note_of", "rare_arms"]
+__all__ = ["Pair", "Unlike", "beyond", "more_of_few", "most_unseen", "note_of", "rare_arms"]
 
 Pair = tuple[float, float]
 

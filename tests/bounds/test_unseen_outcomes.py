@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from scipy.stats import binom, binomtest, chi2
 from sklearn.linear_model import LogisticRegression
 
-from causalinv.bounds import FDivergenceBounds, QuantileBounds, SensitivityBounds
+from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.bounds._unseen import more_of_few, most_unseen
 
 pytestmark = pytest.mark.filterwarnings(
@@ -232,3 +232,24 @@ def test_outer_quantiles_under_an_odds_ratio_reach_for_the_worst_law():
     limited = {tau: np.isfinite(model.population_bounds(tau=tau, odds_ratio=2.0).conf_int[1]) for tau in (0.92, 0.95)}
     assert limited == {0.92: True, 0.95: False}
     assert np.isfinite(model.population_bounds(tau=0.95, odds_ratio=1.0).conf_int[1])
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_manskis_ends_are_counts(k):
+    """Of 100 rows k took no arm but the last, or had an event: the upper end is the chance of that."""
+    y, treatment = np.zeros(100), np.ones(100, int)
+    treatment[0], y[1:k] = 0, 1.0
+    low, high = ManskiBounds().fit(None, y, treatment=treatment).average_bounds("mean", target="set").conf_int
+    limit = binomtest(k, 100).proportion_ci(0.95, method="exact").high
+    assert 0.99 * limit <= high <= 1.03 * limit
+    assert low == 0.0
+    mirror = ManskiBounds().fit(None, 1.0 - y, treatment=treatment).average_bounds("mean", target="set").conf_int
+    assert tuple(mirror) == (pytest.approx(1.0 - high), pytest.approx(1.0))
+
+
+def test_manskis_ends_among_rows_of_one_arm_are_no_points():
+    treatment = np.arange(100) % 2
+    model = ManskiBounds().fit(None, np.zeros(100), treatment=treatment)
+    found = model.average_bounds("mean", where=treatment == 1)
+    assert (found.lower, found.upper) == (0.0, 0.0)
+    assert tuple(found.conf_int) == (0.0, pytest.approx(exact(50)))
