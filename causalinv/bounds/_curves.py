@@ -13,11 +13,11 @@ from causalinv._matrix import pseudo_inverse
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_confidence_level, check_numbers
 from causalinv.bounds._contrast import Contrast, column_of
-from causalinv.bounds._functions import density_ratio_of, finite_density_ratio
+from causalinv.bounds._functions import finite_density_ratio
 from causalinv.bounds._inference import critical_of
 from causalinv.bounds._location import spline_basis, spline_knots
 from causalinv.bounds._means import MeanBounds
-from causalinv.bounds._nesting import rungs_to
+from causalinv.bounds._nesting import Ladder
 from causalinv.bounds._unseen import beyond
 from causalinv.results import BoundsEstimate
 
@@ -86,14 +86,15 @@ class ConditionalCurves(MeanBounds):
             )
         own = finite_density_ratio(odds_ratio)
         fit = _Fit(x, np.unique(at), self)
-        rungs = [density_ratio_of(float(rung), None) for rung in rungs_to(odds_ratio)]
-        at_own, *below = [fit.of(self._scores_of(contrast, cap)) for cap in (own, *rungs)]
-        band = fit.band(below, level)  # as in `nested`: the next rung's; ends between those of the rungs around
-        smaller = [f for f, cap in zip(below, rungs, strict=True) if cap[1] <= own[1]]
+        ladder = Ladder.to(odds_ratio)
+        rungs, steps = ladder.caps
+        at_own, *each = [fit.of(self._scores_of(contrast, cap)) for cap in (own, *rungs, *steps)]
+        below, between = each[: len(rungs)], each[len(rungs) :]
+        band = fit.band(below, level)  # the next rung's
         manski = fit.of(self._manski_terms(contrast)) if np.isfinite(self._limits).all() else None
         floor, ceiling = self._possible(contrast)
-        lower = np.clip(at_own.low, *(np.min([f.low for f in each], axis=0) for each in (below, smaller)))
-        upper = np.clip(at_own.high, *(np.max([f.high for f in each], axis=0) for each in (smaller, below)))
+        lower = ladder.falling([f.low for f in below], [f.low for f in between])
+        upper = -ladder.falling([-f.high for f in below], [-f.high for f in between])
         more = self._along(fit, contrast, rungs[-1], level, np.column_stack([lower - band[0], band[1] - upper]))
         down, up = more.sum(axis=1).T
         nowhere = np.full(len(lower), np.inf)

@@ -14,6 +14,7 @@ from causalinv.bounds._docs import documented
 from causalinv.bounds._solver import solve
 
 __all__ = [
+    "Cap",
     "cap_bounds",
     "density_ratio_of",
     "f_ball_bounds",
@@ -23,6 +24,8 @@ __all__ = [
     "manski_bounds",
     "tail_means",
 ]
+
+Cap = tuple[float, float]  # least and largest density ratio (m, M) between those outside an arm and those inside
 
 
 @documented
@@ -176,7 +179,7 @@ def tail_means(values: FloatArray, weights: FloatArray, m: float, M: float) -> t
     return first @ values / share, last @ values / share
 
 
-def density_ratio_of(odds_ratio: Any, density_ratio: Any) -> tuple[float, float]:
+def density_ratio_of(odds_ratio: Any, density_ratio: Any) -> Cap:
     """(m, M) from whichever of the two strengths was given."""
     if (odds_ratio is None) == (density_ratio is None):
         raise ValueError("Give exactly one of odds_ratio= (>= 1) and density_ratio=(m, M): how strong is confounding?")
@@ -194,7 +197,7 @@ def density_ratio_of(odds_ratio: Any, density_ratio: Any) -> tuple[float, float]
     return m, M
 
 
-def finite_density_ratio(odds_ratio: Any, density_ratio: Any = None) -> tuple[float, float]:
+def finite_density_ratio(odds_ratio: Any, density_ratio: Any = None) -> Cap:
     """The same for laws that are estimated: it must be finite."""
     m, M = density_ratio_of(odds_ratio, density_ratio)
     if np.isinf(M):

@@ -2,40 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import brentq
 
-from causalinv._typing import FloatArray
-from causalinv.bounds._functions import density_ratio_of
+from causalinv._typing import ArrayLike, FloatArray
+from causalinv.bounds._functions import Cap, density_ratio_of
 
-__all__ = ["first_crossing", "nested", "rungs_to"]
+__all__ = ["Ladder", "first_crossing", "nested"]
 
 #: Odds ratios to which intervals are rounded outward, so that those of separate questions nest.
 _LADDER = np.r_[
     np.sort([*np.arange(10, 31) / 10, 1.25, 1.75, 2.25, 2.75]), np.arange(7, 13) / 2, np.geomspace(7.0, 1e3, 24)
 ]
+#: Steps between the rungs: hundredths up to 3, twentieths to 7, whole numbers to 100, and eight in each wider gap.
+_STEPS = np.unique(
+    np.r_[
+        np.arange(100, 301) / 100,
+        np.arange(60, 141) / 20,
+        np.arange(7.0, 101.0),
+        np.geomspace(7.0, 1e3, 23 * 8 + 1),
+    ]
+)
+_SAME = 1e-12  # relative: odds ratios that are one
 _FAR = 100.0  # odds ratio to which a crossing is looked for
-_GRID = np.unique(np.r_[_LADDER[_LADDER <= _FAR], np.geomspace(3.2, _FAR, 30)])
 
 Line = dict[str, float]
 
 
-def nested(own: Line, odds_ratio: float, line: Callable[[tuple[float, float]], Line]) -> Line:
-    """Ends between those of the rungs around a strength, each holding those before; the interval is the next rung's.
+@dataclass(frozen=True)
+class Ladder:
+    """Where an odds ratio stands: the rungs up to the next, and the steps between the two around it.
 
-    What holds under less confounding holds under more, so that this is valid; and answers to separate questions nest,
-    as long as a rung lies between them.
+    Estimated ends are those of few rows and of a fitted law, and need not grow where the truth does. So ends are taken
+    at fixed odds ratios, each holding those before, and lie in between on the line between theirs: answers grow with
+    the odds ratio whether they are asked for together or one by one.
     """
-    rungs = rungs_to(odds_ratio)
-    below = [line(density_ratio_of(float(rung), None)) for rung in rungs]
-    smaller = [each for each, rung in zip(below, rungs, strict=True) if rung <= odds_ratio]
+
+    odds_ratio: float
+    rungs: FloatArray
+    steps: FloatArray
+    n_smaller: int
+
+    @classmethod
+    def to(cls, odds_ratio: float) -> Ladder:
+        """The rungs up to the first that is not smaller, and the steps of the last gap, as far as needed."""
+        rungs = rungs_to(odds_ratio)
+        n_smaller = int(np.searchsorted(rungs, odds_ratio * (1.0 + _SAME), side="right"))
+        if n_smaller == len(rungs):
+            return cls(odds_ratio, rungs, np.empty(0), n_smaller)
+        inside = _steps_between(rungs[-2], rungs[-1])
+        upto = int(np.searchsorted(inside, odds_ratio * (1.0 - _SAME))) + 1
+        return cls(odds_ratio, rungs, inside[:upto], n_smaller)
+
+    @property
+    def caps(self) -> tuple[list[Cap], list[Cap]]:
+        """Density ratios of the rungs and of the steps."""
+        found = [[density_ratio_of(float(each), None) for each in some] for some in (self.rungs, self.steps)]
+        return found[0], found[1]
+
+    def falling(self, at_rungs: Sequence[ArrayLike], at_steps: Sequence[ArrayLike]) -> FloatArray:
+        """At the odds ratio, what falls in it, from values at the rungs and at the steps."""
+        values = np.minimum.accumulate(np.asarray(at_rungs, dtype=np.float64), axis=0)
+        before = values[self.n_smaller - 1]
+        if self.n_smaller == len(self.rungs):
+            return before
+        least = values[-1]
+        knots = [(self.rungs[self.n_smaller - 1], before)]
+        for step, value in zip(self.steps, at_steps, strict=True):
+            knots.append((step, np.clip(value, least, knots[-1][1])))
+        if knots[-1][0] < self.odds_ratio * (1.0 - _SAME):
+            knots.append((self.rungs[-1], least))
+        (low, above), (high, below) = knots[-2:]
+        share = np.clip(np.log(self.odds_ratio / low) / np.log(high / low), 0.0, 1.0)
+        return np.asarray(below if share > 1.0 - _SAME else above + share * (below - above))
+
+
+def nested(own: Line, odds_ratio: float, line: Callable[[Cap], Line]) -> Line:
+    """Ends that hold those of all smaller odds ratios; the interval is the next rung's.
+
+    What holds under less confounding holds under more, so that this is valid.
+    """
+    ladder = Ladder.to(odds_ratio)
+    below, between = ([line(cap) for cap in some] for some in ladder.caps)
     out = dict(own)
-    for name, least in (("lower", min), ("upper", max)):
-        around = least(each[name] for each in smaller), least(each[name] for each in below)
-        out[name] = float(np.clip(own[name], min(around), max(around)))
+    for name, sign in (("lower", 1.0), ("upper", -1.0)):
+        at_rungs, at_steps = ([sign * each[name] for each in some] for some in (below, between))
+        out[name] = sign * float(ladder.falling(at_rungs, at_steps))
     out["ci_lower"] = min(each["ci_lower"] for each in below)
     out["ci_upper"] = max(each["ci_upper"] for each in below)
     out["moved"] = own["moved"] or out != own
@@ -44,15 +99,19 @@ def nested(own: Line, odds_ratio: float, line: Callable[[tuple[float, float]], L
 
 def rungs_to(odds_ratio: float) -> FloatArray:
     """Rungs of the ladder up to the first that is not smaller; beyond the last, the odds ratio is one itself."""
-    found = _LADDER[: int(np.searchsorted(_LADDER, odds_ratio * (1.0 - 1e-12))) + 1]
+    found = _LADDER[: int(np.searchsorted(_LADDER, odds_ratio * (1.0 - _SAME))) + 1]
     return found if odds_ratio <= _LADDER[-1] else np.r_[found, odds_ratio]
+
+
+def _steps_between(before: float, after: float) -> FloatArray:
+    return _STEPS[(_STEPS > before * (1.0 + _SAME)) & (_STEPS < after * (1.0 - _SAME))]  # noqa: SIM300
 
 
 def first_crossing(line: Callable[[float], Line], value: float, low: str, high: str, *, outward: bool = False) -> float:
     """The least odds ratio at which a value lies between two columns; 1 if it does at once, infinite if not to 100.
 
-    With `outward` every odds ratio counts as the next rung, as in the intervals of `nested`: just above the rung before
-    the first that holds the value they hold it.
+    Columns are taken as `nested` has them, so that the answer is where they arrive. With `outward` every odds ratio
+    counts as the next rung, as in its intervals: they hold the value from the rung before the first that does.
     """
     start = line(1.0)
     if start[low] <= value <= start[high]:
@@ -60,11 +119,22 @@ def first_crossing(line: Callable[[float], Line], value: float, low: str, high: 
     name, sign = (low, 1.0) if start[low] > value else (high, -1.0)
 
     def gap(strength: float) -> float:
-        return sign * (line(strength)[name] - value)
+        return sign * (line(float(strength))[name] - value)
 
-    if outward:
-        return next((float(before) for before, after in pairwise(_LADDER) if after <= _FAR and gap(after) <= 0), np.inf)
-    for before, after in pairwise(_GRID):
-        if gap(after) <= 0:
-            return float(brentq(gap, before, after, xtol=1e-6))
+    least = gap(1.0)
+    for before, after in pairwise(_LADDER[: int(np.searchsorted(_LADDER, _FAR)) + 1]):
+        above, least = least, min(least, gap(after))
+        if least > 0:
+            continue
+        if outward:
+            return float(before) if after <= _FAR else np.inf
+        knots = [(float(before), above)]
+        for step in [*_steps_between(before, after), after]:
+            at = least if step == after else float(np.clip(gap(step), least, knots[-1][1]))
+            knots.append((float(step), at))
+            if at <= 0:
+                break
+        (left, high_gap), (right, low_gap) = knots[-2:]
+        found = left * (right / left) ** (high_gap / (high_gap - low_gap))
+        return float(found) if found <= _FAR else np.inf
     return np.inf

@@ -11,7 +11,9 @@ from causalinv._clusters import RobustCovariance
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.bounds._contrast import Ends
 from causalinv.bounds._crossfit import CrossFit
+from causalinv.bounds._functions import Cap, density_ratio_of
 from causalinv.bounds._inference import band_critical_value, combine, quantile_of, ratio_of_means
+from causalinv.bounds._nesting import Ladder
 from causalinv.bounds._rows import Rows
 from causalinv.bounds._scores import manski_scores
 from causalinv.bounds._unseen import more_of_few
@@ -21,15 +23,12 @@ __all__ = ["CdfBounds"]
 _GRID = 200  # values at which the cdf is looked at before the place is refined
 
 
-Cap = tuple[float, float]
-
-
 class CdfBounds:
     """Estimated bounds on the cdf of Y(arm) under several caps at once, with errors, at any value.
 
     Under a cap the score of 1{Y <= t} is doubly robust, its law given x being the conditional law of the outcome at t;
-    without one (None) it is Manski's, an ordinary mean. Under odds ratios the first cap is the asked one, then come
-    rungs as in `nested`, of which the first `n_ends` - 1 are not larger than it.
+    without one (None) it is Manski's, an ordinary mean. Under an odds ratio the first cap is the asked one, then come
+    the rungs and the steps of its ladder.
     """
 
     def __init__(
@@ -38,12 +37,17 @@ class CdfBounds:
         fits: list[CrossFit],
         *,
         arm: int,
-        caps: list[Cap | None],
-        n_ends: int,
+        ladder: Ladder | None,
         clusters: RobustCovariance | None,
         df: float,
     ) -> None:
-        self.rows, self.fits, self.arm, self.caps, self.n_ends = rows, fits, arm, caps, n_ends
+        self.rows, self.fits, self.arm, self.ladder = rows, fits, arm, ladder
+        self.caps: list[Cap | None] = [None]
+        self._of_rungs = slice(0, 1)  # among the caps: what intervals are made of
+        if ladder is not None:
+            rungs, steps = ladder.caps
+            self.caps = [density_ratio_of(ladder.odds_ratio, None), *rungs, *steps]
+            self._of_rungs = slice(1, 1 + len(rungs))
         self.clusters, self.df = clusters, df
         self.inside: BoolArray = rows.codes == arm
         self.values = np.unique(rows.phi[self.inside])
@@ -106,14 +110,14 @@ class CdfBounds:
         return lower, self._first(lambda cut: self._between(cut)[0] >= order, limits[1])
 
     def _between(self, cut: float) -> tuple[float, float]:
-        """Least and largest probability; of an odds ratio, between those of the rungs around it (`nested`)."""
+        """Least and largest probability; of an odds ratio, so that they grow with it (`Ladder`)."""
         least, most = self.at(cut)[:, :2].T
-        k = self.n_ends
-        if len(least) == 1:
+        if self.ladder is None:
             return float(least[0]), float(most[0])
+        rungs, steps = self._of_rungs, slice(self._of_rungs.stop, None)
         return (
-            float(np.clip(least[0], least[1:].min(), least[1:k].min())),
-            float(np.clip(most[0], most[1:k].max(), most[1:].max())),
+            float(self.ladder.falling(least[rungs], least[steps])),
+            -float(self.ladder.falling(-most[rungs], -most[steps])),
         )
 
     def interval(self, tau: float, level: float, limits: FloatArray, critical: float | None) -> tuple[float, float]:
@@ -122,10 +126,11 @@ class CdfBounds:
 
         def moved(cut: float, end: int) -> FloatArray:
             """The least (0) or largest (1) probability, moved outward by its error, with the variance about tau."""
-            first = min(len(self.caps) - 1, 1)  # of the rungs
-            found = self.at(cut)[first:]
+            found = self.at(cut)[self._of_rungs]
             spread = c * np.hypot(found[:, 2 + end], (found[:, end] - tau) / np.sqrt(len(self.rows.codes)))
-            spread += [self._more(cut, end, cap, level, by) for cap, by in zip(self.caps[first:], spread, strict=True)]
+            spread += [
+                self._more(cut, end, cap, level, by) for cap, by in zip(self.caps[self._of_rungs], spread, strict=True)
+            ]
             return found[:, end] + (2 * end - 1) * spread
 
         lower = self._first(lambda cut: moved(cut, 1).max() >= tau, limits[1])

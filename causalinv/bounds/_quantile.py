@@ -16,16 +16,14 @@ from causalinv._validation import check_choice, check_confidence_level, check_nu
 from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
 from causalinv.bounds._contrast import Ends
 from causalinv.bounds._crossfitted import CrossFittedBounds
-from causalinv.bounds._functions import density_ratio_of, finite_density_ratio
+from causalinv.bounds._functions import Cap, finite_density_ratio
 from causalinv.bounds._inference import freedom
 from causalinv.bounds._laws import LawLike
-from causalinv.bounds._nesting import rungs_to
+from causalinv.bounds._nesting import Ladder
 from causalinv.bounds._population_quantiles import CdfBounds
 from causalinv.results import BoundsEstimate, PointwiseBounds
 
 __all__ = ["QuantileBounds"]
-
-Cap = tuple[float, float]
 
 
 class QuantileBounds(CrossFittedBounds):
@@ -183,15 +181,10 @@ class QuantileBounds(CrossFittedBounds):
         self, arm: int, orders: list[float], odds_ratio: float | None, level: float, target: str
     ) -> dict[float, dict[str, float]]:
         """Lines of the answer by order."""
-        plain, limits = self._cdf(arm, [None], 1), self._limits[arm]
-        caps: list[Cap | None] = [None]
-        n_ends = 1
-        if odds_ratio is not None:  # as in `nested`
-            own = finite_density_ratio(odds_ratio)
-            rungs = [density_ratio_of(float(rung), None) for rung in rungs_to(odds_ratio)]
-            smaller = [cap for cap in rungs if cap[1] <= own[1]]
-            caps, n_ends = [own, *smaller, *rungs[len(smaller) :]], 1 + len(smaller)
-        cdf = self._cdf(arm, caps, n_ends)
+        plain, limits = self._cdf(arm, None), self._limits[arm]
+        if odds_ratio is not None:
+            finite_density_ratio(odds_ratio)
+        cdf = self._cdf(arm, None if odds_ratio is None else Ladder.to(odds_ratio))
         critical = cdf.band(level, self._later) if target == "band" else None
         exact = odds_ratio is None and critical is None and self._rows.weight is None and self._clusters is None
         lines = {}
@@ -209,13 +202,13 @@ class QuantileBounds(CrossFittedBounds):
             }
         return lines
 
-    def _cdf(self, arm: int, caps: list[Cap | None], n_ends: int) -> CdfBounds:
-        fits = [] if caps[0] is None else [self._crossfit(r) for r in range(self._n_repeats())]
+    def _cdf(self, arm: int, ladder: Ladder | None) -> CdfBounds:
+        fits = [] if ladder is None else [self._crossfit(r) for r in range(self._n_repeats())]
         rows, df = self._rows, self._df
         if fits:
             share = (rows.codes == arm).astype(float)
             df = min(df, freedom(share if rows.weight is None else rows.weight * share, rows.groups))
-        return CdfBounds(rows, fits, arm=arm, caps=caps, n_ends=n_ends, clusters=self._clusters, df=df)
+        return CdfBounds(rows, fits, arm=arm, ladder=ladder, clusters=self._clusters, df=df)
 
     def _estimate(
         self, lines: dict[float, dict[str, float]], text: str, odds_ratio: float | None, level: float, target: str
@@ -282,7 +275,7 @@ class QuantileBounds(CrossFittedBounds):
             claim = f"said by you: knowing Y(a) would change the odds of the arm by a factor of at most {odds_ratio:g}"
         return PointwiseBounds(*ends, *plain, e, text, claim, self._labels_of(X))
 
-    def _ends(self, e: FloatArray, law: ArmLaw | JoinedLaw, arm: int, cap: tuple[float, float] | None) -> Ends:
+    def _ends(self, e: FloatArray, law: ArmLaw | JoinedLaw, arm: int, cap: Cap | None) -> Ends:
         """Invert the largest and the least cdf that the law outside the arm allows."""
         lower, upper = np.empty(len(e)), np.empty(len(e))
         parts = law.parts if isinstance(law, JoinedLaw) else [(np.arange(len(e)), law)]
@@ -300,7 +293,7 @@ class QuantileBounds(CrossFittedBounds):
         return np.clip(np.where(at < len(law.atoms), found, self._limits[arm][1]), *self._limits[arm])
 
 
-def caps_of(below: FloatArray, cap: tuple[float, float] | None) -> tuple[FloatArray, FloatArray]:
+def caps_of(below: FloatArray, cap: Cap | None) -> tuple[FloatArray, FloatArray]:
     """Largest and least cdf outside the arm, given that inside; without a cap 1 and 0."""
     if cap is None:
         return np.ones_like(below), np.zeros_like(below)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from causalinv.bounds._benchmark import benchmark, covariates
 from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, mean_text
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._curves import ConditionalCurves
-from causalinv.bounds._functions import density_ratio_of, finite_density_ratio
+from causalinv.bounds._functions import Cap, density_ratio_of, finite_density_ratio
 from causalinv.bounds._inference import Target, band_critical_value
 from causalinv.bounds._nesting import first_crossing, nested
 from causalinv.bounds._scores import cap_att_terms, cap_scores
@@ -26,7 +27,6 @@ from causalinv.results import BoundsEstimate, PointwiseBounds
 __all__ = ["SensitivityBounds"]
 
 _SHOWN = (1.0, 1.25, 1.5, 2.0, 3.0)  # odds ratios of the summary
-Cap = tuple[float, float]
 
 
 class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
@@ -235,14 +235,15 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
 
         Notes
         -----
-        Ends of the sample need not grow with the odds ratio, so a grid is scanned upwards and the first crossing is
-        refined. Intervals of `average_bounds` hold those of the next larger odds ratio in steps of 0.1, so that those
-        of all larger odds ratios than ``interval`` hold `null`. Compare with `benchmark`.
+        Ends are those of `average_bounds`, which hold those of all smaller odds ratios. Intervals there hold those of
+        the next larger odds ratio in steps of 0.1, so that those of all larger odds ratios than ``interval`` hold
+        `null`. Compare with `benchmark`.
         """
         asked = {"estimand": estimand, "arm": arm, "control": control, "policy": policy}
         contrast = self._contrast(asked, where)
         level, value = check_confidence_level(confidence_level), check_number(null, "null")
 
+        @functools.cache
         def line(strength: float) -> dict[str, float]:
             return self._average(contrast, density_ratio_of(strength, None), level, "parameter")
 

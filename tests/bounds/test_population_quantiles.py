@@ -10,6 +10,7 @@ from sklearn.dummy import DummyClassifier
 
 from causalinv.bounds import QuantileBounds
 from causalinv.bounds._arm_law import ArmLaw
+from causalinv.bounds._nesting import Ladder
 from causalinv.bounds._population_quantiles import CdfBounds, indicator_scores
 from causalinv.bounds._scores import cap_scores
 
@@ -118,13 +119,17 @@ def test_intervals_under_an_odds_ratio_are_the_next_rungs_and_nest():
 
 
 def test_ends_under_an_odds_ratio_lie_between_those_of_the_rungs():
-    """Least and largest probability: the asked ratio's, then those of two rungs not above it and of one above."""
+    """Least and largest probability: the asked ratio's, those of the rungs 1, 1.1 and 1.2, of steps 1.11 to 1.13."""
     bounds = object.__new__(CdfBounds)
-    bounds.n_ends, bounds._known = 3, {}
-    for own, expected in (
-        ((0.3, 0.7), (0.3, 0.7)),
-        ((0.45, 0.55), (0.4, 0.6)),  # inside what smaller ratios reach
-        ((0.1, 0.9), (0.2, 0.8)),  # outside what the next rung reaches
+    bounds.ladder, bounds._of_rungs, bounds._known = Ladder.to(1.13), slice(1, 4), {}
+    assert bounds.ladder.steps.tolist() == [1.11, 1.12, 1.13]
+    rungs = [[0.5, 0.5, 0, 0], [0.4, 0.6, 0, 0], [0.2, 0.8, 0, 0]]
+    for steps, expected in (
+        ((0.38, 0.36, 0.3), 0.3),
+        ((0.38, 0.25, 0.3), 0.25),  # no more than at a smaller ratio
+        ((0.45, 0.45, 0.45), 0.4),  # no more than at the rung before
+        ((0.38, 0.36, 0.1), 0.2),  # no less than at the next
     ):
-        bounds._known[0.0] = np.array([[*own, 0, 0], [0.5, 0.5, 0, 0], [0.4, 0.6, 0, 0], [0.2, 0.8, 0, 0]])
-        assert bounds._between(0.0) == expected
+        own = [[each, 1 - each, 0, 0] for each in (0.99, *steps)]
+        bounds._known[0.0] = np.array([own[0], *rungs, *own[1:]])
+        np.testing.assert_allclose(bounds._between(0.0), (expected, 1 - expected))

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from causalinv.bounds import ManskiBounds, QuantileBounds, SensitivityBounds
+from causalinv.bounds._nesting import Ladder
 from causalinv.exceptions import DegenerateInputWarning
 
 
@@ -57,7 +58,7 @@ def test_quantiles_under_an_odds_ratio_know_the_arm_too():
     y = np.random.default_rng(2).normal(size=200)
     for k, df in ((10, 9.0), (100, np.inf)):
         model = QuantileBounds(cv=2, random_state=0).fit(None, y, treatment=(np.arange(200) < k) * 1)
-        assert model._cdf(1, [(0.5, 2.0)], 1).df == pytest.approx(df)
+        assert model._cdf(1, Ladder.to(2.0)).df == pytest.approx(df)
 
 
 def test_an_arm_without_events_is_said():
