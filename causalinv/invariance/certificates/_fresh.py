@@ -180,6 +180,13 @@ class TwoLevel(_ByRows):
             raise ValueError(
                 f"{self.name} needs rows that all have one and the same weight; these moments are weighted."
             )
+        if request.rows is not None and len(np.unique(request.rows.outcome)) == 2:
+            warn(
+                "y has two values, and two_level asks for Gaussian rows: of environments above the tolerance it can "
+                f"pass more than {request.miss_rate:g} (.13 for .05, with an outcome of probability .05 and 300 rows). "
+                "method='bounded' is for any law.",
+                DegenerateInputWarning,
+            )
         counted, refuted = _judged(request.rule, moments, request.eps, request.miss_rate)
         numbers = Numbers(violations=int(counted.sum()), miss_rate=request.miss_rate)
         assumptions = [_LAW, "rows are independent and jointly Gaussian in each environment", _FIXED]

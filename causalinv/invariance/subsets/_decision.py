@@ -35,6 +35,7 @@ __all__ = [
     "check_options",
     "check_test",
     "reads_rows",
+    "untestable",
     "warn_two_values",
 ]
 
@@ -168,6 +169,18 @@ def check_test(test: str | ResidualTest) -> None:
     """Raise unless the test is known, or a function."""
     if not callable(test) and test not in TESTS:
         raise ValueError(f"test must be one of {TESTS}, or a function of residuals and labels; got {test!r}.")
+
+
+def untestable(test: str | ResidualTest) -> str:
+    """Why a test had no answer for a set."""
+    if callable(test):
+        return "the function given as test= returned NaN"
+    if test == "logistic":
+        return (
+            "in an environment, or in all together, features tell the two values of y apart without error, or y has "
+            "one value, so there is no finite logistic regression"
+        )
+    return "they have too many features for the rows at hand"
 
 
 def warn_two_values(test: str | ResidualTest, outcome: FloatArray) -> None:
