@@ -1,5 +1,6 @@
 """Sphinx: ``sphinx-build -W docs docs/_build`` with the extra ``docs`` installed."""
 
+import hashlib
 import os
 import re
 import sys
@@ -26,8 +27,10 @@ extensions = ["sphinx.ext.autodoc", "_math", "numpydoc", "myst_nb", "sphinx_copy
 html_math_renderer = "mathml"
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence", "attrs_inline"]
 myst_heading_anchors = 4
-nb_execution_mode = "cache"  # pages are run again only where their code changed
-nb_execution_cache_path = str(here / "_build" / ".jupyter_cache")
+# Pages are run again where their code, or anything in the package, changed: no page shows what an older one printed.
+sources = b"".join(file.read_bytes() for file in sorted(Path(causalinv.__file__).parent.rglob("*.py")))
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(here / "_build" / ".jupyter_cache" / hashlib.sha256(sources).hexdigest()[:16])
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True

@@ -29,6 +29,8 @@ from causalinv.invariance import (
 )
 from causalinv.sem import InterventionFamily, LinearSEM, choose_sites, random_sem
 
+pd.set_option("display.max_colwidth", None)
+
 # %% [markdown]
 # ## Six hospitals, eight lines
 #
@@ -44,17 +46,32 @@ sem = LinearSEM.from_adjacency(
 )
 family = InterventionFamily(["dose", "marker"], kind="variance", per_env="single")
 X, y, hospital = family.environments(sem, 6, random_state=4).sample(400, random_state=2)
-X = pd.DataFrame(X, columns=["age", "dose", "marker", "scan"])
+X, y = pd.DataFrame(X, columns=["age", "dose", "marker", "scan"]), pd.Series(y, name="severity")
 
 # %% tags=["task"]
 learn = hospital < 3
 rule = InvariantSubsetSelector().fit(X[learn], y[learn], environments=hospital[learn])
-print(rule.summary())  # the rule and its coefficients
+rule.summary()  # the rule, its coefficients, and its risk in each hospital
+
+# %% [markdown]
+# What is promised of a seventh, and what that rests on:
+
+# %% tags=["task"]
 promise = certify(rule, X[~learn], y[~learn], environments=hospital[~learn], eps=0.1, method="two_level")
-print(promise.explain(noun="hospital"))  # what is promised of a seventh, and what that rests on
+print(promise.explain(noun="hospital"))
+
+# %% [markdown]
+# What can be promised of one patient there:
+
+# %% tags=["task"]
 ranges = HierarchicalConformalRegressor(random_state=0).fit(X, y, environments=hospital)
-print(ranges.summary())  # what can be promised of one patient there
-plan_interventions(0.4, n_sites=2)  # the other methods: what each asks, and how many hospitals for a bound of 40%
+ranges.summary()
+
+# %% [markdown]
+# The other methods: what each asks, and how many hospitals it takes for a bound of 40%.
+
+# %% tags=["task"]
+plan_interventions(0.4, n_sites=2)
 
 # %% [markdown]
 # Promised: with 95% confidence at most 66.5% of new hospitals break the rule, that is, have more than 10% more squared

@@ -87,8 +87,9 @@ for n in (500, 5000, 50_000):
     limits = (tails.y[inside].min(), tails.y[inside].max())
     lower, upper = manski_bounds(tails.y[inside], inside.mean(), support=limits)
     widths[n] = upper - lower
-print(pd.Series(widths, name="width if the sample's range were the world's").round(1))
+pd.Series(widths, name="width if the sample's range were the world's").rename_axis("rows").to_frame().round(1)
 
+# %%
 few = make_confounded_treatment(1000, kind="sine", heavy_tails=True, random_state=1)
 few_given = {"X": few.X, "y": few.y, "treatment": few.treatment}
 with warnings.catch_warnings(record=True) as said:
@@ -120,8 +121,11 @@ grid = model.average_bounds("ate", odds_ratio=np.linspace(1, 3, 9))
 grid
 
 # %%
-reached, yardstick = model.breakdown(estimand="ate"), model.benchmark()
-print(reached)
+reached = model.breakdown(estimand="ate")
+reached
+
+# %%
+yardstick = model.benchmark()
 picture = SensitivityDisplay(grid, breakdown=reached, benchmarks=yardstick).plot()
 
 # %% [markdown]

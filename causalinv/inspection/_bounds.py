@@ -18,6 +18,7 @@ from causalinv.results import BoundsEstimate, PointwiseBounds
 __all__ = ["BoundsDisplay", "SensitivityDisplay"]
 
 _BINS = 20
+_ROOM, _LISTED = 0.03, 3  # share of the axis that a name written upright takes; names of what lies off the axis
 
 
 class BoundsDisplay(Display):
@@ -113,7 +114,9 @@ class SensitivityDisplay(Display):
     null : float, default 0.0
         Value at which a line is drawn.
     benchmarks : pandas.DataFrame, optional
-        From ``SensitivityBounds.benchmark``: the 95% quantile of each covariate is marked on the axis.
+        From ``SensitivityBounds.benchmark``: the 95% quantile of each covariate is marked on the axis. Of covariates
+        that stand too close for their names, the strongest is named; the legend counts the others, and names the
+        strongest beyond the grid.
 
     Attributes
     ----------
@@ -184,18 +187,34 @@ class SensitivityDisplay(Display):
                 if x[0] <= at <= x[-1]:
                     ax.axvline(at, color=BLACK, ls=style, lw=1.2, label=f"{name} reaches {self.null:g} at {at:.2f}")
         if self.benchmarks is not None:
-            for covariate, factor in self.benchmarks["q95"].items():
-                if x[0] <= factor <= x[-1]:
-                    ax.plot([factor], [0], marker="^", color="0.2", transform=ax.get_xaxis_transform(), clip_on=False)
-                    ax.annotate(
-                        str(covariate),
-                        (factor, 0.02),
-                        xycoords=ax.get_xaxis_transform(),
-                        rotation=90,
-                        fontsize=7,
-                        ha="center",
-                        va="bottom",
-                    )
+            _mark_covariates(ax, self.benchmarks["q95"].sort_values(ascending=False), x)
         ax.set(xlabel="odds ratio allowed to unmeasured confounding", xlim=(x[0] - 0.02 * np.ptp(x), x[-1]))
         ax.set_ylabel(fill(self.estimate.estimand, 40), fontsize=8)
         ax.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+
+
+def _mark_covariates(ax: Any, factors: pd.Series, x: FloatArray) -> None:
+    """Triangles on the axis, the strongest covariates first in line for a name."""
+    inside = factors[(factors >= x[0]) & (factors <= x[-1])]
+    named: list[float] = []
+    for covariate, factor in inside.items():
+        ax.plot([factor], [0], marker="^", color="0.2", transform=ax.get_xaxis_transform(), clip_on=False)
+        if named and np.abs(np.array(named) - factor).min() < _ROOM * np.ptp(x):
+            continue
+        named.append(float(factor))
+        ax.annotate(
+            str(covariate),
+            (factor, 0.02),
+            xycoords=ax.get_xaxis_transform(),
+            rotation=90,
+            fontsize=7,
+            ha="center",
+            va="bottom",
+        )
+    without, beyond = len(inside) - len(named), [str(name) for name in factors.index[factors > x[-1]]]
+    told = ["a covariate, were it hidden"] + [f"({without} unnamed)"] * (without > 0)
+    if beyond:
+        more = f" and {len(beyond) - _LISTED} more" if len(beyond) > _LISTED else ""
+        told.append(fill(f"farther right: {', '.join(beyond[:_LISTED])}{more}", 32))
+    label = "\n".join(told)
+    ax.plot([], [], marker="^", color="0.2", ls="none", label=label)

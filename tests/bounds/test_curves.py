@@ -91,6 +91,21 @@ def test_errors_of_curves_are_hc3_and_degrees_of_freedom_those_of_normal_rows():
     assert _freedom(r.normal(size=(20_000, 3))) == pytest.approx(20_000, rel=0.1)
 
 
+def test_errors_of_curves_with_clusters_are_the_sandwich_over_clusters():
+    """By statsmodels, without its factor (n - 1) / (n - k) for coefficients: 12 clusters, so 12 / 11 can be seen."""
+    r = np.random.default_rng(1)
+    x, groups = r.normal(size=60), np.repeat(np.arange(12), 5)
+    model = ManskiBounds(outcome_support=(-9.0, 9.0))
+    model.fit(x[:, None], r.normal(size=60), treatment=np.arange(60) % 2, groups=groups)
+    model._later = 0
+    fit = _Fit(x, np.array([-1.0, 0.0, 1.5]), model)
+    score = x + r.normal(size=60) + r.normal(size=12)[groups]
+    _, part = fit.regressed(score)
+    peer = OLS(score, fit.design).fit(cov_type="cluster", cov_kwds={"groups": groups})
+    known = peer.cov_params() * (60 - fit.design.shape[1]) / 59
+    np.testing.assert_allclose(fit.error(part), np.sqrt(np.diag(fit.new @ known @ fit.new.T)), rtol=1e-8)
+
+
 def test_band_covers_at_the_outermost_value():
     """A curve of zero, N(0, 1) scores, 60 rows: with errors held down at large leverage 17% missed (s.e. 1.5%)."""
     missed = 0

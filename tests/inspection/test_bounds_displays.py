@@ -2,6 +2,7 @@
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 
 from causalinv.bounds import ManskiBounds, SensitivityBounds
@@ -65,6 +66,17 @@ def test_curve_marks_breakdown_and_benchmarks(model):
     assert f"estimate reaches 0.55 at {reached['estimate']:.2f}" in texts
     inside = benchmarks["q95"][benchmarks["q95"] <= 3.0].index
     assert {t.get_text() for t in ax.texts} == {str(label) for label in inside}
+
+
+def test_names_of_covariates_do_not_lie_on_each_other(model):
+    """Of close ones the strongest is named; the legend counts the others, and names what lies beyond."""
+    grid = model.average_bounds("mean", odds_ratio=[1.0, 2.0, 3.0])
+    factors = {"a": 1.50, "b": 1.52, "c": 1.53, "d": 1.0, "e": 2.9, "f": 3.2, "g": np.inf, "h": 4.0, "i": 9.0}
+    ax = SensitivityDisplay(grid, benchmarks=pd.DataFrame({"q95": factors})).plot().ax_
+    assert {t.get_text() for t in ax.texts} == {"c", "d", "e"}
+    assert sum(line.get_marker() == "^" and len(line.get_xdata()) for line in ax.lines) == 5
+    legend = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert "a covariate, were it hidden\n(2 unnamed)\nfarther right: g, i, h and 1\nmore" in legend
 
 
 def test_curve_needs_a_grid_of_odds_ratios(model):
