@@ -177,8 +177,8 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         accepted = untested | (pvalues > level)
         if untested.any():
             warn(
-                f"{untested.sum()} of {len(untested)} sets could not be tested: {untestable(self.test)}. They are kept "
-                "as if accepted (p-value NaN in sets_), so fewer causes can be named.",
+                f"{untested.sum()} of {len(untested)} sets could not be tested, as {untestable(self.test)}. They are "
+                "kept as if accepted (p-value NaN in sets_), so fewer causes can be named.",
                 DegenerateInputWarning,
             )
         inside = unpack(subsets.packed, d)
