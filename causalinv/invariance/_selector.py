@@ -263,9 +263,10 @@ class InvariantSubsetSelector(
         ranked = best_first[verdict.accepted[best_first]]
         chosen = int(ranked[0]) if self.accepted_ else int(np.lexsort((subsets.sizes, verdict.violation))[0])
         if not self.accepted_:
+            shown = "shown to be " if verdict.untestable else ""
             what = f"invariant at level {level:g}" if self.eps is None else f"invariant within eps={self.eps:g}"
             warn(
-                f"No set of features is {'shown to be ' * bool(verdict.untestable)}{what}; the one of smallest gap is taken, and nothing says that it "
+                f"No set of features is {shown}{what}; the one of smallest gap is taken, and nothing says that it "
                 "will hold elsewhere. The outcome's own mechanism may change between environments, or they are too "
                 "small to certify the tolerance.",
                 IdentificationWarning,
