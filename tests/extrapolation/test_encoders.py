@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import integrate, stats
 from scipy.linalg import eigh, subspace_angles
 from scipy.optimize import check_grad
 from sklearn.decomposition import PCA
@@ -226,6 +227,22 @@ def test_score_is_the_mutual_information_of_a_gaussian_channel():
     A = rng.normal(size=8000)
     Z = A + 0.7 * rng.normal(size=8000)
     assert conditional_score(Z, A, random_state=0) == pytest.approx(0.5 * np.log(1 + 1 / 0.49), abs=0.03)
+
+
+def test_score_of_two_arms_that_stand_one_after_the_other():
+    """Z = A + V, A of 0 and 1: information by quadrature. The first half of the rows was one arm, and the score 0."""
+    rng = np.random.default_rng(0)
+    A = np.repeat([0.0, 1.0], 4000)
+    Z = A + rng.normal(size=8000)
+
+    def mixed(z):
+        return 0.5 * stats.norm.pdf(z) + 0.5 * stats.norm.pdf(z - 1)
+
+    entropy = integrate.quad(lambda z: -mixed(z) * np.log(mixed(z)), -8, 9)[0]
+    information = entropy - stats.norm.entropy()
+    assert conditional_score(Z, A, random_state=0) == pytest.approx(information, abs=0.03)
+    with pytest.raises(ValueError, match="action is constant in the rows that train"):
+        conditional_score(Z, A, train=np.arange(8000) < 4000)
 
 
 @pytest.mark.parametrize(
