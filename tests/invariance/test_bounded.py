@@ -173,3 +173,13 @@ def test_gaussian_rows_are_not_asked_of_an_outcome_of_two_values_without_a_word(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         certify((np.eye(1), [0.0], 0.0), X, y + np.random.default_rng(1).normal(size=900), **asked)
+
+
+def test_where_no_number_of_rows_would_do_that_is_said():
+    """About inf rows were said to be needed."""
+    x, e = np.random.default_rng(0).normal(size=(60, 1)), np.arange(60) % 3
+    with pytest.warns(DegenerateInputWarning, match="no number of rows would show it"):
+        found = certify(
+            (np.eye(1), [1.0], 0.0), x, x[:, 0], environments=e, eps=0.1, method="bounded", residual_bound=1.0
+        )
+    assert found.violations == 3

@@ -226,7 +226,7 @@ class Bounded(_ByRows):
         shown, needed = 0, 0.0
         for code in range(len(rows.labels)):
             at = rows.labels.rows(code)
-            shown += evidence(residual[at], design[at], eps, bound) >= 1.0 / request.miss_rate
+            shown += int(evidence(residual[at], design[at], eps, bound) >= 1.0 / request.miss_rate)
             needed = max(needed, rows_needed(residual[at], eps, bound, request.miss_rate))
         _warn_if_none(shown, eps, needed, moments, "residuals like these")
         m = len(moments)
@@ -263,7 +263,7 @@ class Kurtosis(_ByRows):
         for e, n in enumerate(moments.count.tolist()):
             k = whitener(seen.cov("x")[e]).shape[1] + 1
             allowed = _kurtosis.allowed_excess(n, eps, kurtosis, request.miss_rate)
-            shown += allowed >= 0 and own[e] > 0 and risk[e] <= (1.0 + allowed) * own[e]
+            shown += int(allowed >= 0 and own[e] > 0 and risk[e] <= (1.0 + allowed) * own[e])
             needed = max(needed, _kurtosis.rows_needed(k, eps, kurtosis, request.miss_rate))
         _warn_if_none(shown, eps, needed, moments, f"a kurtosis of at most {kurtosis:g}")
         numbers = Numbers(violations=m - shown, miss_rate=request.miss_rate)
@@ -304,6 +304,12 @@ def _warn_if_none(shown: int, eps: float, needed: float, moments: Moments, why: 
     if shown:
         return
     fewest = float(moments.count.min())
+    if np.isinf(needed):
+        warn(
+            f"No environment is shown to keep eps={eps:g}, and with {why} no number of rows would show it.",
+            DegenerateInputWarning,
+        )
+        return
     enough = (
         f"; the fewest here are {fewest:g}."
         if fewest < needed
