@@ -224,6 +224,7 @@ def distance_correlation_test(
     centred = []
     for columns in (first[rows], second[rows]):
         gap = cdist(columns, columns)
+        gap /= gap.max(initial=0.0) or 1.0  # its unit does not matter, and its fourth power may be no number
         centred.append(gap - gap.mean(axis=0) - gap.mean(axis=1)[:, None] + gap.mean())
     a, b = centred
     size = float(np.sqrt(np.sum(a * a) * np.sum(b * b)))
