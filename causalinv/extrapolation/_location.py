@@ -273,7 +273,9 @@ def _fit_mixture(
         params = params @ units
         law = NoiseLaw.of_shares(residual @ units, shares)
         reached = problem.value(params, law)
-        pace = abs(before - reached) if np.isfinite(reached) else np.inf
+        if not np.isfinite(reached):
+            continue  # T folds at a row; another step may unfold it
+        pace = abs(before - reached)
         if pace < _MIXTURE_TOLERANCE or left * pace < reached - goal:
             break
     return params, law, reached
