@@ -110,7 +110,7 @@ class SensitivityDisplay(Display):
     estimate : BoundsEstimate
         From ``SensitivityBounds.average_bounds`` on a grid of odds ratios.
     breakdown : pandas.Series, optional
-        From ``SensitivityBounds.breakdown``: marked where finite and inside the grid.
+        From ``SensitivityBounds.breakdown``: marked inside the grid; the legend says where else it is.
     null : float, default 0.0
         Value at which a line is drawn.
     benchmarks : pandas.DataFrame, optional
@@ -184,8 +184,13 @@ class SensitivityDisplay(Display):
         if self.breakdown is not None:
             for name, style in (("estimate", "-"), ("interval", "--")):
                 at = float(self.breakdown[name])
+                label = f"{name} reaches {self.null:g} at {at:.2f}"
                 if x[0] <= at <= x[-1]:
-                    ax.axvline(at, color=BLACK, ls=style, lw=1.2, label=f"{name} reaches {self.null:g} at {at:.2f}")
+                    ax.axvline(at, color=BLACK, ls=style, lw=1.2, label=label)
+                elif not np.isnan(at):
+                    side = "left" if at < x[0] else "right"
+                    label = f"{label}, farther {side}" if np.isfinite(at) else f"{name} never reaches {self.null:g}"
+                    ax.plot([], [], ls="none", label=label)
         if self.benchmarks is not None:
             _mark_covariates(ax, self.benchmarks["q95"].sort_values(ascending=False), x)
         ax.set(xlabel="odds ratio allowed to unmeasured confounding", xlim=(x[0] - 0.02 * np.ptp(x), x[-1]))

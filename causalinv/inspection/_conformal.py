@@ -81,6 +81,7 @@ class ConformalDisplay(Display):
             ax.plot(at[within], shown["y"][within], ".", color=BLACK, label="outcome, inside")
             ax.plot(at[~within], shown["y"][~within], "X", color=ORANGE, markeredgecolor="k", label="outcome, outside")
             told = f"; {held.mean():.1%} of {len(held)} rows inside{told}"
-        ax.set(ylim=(low, high), xlabel="rows, by prediction", ylabel="outcome", xticks=[])
+        of = "" if len(shown) == len(ordered) else f"{len(shown)} of {len(ordered)} "
+        ax.set(ylim=(low, high), xlabel=f"{of}rows, by prediction", ylabel="outcome", xticks=[])
         ax.set_title(f"{100 * self.confidence_level:g}% for one row of a new environment{told}", fontsize="small")
         ax.legend(fontsize="small", frameon=False, loc="upper left")

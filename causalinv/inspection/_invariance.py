@@ -50,14 +50,20 @@ class EnvironmentRisksDisplay(TableDisplay):
     _elsewhere = False
 
     def _draw(self, ax: Any) -> None:
-        """Draw one line per environment from the one risk to the other, worst least squares on top."""
-        shown = self.table.sort_values("least squares").tail(_MOST)
+        """Draw one line per environment from the one risk to the other, worst least squares on top.
+
+        Of many environments those are drawn in which either risk is largest.
+        """
+        worst = self.table.max(axis=1).sort_values(kind="stable").index[-_MOST:]
+        shown = self.table.loc[worst].sort_values("least squares", kind="stable")
         at = np.arange(len(shown))
         ax.hlines(at, shown.min(axis=1), shown.max(axis=1), color="0.8", zorder=1)
         ax.plot(shown["least squares"], at, "s", color=ORANGE, label="least squares on all features")
         ax.plot(shown["rule"], at, "o", color=BLUE, label="this rule")
         how = "mean squared error, fitted to the other environments" if self._elsewhere else "mean squared error"
         ax.set(yticks=at, ylim=(-0.6, len(shown) - 0.4), xlabel=how, ylabel="environment")
+        if len(shown) < len(self.table):
+            ax.set_ylabel(f"environment (the {len(shown)} of {len(self.table)} with the largest errors)")
         ax.set_yticklabels([str(label) for label in shown.index])
         ax.set_xlim(left=0)
         ax.legend(fontsize="small", frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
@@ -97,8 +103,12 @@ class AcceptedSetsDisplay(TableDisplay):
         return cls(pd.DataFrame(limits | {"share": share, "cause": causes}, index=pd.Index(names, name="feature")))
 
     def _draw(self, ax: Any) -> None:
-        """Draw the intervals, causes in colour; an end at infinity is an arrow, no interval a word."""
-        shown = self.table.head(_MOST)[::-1]
+        """Draw the intervals, causes in colour; an end at infinity is an arrow, no interval a word.
+
+        Of many features those are drawn that are named a cause, or else stand in most accepted sets.
+        """
+        first = self.table.reset_index(drop=True).sort_values(["cause", "share"], ascending=False, kind="stable")
+        shown = self.table.iloc[np.sort(first.index[:_MOST])][::-1]
         ends = shown[["lower", "upper"]].to_numpy(float)
         finite = np.abs(ends[np.isfinite(ends)])
         edge = 1.15 * (finite.max() if finite.size and finite.max() > 0 else 1.0)
@@ -117,6 +127,8 @@ class AcceptedSetsDisplay(TableDisplay):
         ax.set_yticklabels(labels)
         ax.set_xlabel("coefficient, hull over accepted sets")
         ax.set_title("blue: named a cause; arrows: infinite ends", fontsize="small")
+        if len(shown) < len(self.table):
+            ax.set_ylabel(f"the {len(shown)} of {len(self.table)} features in most accepted sets")
 
     def _size(self) -> tuple[float, float]:
         return 5.6, 1.2 + 0.3 * min(len(self.table), _MOST)

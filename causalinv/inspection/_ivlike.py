@@ -37,6 +37,8 @@ class IVLikePathDisplay(Display):
         Of the bands.
     errors : pandas.Series or None
         Error at each gamma, and at 0 that of least squares.
+    n_features : int, optional
+        Of how many features these were chosen as those that differ most from least squares; the legend says it.
 
     Examples
     --------
@@ -58,12 +60,14 @@ class IVLikePathDisplay(Display):
         gamma: float,
         confidence_level: float = 0.95,
         errors: pd.Series | None = None,
+        n_features: int | None = None,
     ) -> None:
         self.path = path
         self.least_squares = least_squares
         self.gamma = gamma
         self.confidence_level = confidence_level
         self.errors = errors
+        self.n_features = n_features
 
     @classmethod
     def from_estimator(
@@ -130,7 +134,12 @@ class IVLikePathDisplay(Display):
             errors = pd.Series({g: ncer(c, truth, cov=cov) for g, c in points.items()}, name="error")
         reference = pd.Series(model.least_squares_coef_, index=names)[order]
         return cls(
-            pd.concat(frames, ignore_index=True), reference, gamma=model.gamma_, confidence_level=level, errors=errors
+            pd.concat(frames, ignore_index=True),
+            reference,
+            gamma=model.gamma_,
+            confidence_level=level,
+            errors=errors,
+            n_features=len(names) if features is None else None,
         )
 
     def _size(self) -> tuple[float, float]:
@@ -144,7 +153,16 @@ class IVLikePathDisplay(Display):
             ax.axhline(self.least_squares[name], color=colour, linestyle=":", linewidth=1)
             ax.plot(part["gamma"].iloc[0], self.least_squares[name], "<", color=colour, markersize=5)
         self._finish("coefficient (dotted, arrow: least squares)")
-        ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        shown = len(self.least_squares)
+        chosen = self.n_features is not None and shown < self.n_features
+        ax.legend(
+            fontsize="small",
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+            frameon=False,
+            title=f"{shown} of {self.n_features} features,\nfarthest from least squares" if chosen else None,
+            title_fontsize="small",
+        )
         if self.path["lower"].notna().any():
             ax.set_title(f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small")
 

@@ -9,7 +9,15 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from causalinv import HierarchicalConformalRegressor, ManskiBounds, Rep4ExRegressor, SensitivityBounds, inspection
+from causalinv import (
+    HierarchicalConformalRegressor,
+    IVLikeRegression,
+    ManskiBounds,
+    Rep4ExRegressor,
+    SensitivityBounds,
+    Translation,
+    inspection,
+)
 from causalinv.datasets import load_spector, make_extrapolation_data
 from causalinv.inspection._axes import Display
 from causalinv.invariance import certify, violation_bound
@@ -164,3 +172,39 @@ def test_checks_to_the_right_of_the_line_are_those_that_doubt():
             assert (ratio > 1) == frame.loc[name, "doubt"], name
     assert display.ratios["linearity_pvalue"] == pytest.approx(0.05 / found.linearity_pvalue)
     assert display.ratios["do_consistency"] == pytest.approx(found.do_consistency / 0.3)
+
+
+def test_what_a_picture_leaves_out_is_said_and_is_not_the_worst():
+    """Of 40 environments the 30 of largest error, in either column; of 40 features first the causes; of 8 paths six."""
+    least_squares = np.r_[np.linspace(1.0, 2.0, 39), 0.1]
+    rule = np.r_[np.zeros(39), 9.0]
+    display = inspection.EnvironmentRisksDisplay(pd.DataFrame({"rule": rule, "least squares": least_squares}))
+    ax = display.plot().ax_
+    assert ax.get_ylabel() == "environment (the 30 of 40 with the largest errors)"
+    assert {text.get_text() for text in ax.get_yticklabels()} == {str(k) for k in [*range(10, 39), 39]}
+    sets = pd.DataFrame({"lower": -1.0, "upper": 1.0, "share": np.arange(40) / 40, "cause": np.arange(40) == 2})
+    ax = inspection.AcceptedSetsDisplay(sets).plot().ax_
+    assert ax.get_ylabel() == "the 30 of 40 features in most accepted sets"
+    drawn = [int(text.get_text().split()[0]) for text in ax.get_yticklabels()]
+    assert drawn == [2, *range(11, 40)][::-1]
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 8))
+    model = IVLikeRegression(0.1, augmentation=Translation(np.eye(1, 8))).fit(X, X.sum(axis=1) + rng.normal(size=60))
+    ax = inspection.IVLikePathDisplay.from_estimator(model).plot().ax_
+    assert ax.get_legend().get_title().get_text() == "6 of 8 features,\nfarthest from least squares"
+    ax = inspection.IVLikePathDisplay.from_estimator(model, features=[0, 1]).plot().ax_
+    assert not ax.get_legend().get_title().get_text()
+
+
+def test_where_a_conclusion_breaks_down_is_said_beyond_the_grid_too():
+    rng = np.random.default_rng(0)
+    X, t = rng.normal(size=(300, 1)), rng.integers(2, size=300)
+    model = SensitivityBounds(law="pooled", outcome="linear", random_state=0)
+    model.fit(X, 5.0 * t + rng.normal(size=300), treatment=t)
+    grid = model.average_bounds("ate", odds_ratio=[1.5, 2.0])
+    for at, told in ((7.25, "at 7.25, farther right"), (1.0, "at 1.00, farther left"), (np.inf, "never reaches 0")):
+        reached = pd.Series({"estimate": 1.75, "interval": at})
+        ax = inspection.SensitivityDisplay(grid, breakdown=reached).plot().ax_
+        legend = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert "estimate reaches 0 at 1.75" in legend
+        assert any(text.startswith("interval") and text.endswith(told) for text in legend)
