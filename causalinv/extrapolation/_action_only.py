@@ -26,7 +26,8 @@ class Polynomial:
         self.coef = lstsq(design, y)
         basis = qr(design, mode="economic")[0]
         leverage = np.minimum(np.sum(basis**2, axis=1), 1 - 1e-10)
-        self.loo = float(np.mean(((y - design @ self.coef) / (1 - leverage)) ** 2))
+        unit = float(np.abs(y).max(initial=0.0)) or 1.0  # of y, whose square may be no number
+        self.loo = float(np.mean(((y - design @ self.coef) / unit / (1 - leverage)) ** 2))
 
     def _design(self, action: FloatArray) -> FloatArray:
         rows = self.units(action)

@@ -12,7 +12,7 @@ from causalinv._parallel import generator
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.extrapolation._action import ROWS_PER_ACTION
 from causalinv.extrapolation._action_only import action_only, smooth
-from causalinv.extrapolation._features import action_regression, whitening
+from causalinv.extrapolation._features import action_regression, beyond_rounding, whitening
 from causalinv.extrapolation._fitted import Fitted, Tried
 from causalinv.extrapolation._kept import kept
 from causalinv.extrapolation._mixture import residual_mixture
@@ -20,6 +20,7 @@ from causalinv.extrapolation._scores import (
     conditional_score,
     distance_correlation_test,
     linear_invariance_test,
+    score_rows,
 )
 from causalinv.extrapolation._support import stretch
 from causalinv.results import ExtrapolationDiagnostics
@@ -89,11 +90,13 @@ def diagnose(fitted: Fitted, checks: pd.DataFrame) -> ExtrapolationDiagnostics:
     if varied and (identity or np.count_nonzero(~out) >= _needed(tried)):
         phi = recipe.encode(recipe.fit_encoder(tried.take(~out), like=fitted.encoder), tried)
         W, b = action_regression(phi[out], acts[out])
-        residual = phi[out] - acts[out] @ W.T - b
+        residual = beyond_rounding(phi[out] - acts[out] @ W.T - b, phi[out])
         linearity = linear_invariance_test(phi[out], acts[out], random_state=rng).pvalue
         independent = distance_correlation_test(residual, acts[out], rng)[1]
-        components = float(residual_mixture(whitening(residual)(residual), rng).n_components)
-        score = conditional_score(phi, acts, train=~out, random_state=rng)
+        if residual.any():
+            components = float(residual_mixture(whitening(residual)(residual), rng).n_components)
+        if np.count_nonzero(~out) >= score_rows(phi, acts):
+            score = conditional_score(phi, acts, train=~out, random_state=rng)
     # Slope of the representation, in standard deviations of its residual per standard deviation of the action.
     signal = whitening(control.residuals).matrix.T @ control.W * acts.std(axis=0)
     sizes = singular_values(signal)[1]

@@ -17,7 +17,7 @@ from causalinv._matrix import lstsq, whitener
 from causalinv._typing import FloatArray
 from causalinv._warn import warn
 from causalinv.exceptions import ExtrapolationWarning
-from causalinv.extrapolation._features import moment_features, whitening
+from causalinv.extrapolation._features import beyond_rounding, moment_features, whitening
 from causalinv.extrapolation._fitted import Fitted
 
 __all__ = ["MEANINGS", "Check", "check_fit", "checks_table", "warn_of_doubts"]
@@ -82,7 +82,7 @@ def check_fit(fitted: Fitted) -> tuple[Check, ...]:
     control, tried = fitted.control, fitted.tried
     acts, n = tried.given, len(tried.y)
     state = control.whiten(fitted.phi)
-    residual = state - acts @ control.W.T - control.b
+    residual = beyond_rounding(state - acts @ control.W.T - control.b, state)
     noise = whitening(residual)(residual)
     bends = _beyond(moment_features(acts, _DEGREE, max_columns=n // _ROWS_PER_MOMENT), acts)
     low = moment_features(acts, 2, max_columns=n // _ROWS_PER_MOMENT)

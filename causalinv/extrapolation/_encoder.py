@@ -82,7 +82,7 @@ class LinearInvarianceEncoder(ActionEncoder):
         Held-out score per method; empty unless ``method="auto"``.
     noise_evidence_ : float
         Evidence that V is not Gaussian: what the likelihood of the location model gains by a mixture, in units of what
-        BIC asks for it. Above 1 there is a warning.
+        BIC asks for it. Above 1 there is a warning; NaN, with one, where X takes too few values to fit any law.
     precision_gap_ : float or None
         How far two estimates of M'S⁻¹M are apart that agree if V is Gaussian: of the ``"ef"`` fit, where there is one.
     reconstruction_ : float
@@ -108,7 +108,7 @@ class LinearInvarianceEncoder(ActionEncoder):
         If a component was kept that may be negligible (`effects_`); if X holds more than the representation
         (`reduced_`); if on held-out rows X says nothing about the action (``method="auto"``).
     DegenerateInputWarning
-        If the action takes few values, or X has many columns for its rows.
+        If the action or X take few values, or X has many columns for its rows.
 
     Notes
     -----
@@ -195,7 +195,13 @@ class LinearInvarianceEncoder(ActionEncoder):
         self._resampling = Resampling(
             representation, learner.features[0], self.method_, self.n_references, self.ridge, state, acts
         )
-        if self.noise_evidence_ > 1:
+        if np.isnan(self.noise_evidence_):
+            warn(
+                "No law of the state's own noise V could be fitted: X takes too few different values. That V is "
+                "Gaussian, on which extrapolation rests most, is then not checked.",
+                DegenerateInputWarning,
+            )
+        elif self.noise_evidence_ > 1:
             self._warn_of_noise()
         return representation
 

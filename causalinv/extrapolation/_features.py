@@ -17,6 +17,7 @@ __all__ = [
     "Affine",
     "RadialFeatures",
     "action_regression",
+    "beyond_rounding",
     "choose_landmarks",
     "moment_features",
     "standardizer",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _EIGEN_CUT = 1e-7
+_ROUNDED = 1e-10  # of the standard deviation of a column: what a regression on its own cause leaves of it
 _MAX_PAIRS = 500  # landmarks among which the median distance is taken
 
 
@@ -190,3 +192,9 @@ def action_regression(phi: FloatArray, action: FloatArray) -> tuple[FloatArray, 
     centre = action.mean(axis=0)
     slope = lstsq(action - centre, phi - phi.mean(axis=0)).T
     return slope, phi.mean(axis=0) - slope @ centre
+
+
+def beyond_rounding(residual: FloatArray, rows: FloatArray) -> FloatArray:
+    """Residuals (n, d) of rows (n, d); 0 in columns where they are rounding, which no test must take for noise."""
+    exact = residual.std(axis=0) <= _ROUNDED * rows.std(axis=0)
+    return np.where(exact, 0.0, residual)

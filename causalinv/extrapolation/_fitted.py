@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from causalinv._frames import column_names
-from causalinv._matrix import matrix_rank, without_small
+from causalinv._matrix import constant_columns, matrix_rank, without_small
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_features, check_finite, check_number, check_outcome
@@ -23,6 +23,7 @@ from causalinv._warn import warn
 from causalinv.exceptions import CausalInvWarning, DegenerateInputWarning, IdentificationWarning
 from causalinv.extrapolation._action import check_action, order_by_value, transform_action
 from causalinv.extrapolation._encoder import LinearInvarianceEncoder
+from causalinv.extrapolation._features import beyond_rounding
 from causalinv.extrapolation._response import REACH, ControlFunction, fit_control_function
 from causalinv.extrapolation._steps import steps_of
 
@@ -163,6 +164,9 @@ class Fitted:
         """Learn the representation, then the response."""
         encoder = recipe.fit_encoder(tried)
         phi = recipe.encode(encoder, tried)
+        if constant_columns(phi).all():
+            what = "X" if isinstance(encoder, str) else "The representation"
+            raise ValueError(f"{what} does not vary: there is no state to learn from. Check X and the encoder.")
         rng = generator(recipe.random_state, "response")
         return cls(recipe, tried, encoder, phi, recipe.respond(phi, tried, rng))
 
@@ -199,9 +203,15 @@ def check_tried(
 
 
 def warn_of_unmoved(fitted: Fitted) -> None:
-    """Say where the representation has more directions than the action moves."""
-    control, phi = fitted.control, fitted.phi
+    """Say where the representation has more directions than the action moves, or moves by the action alone."""
+    control, phi, given = fitted.control, fitted.phi, fitted.tried.given
     state = control.whiten(phi)  # of covariance I, or 0 where phi is dependent
+    if not beyond_rounding(state - given @ control.W.T - control.b, state).any():
+        warn(
+            "The state is an exact linear function of the action, so it has no variation V of its own: X says nothing "
+            "that the action does not, and untried actions lead to states that were never seen.",
+            DegenerateInputWarning,
+        )
     rank = matrix_rank(without_small(control.W * fitted.tried.given.std(axis=0), _NO_EFFECT))
     if rank < matrix_rank(state.T @ state / len(state), tol=0.5):
         warn(

@@ -115,8 +115,14 @@ class LocationObjective:
         return gradient.ravel(), curvature.reshape(size * d, size * d)
 
     def step(self, params: FloatArray, value: float, law: NoiseLaw) -> tuple[FloatArray, float, float]:
-        """A Newton step with halving: new parameters, their value, and the fall that was expected."""
-        gradient, curvature = self.derivatives(params, law)
+        """A Newton step with halving: new parameters, their value, and the fall that was expected.
+
+        None where T has no inverse at a row, as it can where rows lie on a lattice.
+        """
+        try:
+            gradient, curvature = self.derivatives(params, law)
+        except np.linalg.LinAlgError:
+            return params, value, 0.0
         values, vectors = eigh((curvature + curvature.T) / 2)
         # Away from the optimum the determinant can make the curvature indefinite: its absolute value still descends.
         sizes = np.maximum(np.abs(values), 1e-10 * np.abs(values).max())
@@ -208,7 +214,7 @@ def _search(
         start, rich, _ = _fit_mixture(smaller, start, rich, goal=np.inf, turns=turns)
         turns = _MAX_LAST
     other, rich, reached = _fit_mixture(problem, start, rich, goal=value - needed, turns=turns)
-    evidence = (value - reached) / needed
+    evidence = (value - reached) / needed if np.isfinite(value) else np.nan
     if evidence > 1:
         params, law = other, rich
     return LocationFit(params[: problem.p], centre, law, float(evidence))
@@ -267,6 +273,8 @@ def _fit_mixture(
         params = params @ units
         law = NoiseLaw.of_shares(residual @ units, shares)
         reached = problem.value(params, law)
+        if not np.isfinite(reached):
+            continue  # T folds at a row; another step may unfold it
         pace = abs(before - reached)
         if pace < _MIXTURE_TOLERANCE or left * pace < reached - goal:
             break

@@ -14,7 +14,7 @@ from causalinv._matrix import constant_columns
 from causalinv._parallel import generator
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._validation import check_alignment, check_rows, check_whole
-from causalinv.extrapolation._features import action_regression, standardizer, whitening
+from causalinv.extrapolation._features import action_regression, beyond_rounding, standardizer, whitening
 from causalinv.extrapolation._mixture import NoiseLaw, residual_mixture
 from causalinv.results import TestResult
 
@@ -24,6 +24,7 @@ __all__ = [
     "conditional_score",
     "distance_correlation_test",
     "linear_invariance_test",
+    "score_rows",
 ]
 
 MAX_REFERENCES = 1000
@@ -85,14 +86,20 @@ def conditional_score(
         Randomised action.
     train : array-like of bool, shape (n,), optional
         Rows on which W, b and f are fitted, best those on which the encoder was; the others are scored. Left out:
-        the first half.
+        half of them, drawn (rows may be in an order).
     random_state : int, SeedSequence, Generator, RandomState or None
-        Seed of the mixture's start and of the reference actions.
+        Seed of these, of the mixture's start and of the reference actions.
 
     Returns
     -------
     float
-        In nats per row; 0 if phi says nothing about the action.
+        In nats per row; 0 if phi says nothing about the action, infinite if phi is an exact linear function of it.
+
+    Raises
+    ------
+    ValueError
+        If action or phi is constant in the rows that train, these are no more than their columns and one, or an input
+        is malformed.
 
     Notes
     -----
@@ -108,15 +115,31 @@ def conditional_score(
     """
     states, acts = _pair(phi, action)
     n = len(states)
-    inside = np.arange(n) < n // 2 if train is None else np.asarray(train, dtype=bool)
+    rng = generator(random_state, "conditional score")
+    inside = rng.permutation(n) < n // 2 if train is None else np.asarray(train, dtype=bool)
     if inside.shape != (n,) or not 0 < inside.sum() < n:
         raise ValueError(f"train must mark some but not all of the {n} rows, got shape {inside.shape}.")
-    rng = generator(random_state, "conditional score")
+    for name, rows in (("action", acts), ("phi", states)):
+        if constant_columns(rows[inside]).all():
+            raise ValueError(f"{name} is constant in the rows that train: nothing of the other rows follows from them.")
+    if inside.sum() < score_rows(states, acts):
+        raise ValueError(
+            f"{inside.sum()} rows train, at least {score_rows(states, acts)} are needed for {states.shape[1]} columns "
+            f"of phi and {acts.shape[1]} of the action."
+        )
     units = whitening(states[inside])
     states = units(states)
+    W, b = action_regression(states[inside], acts[inside])
+    if not beyond_rounding(states[inside] - acts[inside] @ W.T - b, states[inside]).any():
+        return float("inf")
     model = LocationModel.fit(states[inside], acts[inside], rng)
     references = acts[rng.permutation(n)[:MAX_REFERENCES]]
     return float(model.scores(states[~inside], acts[~inside], references).mean())
+
+
+def score_rows(phi: FloatArray, action: FloatArray) -> int:
+    """Rows from which residuals of phi (n, d) on the action (n, k) have a covariance of full rank."""
+    return int(phi.shape[1] + action.shape[1] + 1)
 
 
 def linear_invariance_test(
@@ -163,7 +186,7 @@ def linear_invariance_test(
     n = len(states)
     acts = standardizer(acts)(acts)
     basis = qr(np.column_stack([np.ones(n), acts]), mode="economic")[0]
-    residual = states - basis @ (basis.T @ states)
+    residual = beyond_rounding(states - basis @ (basis.T @ states), states)
     residual = whitening(residual)(residual)
     gaps = pdist(acts[:: max(1, n // _WIDTH_ROWS)])  # evenly spread rows: they may be in an order
     width = np.median(gaps[gaps > 0]) if gaps.any() else 1.0
@@ -201,6 +224,7 @@ def distance_correlation_test(
     centred = []
     for columns in (first[rows], second[rows]):
         gap = cdist(columns, columns)
+        gap /= gap.max(initial=0.0) or 1.0  # its unit does not matter, and its fourth power may be no number
         centred.append(gap - gap.mean(axis=0) - gap.mean(axis=1)[:, None] + gap.mean())
     a, b = centred
     size = float(np.sqrt(np.sum(a * a) * np.sum(b * b)))

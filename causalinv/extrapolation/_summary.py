@@ -33,6 +33,8 @@ def summarise(fitted: Fitted, checks: pd.DataFrame, *, reduced: bool) -> Summary
         told = (
             "the state's own noise V does not look Gaussian: less is certain beyond the tried actions"
             if evidence > 1
+            else "not checked: no law of V could be fitted to rows of so few values"
+            if pd.isna(evidence)
             else "no doubt"
         )
         notes.append(f"noise_evidence {evidence:.2f} (doubt above 1): {told}")

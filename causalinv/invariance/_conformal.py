@@ -23,6 +23,7 @@ from causalinv._validation import check_alignment, check_confidence_level, check
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning
 from causalinv.invariance._doors import FitsRows
+from causalinv.invariance.rules._rule import predictions
 from causalinv.results import Summary
 
 __all__ = ["HierarchicalConformalRegressor"]
@@ -184,10 +185,7 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
         return array if names is None else framed(array, columns=names)
 
     def _ask(self, model: Any, array: FloatArray) -> FloatArray:
-        said = np.asarray(model.predict(self._framed(array)), dtype=np.float64)
-        if said.size != len(array) or not np.isfinite(said).all():
-            raise ValueError(f"{type(model).__name__} must predict one finite number per row, got shape {said.shape}.")
-        return said.reshape(-1)
+        return predictions(model, self._framed(array), len(array))
 
     def _drift(self, residuals: FloatArray) -> float:
         k = self.n_calibration_
@@ -298,7 +296,8 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
             table["width"] = [2.0 * self._half(level) for level in levels]
         table.index = pd.Index(levels, name="confidence_level")
         notes = [
-            f"{self.n_calibration_} environments calibrate: finite intervals up to level {self.highest_level_:.3g}.",
+            f"Environments that calibrate: {self.n_calibration_}; finite intervals up to level "
+            f"{self.highest_level_:.3g}.",
             "Coverage is over environments and one row of each, not for every environment.",
         ]
         if self.drift_pvalue_ <= _DRIFT:

@@ -22,6 +22,7 @@ from causalinv.invariance.subsets._decision import (
     Test,
     check_test,
     reads_rows,
+    untestable,
     warn_two_values,
 )
 from causalinv.invariance.subsets._fits import exact_sets, pooled_coef, warn_exact
@@ -176,8 +177,8 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         accepted = untested | (pvalues > level)
         if untested.any():
             warn(
-                f"{untested.sum()} of {len(untested)} sets have too many features for the rows at hand and could "
-                "not be tested. They are kept as if accepted (p-value NaN in sets_), so fewer causes can be named.",
+                f"{untested.sum()} of {len(untested)} sets could not be tested, as {untestable(self.test)}. They are "
+                "kept as if accepted (p-value NaN in sets_), so fewer causes can be named.",
                 DegenerateInputWarning,
             )
         inside = unpack(subsets.packed, d)
@@ -261,7 +262,7 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         worst = int(np.argmax(leverage))
         small = int(np.argmin(moments.count))
         label = moments.cells.tolist()
-        if moments.count[small] <= size + 1 and self.test != "residual":
+        if moments.count[small] <= size + 1 and self.test in ("chow", "chow_hc"):
             warn(
                 f"Environment {label[small]!r} has {moments.count[small]:g} rows: sets of "
                 f"{max(moments.count[small] - 1, 0):g} or more features cannot be fitted there. The test asks whether "
@@ -269,6 +270,8 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
                 DegenerateInputWarning,
             )
             return
+        if callable(self.test):
+            return  # what it asks of rows is not known here
         if moments.count[small] <= size + 1:
             text = f"environment {label[small]!r} has {moments.count[small]:g} rows for up to {size + 1} coefficients"
         elif leverage[worst] > _LEVERAGE and self.test == "residual":

@@ -28,7 +28,9 @@ from causalinv.invariance.subsets._decision import (
     averaged_coef,
     check_options,
     check_test,
+    few_rows,
     reads_rows,
+    untestable,
     warn_two_values,
 )
 from causalinv.invariance.subsets._excess_bound import gap_upper_bound
@@ -245,24 +247,26 @@ class InvariantSubsetSelector(
         warn_exact(exact_sets(subsets, moments), subsets, d)
         smallest, largest = int(np.argmin(moments.count)), int(subsets.sizes.max())
         if moments.count[smallest] <= largest + 1:
-            follows = (
-                "are judged there only by how well the others predict its rows, which sees little."
-                if self.eps is None and self.test == "chow"
-                else "cannot be judged there, and are not accepted."
-            )
             warn(
                 f"Environment {moments.cells.tolist()[smallest]!r} has {moments.count[smallest]:g} rows: sets of "
-                f"{moments.count[smallest] - 1:g} or more features {follows}",
+                f"{moments.count[smallest] - 1:g} or more features {few_rows(self.test, self.eps)}",
                 DegenerateInputWarning,
             )
         verdict = decision.judge(subsets) if rows is None else decision.judge_by_rows(subsets, best_first, rows)
+        if verdict.untestable:
+            warn(
+                f"Sets that could not be tested: {verdict.untestable}, as {untestable(self.test)}. They are not "
+                "accepted, and may be invariant.",
+                DegenerateInputWarning,
+            )
         self.accepted_ = bool(verdict.accepted.any())
         ranked = best_first[verdict.accepted[best_first]]
         chosen = int(ranked[0]) if self.accepted_ else int(np.lexsort((subsets.sizes, verdict.violation))[0])
         if not self.accepted_:
-            what = f"at level {level:g}" if self.eps is None else f"within eps={self.eps:g}"
+            shown = "shown to be " if verdict.untestable else ""
+            what = f"invariant at level {level:g}" if self.eps is None else f"invariant within eps={self.eps:g}"
             warn(
-                f"No set of features is invariant {what}; the one of smallest gap is taken, and nothing says that it "
+                f"No set of features is {shown}{what}; the one of smallest gap is taken, and nothing says that it "
                 "will hold elsewhere. The outcome's own mechanism may change between environments, or they are too "
                 "small to certify the tolerance.",
                 IdentificationWarning,

@@ -54,7 +54,11 @@ def summarise_selector(model: Any) -> Summary:
             f"{int(model.screened_out_.sum())} features were screened out before the search; that causes of "
             f"{_outcome(model)} are not among them rests on faithfulness (no path cancels another)."
         )
-    how = f"test {model.test!r} at level {model.level:g}" if model.eps is None else f"{model.metric} <= {model.eps:g}"
+    how = (
+        f"test {_test_named(model.test)} at level {model.level:g}"
+        if model.eps is None
+        else f"{model.metric} <= {model.eps:g}"
+    )
     accepted = f"{len(model.accepted_sets_packed_)} of {model.n_evaluated_} sets accepted"
     title = f"Invariant subset: {chosen}" if model.accepted_ else f"No invariant subset; of smallest gap: {chosen}"
     return Summary(

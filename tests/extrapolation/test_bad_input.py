@@ -153,6 +153,9 @@ MISTAKES = [
     (lambda: linear_invariance_test(DATA.Z, A, n_resamples=0), ValueError, "n_resamples must be a whole number >= 1"),
     (lambda: linear_invariance_test(DATA.Z, A[:5]), ValueError, "phi has 80, action has 5"),
     (lambda: conditional_score(DATA.Z, A, train=np.ones(80, bool)), ValueError, "train must mark some but not all"),
+    (lambda: conditional_score(np.ones((80, 2)), A), ValueError, "phi is constant in the rows that train"),
+    (lambda: conditional_score(DATA.Z, A, train=np.arange(80) < 3), ValueError, "3 rows train, at least"),
+    (lambda: Rep4ExRegressor("identity").fit(np.ones((80, 2)), DATA.y, action=A), ValueError, "X does not vary"),
     (lambda: affine_r2(np.ones((5, 2)), np.ones((5, 2))), ValueError, "Z is constant in column 0"),
     (lambda: affine_r2(np.ones((5, 2)), np.ones((4, 2))), ValueError, "Z has 5, phi has 4"),
     # data

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from causalinv import LinearInvarianceEncoder, Rep4ExRegressor
+from causalinv.extrapolation._action_only import action_only
 from causalinv.extrapolation._kept import kept
+from causalinv.extrapolation._scores import distance_correlation_test
 from causalinv.extrapolation._support import status
 from causalinv.results import ExtrapolationDiagnostics
 
@@ -136,3 +138,19 @@ def test_the_summary_says_each_check_in_words_and_what_is_doubted(monkeypatch):
     assert "no doubt, which is no proof" in flat
     assert max(map(len, text.split("\n"))) <= 80
     assert "..." not in str(model.checks_)
+
+
+def test_huge_units_of_outcome_and_state_change_no_answer():
+    """Squares of y, and fourth powers of distances, were beyond the range of floats from 1e100 on."""
+    rng = np.random.default_rng(0)
+    action, noise = rng.uniform(-1, 1, size=(2, 300))
+    y = action**3 + noise
+    few, many = (action_only(action[:, None], unit * y) for unit in (1.0, 1e160))
+    assert few.degree == many.degree
+    np.testing.assert_allclose(many(action[:, None]) / 1e160, few(action[:, None]), rtol=1e-9)
+    found = [
+        distance_correlation_test(unit * noise[:, None], action[:, None], np.random.default_rng(1))
+        for unit in (1, 1e150)
+    ]
+    assert found[0] == pytest.approx(found[1])
+    assert 0 < found[0][0] < 1

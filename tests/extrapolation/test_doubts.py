@@ -102,3 +102,19 @@ def test_actions_of_two_levels_have_no_bends():
     checks, said = fitted(Z, Z[:, 0], action)
     assert checks["value"].isna().tolist() == [True, False, True]
     assert not said
+
+
+def test_rounding_is_no_noise_that_depends_on_the_action():
+    """X is the action: what regression leaves is 1e-16, of which a confounded action was read, at p = .003."""
+    rng = np.random.default_rng(0)
+    action = rng.uniform(-1, 1, size=(400, 2))
+    y = action[:, 0] ** 2 + rng.normal(size=400)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = Rep4ExRegressor("identity", random_state=0).fit(3 * action + 1, y, action=action)
+    assert [str(each.message)[:52] for each in told] == ["The state is an exact linear function of the action,"]
+    assert not model.checks_["doubt"].any()
+    found = model.diagnostics()
+    assert found.linearity_pvalue == found.residual_pvalue == 1
+    assert found.conditional_score == np.inf
+    assert np.isnan(found.n_noise_components)

@@ -4,13 +4,14 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import integrate, stats
 from scipy.linalg import eigh, subspace_angles
 from scipy.optimize import check_grad
 from sklearn.decomposition import PCA
 
 from causalinv.datasets import make_extrapolation_data
-from causalinv.exceptions import ExtrapolationWarning, IdentificationWarning
-from causalinv.extrapolation import LinearInvarianceEncoder, conditional_score
+from causalinv.exceptions import CausalInvWarning, ExtrapolationWarning, IdentificationWarning
+from causalinv.extrapolation import LinearInvarianceEncoder, Rep4ExRegressor, conditional_score
 from causalinv.extrapolation._exponential_family import (
     fit_exponential_family,
     matched_references,
@@ -228,6 +229,22 @@ def test_score_is_the_mutual_information_of_a_gaussian_channel():
     assert conditional_score(Z, A, random_state=0) == pytest.approx(0.5 * np.log(1 + 1 / 0.49), abs=0.03)
 
 
+def test_score_of_two_arms_that_stand_one_after_the_other():
+    """Z = A + V, A of 0 and 1: information by quadrature. The first half of the rows was one arm, and the score 0."""
+    rng = np.random.default_rng(0)
+    A = np.repeat([0.0, 1.0], 4000)
+    Z = A + rng.normal(size=8000)
+
+    def mixed(z):
+        return 0.5 * stats.norm.pdf(z) + 0.5 * stats.norm.pdf(z - 1)
+
+    entropy = integrate.quad(lambda z: -mixed(z) * np.log(mixed(z)), -8, 9)[0]
+    information = entropy - stats.norm.entropy()
+    assert conditional_score(Z, A, random_state=0) == pytest.approx(information, abs=0.03)
+    with pytest.raises(ValueError, match="action is constant in the rows that train"):
+        conditional_score(Z, A, train=np.arange(8000) < 4000)
+
+
 @pytest.mark.parametrize(
     ("noise", "doubtful"), [("gaussian", False), ("mixture", True), ("laplace", True), ("gumbel", True)]
 )
@@ -277,3 +294,18 @@ def test_moments_of_many_actions_do_not_take_for_ever():
     A = np.random.default_rng(0).uniform(-1, 1, (600, 14))
     assert moment_features(A, 5, max_columns=30).shape == (600, 14)
     assert moment_features(A, 5, max_columns=119).shape == (600, 119)  # degree 2: 14 + 105
+
+
+def test_an_x_of_few_values_is_no_foreign_error_and_no_check_that_passed():
+    """A column of three values and three actions of five: the location model folds, and ended in LinAlgError."""
+    rng = np.random.default_rng(0)
+    action = rng.integers(-2, 3, size=(82, 3)).astype(float)
+    X = np.sign(np.round(0.5 * (action[:, :1] / 1.4 + rng.normal(size=(82, 1)))))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = Rep4ExRegressor(LinearInvarianceEncoder(3, random_state=0), random_state=0)
+        model.fit(X, X[:, 0] + rng.normal(size=82), action=action)
+    assert all(issubclass(each.category, CausalInvWarning) for each in told)
+    assert np.isnan(model.encoder_.noise_evidence_)
+    assert any("No law of the state's own noise" in str(each.message) for each in told)
+    assert "noise_evidence nan (doubt above 1): not checked" in " ".join(str(model.summary()).split())

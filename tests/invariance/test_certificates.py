@@ -12,7 +12,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 
 from causalinv import InvariantCausalPrediction, InvariantSubsetSelector, IVLikeRegression, Moments
 from causalinv.exceptions import DegenerateInputWarning, FamilyWarning, TargetInterventionWarning
@@ -584,7 +584,10 @@ def test_coarse_rows_only_warn():
     with pytest.warns(DegenerateInputWarning, match="y has two values"):
         model = InvariantCausalPrediction(test="chow").fit(X, y, environments=e)
     fresh = rng.integers(3, size=(300, 2)), rng.integers(2, size=300)
-    with pytest.warns(DegenerateInputWarning, match="cannot be seen whether these environments are fresh"):
+    with (
+        pytest.warns(DegenerateInputWarning, match="two_level asks for Gaussian rows"),
+        pytest.warns(DegenerateInputWarning, match="cannot be seen whether these environments are fresh"),
+    ):
         certify(model, *fresh, environments=e, eps=1.0, method="two_level")
 
 
@@ -627,6 +630,22 @@ def test_rules_are_what_is_predicted():
     pipe = make_pipeline(StandardScaler(), LinearRegression()).fit(Z, y)
     rule = rule_of(pipe)
     np.testing.assert_allclose(Z @ rule.coef + rule.intercept, pipe.predict(Z), rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e4])
+@pytest.mark.parametrize("bend", [1.5, 2.5])
+def test_a_rule_that_bends_is_no_linear_one_whatever_the_unit_of_the_outcome(unit, bend):
+    """Cut off at 2.5 deviations it has 22% more error than the line; in units of 1e4 the line was certified."""
+    rng = np.random.default_rng(4)
+    X, e = rng.normal(size=(4000, 2)), np.repeat(np.arange(20), 200)
+    y = unit * (X[:, 0] + 0.1 * rng.normal(size=4000))
+    cut = make_pipeline(FunctionTransformer(np.clip, kw_args={"a_min": -bend, "a_max": bend}), LinearRegression())
+    cut.fit(X[:1000], y[:1000])
+    with pytest.raises(TypeError, match="is not linear in its features"):
+        certify(cut, X[1000:], y[1000:], environments=e[1000:], eps=0.2, method="two_level")
+    line = make_pipeline(StandardScaler(), LinearRegression()).fit(X[:1000], y[:1000])
+    found = certify(line, X[1000:], y[1000:], environments=e[1000:], eps=0.2, method="two_level")
+    np.testing.assert_allclose(X @ found.coef + found.intercept, line.predict(X), rtol=1e-9, atol=1e-9 * unit)
 
 
 def test_averages_have_no_minimax_rule():

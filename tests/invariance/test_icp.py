@@ -11,8 +11,10 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from causalinv import Moments
+from causalinv._labels import encode
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.invariance import InvariantCausalPrediction, InvariantSubsetSelector
+from causalinv.invariance.subsets._row_tests import two_sample_pvalue
 from causalinv.metrics import LeaveOneEnvironmentOut, worst_environment_risk
 from causalinv.sem import LinearSEM, ScaleNoise, Shift, textbook_sem
 
@@ -429,6 +431,43 @@ def test_ks_by_hand():
     each = [stats.ks_2samp(residual[e == k], residual[e != k], method="asymp").pvalue for k in "abc"]
     table = InvariantCausalPrediction(test="ks").fit(X, y, environments=e).sets_
     assert table["pvalue"][0] == pytest.approx(min(1.0, 3 * min(each)))
+
+
+def test_ks_of_few_rows_is_counted_out():
+    """Three rows below six: 2 of the 84 ways to choose them, for each of two environments alike; the limit says 0."""
+    y, e = np.r_[-3.0, -2.0, -1.0, 1.0, 1.1, 1.2, 2.0, 2.1, 2.2], np.repeat([0, 1], [3, 6])
+    x = np.tile([0.1, -0.2, 0.3], 3)[:, None]
+    with pytest.warns(DegenerateInputWarning, match="two values|not reliable"):
+        table = InvariantCausalPrediction(test="ks", level=0.01).fit(np.c_[x, x**2], y, environments=e).sets_
+    assert table["pvalue"][0] == pytest.approx(2 / 84)
+    rng, rejected = np.random.default_rng(0), 0
+    labels = encode(np.repeat([0, 1, 2], 3), "environments", 9)
+    for _ in range(600):
+        rejected += two_sample_pvalue(rng.normal(size=9), labels, "ks") <= 0.01
+    assert rejected <= stats.binom.isf(1e-3, 600, 0.01)  # by the limit .07, as no overlap was p = 0
+
+
+def test_what_cannot_be_tested_says_why():
+    """Too many features was said of a logistic regression without end, and of a function that returned NaN."""
+    rng = np.random.default_rng(0)
+    x, e = rng.normal(size=(90, 1)), np.repeat([0, 1, 2], 30)
+    y = (x[:, 0] + rng.normal(size=90) > 0) * 1.0
+    with pytest.warns(DegenerateInputWarning, match="or y has one value, so there is no finite logistic"):
+        InvariantCausalPrediction(test="logistic").fit(x, np.where(e == 0, 0.0, y), environments=e)
+    with pytest.warns(DegenerateInputWarning, match="the function given as test= returned NaN"):
+        InvariantCausalPrediction(test=lambda residual, labels: np.nan).fit(
+            x, x[:, 0] + rng.normal(size=90), environments=e
+        )
+
+
+@pytest.mark.parametrize("test", ["ks", "ranks"])
+def test_a_small_environment_makes_tests_of_residuals_unreliable(test):
+    """They treat fitted residuals as errors; that the test predicts the rows and holds its level is said of Chow's."""
+    rng = np.random.default_rng(0)
+    x, e = rng.normal(size=(63, 2)), np.repeat([0, 1, 2], [30, 30, 3])
+    with pytest.warns(DegenerateInputWarning, match="not reliable here: environment 2 has 3 rows") as told:
+        InvariantCausalPrediction(test=test).fit(x, x[:, 0] + rng.normal(size=63), environments=e)
+    assert not any("it holds its level" in str(each.message) for each in told)
 
 
 def test_an_outcome_of_two_values_is_judged_by_logistic_regression_or_warned_about():

@@ -79,6 +79,35 @@ def test_a_folder_of_another_experiment_is_refused(tmp_path):
         experiment(grid={"m": [2]}).run(out=tmp_path)
 
 
+def test_a_function_that_was_mended_does_not_find_its_old_failures(tmp_path):
+    """They were told again, without a word that this function does not fail."""
+
+    def fails(environments, rng):
+        raise RuntimeError("no")
+
+    experiment(fails).run(out=tmp_path)
+    assert (experiment(fails).run(out=tmp_path)["error"] == "RuntimeError: no").all()
+    with pytest.raises(ValueError, match=r"gave error='RuntimeError: no' and now gives ''.*take the rows that failed"):
+        experiment().run(out=tmp_path)
+
+
+def test_files_that_are_no_rows_of_an_experiment_are_named(serial, tmp_path):
+    shard = "shard-0-of-1.csv"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"out=.*file' is a file; give the name of a folder"):
+        experiment().run(out=tmp_path / "file")
+    experiment().run(out=tmp_path / "stopped")
+    (tmp_path / "stopped" / shard).write_text("m,ki")  # in the middle of the first line
+    same(experiment().run(out=tmp_path / "stopped"), serial)
+    (tmp_path / "stopped" / "experiment.json").write_text("{")
+    with pytest.raises(ValueError, match=r"experiment\.json cannot be read"):
+        experiment().run(out=tmp_path / "stopped")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / shard).write_text("x,y\n1,2\n")
+    with pytest.raises(ValueError, match="no file of EnvironmentExperiment: it has no column error, rep, seconds"):
+        experiment().run(out=tmp_path / "other")
+
+
 def test_failures_are_rows_and_columns_may_come_late(tmp_path):
     def fails_at_first(environments, rng):
         if len(environments) == 2:

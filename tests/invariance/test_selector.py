@@ -1,5 +1,7 @@
 """The selector: what it chooses on populations and samples, how it searches, and what it says when nothing is left."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -468,3 +470,41 @@ def test_dependent_features_are_listed_and_small_environments_reject_nothing():
         tiny = InvariantSubsetSelector().fit(X[keep], y[keep], environments=e[keep])
     assert tiny.support_.sum() < 2
     assert tiny.gap_upper_ > 1  # three rows certify next to nothing
+
+
+def judged(test, **options):
+    """A selector of both features, where one environment has three rows, and what it warned of."""
+    rng = np.random.default_rng(0)
+    X, e = rng.normal(size=(123, 2)), np.repeat([0, 1, 2], [60, 60, 3])
+    y = X.sum(axis=1) + rng.normal(size=123)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = InvariantSubsetSelector(test=test, min_size=2, **options)
+        model.fit(X, (y > 0) * 1.0 if test == "logistic" else y, environments=e)
+    return model, " ".join(str(each.message) for each in told)
+
+
+@pytest.mark.parametrize(
+    "test", ["chow", "chow_hc", "residual", "ks", "ranks", "logistic", lambda residual, labels: 0.5]
+)
+def test_sets_larger_than_an_environment_are_said_to_be_refused_only_where_they_are(test):
+    """Of all tests but Chow's it was said that such sets are not accepted, and all but one accept them."""
+    model, told = judged(test)
+    assert "Environment 2 has 3 rows: sets of 2 or more features" in told
+    assert model.accepted_ == (test != "logistic")
+    assert ("are not accepted" in told) == (not model.accepted_)
+    assert ("judged there only by how well the others predict" in told) == (test in ("chow", "chow_hc"))
+    certified, told = judged("chow", eps=0.3)
+    assert not certified.accepted_
+    assert "cannot be judged there, and are not accepted" in told
+
+
+def test_sets_that_cannot_be_tested_are_not_said_to_be_refuted():
+    def silent(residual, labels):
+        return np.nan
+
+    model, told = judged(silent)
+    assert not model.accepted_
+    assert "Sets that could not be tested: 1, as the function given as test= returned NaN" in told
+    assert "No set of features is shown to be invariant at level 0.05" in told
+    assert "by test silent at level 0.05" in " ".join(str(model.summary()).split())

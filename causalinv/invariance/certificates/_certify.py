@@ -98,7 +98,7 @@ def certify(
         moments = Moments.from_rows(x=X, y=y, environments=labels)
         rows = GivenRows(check_rows(X, "X"), np.ravel(check_rows(y, "y")), labels)
     check_names(getattr(fitted, "feature_names_in_", None), moments.names["x"], "X")
-    rule = rule_of(fitted, moments)
+    rule = rule_of(fitted, moments, None if rows is None else rows.features)
     if moments.blocks["x"] != len(rule.coef):
         raise ValueError(f"The rule has {len(rule.coef)} features, these environments {moments.blocks['x']}.")
     eps = check_number(eps, "eps", low=0.0)

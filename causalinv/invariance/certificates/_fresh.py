@@ -180,6 +180,13 @@ class TwoLevel(_ByRows):
             raise ValueError(
                 f"{self.name} needs rows that all have one and the same weight; these moments are weighted."
             )
+        if request.rows is not None and len(np.unique(request.rows.outcome)) == 2:
+            warn(
+                "y has two values, and two_level asks for Gaussian rows: of environments above the tolerance it can "
+                f"pass more than {request.miss_rate:g} (.13 for .05, with an outcome of probability .05 and 300 rows). "
+                "method='bounded' is for any law.",
+                DegenerateInputWarning,
+            )
         counted, refuted = _judged(request.rule, moments, request.eps, request.miss_rate)
         numbers = Numbers(violations=int(counted.sum()), miss_rate=request.miss_rate)
         assumptions = [_LAW, "rows are independent and jointly Gaussian in each environment", _FIXED]
@@ -219,7 +226,7 @@ class Bounded(_ByRows):
         shown, needed = 0, 0.0
         for code in range(len(rows.labels)):
             at = rows.labels.rows(code)
-            shown += evidence(residual[at], design[at], eps, bound) >= 1.0 / request.miss_rate
+            shown += int(evidence(residual[at], design[at], eps, bound) >= 1.0 / request.miss_rate)
             needed = max(needed, rows_needed(residual[at], eps, bound, request.miss_rate))
         _warn_if_none(shown, eps, needed, moments, "residuals like these")
         m = len(moments)
@@ -256,7 +263,7 @@ class Kurtosis(_ByRows):
         for e, n in enumerate(moments.count.tolist()):
             k = whitener(seen.cov("x")[e]).shape[1] + 1
             allowed = _kurtosis.allowed_excess(n, eps, kurtosis, request.miss_rate)
-            shown += allowed >= 0 and own[e] > 0 and risk[e] <= (1.0 + allowed) * own[e]
+            shown += int(allowed >= 0 and own[e] > 0 and risk[e] <= (1.0 + allowed) * own[e])
             needed = max(needed, _kurtosis.rows_needed(k, eps, kurtosis, request.miss_rate))
         _warn_if_none(shown, eps, needed, moments, f"a kurtosis of at most {kurtosis:g}")
         numbers = Numbers(violations=m - shown, miss_rate=request.miss_rate)
@@ -297,6 +304,12 @@ def _warn_if_none(shown: int, eps: float, needed: float, moments: Moments, why: 
     if shown:
         return
     fewest = float(moments.count.min())
+    if np.isinf(needed):
+        warn(
+            f"No environment is shown to keep eps={eps:g}, and with {why} no number of rows would show it.",
+            DegenerateInputWarning,
+        )
+        return
     enough = (
         f"; the fewest here are {fewest:g}."
         if fewest < needed

@@ -13,7 +13,10 @@ from causalinv._labels import encode
 from causalinv._printing import Printed, Summary
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_rows
+from causalinv._warn import warn
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.invariance.certificates._same import refuse_training
+from causalinv.invariance.rules._rule import predictions
 from causalinv.moments import Moments
 
 __all__ = ["NextRisk", "next_environment_risk"]
@@ -57,7 +60,7 @@ class NextRisk(Printed):
             assumption="the next environment, its number of rows included, is drawn from the law of these",
             table=self.risks,
             notes=(
-                f"{k} environments allow a finite bound up to level {100 * self.highest_level:.4g}%.",
+                f"Finite bounds up to level {100 * self.highest_level:.4g}%, from {k} environment{'s' * (k != 1)}.",
                 "The bound is about the rows of one environment, drawn as these were, not about its population, "
                 "and not about "
                 "every environment.",
@@ -91,7 +94,13 @@ def next_environment_risk(
     Raises
     ------
     ValueError
-        If rows trained the estimator (of this package), lengths disagree, or an input is malformed.
+        If rows trained the estimator (of this package), it does not predict one finite number per row, lengths
+        disagree, or an input is malformed.
+
+    Warns
+    -----
+    DegenerateInputWarning
+        If the bound is infinite, as there are too few environments for this level.
 
     Notes
     -----
@@ -115,7 +124,7 @@ def next_environment_risk(
     rows, outcome = check_rows(X, "X"), np.ravel(check_rows(y, "y"))
     labels = encode(environments, "environments", len(rows))
     refuse_training(fitted, Moments.from_rows(x=rows, y=outcome, environments=labels), X, y, environments)
-    residual: FloatArray = outcome - np.ravel(fitted.predict(X))
+    residual: FloatArray = outcome - predictions(fitted, X, len(rows))
     counts = labels.counts
     risk = np.bincount(labels.codes, weights=residual**2, minlength=len(labels)) / counts
     k = len(labels)
@@ -123,5 +132,11 @@ def next_environment_risk(
     level = highest if confidence_level is None else check_confidence_level(confidence_level)
     rank = int(np.ceil(level * (k + 1) - _ROUNDING))
     upper = float(np.sort(risk)[rank - 1]) if rank <= k else float("inf")
+    if rank > k:
+        warn(
+            f"The bound is finite up to confidence_level={highest:.3g}, from {k} environment{'s' * (k != 1)}; at "
+            f"{level:g} it is infinite. More environments are needed, not more rows.",
+            DegenerateInputWarning,
+        )
     table = pd.DataFrame({"rows": counts, "risk": risk}, index=pd.Index(labels.names, name="environment"))
     return NextRisk(upper, float(level), highest, table)

@@ -56,7 +56,8 @@ class EnvironmentExperiment(Replications):
     Rows of `run`, one per replication: the cell, ``rep``, a column for each number that the function returned
     (``value`` if it returned one without a name), ``seconds``, ``error`` (text, empty if all went well; an exception of
     your functions is a row with NaN, and is not raised). Another experiment has another seed, other names in its grid,
-    another version of this package, or gives other numbers: one replication that a folder holds is run again.
+    another version of this package, or gives other numbers: one replication that a folder holds is run again, and one
+    that failed.
 
     Examples
     --------
@@ -150,12 +151,13 @@ class EnvironmentExperiment(Replications):
         return out
 
     def _complete(self, done: pd.DataFrame, path: Path) -> pd.DataFrame:
-        """Rows that a folder holds, after a look whether this experiment gives the first of them."""
+        """Rows that a folder holds, after a look whether this experiment gives the first, and the first that failed."""
         done = super()._complete(done, path)
         names = [*self.cells, "rep"]
         seeds = self._seeds()
         known = np.array([task in seeds for task in zip(*(done[name] for name in names), strict=True)], bool)
-        for _, row in done[known & (done["error"] == "")].head(1).iterrows():
+        failed = done["error"] != ""
+        for _, row in pd.concat([done[known & ~failed].head(1), done[known & failed].head(1)]).iterrows():
             task = tuple(row[name] for name in names)
             again = self._replicate(task, seeds[task])[0]
             for name in [str(name) for name in done if name not in (*names, "seconds")]:
@@ -164,7 +166,9 @@ class EnvironmentExperiment(Replications):
                 if not same:
                     raise ValueError(
                         f"{path} holds rows of another experiment: replication {task} gave {name}={held!r} and now "
-                        f"gives {new!r}. Use another folder; draw random numbers from the generator alone."
+                        f"gives {new!r}. Use another folder"
+                        + (", or take the rows that failed out of the file" if row["error"] else "")
+                        + "; draw random numbers from the generator alone."
                     )
         return done
 

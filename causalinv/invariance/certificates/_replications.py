@@ -110,10 +110,15 @@ class Replications(Documented, ABC):
         done = pd.DataFrame()
         names = [*self.cells, "rep"]
         if path is not None:
+            if path.parent.exists() and not path.parent.is_dir():
+                raise ValueError(f"out={str(out)!r} is a file; give the name of a folder.")
             path.parent.mkdir(parents=True, exist_ok=True)
             self._check_folder(path.parent)
             if path.exists():
                 path.write_text(_ended(path.read_text()))
+                if not path.stat().st_size:  # stopped before its first line
+                    path.unlink()
+            if path.exists():
                 done = self._complete(self._read(path), path)
         if len(done):  # a smaller grid than before reads only its own
             asked = set(mine)
@@ -178,7 +183,7 @@ class Replications(Documented, ABC):
         """Remember what the rows in a folder are of; raise if they are of another experiment."""
         mine, grown = self._described(), self._grown()
         note = folder / "experiment.json"
-        held = json.loads(note.read_text()) if note.exists() else {}
+        held = _noted(note) if note.exists() else {}
         other = [key for key in mine if held and held.get(key) != mine[key]]
         other += [key for key in grown if held and (key not in held or not _agree(held[key], grown[key]))]
         if other:
@@ -206,6 +211,8 @@ class Replications(Documented, ABC):
         """Rows of a shard; numbers by Python's own parser, as older versions of pandas do not read them exactly."""
         table = pd.read_csv(io.StringIO(_ended(path.read_text())), dtype=str, keep_default_na=False)
         names = list(table.columns)
+        if missing := sorted({"rep", *_LAST, *cls._within} - set(names)):
+            raise ValueError(f"{path} is no file of {cls.__name__}: it has no column {', '.join(missing)}.")
         cells = names[: names.index("rep")]
         for name in names:
             parse = _value if name in cells else int if name in cls._whole else _number
@@ -248,6 +255,17 @@ def _write_whole(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
     part.write_text(text)
     part.replace(path)
+
+
+def _noted(note: Path) -> dict[str, Any]:
+    """What a folder says that its rows are of."""
+    try:
+        held = json.loads(note.read_text())
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        raise ValueError(f"{note} cannot be read, so it is not known what rows there are of; use another folder.")
+    return held
 
 
 def _agree(held: Mapping[str, str], mine: Mapping[str, str]) -> bool:

@@ -8,13 +8,35 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from causalinv._typing import FloatArray
+from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_finite
 from causalinv.invariance.rules._gaps import Metric, invariance_gaps
 from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
 
-__all__ = ["rule_gaps", "rule_of"]
+__all__ = ["predictions", "rule_gaps", "rule_of"]
+
+_ROUNDED = 1e-6  # of what a step of one standard deviation changes: the rounding of a prediction on rows
+
+
+def predictions(model: Any, X: Rows, n: int) -> FloatArray:
+    """What any regressor says of n rows, shape (n,); raise unless it is one finite number each."""
+    said = np.asarray(model.predict(X))
+    if said.size != n or said.dtype.kind not in "bifuO":
+        raise ValueError(
+            f"{type(model).__name__} must predict one number per row: {n}, got shape {said.shape} of {said.dtype}."
+        )
+    try:
+        numbers = said.astype(np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        raise ValueError(f"{type(model).__name__} must predict numbers, got {said.reshape(-1)[0]!r}.") from None
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if len(bad):
+        raise ValueError(
+            f"{type(model).__name__} must predict one finite number per row, got {numbers[bad[0]]} for row {bad[0]} "
+            f"({len(bad)} of {n} are not finite)."
+        )
+    return numbers
 
 
 def rule_gaps(rule: LinearRule, moments: Moments, metric: Metric) -> FloatArray:
@@ -22,12 +44,12 @@ def rule_gaps(rule: LinearRule, moments: Moments, metric: Metric) -> FloatArray:
     return invariance_gaps(moments, rule.representation, rule.weights, rule.intercept, metric=metric)
 
 
-def rule_of(fitted: Any, near: Moments | None = None) -> LinearRule:
+def rule_of(fitted: Any, near: Moments | None = None, rows: FloatArray | None = None) -> LinearRule:
     """The linear rule of a fitted estimator, of a Pipeline, or of a tuple (components, coef, intercept); or itself.
 
     Of a Pipeline it is the composite rule on the features that go in: the coefficients after the last refit, not those
     of a selector inside. Its representation is the features with a coefficient. A prediction is probed about the centre
-    of `near` (the origin by default).
+    of `near` (the origin by default), and compared with what it says of `rows` (n, d).
 
     Raises
     ------
@@ -54,7 +76,7 @@ def rule_of(fitted: Any, near: Moments | None = None) -> LinearRule:
     if isinstance(getattr(fitted, "rule_", None), LinearRule):  # this package's own know their rule
         coef, intercept = np.array(fitted.rule_.coef), fitted.rule_.intercept
     elif hasattr(fitted, "predict"):
-        coef, intercept = _probed(fitted, near)
+        coef, intercept = _probed(fitted, near, rows)
     elif hasattr(fitted, "coef_"):
         coef, intercept = np.ravel(fitted.coef_), float(np.ravel(fitted.intercept_)[0])
     else:
@@ -69,7 +91,7 @@ def rule_of(fitted: Any, near: Moments | None = None) -> LinearRule:
     return LinearRule(coef, intercept, np.eye(len(coef))[inside])
 
 
-def _probed(fitted: Any, near: Moments | None) -> tuple[FloatArray, float]:
+def _probed(fitted: Any, near: Moments | None, rows: FloatArray | None) -> tuple[FloatArray, float]:
     """Coefficients and intercept of a prediction, by predicting; an unused feature has exactly no effect.
 
     The steps start from the centre of the data and are one standard deviation long: from the origin, a feature far from
@@ -95,13 +117,18 @@ def _probed(fitted: Any, near: Moments | None) -> tuple[FloatArray, float]:
         raise ValueError(f"This {type(fitted).__name__} predicts NaN or infinity; such a rule predicts nothing.")
     # The same zero effect may be summed in another order in another row.
     effect[np.abs(effect) <= 1e-13 * abs(start)] = 0.0
-    # Steps whose effects compare, but not so long that the rounding of a coefficient shows.
-    least = max(1e-8 * max(np.abs(effect).max(initial=0.0), abs(start)), 1e-300)
-    scale = np.where(effect != 0, 1.0 / np.maximum(np.abs(effect), least), 1.0)
+    # Steps whose effects compare, whatever the unit of y, but not so long that the rounding of a coefficient shows.
+    top = float(np.abs(effect).max(initial=0.0))
+    least = max(1e-8 * max(top, abs(start)), 1e-300)
+    scale = np.where(effect != 0, np.maximum(top / np.maximum(np.abs(effect), least), 1.0), 1.0)
     steps = np.vstack([-2.0 * np.eye(d), np.linspace(-1, 2, d), np.cos(np.arange(d))]) * scale
     check = centre + steps * unit
     said = predict(check)
-    if not np.allclose(said, steps @ effect + start, rtol=1e-7, atol=1e-7 * (1 + abs(start))):
+    linear = np.allclose(said, steps @ effect + start, rtol=1e-7, atol=1e-7 * (top + abs(start)))
+    if linear and rows is not None and rows.shape[1] == d:  # bends further out than the steps
+        expected = (rows - centre) / unit @ effect + start
+        linear = np.allclose(predict(rows), expected, rtol=_ROUNDED, atol=_ROUNDED * (top + abs(start)))
+    if not linear:
         raise TypeError(f"The prediction of this {type(fitted).__name__} is not linear in its features.")
     own, constant = np.ravel(getattr(fitted, "coef_", [])), np.ravel(getattr(fitted, "intercept_", []))
     told = len(own) == d and len(constant) >= 1 and np.allclose(own * unit, effect, rtol=1e-6, atol=1e-9)

@@ -34,7 +34,9 @@ __all__ = [
     "averaged_coef",
     "check_options",
     "check_test",
+    "few_rows",
     "reads_rows",
+    "untestable",
     "warn_two_values",
 ]
 
@@ -56,11 +58,14 @@ class Verdict:
         Largest gap in an environment; orders sets that are not accepted.
     pvalue : ndarray of shape (n,)
         NaN where nothing was tested.
+    untestable : int
+        Sets that the test was asked about and had no answer for.
     """
 
     accepted: BoolArray
     violation: FloatArray
     pvalue: FloatArray
+    untestable: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,22 +124,25 @@ class Decision:
             accepted = pvalue > self.level
         else:
             accepted = certified(subsets, self.moments, self.eps, self.certified_level)
-        return Verdict(accepted & (subsets.sizes >= self.min_size), violation, pvalue)
+        asked = self.testable and self.eps is None and not reads_rows(self.test)
+        untestable = int(np.isnan(pvalue).sum()) if asked else 0
+        return Verdict(accepted & (subsets.sizes >= self.min_size), violation, pvalue, untestable)
 
     def judge_by_rows(self, subsets: SubsetStatistics, order: np.ndarray, rows: RowTest) -> Verdict:
         """Test sets by their rows, in this order, until one is accepted; what comes after is not tested."""
         pvalue = np.full(len(subsets), np.nan)
         accepted = np.zeros(len(subsets), bool)
-        exact = exact_sets(subsets, self.moments)
+        exact, untestable = exact_sets(subsets, self.moments), 0
         with counting(len(order), "sets tested, at most") as step:
             for k in order.tolist():
                 inside = unpack(subsets.packed[[k]], self.moments.blocks["x"])[0]
                 pvalue[k] = 1.0 if exact[k] else rows.pvalue(inside)
                 accepted[k] = pvalue[k] > self.level
+                untestable += bool(np.isnan(pvalue[k]))
                 step(1)
                 if accepted[k]:
                     break
-        return Verdict(accepted, self.judge(subsets).violation, pvalue)
+        return Verdict(accepted, self.judge(subsets).violation, pvalue, untestable)
 
     def cost(self, subsets: SubsetStatistics) -> FloatArray:
         """The objective; in-sample risks as final prediction errors, a population's up to its resolution."""
@@ -168,6 +176,34 @@ def check_test(test: str | ResidualTest) -> None:
     """Raise unless the test is known, or a function."""
     if not callable(test) and test not in TESTS:
         raise ValueError(f"test must be one of {TESTS}, or a function of residuals and labels; got {test!r}.")
+
+
+def untestable(test: str | ResidualTest) -> str:
+    """Why a test had no answer for a set."""
+    if callable(test):
+        return "the function given as test= returned NaN"
+    if test == "logistic":
+        return (
+            "in an environment, or in all together, features tell the two values of y apart without error, or y has "
+            "one value, so there is no finite logistic regression"
+        )
+    return "they have too many features for the rows at hand"
+
+
+def few_rows(test: str | ResidualTest, eps: float | None) -> str:
+    """What follows for sets with no fewer coefficients than an environment has rows."""
+    if eps is not None:
+        return "cannot be judged there, and are not accepted."
+    if callable(test):
+        return "are judged there by the function given as test=, whose needs are yours to know."
+    if test == "logistic":
+        return "have no logistic regression of their own there, so they cannot be tested, and are not accepted."
+    if test in ("chow", "chow_hc"):
+        return "are judged there only by how well the others predict its rows, which sees little."
+    return (
+        f"are judged by test={test!r} as if fitted residuals were errors, which so few rows are too few for: it may "
+        "reject what is invariant more often than its level."
+    )
 
 
 def warn_two_values(test: str | ResidualTest, outcome: FloatArray) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import chdtrc, ndtri
@@ -24,6 +24,7 @@ ResidualTest = Callable[[FloatArray, np.ndarray], float]
 ROW_TESTS = ("chow_hc", "ks", "ranks", "logistic")
 _STEPS, _CONVERGED = 50, 1e-10  # of Newton's iteration
 _SURE = 1e-8  # a fitted probability nearer to 0 or 1 says that classes are separated
+_EXACT_PAIRS = 10_000  # pairs of rows up to which the law of Kolmogorov and Smirnov's statistic is counted out
 _SINGULAR = 1e-7  # of the longest direction of a design: columns that depend on others
 
 
@@ -120,17 +121,20 @@ def _checked(value: Any, inside: BoolArray) -> float:
 def two_sample_pvalue(residual: FloatArray, labels: Labels, test: str) -> float:
     """Whether residuals have one law: each environment against all others, times the number of comparisons.
 
-    ``"ks"`` is the test of Kolmogorov and Smirnov. ``"ranks"`` takes the smaller of Wilcoxon's p-value for the
-    residuals and that for their distances from the common median, times two: location and scale. Fitted residuals are
-    treated as errors, so environments must be large beside the set; an error whose law depends on the features is
-    refuted wherever the features' law changes.
+    ``"ks"`` is the test of Kolmogorov and Smirnov, by its exact law where rows are few (the limit gives 0 to samples
+    that do not overlap, however few; with ties it is on the safe side). ``"ranks"`` takes the smaller of Wilcoxon's
+    p-value for the residuals and that for their distances from the common median, times two: location and scale. Fitted
+    residuals are treated as errors, so environments must be large beside the set; an error whose law depends on the
+    features is refuted wherever the features' law changes.
     """
     smallest, count = 1.0, len(labels)
     scale = np.abs(residual - np.median(residual))
     for code in range(count if count > 2 else 1):
         here = labels.codes == code
         if test == "ks":
-            found = float(ks_2samp(residual[here], residual[~here], method="asymp").pvalue)
+            pairs = int(here.sum()) * int((~here).sum())
+            law: Literal["exact", "asymp"] = "exact" if pairs <= _EXACT_PAIRS else "asymp"
+            found = float(ks_2samp(residual[here], residual[~here], method=law).pvalue)
         else:
             pair = [mannwhitneyu(each[here], each[~here], method="asymptotic").pvalue for each in (residual, scale)]
             found = 2.0 * float(min(pair))
