@@ -76,7 +76,7 @@ def test_a_crossing_is_looked_for_up_to_a_hundred(at, found):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_estimated_falls_on_the_ladder_whatever_its_noise(seed):
-    """A falling curve with noise of its own at every odds ratio: answers fall, one by one; without noise they are it."""
+    """A falling curve with noise of its own at every odds ratio: answers fall; of a smooth one they are the curve."""
     rng = np.random.default_rng(seed)
     known = {}
 
