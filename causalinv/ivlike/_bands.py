@@ -17,10 +17,10 @@ from scipy.stats import t as student
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState
 from causalinv._validation import check_choice, check_confidence_level
-from causalinv.ivlike._bootstrap import bootstrap
+from causalinv.ivlike._bootstrap import replications
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._inference import by_cluster
-from causalinv.ivlike._intervals import influence_at
+from causalinv.ivlike._intervals import influence_at, unseen_at, warn_unseen
 
 __all__ = ["path_confint", "selected_confint", "simultaneous_widths"]
 
@@ -41,6 +41,7 @@ def path_confint(
         raise ValueError("alphas must hold at least one strength.")
     coefs = np.stack([fit.path.coef(float(alpha)).T.ravel() for alpha in alphas])  # (m, p d)
     width = simultaneous_widths(fit, alphas, over=over, level=level, random_state=random_state)
+    warn_unseen(fit, np.isnan(width))
     index = pd.MultiIndex.from_tuples(
         [(float(alpha), *(name if isinstance(name, tuple) else (name,))) for alpha in alphas for name in fit.index],
         names=["alpha", *fit.index.names],
@@ -62,7 +63,7 @@ def selected_confint(fit: Fit, *, confidence_level: float) -> pd.DataFrame:
     if not fit.rule.from_data:
         raise ValueError("kind='selected' is for a strength chosen from the data ('cc', or cross-validation).")
     half = 1.0 - (1.0 - level) / 2
-    chosen = bootstrap(fit, _REPLICATIONS, pairs=None, random_state=_SEED).alphas
+    chosen = replications(fit, _REPLICATIONS, pairs=None, random_state=_SEED)[1]
     if np.isnan(chosen).any():
         raise ValueError("kind='selected' needs one strength; alpha='eb' mixes many. Use bootstrap().")
     tail = (1.0 - half) / 2
@@ -73,6 +74,7 @@ def selected_confint(fit: Fit, *, confidence_level: float) -> pd.DataFrame:
     coefs = np.stack([fit.path.coef(float(alpha)).T.ravel() for alpha in grid])
     width = simultaneous_widths(fit, grid, over="path", level=half, random_state=_SEED)
     ends = {"lower": (coefs - width).min(axis=0), "upper": (coefs + width).max(axis=0)}
+    warn_unseen(fit, np.isnan(ends["lower"]))
     head = (
         f"{level:.0%}: limit of the fit at the alpha that the rule chooses in the population ({low:.3g} to {high:.3g})"
     )
@@ -82,10 +84,11 @@ def selected_confint(fit: Fit, *, confidence_level: float) -> pd.DataFrame:
 def simultaneous_widths(
     fit: Fit, alphas: FloatArray, *, over: str, level: float, random_state: RandomState
 ) -> FloatArray:
-    """Half widths (m, p d) of bands over strengths."""
-    rows, errors, dfs = [], [], []
+    """Half widths (m, p d) of bands over strengths; NaN where a coefficient rests on one row or cluster."""
+    rows, errors, dfs, unseen = [], [], [], []
     for alpha in alphas:
         found = influence_at(fit, float(alpha))
+        unseen.append(np.tile(unseen_at(fit, float(alpha)), found.rows.shape[2]))
         units = by_cluster(found.rows, found.groups)
         rows.append(np.swapaxes(units, 1, 2).reshape(len(units), -1))
         errors.append(np.sqrt(np.diagonal(found.covariance(), axis1=1, axis2=2)).ravel())
@@ -95,6 +98,7 @@ def simultaneous_widths(
     size = np.sqrt(np.sum(psi**2, axis=0))
     draws = rng.standard_normal((_DRAWS, len(psi))) @ psi.reshape(len(psi), -1)
     standard = np.abs(draws.reshape(_DRAWS, *error.shape)) / np.where(size > 0, size, 1.0)
+    standard[:, np.stack(unseen)] = 0.0  # no band, and no part in those of others
     axes: tuple[int, ...] = {"path": (1,), "coefficients": (2,), "all": (1, 2)}[over]
     critical = np.quantile(standard.max(axis=axes, keepdims=True), level, axis=0)
-    return np.asarray(error * student.isf(norm.sf(critical), np.stack(dfs)))
+    return np.where(np.stack(unseen), np.nan, error * student.isf(norm.sf(critical), np.stack(dfs)))

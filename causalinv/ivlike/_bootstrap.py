@@ -10,17 +10,21 @@ import pandas as pd
 from causalinv._frames import column_names
 from causalinv._parallel import streams
 from causalinv._progress import counting
-from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._typing import BoolArray, FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_rows, check_whole
+from causalinv._warn import warn
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.ivlike._design import named
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._integrations import ClosedForm, Moved
+from causalinv.ivlike._intervals import unseen_at, warn_unseen
 from causalinv.ivlike._path import IVLikePath, Split
+from causalinv.ivlike._reading import Reading
 from causalinv.ivlike._resample import Resampler
 from causalinv.results import BootstrapResult
 from causalinv.transformations import Translation
 
-__all__ = ["bootstrap"]
+__all__ = ["bootstrap", "replications"]
 
 _LONG = 1e-8  # squared length of a direction, of that of the longest
 
@@ -33,7 +37,31 @@ def unit_counts(n: int, rng: np.random.Generator) -> FloatArray:
 def bootstrap(
     fit: Fit, n_replications: int, *, pairs: tuple[Rows, Rows] | None, random_state: RandomState
 ) -> BootstrapResult:
-    """Replications of a whole fit on resampled rows, or clusters."""
+    """Replications of a whole fit on resampled rows, or clusters; NaN where a coefficient rests on one of them."""
+    replicates, alphas, still = replications(fit, n_replications, pairs=pairs, random_state=random_state)
+    unseen = np.tile(unseen_at(fit), fit.coef.shape[1])
+    warn_unseen(fit, unseen)
+    replicates[:, unseen] = np.nan
+    if still.any():
+        warn(
+            f"In {int(still.sum())} of {n_replications} replications a feature did not vary, as a rare category was "
+            "not drawn: its coefficient is 0 there. Intervals of such features are rough; confint() has others.",
+            DegenerateInputWarning,
+        )
+    unit = "rows" if fit.rows().groups is None else "clusters"
+    accounts = f"{unit} drawn anew, alpha chosen anew" + ("" if pairs is None else ", directions estimated anew")
+    return BootstrapResult(
+        pd.DataFrame(replicates, columns=fit.index),
+        alphas,
+        pd.Series(fit.coef.T.ravel(), index=fit.index),
+        accounts,
+    )
+
+
+def replications(
+    fit: Fit, n_replications: int, *, pairs: tuple[Rows, Rows] | None, random_state: RandomState
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Coefficients (B, p d), strengths (B,), and where (B,) a feature that is seen in the rows did not vary."""
     design, reading = fit.read_again()
     n_replications = check_whole(n_replications, "n_replications", low=2)
     drawn = None if pairs is None else _check_pairs(*pairs, design)
@@ -43,6 +71,8 @@ def bootstrap(
     known = fit.rule.known(design)
     coefs: list[FloatArray] = []
     alphas = [] if known is None else [fit.alpha] * n_replications
+    still: list[bool] = []
+    varies = _varies(reading) & ~unseen_at(fit)
     table = None
     if drawn is None or isinstance(design, ClosedForm):
         table = Resampler(design, reading, fit.rule.folds).readings(counts)
@@ -57,6 +87,7 @@ def bootstrap(
             else:
                 moments, total = next(table)
             found = again.reading(moments, total)
+            still.append(bool((_varies(found) < varies).any()))
             if known is not None:
                 coefs.append(split.coef(found.stage, known, ridge=fit.ridge).T.ravel())
             else:
@@ -65,14 +96,12 @@ def bootstrap(
                 coefs.append(strength.coef(path).T.ravel())
                 alphas.append(strength.alpha)
             step(1)
-    unit = "rows" if design.groups is None else "clusters"
-    accounts = f"{unit} drawn anew, alpha chosen anew" + ("" if pairs is None else ", directions estimated anew")
-    return BootstrapResult(
-        pd.DataFrame(np.stack(coefs), columns=fit.index),
-        np.array(alphas),
-        pd.Series(fit.coef.T.ravel(), index=fit.index),
-        accounts,
-    )
+    return np.stack(coefs), np.array(alphas), np.array(still)
+
+
+def _varies(reading: Reading) -> BoolArray:
+    """Features (d,) that vary."""
+    return np.asarray(np.diagonal(reading.moments.cov("x")[0]) > 0)
 
 
 def _redrawn(augmentation: Any, first: Any, second: Any, rng: np.random.Generator) -> Translation:

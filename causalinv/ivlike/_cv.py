@@ -63,7 +63,8 @@ class IVLikeRegressionCV(FittedRegression):
     weight are left out. `bootstrap` keeps the folds of the fit.
 
     q instruments (or parameters of copies that are not paired) explain a share q / (n - 1) of any noise in the n rows
-    of a fold; that is subtracted from E(Πr)², as in the adjusted R².
+    of a fold, and more if weights are unequal; that is subtracted from E(Πr)², as in the adjusted R², so that estimated
+    risks can be negative. Instruments that fit every row of a fold are refused.
 
     Examples
     --------
@@ -192,7 +193,8 @@ class CrossValidated(StrengthRule):
             {"alpha": self.alphas, "gamma": gammas, "risk": mean * spread**2, "std": deviation * spread**2}
         )
         # Of strengths that are equally good up to rounding the first: rounding must not choose.
-        best = int(np.argmax(mean <= mean.min() * (1.0 + _EQUALLY_GOOD)))
+        # The estimate of a risk can be negative, as what noise explains by chance is taken off.
+        best = int(np.argmax(mean <= mean.min() + _EQUALLY_GOOD * np.abs(mean.min())))
         inside = self.alphas.min() < self.alphas[best] < self.alphas.max()
         return Strength.single(float(self.alphas[best]), table, at_edge=len(self.alphas) > 1 and not inside)
 
@@ -248,6 +250,7 @@ def _held_out(
         train = design.reading(*rest)
         seen = train.moments if train.slopes is None else design.judged(*rest).moments
         test = design.judged(*of([held]))
+        _check_judges(test)
         split = Split.of(train.stage) if split is None else split
         path = IVLikePath.resembling(train.stage, split, ridge=ridge)
         coefs = path.coefs(alphas)
@@ -257,6 +260,16 @@ def _held_out(
             risks.append(np.array([_risk(train.with_controls(coef), seen, test, k).sum() for coef in coefs]))
         weights.append(test.moments.weight[0])
     return np.array(risks), np.array(weights)
+
+
+def _check_judges(test: Reading) -> None:
+    """Refuse a fold whose rows the instruments fit: every residual there would look explained by them."""
+    n, q = float(test.total.count.sum()), len(test.stage.factor)
+    if test.regressed and n - q - test.spent < 1:
+        raise ValueError(
+            f"A fold of {n:g} rows cannot judge strengths with {q} instruments (and controls): they fit every row in "
+            "it. Use fewer folds or instruments, or give alpha as a number to IVLikeRegression."
+        )
 
 
 def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> FloatArray:

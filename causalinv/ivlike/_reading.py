@@ -118,11 +118,17 @@ class Reading:
         risk = np.diagonal(self.moments.cov("y")[0]) + own
         if not self.regressed:
             return risk, explained
-        return risk, less_chance(
-            explained, risk, q=len(self.stage.factor), n=float(self.total.count.sum()) + 1 - self.spent
-        )
+        return risk, less_chance(explained, risk, self.total, q=len(self.stage.factor), spent=self.spent)
 
 
-def less_chance(explained: FloatArray, risk: FloatArray, *, q: int, n: float) -> FloatArray:
-    """Explained part of a variance less what q regressors explain of noise by chance in n rows (adjusted R²)."""
-    return explained - q / max(n - q - 1.0, 1.0) * (risk - explained)
+def less_chance(explained: FloatArray, risk: FloatArray, total: Moments, *, q: int, spent: int = 1) -> FloatArray:
+    """Explained part of a variance less what q regressors explain of noise by chance in rows with these moments.
+
+    As in the adjusted R², times Kish's design effect, rows over rows of equal weight that would vary as much: noise of
+    heavy rows is explained more. Exact for equal weights, to first order in q over rows for others.
+    """
+    n = float(total.count.sum())
+    if not np.isfinite(n):
+        return explained
+    effect = max(n / float(total.pool().effective_count[0]), 1.0)
+    return explained - effect * q / max(n - q - spent, 1.0) * (risk - explained)

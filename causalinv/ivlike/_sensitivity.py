@@ -25,7 +25,7 @@ from causalinv._typing import FloatArray
 from causalinv._validation import check_confidence_level, check_number
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._inference import Influence, quantile
-from causalinv.ivlike._intervals import influence_at
+from causalinv.ivlike._intervals import influence_at, unseen_at, warn_unseen
 
 __all__ = [
     "benchmark_r2",
@@ -77,6 +77,9 @@ def sensitivity(
                 "confidence_level= is for confounding alone; with reaction= there is no sampling error yet."
             )
         level = check_confidence_level(confidence_level)
+        unseen = unseen_at(fit)
+        warn_unseen(fit, unseen)
+        ends[:, unseen] = np.nan
         ends += _end_errors(fit, fixed, sigma2, bound, level) * np.array([[-1.0], [1.0]])
         told += f", {level:.0%} confidence"
     share = partial_r2(coef, fixed, sigma2)

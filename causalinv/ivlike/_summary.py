@@ -105,7 +105,8 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
             f"intervals for the effect alone, or says why not.{weights}"
         )
         if (errors.df == 0).any():
-            notes.append(unseen_note(errors, isinstance(fit.design, RowDesign) and fit.design.groups is not None))
+            clustered = isinstance(fit.design, RowDesign) and fit.design.groups is not None
+            notes.append(unseen_note(int((errors.df == 0).sum()), errors.df.size, clustered))
     elif reason:
         notes.append(reason)
     if fit.strength.at_edge:
