@@ -45,7 +45,7 @@ class FittedRegression(InferenceDoors, InstrumentDoors, MultiOutputMixin, Regres
     def rule_(self) -> LinearRule:
         """The fit as a `LinearRule`, for one outcome and no `features`; controls stand after the features."""
         fit = self._checked()
-        if not fit.single_output:
+        if fit.coef.shape[1] > 1:
             raise AttributeError("rule_ is of one outcome; fit them one by one.")
         if hasattr(self, "features_"):
             raise AttributeError("rule_ is linear in the features themselves; this fit is linear in features=.")

@@ -44,7 +44,7 @@ class InstrumentDoors(Recorded):
             feature the effective F of Montiel Olea and Pflueger (2013).
         """
         fit = self._checked()
-        return first_stage_table(equation_of(fit), fit.names)
+        return first_stage_table(equation_of(fit, outcome=0), fit.names)  # it is the same for every outcome
 
     def overidentification_test(self, *, cov_type: TestCovariance = "robust") -> TestResult:
         """Test whether the instruments agree on the effect: Hansen's J, or Sargan's test.

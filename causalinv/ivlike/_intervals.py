@@ -21,7 +21,7 @@ from causalinv.ivlike._kclass import Covariance
 from causalinv.ivlike._kclass_rules import KClass
 from causalinv.ivlike._knowledge import GenuineInstruments
 from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of, unseen_combinations
-from causalinv.ivlike._structural import equation_of, is_structural, kclass_rows, structural_errors, textbook_controls
+from causalinv.ivlike._structural import is_structural, kclass_rows, structural_errors, textbook_controls
 
 __all__ = [
     "check_contrast",
@@ -231,8 +231,6 @@ def controls_frame(fit: Fit, *, cov_type: Literal["auto"] | Covariance, confiden
         return textbook_controls(fit, cov_type=cov_type, confidence_level=confidence_level)
     if fit.slopes is None:
         raise ValueError("The model was fitted without controls.")
-    if not fit.single_output:
-        equation_of(fit)
     d, c = fit.slopes.of_x.shape[1], len(fit.slopes.mean)
     combine = np.column_stack([np.zeros((c, 1 + d)), np.eye(c)])
     names = pd.Index(fit.slopes.names or tuple(f"c{i}" for i in range(c)), name="control")

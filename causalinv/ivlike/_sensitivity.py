@@ -99,7 +99,7 @@ def residual_variance(fit: Fit) -> float:
         raise ValueError(f"sensitivity needs alpha=0, where the invariance is imposed; alpha is {fit.alpha:g}.")
     if fit.ridge > 0:
         raise ValueError(f"sensitivity is exact for least squares only, without ridge; got ridge={fit.ridge:g}.")
-    if not fit.single_output:
+    if fit.coef.shape[1] > 1:
         raise ValueError("sensitivity takes one outcome; fit them one by one.")
     moments, fixed, coef = fit.reading.moments, fit.path.basis[:, ~fit.path.moved], fit.coef[:, 0]
     cov, cross = moments.cov("x")[0], moments.cov("x", "y")[0, :, 0]
