@@ -76,6 +76,7 @@ class InferenceDoors(Recorded):
         Returns
         -------
         ndarray
+            NaN for a coefficient that rests on one row or cluster, as in `confint`; a second pass does not look for it.
 
         Raises
         ------
@@ -243,7 +244,7 @@ class InferenceDoors(Recorded):
         Returns
         -------
         pandas.DataFrame
-            Columns ``coef``, ``lower``, ``upper``, one row per strength and coefficient.
+            Columns ``coef``, ``lower``, ``upper``, one row per strength and coefficient; NaN as in `confint`.
         """
         fit = self._checked()
         return path_confint(
@@ -272,7 +273,7 @@ class InferenceDoors(Recorded):
         Returns
         -------
         BootstrapResult
-            With ``replicates``, ``alphas`` and ``confint()``.
+            With ``replicates``, ``alphas`` and ``confint()``; NaN for a coefficient that rests on one row or cluster.
         """
         return bootstrap(self._checked(), n_replications, pairs=pairs, random_state=random_state)
 

@@ -161,7 +161,8 @@ class InstrumentDoors(Recorded):
         Returns
         -------
         pandas.DataFrame
-            One row per control: ``coef``, ``s.e.``, ``lower``, ``upper``, ``p``.
+            One row per control, or per outcome and control: ``coef``, ``s.e.``, ``lower``, ``upper``, ``p``. Several
+            outcomes have ``cov_type="auto"`` only.
         """
         return controls_frame(self._checked(), cov_type=cov_type, confidence_level=confidence_level)
 
