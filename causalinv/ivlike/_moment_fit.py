@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from causalinv._typing import FloatArray
 from causalinv.ivlike._controls import partial_out, read_moments, with_controls
 from causalinv.ivlike._design import MomentsOnly
 from causalinv.ivlike._fit import Fit, fit_design
