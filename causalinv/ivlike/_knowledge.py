@@ -201,7 +201,8 @@ class GenuineInstruments(Knowledge):
             warn(
                 f"Too few instruments for alpha=0: {path.n_instruments_effective} effective instruments move "
                 f"{int(path.moved.sum())} of {len(path.moved)} feature directions, which leaves effects open "
-                "(two-stage least squares is not identified). Of all its solutions the one of least risk is returned. Add instruments, or use alpha > 0.",
+                "(two-stage least squares is not identified). Of all its solutions the one of least risk is returned. "
+                "Add instruments, or use alpha > 0.",
                 IdentificationWarning,
             )
 
