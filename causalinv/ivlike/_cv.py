@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import pandas as pd
@@ -180,18 +180,19 @@ class CrossValidated(StrengthRule):
         # In units of the outcomes' spread: of several none counts more for its units, and squares do not overflow.
         spread = np.sqrt(np.diagonal(reading.moments.cov("y")[0]))
         spread = np.where(spread > 0, spread, 1.0)
-        unit = spread
+        unit, resampled = spread, cells is not None
         if cells is None:
             unit = np.ones(len(spread))
             if isinstance(design, FoldedMoments):
                 cells = (design.in_units(spread),) * 2
             else:
                 cells = design.with_outcome(design.y / spread).collect(self.folds)
-        risks, weights = _held_out(design, cells, self.alphas, unit=unit, ridge=self.ridge, k=self.shift_size)
+        given: dict[str, Any] = {"unit": unit, "ridge": self.ridge, "k": self.shift_size, "resampled": resampled}
+        risks, weights = _held_out(design, cells, self.alphas, **given)
         mean = weights @ risks / weights.sum()
         with np.errstate(divide="ignore"):
             gammas = 1.0 + 1.0 / self.alphas
-        deviation = risks.std(axis=0, ddof=1)
+        deviation = risks.std(axis=0, ddof=1) if len(risks) > 1 else np.full(len(mean), np.nan)
         square = float(spread[0]) ** 2 if len(spread) == 1 else 1.0
         table = pd.DataFrame({"alpha": self.alphas, "gamma": gammas, "risk": mean * square, "std": deviation * square})
         # Of strengths that are equally good up to rounding the first: rounding must not choose.
@@ -235,7 +236,14 @@ def _folds(design: RowDesign, cv: Any, random_state: RandomState) -> np.ndarray:
 
 
 def _held_out(
-    design: RowDesign | FoldedMoments, cells: Cells, alphas: FloatArray, *, unit: FloatArray, ridge: float, k: float
+    design: RowDesign | FoldedMoments,
+    cells: Cells,
+    alphas: FloatArray,
+    *,
+    unit: FloatArray,
+    ridge: float,
+    k: float,
+    resampled: bool,
 ) -> tuple[FloatArray, FloatArray]:
     """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds.
 
@@ -255,7 +263,11 @@ def _held_out(
         train = design.reading(*rest)
         seen = train.moments if train.slopes is None else design.judged(*rest).moments
         test = design.judged(*of([held]))
-        _check_judges(test)
+        if _fitted_by_instruments(test):
+            # Of the data that is refused; a fold of a resample, of which few rows were drawn, does not judge.
+            if not resampled:
+                _refuse_fold(test)
+            continue
         split = Split.of(train.stage) if split is None else split
         path = IVLikePath.resembling(train.stage, split, ridge=ridge)
         coefs = path.coefs(alphas)
@@ -266,17 +278,22 @@ def _held_out(
                 np.array([(_risk(train.with_controls(coef), seen, test, k) / unit**2).mean() for coef in coefs])
             )
         weights.append(test.moments.weight[0])
+    if not risks:
+        _refuse_fold(test)
     return np.array(risks), np.array(weights)
 
 
-def _check_judges(test: Reading) -> None:
-    """Refuse a fold whose rows the instruments fit: every residual there would look explained by them."""
-    n, q = float(test.total.count.sum()), len(test.stage.factor)
-    if test.regressed and n - q - test.spent < 1:
-        raise ValueError(
-            f"A fold of {n:g} rows cannot judge strengths with {q} instruments (and controls): they fit every row in "
-            "it. Use fewer folds or instruments, or give alpha as a number to IVLikeRegression."
-        )
+def _fitted_by_instruments(test: Reading) -> bool:
+    """Whether the instruments fit every row of a fold: every residual there would look explained by them."""
+    return test.regressed and float(test.total.count.sum()) - len(test.stage.factor) - test.spent < 1
+
+
+def _refuse_fold(test: Reading) -> NoReturn:
+    raise ValueError(
+        f"A fold of {float(test.total.count.sum()):g} rows cannot judge strengths with {len(test.stage.factor)} "
+        "instruments (and controls): they fit every row in it. Use fewer folds or instruments, or give alpha as a "
+        "number to IVLikeRegression."
+    )
 
 
 def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> FloatArray:

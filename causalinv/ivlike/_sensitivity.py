@@ -126,10 +126,14 @@ def reaction_width(fit: Fit, fixed: FloatArray, cov: FloatArray, bound: float) -
     if fit.averages:
         raise ValueError("reaction= needs an augmentation that is not averaged over a group: its steps have no size.")
     factor = fit.reading.stage.factor
-    back = np.asarray(pseudo_inverse(factor @ factor.T) @ factor).T
+    spread = np.sqrt(np.diagonal(cov))
+    unit = np.where(spread > 0, spread, 1.0)
+    length = np.linalg.norm(factor / unit, axis=1)
+    length = np.where(length > 0, length, 1.0)
+    back = pseudo_inverse(factor / unit / length[:, None]) / length / unit[:, None]  # in no one's units
     missed = back - fixed @ (fixed.T @ cov @ back)
-    spread = np.sqrt(max(float(np.linalg.eigvalsh(missed.T @ cov @ missed)[-1]), 0.0))
-    return bound * np.linalg.norm(missed, axis=1), bound * spread
+    widest = np.sqrt(max(float(np.linalg.eigvalsh(missed.T @ cov @ missed)[-1]), 0.0))
+    return bound * np.linalg.norm(missed, axis=1), bound * widest
 
 
 def _end_errors(fit: Fit, fixed: FloatArray, sigma2: float, r2: float, level: float) -> FloatArray:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from causalinv._clusters import UNSEEN, hidden_share, robust_covariance
-from causalinv._matrix import matrix_rank, pseudo_inverse
+from causalinv._matrix import column_lengths, matrix_rank, pseudo_inverse
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.ivlike._bootstrap_t import ClusterSums, drawn_t, wild_t
 from causalinv.ivlike._design import RowDesign
@@ -158,7 +158,13 @@ def _regression(
     """Regressors (n, k), of the least squares problem if there is one, and combinations (m, k) in their terms."""
     of_constants, of_features = design.contrasts(combine)
     shown, basis = (x, np.eye(x.shape[1])) if form is None else form
-    return np.column_stack([design.constants, shown]), np.column_stack([of_constants, of_features @ basis])
+    regressors, contrasts = (
+        np.column_stack([design.constants, shown]),
+        np.column_stack([of_constants, of_features @ basis]),
+    )
+    unit = column_lengths(regressors)  # ranks and pseudo-inverses must not depend on the units of controls
+    unit = np.where(unit > 0, unit, 1.0)
+    return regressors / unit, contrasts / unit
 
 
 def _unseen(design: RowDesign, regressors: FloatArray, contrasts: FloatArray) -> BoolArray:
