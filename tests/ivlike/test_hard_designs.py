@@ -309,3 +309,33 @@ def test_a_minus_one_inside_a_term_is_a_term():
     Z = np.c_[np.ones(300), control, data.z]
     expected = np.linalg.solve(Z.T @ np.c_[np.ones(300), control, data.x], Z.T @ data.y)
     np.testing.assert_allclose([model.controls_coef_[0], model.coef_[0]], expected[1:], atol=1e-10)
+
+
+# -- units ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cov_type", ["classical", "HC2", "HC3", "wild", "bootstrap"])
+def test_units_of_controls_change_no_interval(cov_type):
+    """Controls of spread 1e4 and 1e-4: a rank in raw units took one of them out of HC3 and of the bootstraps of t."""
+    rng = np.random.default_rng(99)
+    X, y, Z = with_instruments(0, n=90, q=2)
+    C, groups = rng.normal(size=(90, 2)), None if cov_type == "classical" else rng.integers(0, 14, size=90)
+    weight = np.exp(rng.uniform(0, 3, size=90))
+    frames = [
+        IVLikeRegression(0)
+        .fit(X, y, instruments=Z, controls=C * unit - 3, groups=groups, sample_weight=weight)
+        .predict_confint(X[:2], controls=C[:2] * unit - 3, cov_type=cov_type)
+        for unit in (np.ones(2), np.array([1e4, -1e-4]))
+    ]
+    np.testing.assert_allclose(*frames, rtol=1e-7)
+
+
+def test_reaction_bounds_hold_along_directions_of_very_different_length():
+    """(h2 + h3)² + (L (h2 - h3))² <= δ² lets h2 be at most δ sqrt(1 + 1/L²) / 2; a square of L was lost as rounding."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 4))
+    y = X @ [1.0, -1.0, 0.0, 0.0] + rng.normal(size=80)
+    for short in (1.0, 1e-3, 1e-7):
+        along = Translation([[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, short, -short]])
+        frame = IVLikeRegression(augmentation=along).fit(X, y).sensitivity(reaction=0.1 * short)
+        np.testing.assert_allclose(frame["upper"][2:], 0.05 * short * np.sqrt(1 + short**-2), rtol=1e-6)
