@@ -263,7 +263,7 @@ def _held_out(
         train = design.reading(*rest)
         seen = train.moments if train.slopes is None else design.judged(*rest).moments
         test = design.judged(*of([held]))
-        if _fitted_by_instruments(test):
+        if test.fitted:
             # Of the data that is refused; a fold of a resample, of which few rows were drawn, does not judge.
             if not resampled:
                 _refuse_fold(test)
@@ -281,11 +281,6 @@ def _held_out(
     if not risks:
         _refuse_fold(test)
     return np.array(risks), np.array(weights)
-
-
-def _fitted_by_instruments(test: Reading) -> bool:
-    """Whether the instruments fit every row of a fold: every residual there would look explained by them."""
-    return test.regressed and float(test.total.count.sum()) - len(test.stage.factor) - test.spent < 1
 
 
 def _refuse_fold(test: Reading) -> NoReturn:

@@ -282,6 +282,11 @@ class FittedRegression(InferenceDoors, InstrumentDoors, MultiOutputMixin, Regres
         design, _ = design_of(self, X, y, **given, controls=controls, sample_weight=sample_weight, reset=False)
         known = check_controls(self, controls, X)
         reading = design.read()
+        if reading.fitted:
+            raise ValueError(
+                f"A score on {len(design.y)} rows needs fewer than the {len(reading.stage.factor)} independent "
+                "instruments (and controls) there are: they fit every row, and every error would look explained."
+            )
         moments = reading.moments
         coef = np.atleast_2d(self.coef_).T
         if known is not None:

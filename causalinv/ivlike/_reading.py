@@ -112,6 +112,11 @@ class Reading:
         """Whether the residual itself is regressed on G, so that noise is explained by chance too."""
         return "g" in self.total.blocks and "z" not in self.total.blocks
 
+    @property
+    def fitted(self) -> bool:
+        """Whether instruments fit every row, so that every residual of these rows would look explained by them."""
+        return self.regressed and float(self.total.count.sum()) - len(self.stage.factor) - self.spent < 1
+
     def risks(self, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Var r and the part E(Πr)² of it, for coefficients (d, p) that were fitted to other rows."""
         own, explained = self.stage.risks(coef)

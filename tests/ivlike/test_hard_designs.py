@@ -11,7 +11,7 @@ import pytest
 from causalinv import IVLikeRegression, Translation
 from causalinv._parallel import streams
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, WeakSignalWarning
-from causalinv.ivlike import IVLikeRegressionCV
+from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 from causalinv.ivlike._bootstrap import unit_counts
 
 ALONG_LAST = Translation([[0.0, 0.0, 1.0]])
@@ -339,3 +339,13 @@ def test_reaction_bounds_hold_along_directions_of_very_different_length():
         along = Translation([[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, short, -short]])
         frame = IVLikeRegression(augmentation=along).fit(X, y).sensitivity(reaction=0.1 * short)
         np.testing.assert_allclose(frame["upper"][2:], 0.05 * short * np.sqrt(1 + short**-2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("model", [IVLikeRegression(0.1), IVLikeBoosting(alpha=0.1, n_estimators=2)])
+def test_a_score_on_rows_that_instruments_fit_is_refused(model):
+    """The share of any error that 4 columns explain of 5 rows is 1: least squares won every such comparison."""
+    X, y, Z = with_instruments(0, q=4)
+    model.fit(X, y, instruments=Z)
+    with pytest.raises(ValueError, match="score on 5 rows needs fewer than the 4 independent instruments"):
+        model.score(X[:5], y[:5], instruments=Z[:5])
+    assert model.score(X[:12], y[:12], instruments=Z[:12]) < 1
