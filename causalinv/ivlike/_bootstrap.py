@@ -14,7 +14,7 @@ from causalinv._typing import BoolArray, FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_rows, check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
-from causalinv.ivlike._design import named
+from causalinv.ivlike._design import RowDesign, named
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._integrations import ClosedForm, Moved
 from causalinv.ivlike._intervals import unseen_at, warn_unseen
@@ -44,8 +44,8 @@ def bootstrap(
     replicates[:, unseen] = np.nan
     if still.any():
         warn(
-            f"In {int(still.sum())} of {n_replications} replications a feature did not vary, as a rare category was "
-            "not drawn: its coefficient is 0 there. Intervals of such features are rough; confint() has others.",
+            f"In {int(still.sum())} of {n_replications} replications a feature did not vary (a rare category was not "
+            "drawn, or controls explain it): its coefficient is 0 there. Intervals of it are rough; confint() has others.",
             DegenerateInputWarning,
         )
     unit = "rows" if fit.rows().groups is None else "clusters"
@@ -67,6 +67,7 @@ def replications(
     drawn = None if pairs is None else _check_pairs(*pairs, design)
     generators = streams(random_state, n_replications, "bootstrap")
     counts = [unit_counts(design.n_units, rng) for rng in generators]
+    _check_room(fit, design, reading, counts)
     split = Split.of(reading.stage)
     known = fit.rule.known(design)
     coefs: list[FloatArray] = []
@@ -97,6 +98,25 @@ def replications(
                 alphas.append(strength.alpha)
             step(1)
     return np.stack(coefs), np.array(alphas), np.array(still)
+
+
+def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[FloatArray]) -> None:
+    """Refuse a bootstrap of which most resamples have no more rows than coefficients, and warn if some have."""
+    free = fit.path.basis.shape[1] if design.knowledge.augmentation is None else int((~fit.path.moved).sum())
+    needed = free + reading.spent
+    size = np.ones(design.n_units) if design.groups is None else np.bincount(design.groups)
+    different = np.array([float(size[count > 0].sum()) for count in counts])
+    short = int((different <= needed).sum())
+    if not short or fit.ridge > 0:
+        return
+    told = (
+        f"{short} of {len(counts)} resamples have no more different rows (about {np.median(different):g} of "
+        f"{len(design.y)}) than the fit has coefficients ({needed}, constant and controls among them), so they are "
+        "fitted exactly"
+    )
+    if 2 * short > len(counts):
+        raise ValueError(f"{told}: a bootstrap says nothing here. Use confint(), fewer columns or more rows.")
+    warn(f"{told}, and spread the replicates. confint() has other intervals.", DegenerateInputWarning)
 
 
 def _varies(reading: Reading) -> BoolArray:

@@ -349,3 +349,16 @@ def test_a_score_on_rows_that_instruments_fit_is_refused(model):
     with pytest.raises(ValueError, match="score on 5 rows needs fewer than the 4 independent instruments"):
         model.score(X[:5], y[:5], instruments=Z[:5])
     assert model.score(X[:12], y[:12], instruments=Z[:12]) < 1
+
+
+@pytest.mark.filterwarnings("ignore:.*a feature did not vary")
+def test_a_bootstrap_of_nearly_as_many_controls_as_rows_is_refused():
+    """33 controls fit the 25 different rows of a resample of 40: every replicate was 0, and so was the interval."""
+    X, y, Z = with_instruments(0, n=40, q=3)
+    C = np.random.default_rng(99).normal(size=(40, 33))
+    model = IVLikeRegression(0.1).fit(X, y, instruments=Z, controls=C)
+    with pytest.raises(ValueError, match=r"20 of 20 resamples have no more different rows \(about 2\d of 40\) than"):
+        model.bootstrap(20, random_state=0)
+    with pytest.warns(DegenerateInputWarning, match="so they are fitted exactly, and spread the replicates"):
+        IVLikeRegression(0.1).fit(X, y, instruments=Z, controls=C[:, :20]).bootstrap(100, random_state=0)
+    assert IVLikeRegression(0.1).fit(X, y, instruments=Z, controls=C[:, :5]).bootstrap(20, random_state=0) is not None
