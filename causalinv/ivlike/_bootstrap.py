@@ -45,7 +45,8 @@ def bootstrap(
     if still.any():
         warn(
             f"In {int(still.sum())} of {n_replications} replications a feature did not vary (a rare category was not "
-            "drawn, or controls explain it): its coefficient is 0 there. Intervals of it are rough; confint() has others.",
+            "drawn, or controls explain it): its coefficient is 0 there, and intervals of it are rough; confint() has "
+            "others.",
             DegenerateInputWarning,
         )
     unit = "rows" if fit.rows().groups is None else "clusters"
