@@ -39,12 +39,13 @@ def bootstrap(
 ) -> BootstrapResult:
     """Replications of a whole fit on resampled rows, or clusters; NaN where a coefficient rests on one of them."""
     replicates, alphas, still = replications(fit, n_replications, pairs=pairs, random_state=random_state)
-    unseen = np.tile(unseen_at(fit), fit.coef.shape[1])
-    warn_unseen(fit, unseen)
-    replicates[:, unseen] = np.nan
+    unseen = unseen_at(fit)
+    warn_unseen(fit, np.tile(unseen, fit.coef.shape[1]))
+    replicates[:, np.tile(unseen, fit.coef.shape[1])] = np.nan
+    still = still & ~unseen
     if still.any():
         warn(
-            f"In {int(still.sum())} of {n_replications} replications a feature did not vary (a rare category was not "
+            f"In {int(still.any(axis=1).sum())} of {n_replications} replications a feature did not vary (a rare category was not "
             "drawn, or controls explain it): its coefficient is 0 there, and intervals of it are rough; confint() has "
             "others.",
             DegenerateInputWarning,
@@ -62,7 +63,7 @@ def bootstrap(
 def replications(
     fit: Fit, n_replications: int, *, pairs: tuple[Rows, Rows] | None, random_state: RandomState
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Coefficients (B, p d), strengths (B,), and where (B,) a feature that is seen in the rows did not vary."""
+    """Coefficients (B, p d), strengths (B,), and where (B, d) a feature that varies in the rows did not."""
     design, reading = fit.read_again()
     n_replications = check_whole(n_replications, "n_replications", low=2)
     drawn = None if pairs is None else _check_pairs(*pairs, design)
@@ -73,8 +74,8 @@ def replications(
     known = fit.rule.known(design)
     coefs: list[FloatArray] = []
     alphas = [] if known is None else [fit.alpha] * n_replications
-    still: list[bool] = []
-    varies = _varies(reading) & ~unseen_at(fit)
+    still: list[BoolArray] = []
+    varies = _varies(reading)
     table = None
     if drawn is None or isinstance(design, ClosedForm):
         table = Resampler(design, reading, fit.rule.folds).readings(counts)
@@ -89,7 +90,7 @@ def replications(
             else:
                 moments, total = next(table)
             found = again.reading(moments, total)
-            still.append(bool((_varies(found) < varies).any()))
+            still.append(_varies(found) < varies)
             if known is not None:
                 coefs.append(split.coef(found.stage, known, ridge=fit.ridge).T.ravel())
             else:
@@ -105,10 +106,12 @@ def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[Floa
     """Refuse a bootstrap of which most resamples have no more rows than coefficients, and warn if some have."""
     free = fit.path.basis.shape[1] if design.knowledge.augmentation is None else int((~fit.path.moved).sum())
     needed = free + reading.spent
+    if fit.ridge > 0 or (design.groups is None and 4 * needed < len(design.y)):
+        return  # of many rows five eighths are drawn
     size = np.ones(design.n_units) if design.groups is None else np.bincount(design.groups)
     different = np.array([float(size[count > 0].sum()) for count in counts])
     short = int((different <= needed).sum())
-    if not short or fit.ridge > 0:
+    if not short:
         return
     told = (
         f"{short} of {len(counts)} resamples have no more different rows (about {np.median(different):g} of "
@@ -121,8 +124,8 @@ def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[Floa
 
 
 def _varies(reading: Reading) -> BoolArray:
-    """Features (d,) that vary."""
-    return np.asarray(np.diagonal(reading.moments.cov("x")[0]) > 0)
+    """Features (d,) that vary, their copies included."""
+    return np.asarray(np.diagonal(reading.stage.variance) > 0)
 
 
 def _redrawn(augmentation: Any, first: Any, second: Any, rng: np.random.Generator) -> Translation:

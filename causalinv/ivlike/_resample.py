@@ -55,9 +55,10 @@ class _Table:
         # A rare category that was not drawn: no variance, and not its rounding, which would be scaled up.
         squares, spread = (np.diagonal(each, axis1=1, axis2=2) for each in (full[:, 1:, 1:], scatter))
         still = spread <= _CONSTANT * squares
-        scatter[still[:, :, None] | still[:, None, :]] = 0.0
-        first = np.take_along_axis(mean, np.argmax(still, axis=0)[None], axis=0)
-        mean = np.where(still & (np.abs(mean - first) <= _SAME * np.abs(first)), first, mean)
+        if still.any():
+            scatter[still[:, :, None] | still[:, None, :]] = 0.0
+            first = np.take_along_axis(mean, np.argmax(still, axis=0)[None], axis=0)
+            mean = np.where(still & (np.abs(mean - first) <= _SAME * np.abs(first)), first, mean)
         return Moments.trusted(
             self.spec,
             mean=self.centre + self.scale * mean,
