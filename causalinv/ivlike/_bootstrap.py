@@ -45,9 +45,9 @@ def bootstrap(
     still = still & ~unseen
     if still.any():
         warn(
-            f"In {int(still.any(axis=1).sum())} of {n_replications} replications a feature did not vary (a rare category was not "
-            "drawn, or controls explain it): its coefficient is 0 there, and intervals of it are rough; confint() has "
-            "others.",
+            f"In {int(still.any(axis=1).sum())} of {n_replications} replications a feature did not vary (a rare "
+            "category was not drawn, or controls explain it): its coefficient is 0 there, and intervals of it are "
+            "rough; confint() has others.",
             DegenerateInputWarning,
         )
     unit = "rows" if fit.rows().groups is None else "clusters"
