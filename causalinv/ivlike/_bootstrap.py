@@ -105,6 +105,9 @@ def replications(
 def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[FloatArray]) -> None:
     """Refuse a bootstrap of which most resamples have no more rows than coefficients, and warn if some have."""
     free = fit.path.basis.shape[1] if design.knowledge.augmentation is None else int((~fit.path.moved).sum())
+    what = "the fit has coefficients"
+    if fit.rule.to_zero:  # LIML and Fuller regress on the instruments
+        free, what = fit.path.n_instruments_effective, "there are instruments"
     needed = free + reading.spent
     if fit.ridge > 0 or (design.groups is None and 4 * needed < len(design.y)):
         return  # of many rows five eighths are drawn
@@ -115,10 +118,9 @@ def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[Floa
         return
     told = (
         f"{short} of {len(counts)} resamples have no more different rows (about {np.median(different):g} of "
-        f"{len(design.y)}) than the fit has coefficients ({needed}, constant and controls among them), so they are "
-        "fitted exactly"
+        f"{len(design.y)}) than {what} ({needed}, constant and controls among them), so they are fitted exactly"
     )
-    if 2 * short > len(counts):
+    if 2 * short > len(counts) or fit.rule.to_zero:
         raise ValueError(f"{told}: a bootstrap says nothing here. Use confint(), fewer columns or more rows.")
     warn(f"{told}, and spread the replicates. confint() has other intervals.", DegenerateInputWarning)
 

@@ -351,6 +351,13 @@ def test_a_score_on_rows_that_instruments_fit_is_refused(model):
     assert model.score(X[:12], y[:12], instruments=Z[:12]) < 1
 
 
+@pytest.mark.parametrize("alpha", ["liml", "fuller"])
+def test_a_bootstrap_of_liml_says_which_resamples_have_too_few_rows(alpha):
+    X, y, Z = with_instruments(0, n=40, q=22)
+    with pytest.raises(ValueError, match=r"of 30 resamples have no more different rows .* than there are instruments"):
+        IVLikeRegression(alpha).fit(X, y, instruments=Z).bootstrap(30, random_state=0)
+
+
 @pytest.mark.filterwarnings("ignore:.*a feature did not vary")
 def test_a_bootstrap_of_nearly_as_many_controls_as_rows_is_refused():
     """33 controls fit the 25 different rows of a resample of 40: every replicate was 0, and so was the interval."""
