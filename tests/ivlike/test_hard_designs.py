@@ -351,6 +351,7 @@ def test_a_score_on_rows_that_instruments_fit_is_refused(model):
     assert model.score(X[:12], y[:12], instruments=Z[:12]) < 1
 
 
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.WeakSignalWarning")
 @pytest.mark.parametrize("alpha", ["liml", "fuller"])
 def test_a_bootstrap_of_liml_says_which_resamples_have_too_few_rows(alpha):
     X, y, Z = with_instruments(0, n=40, q=22)
