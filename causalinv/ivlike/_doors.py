@@ -239,7 +239,7 @@ class InferenceDoors(Recorded):
             What the level is for: all strengths of one coefficient, all coefficients at one strength, or everything.
         confidence_level : float, default 0.95
         random_state : int, SeedSequence, Generator, RandomState or None, default 0
-            Seed of the 2000 multipliers.
+            Seed of the 2000 multipliers (ten times 1 / (1 - level), if that is more).
 
         Returns
         -------

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._frames import column_names
+from causalinv._printing import percent
 from causalinv._typing import ArrayLike, BoolArray, FloatArray
 from causalinv._validation import check_choice, check_confidence_level, check_numbers
 from causalinv._warn import warn
@@ -77,7 +78,7 @@ def confint(fit: Fit, *, kind: str, at: float | None, cov_type: CovType, confide
         covers = f"causal effect if {fit.design.knowledge.causal_if()}"
     if at is None and fit.rule.from_data:
         covers += ", alpha taken as chosen"
-    return frame.rename_axis(columns=f"{level:.0%}: {covers}")
+    return frame.rename_axis(columns=f"{percent(level)}: {covers}")
 
 
 def combination_table(
@@ -107,7 +108,7 @@ def combination_table(
     if not fit.single_output:
         rows = pd.MultiIndex.from_product([fit.outcomes, rows], names=["outcome", rows.name])
     frame = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index=rows)
-    return frame.rename_axis(columns=f"{level:.0%}, {found.kind}")
+    return frame.rename_axis(columns=f"{percent(level)}, {found.kind}")
 
 
 def influence_at(fit: Fit, at: float | None = None) -> Influence:

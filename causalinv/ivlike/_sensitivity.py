@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._matrix import orthonormal_range, pseudo_inverse, whitener
+from causalinv._printing import percent
 from causalinv._typing import FloatArray
 from causalinv._validation import check_confidence_level, check_number
 from causalinv.ivlike._fit import Fit
@@ -81,7 +82,7 @@ def sensitivity(
         warn_unseen(fit, unseen)
         ends[:, unseen] = np.nan
         ends += _end_errors(fit, fixed, sigma2, bound, level) * np.array([[-1.0], [1.0]])
-        told += f", {level:.0%} confidence"
+        told += f", {percent(level)} confidence"
     share = partial_r2(coef, fixed, sigma2)
     table = {
         "coef": coef,

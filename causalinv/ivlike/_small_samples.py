@@ -60,8 +60,11 @@ class Errors:
         """Two-sided critical values (p, m)."""
         if self.draws is None:
             return np.asarray(student.ppf(0.5 + level / 2, self.df))
-        rank = int(np.ceil(level * (self.draws.shape[2] + 1))) - 1
-        found: FloatArray = np.sort(self.draws, axis=2)[:, :, min(rank, self.draws.shape[2] - 1)]
+        n = self.draws.shape[2]
+        rank = int(np.ceil(round(level * (n + 1), 9)))
+        if rank > n:
+            raise ValueError(f"{n} draws of a bootstrap show levels up to {n / (n + 1):g}, got {level:g}.")
+        found: FloatArray = np.sort(self.draws, axis=2)[:, :, rank - 1]
         return np.where(self.df > 0, found, np.nan)
 
     def pvalues(self, estimate: FloatArray) -> FloatArray:

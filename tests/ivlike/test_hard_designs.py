@@ -370,3 +370,31 @@ def test_a_bootstrap_of_nearly_as_many_controls_as_rows_is_refused():
     with pytest.warns(DegenerateInputWarning, match="so they are fitted exactly, and spread the replicates"):
         IVLikeRegression(0.1).fit(X, y, instruments=Z, controls=C[:, :20]).bootstrap(100, random_state=0)
     assert IVLikeRegression(0.1).fit(X, y, instruments=Z, controls=C[:, :5]).bootstrap(20, random_state=0) is not None
+
+
+# -- levels ---------------------------------------------------------------------------------------------------------
+
+
+def test_levels_are_printed_as_they_are_and_refused_where_draws_do_not_show_them():
+    """97.5% was printed as 98%, and .9999 of 999 draws was the largest of them under the head of 100%."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = X @ [1.0, -1.0, 0.0] + rng.normal(size=60)
+    model = IVLikeRegression(augmentation=ALONG_LAST).fit(X, y)
+    heads = [
+        model.confint(confidence_level=0.975).columns.name,
+        model.path_confint([0.1], confidence_level=0.999).columns.name,
+        model.sensitivity(0.1, confidence_level=0.975).columns.name,
+        model.bootstrap(9, random_state=0).confint(confidence_level=0.125).columns.name,
+        model.predict_confint(X, confidence_level=0.95).columns.name,
+    ]
+    for head, level in zip(heads, ("97.5%", "99.9%", "97.5% confidence", "12.5%", "95%,"), strict=True):
+        assert level in head
+    for ask in (
+        lambda level: model.confint(cov_type="wild", confidence_level=level),
+        lambda level: model.confint(cov_type="bootstrap", confidence_level=level),
+        lambda level: model.path_confint([0.1], confidence_level=level),
+    ):
+        assert np.isfinite(ask(0.999).to_numpy()).all()
+        with pytest.raises(ValueError, match=r"levels up to 0.999, got 0.9999"):
+            ask(0.9999)
