@@ -108,7 +108,7 @@ def overidentification(equation: Equation, *, robust: bool) -> TestResult:
         pvalue,
         part.over,
         hypothesis="the instruments agree on the effect",
-        assumption=assumption + "; instruments are not weak",
+        assumption=assumption + "; instruments are not weak" + ("" if robust else ", and controls few beside the rows"),
         note="A rejection means: some instrument moves the outcome other than through the features, or its effect "
         "differs from that of others. No rejection does not show that they are valid: they can be wrong alike.",
     )
