@@ -2,7 +2,7 @@
 
 `python ivlike_other_tests.py [replications]`; instruments valid and strong (first stage R² about one half) except for
 the first stage F, where they are irrelevant; the feature is exogenous for Wu and Hausman's test, endogenous for J. One
-control. "lines": errors times 0.3 + |z0|. Clusters share a part of everything.
+control, or many. "lines": errors times 0.3 + |z0|. Clusters share a part of everything.
 """
 
 import sys
@@ -16,20 +16,22 @@ from scipy.stats import f as fisher
 from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._specification import endogeneity, first_stage_f, overidentification
 
-# n, instruments, clusters, errors
+# n, instruments, clusters, errors, controls
 CELLS = [(50, 3, None, "normal"), (50, 3, None, "lines"), (50, 20, None, "normal"), (50, 20, None, "lines")]
 CELLS += [(400, 3, None, "lines"), (400, 20, None, "lines"), (240, 3, 12, "normal"), (800, 3, 40, "normal")]
+CELLS = [(*cell, 1) for cell in CELLS]
+CELLS += [(60, 3, None, "normal", 20), (200, 3, None, "lines", 60), (240, 3, 24, "normal", 20)]
 
 
 def draw(cell, seed, endogenous, strength):
     """An equation with true coefficient 1."""
-    n, q, clusters, errors = cell
+    n, q, clusters, errors, controls = cell
     rng = np.random.default_rng(seed)
-    Z, W, u, v = rng.normal(size=(n, q)), rng.normal(size=(n, 1)), rng.normal(size=n), rng.normal(size=n)
+    Z, W, u, v = rng.normal(size=(n, q)), rng.normal(size=(n, controls)), rng.normal(size=n), rng.normal(size=n)
     groups = None
     if clusters is not None:
         groups = np.arange(n) % clusters
-        Z, W = Z + rng.normal(size=(clusters, q))[groups], W + rng.normal(size=(clusters, 1))[groups]
+        Z, W = Z + rng.normal(size=(clusters, q))[groups], W + rng.normal(size=(clusters, controls))[groups]
         u, v = u + rng.normal(size=clusters)[groups], v + rng.normal(size=clusters)[groups]
     v = v + endogenous * u
     if errors == "lines":
@@ -40,7 +42,7 @@ def draw(cell, seed, endogenous, strength):
 
 def cell_row(cell, n_reps):
     """Rejections of every test."""
-    n, q, clusters, _ = cell
+    n, q, clusters, _, controls = cell
     found = {}
 
     def count(name, pvalue):
@@ -54,7 +56,7 @@ def cell_row(cell, n_reps):
             count(f"J {kind}", overidentification(draw(cell, seed, 0.7, 1.0), robust=robust).pvalue)
             count(f"Wu-Hausman {kind}", endogeneity(draw(cell, seed, 0.0, 1.0), robust=robust).pvalue)
             first = first_stage_f(draw(cell, seed, 0.7, 0.0), 0)
-            law = fisher.sf(first.classical, q, n - q - 2)
+            law = fisher.sf(first.classical, q, n - q - 1 - controls)
             count(f"first stage F {kind}", first.pvalue if robust else law)
     return {name: float(np.mean(hits)) for name, hits in found.items()}
 
@@ -64,9 +66,12 @@ def main() -> None:
     n_reps = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     rows, start = [], time.process_time()
     for cell in CELLS:
-        rows.append(dict(zip(("n", "instruments", "clusters", "errors"), cell, strict=True)) | cell_row(cell, n_reps))
+        rows.append(
+            dict(zip(("n", "instruments", "clusters", "errors", "controls"), cell, strict=True))
+            | cell_row(cell, n_reps)
+        )
         print(rows[-1], round(time.process_time() - start), flush=True)
-    table = pd.DataFrame(rows).set_index(["n", "instruments", "clusters", "errors"])
+    table = pd.DataFrame(rows).set_index(["n", "instruments", "clusters", "errors", "controls"])
     table = table.loc[table.max(axis=1).sort_values(ascending=False).index]
     record("ivlike_other_tests", {f"{n_reps} replications, s.e. of a size of .05 {0.218 / n_reps**0.5:.4f}": table})
 

@@ -175,9 +175,13 @@ def robust_covariance(
         adjusted = weighted
     else:
         adjusted = np.empty_like(weighted)
+        back = half.T @ (design.T @ weighted)
         order = np.argsort(codes, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
-            adjusted[rows] = _adjust(design[rows], weighted[rows], bread, second, correction)
+            if correction == 3:
+                adjusted[rows] = _jackknifed(design[rows] @ half, weighted[rows] @ half) @ back
+            else:
+                adjusted[rows] = _adjust(design[rows], weighted[rows], bread, second)
     score = _sums(adjusted * residual[:, None], codes, n_clusters)
     cov = bread @ (score.T @ score) @ bread
     if correction == 1:
@@ -261,12 +265,17 @@ def _rows_adjusted(x: FloatArray, wx: FloatArray, bread: FloatArray, second: Flo
     return factor[:, None] * wx
 
 
-def _adjust(x: FloatArray, wx: FloatArray, bread: FloatArray, second: FloatArray, correction: int) -> FloatArray:
-    """A_g W_g X_g of one cluster, shape (n_g, k); B differs from I by rank 2k, so no n_g × n_g matrix is made."""
+def _jackknifed(x: FloatArray, wx: FloatArray) -> FloatArray:
+    """(I - X M X'W)^{-1}' W X = W X (I - M X'W X)^{-1} of one cluster (n_g, r) in coordinates in which M is I.
+
+    The pseudo-inverse where a direction is fitted exactly; in these coordinates it does not depend on units.
+    """
+    return wx @ pseudo_inverse(np.eye(x.shape[1]) - x.T @ wx, tol=_FITTED)
+
+
+def _adjust(x: FloatArray, wx: FloatArray, bread: FloatArray, second: FloatArray) -> FloatArray:
+    """A_g W_g X_g of one cluster for HC2, (n_g, k); B differs from I by rank 2k, so no n_g × n_g matrix is made."""
     k = x.shape[1]
-    if correction == 3:
-        # (I - X M X'W)^{-1}' W X = W X (I - M X'W X)^{-1}; the pseudo-inverse where a direction is fitted exactly.
-        return wx @ pseudo_inverse(np.eye(k) - bread @ (x.T @ wx), tol=_FITTED)
     both = np.hstack([x, wx])
     if len(x) <= 2 * k:
         block = np.eye(len(x)) - x @ bread @ wx.T - wx @ bread @ x.T + x @ bread @ second @ bread @ x.T

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["Printed", "Summary", "plain", "table_text", "terminal_width", "wrap"]
+__all__ = ["Printed", "Summary", "number", "percent", "plain", "table_text", "terminal_width", "wrap"]
 
 _MAX_ROWS = 15
 _LABEL = 30  # columns that labels of rows may take at least
@@ -56,6 +56,11 @@ def wrap(text: str, *, indent: str = "  ") -> str:
 def number(value: float) -> str:
     """Four digits, as tables show them."""
     return f"{value:.4g}"
+
+
+def percent(share: float) -> str:
+    """A share in percent, with as many digits as it has: 97.5% is not 98%, and 99.9% not 100%."""
+    return f"{100.0 * share:.10g}%"
 
 
 def table_text(table: pd.DataFrame, *, floats: Callable[[float], str] = number, gap: str = "NaN") -> str:

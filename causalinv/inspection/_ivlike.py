@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from causalinv._printing import percent
 from causalinv._typing import ArrayLike
 from causalinv._validation import check_confidence_level
 from causalinv.inspection._axes import BLACK, BLUE, CYCLE, GREY, ORANGE, STYLES, Display
@@ -164,7 +165,7 @@ class IVLikePathDisplay(Display):
             title_fontsize="small",
         )
         if self.path["lower"].notna().any():
-            ax.set_title(f"bands: {self.confidence_level:.0%}, about the limit at each gamma", fontsize="small")
+            ax.set_title(f"bands: {percent(self.confidence_level)}, about the limit at each gamma", fontsize="small")
 
     def plot_error(self, ax: Any = None) -> Self:
         """Draw the error against the known truth, beside least squares and the zero vector.

@@ -10,17 +10,21 @@ import pandas as pd
 from causalinv._frames import column_names
 from causalinv._parallel import streams
 from causalinv._progress import counting
-from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._typing import BoolArray, FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_rows, check_whole
-from causalinv.ivlike._design import named
+from causalinv._warn import warn
+from causalinv.exceptions import DegenerateInputWarning
+from causalinv.ivlike._design import RowDesign, named
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._integrations import ClosedForm, Moved
+from causalinv.ivlike._intervals import unseen_at, warn_unseen
 from causalinv.ivlike._path import IVLikePath, Split
+from causalinv.ivlike._reading import Reading
 from causalinv.ivlike._resample import Resampler
 from causalinv.results import BootstrapResult
 from causalinv.transformations import Translation
 
-__all__ = ["bootstrap"]
+__all__ = ["bootstrap", "replications"]
 
 _LONG = 1e-8  # squared length of a direction, of that of the longest
 
@@ -33,16 +37,45 @@ def unit_counts(n: int, rng: np.random.Generator) -> FloatArray:
 def bootstrap(
     fit: Fit, n_replications: int, *, pairs: tuple[Rows, Rows] | None, random_state: RandomState
 ) -> BootstrapResult:
-    """Replications of a whole fit on resampled rows, or clusters."""
+    """Replications of a whole fit on resampled rows, or clusters; NaN where a coefficient rests on one of them."""
+    replicates, alphas, still = replications(fit, n_replications, pairs=pairs, random_state=random_state)
+    unseen = unseen_at(fit)
+    warn_unseen(fit, np.tile(unseen, fit.coef.shape[1]))
+    replicates[:, np.tile(unseen, fit.coef.shape[1])] = np.nan
+    still = still & ~unseen
+    if still.any():
+        warn(
+            f"In {int(still.any(axis=1).sum())} of {n_replications} replications a feature did not vary (a rare "
+            "category was not drawn, or controls explain it): its coefficient is 0 there, and intervals of it are "
+            "rough; confint() has others.",
+            DegenerateInputWarning,
+        )
+    unit = "rows" if fit.rows().groups is None else "clusters"
+    accounts = f"{unit} drawn anew, alpha chosen anew" + ("" if pairs is None else ", directions estimated anew")
+    return BootstrapResult(
+        pd.DataFrame(replicates, columns=fit.index),
+        alphas,
+        pd.Series(fit.coef.T.ravel(), index=fit.index),
+        accounts,
+    )
+
+
+def replications(
+    fit: Fit, n_replications: int, *, pairs: tuple[Rows, Rows] | None, random_state: RandomState
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Coefficients (B, p d), strengths (B,), and where (B, d) a feature that varies in the rows did not."""
     design, reading = fit.read_again()
     n_replications = check_whole(n_replications, "n_replications", low=2)
     drawn = None if pairs is None else _check_pairs(*pairs, design)
     generators = streams(random_state, n_replications, "bootstrap")
     counts = [unit_counts(design.n_units, rng) for rng in generators]
+    _check_room(fit, design, reading, counts)
     split = Split.of(reading.stage)
     known = fit.rule.known(design)
     coefs: list[FloatArray] = []
     alphas = [] if known is None else [fit.alpha] * n_replications
+    still: list[BoolArray] = []
+    varies = _varies(reading)
     table = None
     if drawn is None or isinstance(design, ClosedForm):
         table = Resampler(design, reading, fit.rule.folds).readings(counts)
@@ -57,6 +90,7 @@ def bootstrap(
             else:
                 moments, total = next(table)
             found = again.reading(moments, total)
+            still.append(_varies(found) < varies)
             if known is not None:
                 coefs.append(split.coef(found.stage, known, ridge=fit.ridge).T.ravel())
             else:
@@ -65,14 +99,35 @@ def bootstrap(
                 coefs.append(strength.coef(path).T.ravel())
                 alphas.append(strength.alpha)
             step(1)
-    unit = "rows" if design.groups is None else "clusters"
-    accounts = f"{unit} drawn anew, alpha chosen anew" + ("" if pairs is None else ", directions estimated anew")
-    return BootstrapResult(
-        pd.DataFrame(np.stack(coefs), columns=fit.index),
-        np.array(alphas),
-        pd.Series(fit.coef.T.ravel(), index=fit.index),
-        accounts,
+    return np.stack(coefs), np.array(alphas), np.array(still)
+
+
+def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[FloatArray]) -> None:
+    """Refuse a bootstrap of which most resamples have no more rows than coefficients, and warn if some have."""
+    free = fit.path.basis.shape[1] if design.knowledge.augmentation is None else int((~fit.path.moved).sum())
+    what = "the fit has coefficients"
+    if fit.rule.to_zero:  # LIML and Fuller regress on the instruments
+        free, what = fit.path.n_instruments_effective, "there are instruments"
+    needed = free + reading.spent
+    if fit.ridge > 0 or (design.groups is None and 4 * needed < len(design.y)):
+        return  # of many rows five eighths are drawn
+    size = np.ones(design.n_units) if design.groups is None else np.bincount(design.groups)
+    different = np.array([float(size[count > 0].sum()) for count in counts])
+    short = int((different <= needed).sum())
+    if not short:
+        return
+    told = (
+        f"{short} of {len(counts)} resamples have no more different rows (about {np.median(different):g} of "
+        f"{len(design.y)}) than {what} ({needed}, constant and controls among them), so they are fitted exactly"
     )
+    if 2 * short > len(counts) or fit.rule.to_zero:
+        raise ValueError(f"{told}: a bootstrap says nothing here. Use confint(), fewer columns or more rows.")
+    warn(f"{told}, and spread the replicates. confint() has other intervals.", DegenerateInputWarning)
+
+
+def _varies(reading: Reading) -> BoolArray:
+    """Features (d,) that vary, their copies included."""
+    return np.asarray(np.diagonal(reading.stage.variance) > 0)
 
 
 def _redrawn(augmentation: Any, first: Any, second: Any, rng: np.random.Generator) -> Translation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,8 @@ class IVLikeRegressionCV(FittedRegression):
     Attributes
     ----------
     cv_results_ : pandas.DataFrame
-        ``alpha``, ``gamma``, ``risk`` (mean over held-out rows), ``std`` (of the folds).
+        ``alpha``, ``gamma``, ``risk`` (mean over held-out rows), ``std`` (of the folds). Of several outcomes the risk
+        is the mean of each one's share of its variance, whatever their units.
     alpha_
         The strength with the least risk; other attributes as in `IVLikeRegression`.
     n_features_in_ : int
@@ -63,7 +64,8 @@ class IVLikeRegressionCV(FittedRegression):
     weight are left out. `bootstrap` keeps the folds of the fit.
 
     q instruments (or parameters of copies that are not paired) explain a share q / (n - 1) of any noise in the n rows
-    of a fold; that is subtracted from E(Πr)², as in the adjusted R².
+    of a fold, and more if weights are unequal; that is subtracted from E(Πr)², as in the adjusted R², so that estimated
+    risks can be negative. Instruments that fit every row of a fold are refused.
 
     Examples
     --------
@@ -175,24 +177,27 @@ class CrossValidated(StrengthRule):
 
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         assert isinstance(design, RowDesign | FoldedMoments)
-        spread = 1.0
+        # In units of the outcomes' spread: of several none counts more for its units, and squares do not overflow.
+        spread = np.sqrt(np.diagonal(reading.moments.cov("y")[0]))
+        spread = np.where(spread > 0, spread, 1.0)
+        unit, resampled = spread, cells is not None
         if cells is None:
-            # In units of the outcome's spread, so that squares of risks neither over- nor underflow.
-            spread = float(np.sqrt(reading.moments.cov("y")[0].max(initial=0.0))) or 1.0
+            unit = np.ones(len(spread))
             if isinstance(design, FoldedMoments):
                 cells = (design.in_units(spread),) * 2
             else:
                 cells = design.with_outcome(design.y / spread).collect(self.folds)
-        risks, weights = _held_out(design, cells, self.alphas, ridge=self.ridge, k=self.shift_size)
+        given: dict[str, Any] = {"unit": unit, "ridge": self.ridge, "k": self.shift_size, "resampled": resampled}
+        risks, weights = _held_out(design, cells, self.alphas, **given)
         mean = weights @ risks / weights.sum()
         with np.errstate(divide="ignore"):
             gammas = 1.0 + 1.0 / self.alphas
-        deviation = risks.std(axis=0, ddof=1)
-        table = pd.DataFrame(
-            {"alpha": self.alphas, "gamma": gammas, "risk": mean * spread**2, "std": deviation * spread**2}
-        )
+        deviation = risks.std(axis=0, ddof=1) if len(risks) > 1 else np.full(len(mean), np.nan)
+        square = float(spread[0]) ** 2 if len(spread) == 1 else 1.0
+        table = pd.DataFrame({"alpha": self.alphas, "gamma": gammas, "risk": mean * square, "std": deviation * square})
         # Of strengths that are equally good up to rounding the first: rounding must not choose.
-        best = int(np.argmax(mean <= mean.min() * (1.0 + _EQUALLY_GOOD)))
+        # The estimate of a risk can be negative, as what noise explains by chance is taken off.
+        best = int(np.argmax(mean <= mean.min() + _EQUALLY_GOOD * np.abs(mean.min())))
         inside = self.alphas.min() < self.alphas[best] < self.alphas.max()
         return Strength.single(float(self.alphas[best]), table, at_edge=len(self.alphas) > 1 and not inside)
 
@@ -231,9 +236,19 @@ def _folds(design: RowDesign, cv: Any, random_state: RandomState) -> np.ndarray:
 
 
 def _held_out(
-    design: RowDesign | FoldedMoments, cells: Cells, alphas: FloatArray, *, ridge: float, k: float
+    design: RowDesign | FoldedMoments,
+    cells: Cells,
+    alphas: FloatArray,
+    *,
+    unit: FloatArray,
+    ridge: float,
+    k: float,
+    resampled: bool,
 ) -> tuple[FloatArray, FloatArray]:
-    """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds."""
+    """Risk of every strength in every fold, shape (n_folds, m), and the weights of the folds.
+
+    Of several outcomes it is the mean, each in its unit (p,).
+    """
     moments, total = cells
     labels = moments.cells.tolist()
     risks, weights, split = [], [], None
@@ -248,15 +263,32 @@ def _held_out(
         train = design.reading(*rest)
         seen = train.moments if train.slopes is None else design.judged(*rest).moments
         test = design.judged(*of([held]))
+        if test.fitted:
+            # Of the data that is refused; a fold of a resample, of which few rows were drawn, does not judge.
+            if not resampled:
+                _refuse_fold(test)
+            continue
         split = Split.of(train.stage) if split is None else split
         path = IVLikePath.resembling(train.stage, split, ridge=ridge)
         coefs = path.coefs(alphas)
         if coefs.shape[2] == 1:  # strengths side by side, as if they were outcomes
-            risks.append(_risk(train.with_controls(coefs[:, :, 0].T), seen, test, k))
+            risks.append(_risk(train.with_controls(coefs[:, :, 0].T), seen, test, k) / unit**2)
         else:
-            risks.append(np.array([_risk(train.with_controls(coef), seen, test, k).sum() for coef in coefs]))
+            risks.append(
+                np.array([(_risk(train.with_controls(coef), seen, test, k) / unit**2).mean() for coef in coefs])
+            )
         weights.append(test.moments.weight[0])
+    if not risks:
+        _refuse_fold(test)
     return np.array(risks), np.array(weights)
+
+
+def _refuse_fold(test: Reading) -> NoReturn:
+    raise ValueError(
+        f"A fold of {float(test.total.count.sum()):g} rows cannot judge strengths with {len(test.stage.factor)} "
+        "instruments (and controls): they fit every row in it. Use fewer folds or instruments, or give alpha as a "
+        "number to IVLikeRegression."
+    )
 
 
 def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> FloatArray:

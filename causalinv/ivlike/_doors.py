@@ -76,6 +76,7 @@ class InferenceDoors(Recorded):
         Returns
         -------
         ndarray
+            NaN for a coefficient that rests on one row or cluster, as in `confint`; a second pass does not look for it.
 
         Raises
         ------
@@ -238,12 +239,12 @@ class InferenceDoors(Recorded):
             What the level is for: all strengths of one coefficient, all coefficients at one strength, or everything.
         confidence_level : float, default 0.95
         random_state : int, SeedSequence, Generator, RandomState or None, default 0
-            Seed of the 2000 multipliers.
+            Seed of the 2000 multipliers (ten times 1 / (1 - level), if that is more).
 
         Returns
         -------
         pandas.DataFrame
-            Columns ``coef``, ``lower``, ``upper``, one row per strength and coefficient.
+            Columns ``coef``, ``lower``, ``upper``, one row per strength and coefficient; NaN as in `confint`.
         """
         fit = self._checked()
         return path_confint(
@@ -272,7 +273,7 @@ class InferenceDoors(Recorded):
         Returns
         -------
         BootstrapResult
-            With ``replicates``, ``alphas`` and ``confint()``.
+            With ``replicates``, ``alphas`` and ``confint()``; NaN for a coefficient that rests on one row or cluster.
         """
         return bootstrap(self._checked(), n_replications, pairs=pairs, random_state=random_state)
 

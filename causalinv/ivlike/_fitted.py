@@ -45,7 +45,7 @@ class FittedRegression(InferenceDoors, InstrumentDoors, MultiOutputMixin, Regres
     def rule_(self) -> LinearRule:
         """The fit as a `LinearRule`, for one outcome and no `features`; controls stand after the features."""
         fit = self._checked()
-        if not fit.single_output:
+        if fit.coef.shape[1] > 1:
             raise AttributeError("rule_ is of one outcome; fit them one by one.")
         if hasattr(self, "features_"):
             raise AttributeError("rule_ is linear in the features themselves; this fit is linear in features=.")
@@ -282,6 +282,11 @@ class FittedRegression(InferenceDoors, InstrumentDoors, MultiOutputMixin, Regres
         design, _ = design_of(self, X, y, **given, controls=controls, sample_weight=sample_weight, reset=False)
         known = check_controls(self, controls, X)
         reading = design.read()
+        if reading.fitted:
+            raise ValueError(
+                f"A score on {len(design.y)} rows needs fewer than the {len(reading.stage.factor)} independent "
+                "instruments (and controls) there are: they fit every row, and every error would look explained."
+            )
         moments = reading.moments
         coef = np.atleast_2d(self.coef_).T
         if known is not None:

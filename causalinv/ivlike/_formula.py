@@ -10,6 +10,8 @@ import pandas as pd
 __all__ = ["from_formula"]
 
 _BRACKET = re.compile(r"\+?\s*\[([^\[\]~]+)~([^\[\]~]+)\]")
+_DOT = re.compile(r"(?<![\w.)\]`])\.(?![\w.(`])")  # alone, as a term
+_ESCAPES = re.compile("\x1b\\[[0-9;]*m|[\u29da\u29db]")  # of a terminal
 
 
 def from_formula(formula: str, data: Any) -> dict[str, Any]:
@@ -37,18 +39,23 @@ def from_formula(formula: str, data: Any) -> dict[str, Any]:
             "formula must read 'y ~ x1 + x2', or with instruments 'y ~ controls + [x ~ z1 + z2]', one pair of "
             f"brackets; got {formula!r}."
         )
-    if re.search(r"(^|[+\s])0($|[+\s])|-\s*1\b", rest):
-        raise ValueError(f"The constant is always fitted; leave 0 and -1 out of {formula!r}.")
+    if _DOT.search(formula):
+        raise ValueError(f"'.' for all columns would count the outcome among them; name the terms of {formula!r}.")
     if not hasattr(data, "columns"):
         raise TypeError(f"data must be a frame whose columns the formula names, got {type(data).__name__}.")
     frame = data if isinstance(data, pd.DataFrame) else data.to_pandas()
 
     def rows(part: str) -> pd.DataFrame:
         try:
-            found = pd.DataFrame(model_matrix("1 + " + part, frame, na_action="raise", context={}))
+            found = model_matrix("1 + " + part, frame, na_action="raise", context={})
         except (FormulaicError, ValueError) as error:
-            raise ValueError(f"The part {part.strip()!r} of the formula cannot be read: {error}") from error
-        return found.drop(columns="Intercept")
+            told = _ESCAPES.sub("", str(error))
+            raise ValueError(f"The part {part.strip()!r} of the formula cannot be read: {told}") from error
+        if not isinstance(found, pd.DataFrame):
+            raise ValueError(f"The part {part.strip()!r} of the formula has several parts, '|'; write one.")
+        if "Intercept" not in found:
+            raise ValueError(f"The constant is always fitted; leave 0 and -1 out of {formula!r}.")
+        return pd.DataFrame(found).drop(columns="Intercept")
 
     given: dict[str, Any] = {"y": rows(outcome)}
     if given["y"].shape[1] == 1:

@@ -44,7 +44,7 @@ class InstrumentDoors(Recorded):
             feature the effective F of Montiel Olea and Pflueger (2013).
         """
         fit = self._checked()
-        return first_stage_table(equation_of(fit), fit.names)
+        return first_stage_table(equation_of(fit, outcome=0), fit.names)  # it is the same for every outcome
 
     def overidentification_test(self, *, cov_type: TestCovariance = "robust") -> TestResult:
         """Test whether the instruments agree on the effect: Hansen's J, or Sargan's test.
@@ -57,7 +57,10 @@ class InstrumentDoors(Recorded):
         Returns
         -------
         TestResult
-            Chi squared with as many degrees of freedom as there are surplus instruments.
+            With as many degrees of freedom as there are surplus instruments. Sargan's p-value is of the chi squared
+            law, and too small where controls are not few beside the rows (20 in 60: level .05 is .17). That of J is by
+            flipped signs of the residuals of rows, or `groups`; the chi squared law of textbooks is close to it with
+            many rows.
 
         Raises
         ------
@@ -161,7 +164,8 @@ class InstrumentDoors(Recorded):
         Returns
         -------
         pandas.DataFrame
-            One row per control: ``coef``, ``s.e.``, ``lower``, ``upper``, ``p``.
+            One row per control, or per outcome and control: ``coef``, ``s.e.``, ``lower``, ``upper``, ``p``. Several
+            outcomes have ``cov_type="auto"`` only.
         """
         return controls_frame(self._checked(), cov_type=cov_type, confidence_level=confidence_level)
 

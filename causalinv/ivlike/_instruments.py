@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from causalinv._printing import number
+from causalinv._printing import number, percent
 from causalinv._typing import FloatArray
 from causalinv.ivlike._conditional import clr_set, lm_set
 from causalinv.ivlike._equation import Equation
@@ -164,14 +164,14 @@ def _needed(pvalue: float) -> str:
 def _set_line(equation: Equation, j: int, name: str, *, robust: bool, level: float) -> str:
     short = name if len(name) <= 24 else name[:23] + "…"
     if not robust and equation.clusters is not None:
-        return f"Anderson-Rubin {level:.0%} of {short}: none by groups with several endogenous."
+        return f"Anderson-Rubin {percent(level)} of {short}: none by groups with several endogenous."
     try:
         found = robust_set(equation, j, name, test="ar", robust=robust, confidence_level=level)
     except ValueError:
-        return f"Anderson-Rubin {level:.0%} of {short}: these rows do not allow it."
+        return f"Anderson-Rubin {percent(level)} of {short}: these rows do not allow it."
     if len(found.intervals) > 2:
-        return f"Anderson-Rubin {level:.0%} of {short}: {len(found.intervals)} intervals."
-    return f"Anderson-Rubin {level:.0%} of {short}: {found.short()}"
+        return f"Anderson-Rubin {percent(level)} of {short}: {len(found.intervals)} intervals."
+    return f"Anderson-Rubin {percent(level)} of {short}: {found.short()}"
 
 
 def _p(value: float) -> str:

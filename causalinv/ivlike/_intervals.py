@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from causalinv._frames import column_names
-from causalinv._typing import ArrayLike, FloatArray
+from causalinv._printing import percent
+from causalinv._typing import ArrayLike, BoolArray, FloatArray
 from causalinv._validation import check_choice, check_confidence_level, check_numbers
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
@@ -20,8 +21,8 @@ from causalinv.ivlike._inference import Influence, coefficient_influence, with_c
 from causalinv.ivlike._kclass import Covariance
 from causalinv.ivlike._kclass_rules import KClass
 from causalinv.ivlike._knowledge import GenuineInstruments
-from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of
-from causalinv.ivlike._structural import equation_of, is_structural, kclass_rows, structural_errors, textbook_controls
+from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of, unseen_combinations
+from causalinv.ivlike._structural import is_structural, kclass_rows, structural_errors, textbook_controls
 
 __all__ = [
     "check_contrast",
@@ -31,7 +32,9 @@ __all__ = [
     "covariance",
     "errors_at",
     "influence_at",
+    "unseen_at",
     "unseen_note",
+    "warn_unseen",
 ]
 
 _FEW = 5.0  # degrees of freedom of clusters: below, no correction is to be relied on
@@ -44,7 +47,9 @@ def covariance(fit: Fit, at: float | None, cov_type: CovType, *, intercept: bool
     if intercept:
         combine = np.vstack([np.r_[1.0, -fit.reading.moments.mean("x")[0]], combine])
     if not across:
-        cov = errors_at(fit, at, cov_type, combine).cov
+        found = errors_at(fit, at, cov_type, combine)
+        warn_unseen(fit, found.df == 0)
+        cov = found.cov
         return cov[0] if fit.single_output else cov
     if cov_type not in ("auto", "HC1"):
         raise ValueError(f"across=True has the influence of rows only, cov_type='HC1'; got {cov_type!r}.")
@@ -73,7 +78,7 @@ def confint(fit: Fit, *, kind: str, at: float | None, cov_type: CovType, confide
         covers = f"causal effect if {fit.design.knowledge.causal_if()}"
     if at is None and fit.rule.from_data:
         covers += ", alpha taken as chosen"
-    return frame.rename_axis(columns=f"{level:.0%}: {covers}")
+    return frame.rename_axis(columns=f"{percent(level)}: {covers}")
 
 
 def combination_table(
@@ -103,7 +108,7 @@ def combination_table(
     if not fit.single_output:
         rows = pd.MultiIndex.from_product([fit.outcomes, rows], names=["outcome", rows.name])
     frame = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index=rows)
-    return frame.rename_axis(columns=f"{level:.0%}, {found.kind}")
+    return frame.rename_axis(columns=f"{percent(level)}, {found.kind}")
 
 
 def influence_at(fit: Fit, at: float | None = None) -> Influence:
@@ -165,6 +170,21 @@ def errors_at(fit: Fit, at: float | None, cov_type: CovType, combine: FloatArray
     return replace(found, kind="misspecified") if surplus and found.kind in ("HC1", "CR1") else found
 
 
+def unseen_at(fit: Fit, at: float | None = None) -> BoolArray:
+    """Coefficients (d,) that rest on one row or cluster, whose error no influence of rows shows; warns if any do."""
+    design, alpha = fit.rows(), fit.coef_at(at)[0]
+    if fit.ridge > 0 or np.isnan(alpha):
+        return np.zeros(len(fit.coef), bool)
+    alpha = 0.0 if fit.averages else alpha
+    return unseen_combinations(design, fit.reading, fit.path, alpha, _coefficients(fit))
+
+
+def warn_unseen(fit: Fit, unseen: BoolArray) -> None:
+    """Say how many of some numbers have no interval, as they rest on one row or cluster."""
+    if unseen.any():
+        warn(unseen_note(int(unseen.sum()), unseen.size, fit.rows().groups is not None), DegenerateInputWarning)
+
+
 def _coefficients(fit: Fit) -> FloatArray:
     return np.eye(len(fit.coef) + 1)[1:]
 
@@ -187,8 +207,7 @@ def _combined(fit: Fit, at: float | None, combine: FloatArray) -> Influence:
 def _warn_few_clusters(fit: Fit, found: Errors, cov_type: CovType) -> None:
     groups = fit.rows().groups
     least = float(found.df[found.df > 0].min(initial=np.inf))
-    if (found.df == 0).any():
-        warn(unseen_note(found, groups is not None), DegenerateInputWarning)
+    warn_unseen(fit, found.df == 0)
     if groups is not None and least < (_UNEVEN if cov_type == "auto" and found.kind not in ("CR2", "CR3") else _FEW):
         warn(
             f"Few or uneven clusters: {int(groups.max()) + 1} groups leave {least:.1f} degrees of freedom "
@@ -197,11 +216,11 @@ def _warn_few_clusters(fit: Fit, found: Errors, cov_type: CovType) -> None:
         )
 
 
-def unseen_note(found: Errors, clustered: bool) -> str:
+def unseen_note(count: int, of: int, clustered: bool) -> str:
     """What is said where a combination rests on one row or cluster."""
     unit = "group" if clustered else "row"
     return (
-        f"{int((found.df == 0).sum())} of {found.df.size} intervals are left out: those numbers rest on a single "
+        f"{count} of {of} intervals are left out: those numbers rest on a single "
         f"{unit}, such as the only treated {unit}, which is fitted exactly, so no residual shows its error."
     )
 
@@ -213,8 +232,6 @@ def controls_frame(fit: Fit, *, cov_type: Literal["auto"] | Covariance, confiden
         return textbook_controls(fit, cov_type=cov_type, confidence_level=confidence_level)
     if fit.slopes is None:
         raise ValueError("The model was fitted without controls.")
-    if not fit.single_output:
-        equation_of(fit)
     d, c = fit.slopes.of_x.shape[1], len(fit.slopes.mean)
     combine = np.column_stack([np.zeros((c, 1 + d)), np.eye(c)])
     names = pd.Index(fit.slopes.names or tuple(f"c{i}" for i in range(c)), name="control")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from causalinv._typing import FloatArray
-from causalinv.ivlike._design import Design
+from causalinv.ivlike._design import Design, RowDesign
 from causalinv.ivlike._kclass import fuller_kappa, liml_kappa
 from causalinv.ivlike._knowledge import GenuineInstruments
 from causalinv.ivlike._path import IVLikePath
@@ -54,7 +54,9 @@ class KClass(StrengthRule):
         total, explained, over = _second_moments(reading, path)
         kappa = liml_kappa(total, explained, over=over)
         if self.a > 0:
-            df_first = float(reading.total.count.sum()) - reading.spent - path.n_instruments_effective
+            # Of rows that are drawn anew some are drawn twice: they count twice, as in a fit to them.
+            n = len(design.y) if isinstance(design, RowDesign) else float(reading.total.count.sum())
+            df_first = n - reading.spent - path.n_instruments_effective
             if df_first < 1:
                 raise ValueError(f"alpha={self.name!r} needs more rows than instruments, controls and the constant.")
             kappa = fuller_kappa(kappa, self.a, df_first=df_first)

@@ -199,9 +199,10 @@ class GenuineInstruments(Knowledge):
     def check_limit(self, path: IVLikePath) -> None:
         if not path.moved.all():
             warn(
-                f"Too few instruments for alpha=0: {path.n_instruments_effective} effective instruments for "
-                f"{len(path.moved)} feature directions leave effects open (two-stage least squares is not identified). "
-                "Of all its solutions the one of least risk is returned. Add instruments, or use alpha > 0.",
+                f"Too few instruments for alpha=0: {path.n_instruments_effective} effective instruments move "
+                f"{int(path.moved.sum())} of {len(path.moved)} feature directions, which leaves effects open "
+                "(two-stage least squares is not identified). Of all its solutions the one of least risk is returned. "
+                "Add instruments, or use alpha > 0.",
                 IdentificationWarning,
             )
 

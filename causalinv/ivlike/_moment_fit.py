@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from causalinv._typing import FloatArray
 from causalinv.ivlike._controls import partial_out, read_moments, with_controls
 from causalinv.ivlike._design import MomentsOnly
 from causalinv.ivlike._fit import Fit, fit_design
@@ -32,10 +33,10 @@ class FoldedMoments(MomentsOnly):
 
     cells: Moments
 
-    def in_units(self, spread: float) -> Moments:
-        """Cells labelled 0, 1, …, outcomes in these units."""
+    def in_units(self, spread: FloatArray) -> Moments:
+        """Cells labelled 0, 1, …, outcomes in these units (p,)."""
         blocks = tuple(self.cells.blocks)
-        unit = np.concatenate([np.full(size, spread if b == "y" else 1.0) for b, size in self.cells.blocks.items()])
+        unit = np.concatenate([spread if b == "y" else np.ones(size) for b, size in self.cells.blocks.items()])
         return Moments.trusted(
             dict(self.cells.blocks),
             mean=self.cells.mean(blocks) / unit,

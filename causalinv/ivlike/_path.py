@@ -40,6 +40,7 @@ _ROUNDING = 1e-12  # of the spread of a standardised feature
 _DIRECTION_TOL = 1e-10  # directions of unit length that differ by less are one direction
 _NOTHING = 1e-13  # of a coordinate's variance, what is left without the augmentation
 _WELL_CONDITIONED = 1e-4  # smallest spread of a combination of standardised features, for the fast way
+_NO_STRENGTH = 1e-12  # root of the share of a feature's variance that instruments explain by rounding
 _STRENGTH_TOL = 1e-9  # of the largest singular value: what sampled instruments do not move, up to rounding
 
 
@@ -266,6 +267,8 @@ def _split(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArra
         # Directions that the analyst chose count however short they are; only their independence is in question.
         length = column_lengths(factor.T)
         factor = factor[length > 0] / length[length > 0, None]
+    else:
+        factor = without_small(factor, _NO_STRENGTH)  # of standardised features: uncorrelated up to rounding
     tol = _DIRECTION_TOL if declared else _STRENGTH_TOL
     moving, still = orthonormal_range(factor, tol=tol)
     basis = still.T.copy()

@@ -112,17 +112,28 @@ class Reading:
         """Whether the residual itself is regressed on G, so that noise is explained by chance too."""
         return "g" in self.total.blocks and "z" not in self.total.blocks
 
+    @property
+    def fitted(self) -> bool:
+        """Whether instruments fit every row, so that every residual of these rows would look explained by them."""
+        return self.regressed and float(self.total.count.sum()) - len(self.stage.factor) - self.spent < 1
+
     def risks(self, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Var r and the part E(Πr)² of it, for coefficients (d, p) that were fitted to other rows."""
         own, explained = self.stage.risks(coef)
         risk = np.diagonal(self.moments.cov("y")[0]) + own
         if not self.regressed:
             return risk, explained
-        return risk, less_chance(
-            explained, risk, q=len(self.stage.factor), n=float(self.total.count.sum()) + 1 - self.spent
-        )
+        return risk, less_chance(explained, risk, self.total, q=len(self.stage.factor), spent=self.spent)
 
 
-def less_chance(explained: FloatArray, risk: FloatArray, *, q: int, n: float) -> FloatArray:
-    """Explained part of a variance less what q regressors explain of noise by chance in n rows (adjusted R²)."""
-    return explained - q / max(n - q - 1.0, 1.0) * (risk - explained)
+def less_chance(explained: FloatArray, risk: FloatArray, total: Moments, *, q: int, spent: int = 1) -> FloatArray:
+    """Explained part of a variance less what q regressors explain of noise by chance in rows with these moments.
+
+    As in the adjusted R², times Kish's design effect, rows over rows of equal weight that would vary as much: noise of
+    heavy rows is explained more. Exact for equal weights, to first order in q over rows for others.
+    """
+    n = float(total.count.sum())
+    if not np.isfinite(n):
+        return explained
+    effect = max(n / float(total.pool().effective_count[0]), 1.0)
+    return explained - effect * q / max(n - q - spent, 1.0) * (risk - explained)

@@ -18,6 +18,8 @@ from causalinv.moments import Moments
 __all__ = ["Resampler"]
 
 _BATCH = 2e7  # numbers held at once: 160 MB
+_CONSTANT = 1e-12  # of a column's squares about the mean of all rows: a spread in a resample that is rounding
+_SAME = 1e-9  # relative: means of folds in which a column is constant, and the same constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,13 @@ class _Table:
         weight = full[:, 0, 0]
         mean = full[:, 0, 1:] / weight[:, None]
         scatter = full[:, 1:, 1:] - weight[:, None, None] * mean[:, :, None] * mean[:, None, :]
+        # A rare category that was not drawn: no variance, and not its rounding, which would be scaled up.
+        squares, spread = (np.diagonal(each, axis1=1, axis2=2) for each in (full[:, 1:, 1:], scatter))
+        still = spread <= _CONSTANT * squares
+        if still.any():
+            scatter[still[:, :, None] | still[:, None, :]] = 0.0
+            first = np.take_along_axis(mean, np.argmax(still, axis=0)[None], axis=0)
+            mean = np.where(still & (np.abs(mean - first) <= _SAME * np.abs(first)), first, mean)
         return Moments.trusted(
             self.spec,
             mean=self.centre + self.scale * mean,

@@ -111,8 +111,13 @@ def shifted_r2(predict: Callable[[FloatArray], FloatArray], design: RowDesign, *
     half = whitener(total.cov("g")[0])
     explained = np.sum((half.T @ total.cov("g", "delta")[0]) ** 2, axis=0)
     if not drawn:
+        if float(total.count.sum()) - half.shape[1] - 1 < 1:
+            raise ValueError(
+                f"A score on {n} rows needs fewer than the {half.shape[1]} independent instruments there are: they fit "
+                "every row, and every error would look explained."
+            )
         noise = np.diagonal(total.cov("delta")[0])
-        explained = np.maximum(less_chance(explained, noise, q=half.shape[1], n=float(total.count.sum())), 0.0)
+        explained = np.maximum(less_chance(explained, noise, total, q=half.shape[1]), 0.0)
     mean = np.average(design.y, axis=0, weights=design.weight)
     variance = np.average((design.y - mean) ** 2, axis=0, weights=design.weight)
     if not variance.all():

@@ -21,11 +21,12 @@ import numpy as np
 import pandas as pd
 
 from causalinv._matrix import orthonormal_range, pseudo_inverse, whitener
+from causalinv._printing import percent
 from causalinv._typing import FloatArray
 from causalinv._validation import check_confidence_level, check_number
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._inference import Influence, quantile
-from causalinv.ivlike._intervals import influence_at
+from causalinv.ivlike._intervals import influence_at, unseen_at, warn_unseen
 
 __all__ = [
     "benchmark_r2",
@@ -77,8 +78,11 @@ def sensitivity(
                 "confidence_level= is for confounding alone; with reaction= there is no sampling error yet."
             )
         level = check_confidence_level(confidence_level)
+        unseen = unseen_at(fit)
+        warn_unseen(fit, unseen)
+        ends[:, unseen] = np.nan
         ends += _end_errors(fit, fixed, sigma2, bound, level) * np.array([[-1.0], [1.0]])
-        told += f", {level:.0%} confidence"
+        told += f", {percent(level)} confidence"
     share = partial_r2(coef, fixed, sigma2)
     table = {
         "coef": coef,
@@ -96,7 +100,7 @@ def residual_variance(fit: Fit) -> float:
         raise ValueError(f"sensitivity needs alpha=0, where the invariance is imposed; alpha is {fit.alpha:g}.")
     if fit.ridge > 0:
         raise ValueError(f"sensitivity is exact for least squares only, without ridge; got ridge={fit.ridge:g}.")
-    if not fit.single_output:
+    if fit.coef.shape[1] > 1:
         raise ValueError("sensitivity takes one outcome; fit them one by one.")
     moments, fixed, coef = fit.reading.moments, fit.path.basis[:, ~fit.path.moved], fit.coef[:, 0]
     cov, cross = moments.cov("x")[0], moments.cov("x", "y")[0, :, 0]
@@ -123,10 +127,14 @@ def reaction_width(fit: Fit, fixed: FloatArray, cov: FloatArray, bound: float) -
     if fit.averages:
         raise ValueError("reaction= needs an augmentation that is not averaged over a group: its steps have no size.")
     factor = fit.reading.stage.factor
-    back = np.asarray(pseudo_inverse(factor @ factor.T) @ factor).T
+    spread = np.sqrt(np.diagonal(cov))
+    unit = np.where(spread > 0, spread, 1.0)
+    length = np.linalg.norm(factor / unit, axis=1)
+    length = np.where(length > 0, length, 1.0)
+    back = pseudo_inverse(factor / unit / length[:, None]) / length / unit[:, None]  # in no one's units
     missed = back - fixed @ (fixed.T @ cov @ back)
-    spread = np.sqrt(max(float(np.linalg.eigvalsh(missed.T @ cov @ missed)[-1]), 0.0))
-    return bound * np.linalg.norm(missed, axis=1), bound * spread
+    widest = np.sqrt(max(float(np.linalg.eigvalsh(missed.T @ cov @ missed)[-1]), 0.0))
+    return bound * np.linalg.norm(missed, axis=1), bound * widest
 
 
 def _end_errors(fit: Fit, fixed: FloatArray, sigma2: float, r2: float, level: float) -> FloatArray:

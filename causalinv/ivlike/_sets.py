@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from causalinv._printing import Printed, Summary, number
+from causalinv._printing import Printed, Summary, number, percent
 from causalinv._typing import FloatArray
 
 __all__ = ["ConfidenceSet"]
@@ -85,7 +85,7 @@ class ConfidenceSet(Printed):
             "two half-lines": "two half-lines: the data exclude only what lies between them.",
         }.get(self.shape)
         return Summary(
-            f"{self.confidence_level:.0%} confidence set of {self.name}, {self.method}: {self.short()}",
+            f"{percent(self.confidence_level)} confidence set of {self.name}, {self.method}: {self.short()}",
             f"values of {self.name} that the test does not reject",
             self.assumption,
             self.to_frame() if len(self.intervals) > 1 else pd.DataFrame(),

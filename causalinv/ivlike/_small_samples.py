@@ -16,15 +16,15 @@ import numpy as np
 from scipy.stats import t as student
 
 from causalinv._clusters import UNSEEN, hidden_share, robust_covariance
-from causalinv._matrix import matrix_rank, pseudo_inverse
-from causalinv._typing import FloatArray
+from causalinv._matrix import column_lengths, matrix_rank, pseudo_inverse
+from causalinv._typing import BoolArray, FloatArray
 from causalinv.ivlike._bootstrap_t import ClusterSums, drawn_t, wild_t
 from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._inference import Influence
 from causalinv.ivlike._path import IVLikePath
 from causalinv.ivlike._reading import Reading
 
-__all__ = ["COV_TYPES", "CovType", "Errors", "errors_of"]
+__all__ = ["COV_TYPES", "CovType", "Errors", "errors_of", "unseen_combinations"]
 
 CovType = Literal["auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap", "misspecified"]
 COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap", "misspecified")
@@ -46,6 +46,11 @@ class Errors:
     kind: str
     draws: FloatArray | None = None
 
+    def without(self, unseen: BoolArray) -> Errors:
+        """The same with no error, NaN, and no degrees of freedom for some combinations (m,)."""
+        cov = np.where(unseen[:, None] | unseen, np.nan, self.cov)
+        return replace(self, cov=cov, df=np.where(unseen, 0.0, self.df))
+
     @property
     def standard(self) -> FloatArray:
         """Standard errors (p, m)."""
@@ -55,8 +60,11 @@ class Errors:
         """Two-sided critical values (p, m)."""
         if self.draws is None:
             return np.asarray(student.ppf(0.5 + level / 2, self.df))
-        rank = int(np.ceil(level * (self.draws.shape[2] + 1))) - 1
-        found: FloatArray = np.sort(self.draws, axis=2)[:, :, min(rank, self.draws.shape[2] - 1)]
+        n = self.draws.shape[2]
+        rank = int(np.ceil(round(level * (n + 1), 9)))
+        if rank > n:
+            raise ValueError(f"{n} draws of a bootstrap show levels up to {n / (n + 1):g}, got {level:g}.")
+        found: FloatArray = np.sort(self.draws, axis=2)[:, :, rank - 1]
         return np.where(self.df > 0, found, np.nan)
 
     def pvalues(self, estimate: FloatArray) -> FloatArray:
@@ -96,23 +104,19 @@ def errors_of(
         return asymptotic
     form = design.least_squares_form(reading, path, alpha, exactly=cov_type == "auto") if few else None
     x = design.expand(design.X) - reading.moments.mean("x")[0]
-    of_constants, of_features = design.contrasts(combine)
-    shown, basis = (x, np.eye(x.shape[1])) if form is None else form
-    regressors = np.column_stack([design.constants, shown])
-    contrasts = np.column_stack([of_constants, of_features @ basis])
+    regressors, contrasts = _regression(design, x, combine, form)
     unseen = np.zeros(len(combine), bool)
     if cov_type != "classical" and few:
-        share = hidden_share(regressors, contrasts, weight=design.weight, clusters=design.groups)
-        unseen = share > UNSEEN
+        unseen = _unseen(design, regressors, contrasts)
     uneven = influence.uneven_df() if cov_type == "auto" else asymptotic.df
     if form is None and cov_type == "auto":
-        return replace(asymptotic, df=np.where(unseen, 0.0, uneven))
+        return replace(asymptotic, df=uneven).without(unseen)
     if form is None:
         raise ValueError(
             f"cov_type={cov_type!r} needs a fit that is least squares or two-stage least squares (alpha=0 along known "
             "directions, or with an instrument for every feature); this one is not. Use cov_type='HC1'."
         )
-    asymptotic = replace(asymptotic, df=np.where(unseen, 0.0, asymptotic.df))
+    asymptotic = asymptotic.without(unseen)
     # Degrees of freedom cost rows times squared columns each: among many rows they are counted where they may be few.
     counted = np.ones(len(combine), bool)
     if cov_type == "auto" and influence.n_clusters > _MANY:
@@ -138,8 +142,37 @@ def errors_of(
         df[counted] = fit.df(contrasts[counted])
         dfs.append(np.where(np.isnan(df), float(influence.df), df))
     df = np.stack(dfs)
-    found = Errors(np.stack(covs), np.where(unseen, 0.0, df), names[correction - 1])
+    found = Errors(np.stack(covs), df, names[correction - 1]).without(unseen)
     return asymptotic if cov_type == "auto" and df[:, ~unseen].min(initial=np.inf) >= _SMALL else found
+
+
+def unseen_combinations(
+    design: RowDesign, reading: Reading, path: IVLikePath, alpha: float, combine: FloatArray
+) -> BoolArray:
+    """Combinations (m,), as in `errors_of`, that rest on one row or cluster: no residual shows their error."""
+    x = design.expand(design.X) - reading.moments.mean("x")[0]
+    form = design.least_squares_form(reading, path, alpha, exactly=True)
+    return _unseen(design, *_regression(design, x, combine, form))
+
+
+def _regression(
+    design: RowDesign, x: FloatArray, combine: FloatArray, form: tuple[FloatArray, FloatArray] | None
+) -> tuple[FloatArray, FloatArray]:
+    """Regressors (n, k), of the least squares problem if there is one, and combinations (m, k) in their terms."""
+    of_constants, of_features = design.contrasts(combine)
+    shown, basis = (x, np.eye(x.shape[1])) if form is None else form
+    regressors, contrasts = (
+        np.column_stack([design.constants, shown]),
+        np.column_stack([of_constants, of_features @ basis]),
+    )
+    unit = column_lengths(regressors)  # ranks and pseudo-inverses must not depend on the units of controls
+    unit = np.where(unit > 0, unit, 1.0)
+    return regressors / unit, contrasts / unit
+
+
+def _unseen(design: RowDesign, regressors: FloatArray, contrasts: FloatArray) -> BoolArray:
+    found: BoolArray = hidden_share(regressors, contrasts, weight=design.weight, clusters=design.groups) > UNSEEN
+    return found
 
 
 def _classical(rows: FloatArray, residual: FloatArray, contrasts: FloatArray, weight: FloatArray | None) -> Errors:

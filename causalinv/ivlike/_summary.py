@@ -31,7 +31,7 @@ def summary(fit: Fit) -> Summary:
         table["upper"] = (fit.coef.T + width).ravel()
         table["p"] = errors.pvalues(fit.coef.T).ravel()
     table["least squares"] = fit.least_squares.T.ravel()
-    if fit.slopes is not None and fit.single_output:
+    if fit.slopes is not None:
         table = pd.concat([table, _of_controls(fit, fit.slopes, with_errors=errors is not None)])
     head = head_of(fit)
     return Summary(
@@ -51,9 +51,11 @@ def summary(fit: Fit) -> Summary:
 
 def _of_controls(fit: Fit, slopes: ControlSlopes, *, with_errors: bool) -> pd.DataFrame:
     """Rows of the controls, for the same table."""
-    own, reference = slopes.coef(fit.coef)[:, 0], slopes.coef(fit.least_squares)[:, 0]
-    names = slopes.names or tuple(f"c{i}" for i in range(len(own)))
-    table = pd.DataFrame({"estimate": own}, index=pd.Index(names, name="feature"))
+    own, reference = slopes.coef(fit.coef).T.ravel(), slopes.coef(fit.least_squares).T.ravel()
+    names = pd.Index(slopes.names or [f"c{i}" for i in range(len(slopes.mean))], name="feature")
+    if not fit.single_output:
+        names = pd.MultiIndex.from_product([fit.outcomes, names], names=fit.index.names)
+    table = pd.DataFrame({"estimate": own}, index=names)
     if with_errors:
         frame = controls_frame(fit, cov_type="auto", confidence_level=_LEVEL)
         for column in ("s.e.", "lower", "upper", "p"):
@@ -105,7 +107,8 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
             f"intervals for the effect alone, or says why not.{weights}"
         )
         if (errors.df == 0).any():
-            notes.append(unseen_note(errors, isinstance(fit.design, RowDesign) and fit.design.groups is not None))
+            clustered = isinstance(fit.design, RowDesign) and fit.design.groups is not None
+            notes.append(unseen_note(int((errors.df == 0).sum()), errors.df.size, clustered))
     elif reason:
         notes.append(reason)
     if fit.strength.at_edge:
@@ -126,8 +129,8 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
             )
     if not headed and fit.relevance is not None and len(fit.relevance.partial_f):
         notes.append(fit.design.knowledge.relevance_note(fit.relevance))
-    if fit.slopes is not None and fit.single_output:
-        count = len(fit.slopes.mean)
+    if fit.slopes is not None:
+        count = len(fit.slopes.mean) * fit.coef.shape[1]
         notes.append("the last row is a control." if count == 1 else f"the last {count} rows are controls.")
     constant = np.diagonal(fit.reading.moments.cov("x")[0]) == 0
     if constant.any():

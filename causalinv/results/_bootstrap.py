@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from causalinv._printing import Printed, Summary
+from causalinv._printing import Printed, Summary, percent
 from causalinv._typing import FloatArray
 from causalinv._validation import check_confidence_level
 
@@ -41,13 +41,14 @@ class BootstrapResult(Printed):
         """Percentile intervals of the coefficients.
 
         They cover what the procedure, choices included, estimates: not the causal effect, unless nothing that the
-        assumption leaves is confounded.
+        assumption leaves is confounded. Ends lie among the replicates: a level needs many more than
+        2 / (1 - level) of them.
         """
         level = check_confidence_level(confidence_level)
         tail = 50.0 * (1.0 - level)
         ends = np.percentile(self.replicates.to_numpy(), [tail, 100.0 - tail], axis=0)
         frame = pd.DataFrame(ends.T, index=self.estimate.index, columns=["lower", "upper"])
-        return frame.rename_axis(columns=f"{confidence_level:.0%} bootstrap, {self.accounts_for}")
+        return frame.rename_axis(columns=f"{percent(confidence_level)} bootstrap, {self.accounts_for}")
 
     def standard_errors(self) -> pd.Series:
         """Standard deviation of each coefficient over the replications."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalinv._printing import Printed, Summary
+from causalinv._printing import Printed, Summary, percent
 from causalinv._typing import FloatArray
 
 __all__ = [
@@ -92,7 +92,7 @@ class Estimate(Printed):
     def summary(self) -> Summary:
         """The table on one screen, with its notes."""
         kind = "simultaneous" if self.simultaneous else "pointwise"
-        title = self.title or f"Estimates with {kind} {self.confidence_level:.0%} intervals"
+        title = self.title or f"Estimates with {kind} {percent(self.confidence_level)} intervals"
         return Summary(title, self.estimand, self.assumption, self.table, self.notes)
 
 
@@ -199,7 +199,7 @@ class BoundsEstimate(Printed):
         what = {"set": "both ends at once", "band": "both ends in all rows at once"}.get(
             self.target, "the estimand, wherever it lies between the ends"
         )
-        level = f"ci: {self.confidence_level:.0%} interval for {what}; n = {self.n}"
+        level = f"ci: {percent(self.confidence_level)} interval for {what}; n = {self.n}"
         return Summary(self.title, self.estimand, self.assumption, self.table, (level, *self.notes))
 
 

@@ -125,3 +125,15 @@ def test_flip_factors_are_hc2_and_towards_hc3_where_leverage_is_large():
     np.testing.assert_allclose(flip_factor(leverage), expected)
     leverage = np.array([0.9, 0.3, 0.15, 0.15])  # mean .375: .9 has exponent 1.2
     np.testing.assert_allclose(flip_factor(leverage)[:2], [0.1**-0.6, 0.7**-0.5])
+
+
+@pytest.mark.parametrize("correction", [0, 1, 2, 3])
+def test_units_of_columns_only_scale_the_covariance(correction):
+    """The written-out definition, in units 1e4 and 1e-5 apart: CR3 inverted a matrix of mixed units by its rank."""
+    X, _, residual, w = design()
+    unit = np.array([1.0, 1e4, 1e-5])
+    clusters = np.arange(30) % 6
+    ours = robust_covariance(X * unit, residual, weight=w, clusters=clusters, correction=correction)
+    cov = written_out(X, residual, w, clusters, 0 if correction == 1 else correction)[0]
+    factor = 29 / 27 * 6 / 5 if correction == 1 else 1.0
+    np.testing.assert_allclose(ours.cov * np.outer(unit, unit), factor * cov, rtol=1e-7)

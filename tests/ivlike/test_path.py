@@ -58,7 +58,7 @@ def test_the_ends_are_two_stage_and_ordinary_least_squares():
 def test_alpha_zero_solves_the_constrained_problem():
     """Under-identified: least risk inside the solution set, by the KKT system, and with a warning."""
     X, y, Z = iv_data(d=6, q=4)
-    with pytest.warns(IdentificationWarning, match="4 effective instruments for 6"):
+    with pytest.warns(IdentificationWarning, match="4 effective instruments move 4 of 6"):
         model = IVLikeRegression(0.0).fit(X, y, instruments=Z)
     Xc, yc, Zc = X - X.mean(0), y - y.mean(), Z - Z.mean(0)
     kkt = np.block([[Xc.T @ Xc, Xc.T @ Zc], [Zc.T @ Xc, np.zeros((4, 4))]])
