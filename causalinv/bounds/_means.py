@@ -307,7 +307,7 @@ class MeanBounds(BoundsBase, ABC):
         arms = [arm for arm in self._rare(contrast) if not arm.seen.any()]
         notes = tuple(note_of(self._rows, self._limits, arm, level, place) for arm in arms)
         for note in notes:
-            warn(note, DegenerateInputWarning)
+            warn(f"No outcome of an arm is unlike the others: {note}", DegenerateInputWarning)
         return notes
 
     def _reach(self, contrast: Contrast, strength: Any, repeat: int, arm: int) -> FloatArray:

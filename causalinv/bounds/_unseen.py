@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammainccinv, ndtri
 
+from causalinv._printing import percent
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.bounds._rows import Rows
 
@@ -139,7 +140,7 @@ def note_of(rows: Rows, limits: FloatArray, arm: Unlike, confidence_level: float
     said = f"{place}all {len(own)} outcomes of arm {rows.arms.tolist()[code]!r} are {value:g}, so its error counts as 0"
     if rows.groups is None and rows.weight is None:
         share = most_unseen(np.full(len(own), 1.0 / len(own)), None, confidence_level)
-        said += f"; yet up to {share:.2g} of such outcomes may differ ({confidence_level:.4g})"
+        said += f"; yet up to {share:.2g} of such outcomes may differ ({percent(confidence_level)})"
     if np.isfinite(limits[code]).all():
         return f"{said}. The interval reaches as far as unlike outcomes within the limits could move it."
     return f"{said}. The interval does not show that where the outcome has no limit: give outcome_support=."

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from scipy.stats import ncx2
 
 from causalinv._parallel import generator, run, streams
+from causalinv._printing import percent
 from causalinv._typing import FloatArray
 from causalinv.extrapolation._action_only import action_only
 from causalinv.extrapolation._fitted import Fitted
@@ -150,7 +151,7 @@ class Curve:
                 "action_only may be nearer, with lognormal V more often than not, and the band may miss"
             )
         together = self.kind == "simultaneous"
-        title = f"Mean outcome if the action were set, with {self.kind} {self.level:.0%} intervals"
+        title = f"Mean outcome if the action were set, with {self.kind} {percent(self.level)} intervals"
         return Estimate(ESTIMAND, ASSUMPTION, table, self.level, tuple(notes), together, title)
 
 

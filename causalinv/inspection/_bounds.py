@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from causalinv._printing import percent
 from causalinv._typing import ArrayLike, FloatArray
 from causalinv.bounds import SensitivityBounds
 from causalinv.bounds._contrast import Estimand
@@ -174,7 +175,7 @@ class SensitivityDisplay(Display):
     def _draw(self, ax: Any) -> None:
         table = self.table
         x: FloatArray = table.index.to_numpy(dtype=np.float64)
-        level = f"{self.estimate.confidence_level:.0%} interval"
+        level = f"{percent(self.estimate.confidence_level)} interval"
         ax.fill_between(x, table["ci_lower"], table["ci_upper"], color="0.88", lw=0, label=level)
         ax.fill_between(x, table["lower"], table["upper"], color=BLUE, alpha=0.4, lw=0, label="bounds")
         for end, label in (("manski_lower", "no assumption (Manski)"), ("manski_upper", None)):

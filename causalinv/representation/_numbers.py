@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from causalinv._printing import percent
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_alignment, check_rows
 from causalinv.results import Estimate
@@ -33,7 +34,7 @@ def single(
     row = {"estimate": value, "standard_error": standard_error, "lower": value - half, "upper": value + half}
     if np.isfinite(half):
         law = "normal" if np.isinf(df) else f"Student's t, {df:.0f} degrees of freedom"
-        notes = (f"interval: {law}, {confidence_level:.0%}", *notes)
+        notes = (f"interval: {law}, {percent(confidence_level)}", *notes)
     else:
         row = {"estimate": value, "standard_error": standard_error, "lower": np.nan, "upper": np.nan}
         notes = ("no standard error is claimed", *notes)

@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._docs import documented
 from causalinv._parallel import generator
-from causalinv._printing import Summary
+from causalinv._printing import Summary, percent
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
@@ -361,7 +361,7 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
                 "Ratios of variances are taken as known: intervals are too narrow when rows are few.",
                 "Shares lean upwards when rows are few.",
             ),
-            title=f"Share of the outcome's variance that breaks each symmetry, {level:.0%} intervals",
+            title=f"Share of the outcome's variance that breaks each symmetry, {percent(level)} intervals",
         )
 
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._docs import documented
 from causalinv._parallel import generator, seed_estimator
-from causalinv._printing import Summary
+from causalinv._printing import Summary, percent
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
@@ -258,7 +258,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         return Summary(
             "Symmetries of the outcome",
             "broken_lower: at least this share of the outcome's variance breaks the symmetry, with confidence "
-            f"{1 - self.level:.0%} each",
+            f"{percent(1 - self.level)} each",
             "declared by you: poses are uniform given the orbit (poses='uniform')",
             self.table_,
             tuple(notes),

@@ -34,7 +34,7 @@ from causalinv import (
 )
 from causalinv.datasets import make_extrapolation_data
 from causalinv.exceptions import CausalInvWarning
-from causalinv.invariance import certify
+from causalinv.invariance import certify, next_environment_risk
 from causalinv.metrics import affine_r2
 from causalinv.representation import (
     condition_number,
@@ -319,10 +319,34 @@ def environment_of_two_rows(fit):
     fit(InvariantSubsetSelector(), X, y, environments=np.r_[0, 0, np.ones(len(y) - 2)])
 
 
-@provoke("No set of features is invariant ")
+@provoke("; the one of smallest gap is taken, and nothing")
 def no_invariant_set(fit):
     X, y, e = unstable()
     fit(InvariantSubsetSelector(test="residual"), X, y, environments=e)
+
+
+@provoke("Sets that could not be tested: ")
+def a_test_that_says_nothing(fit):
+    def silent(residual, labels):
+        return np.nan
+
+    X, y, e = environments()
+    fit(InvariantSubsetSelector(test=silent), X, y, environments=e)
+
+
+@provoke("y has two values, and two_level asks")
+def certified_outcome_of_two_values(fit):
+    X, y, e = environments()
+    model = quietly(InvariantSubsetSelector(eps=5.0), X, (y > 0) * 1.0, environments=e)
+    X, y, e = environments(61)
+    certify(model, X + 1, (y > 0) * 1.0, environments=e, eps=5.0, method="two_level")
+
+
+@provoke("The bound is finite up to confidence_level=")
+def few_environments_of_the_next_risk(fit):
+    X, y, e = environments()
+    model = quietly(InvariantSubsetSelector(eps=5.0), X, y, environments=e)
+    next_environment_risk(model, X + 1, y, environments=e, confidence_level=0.9)
 
 
 @provoke(" features have too many subsets")
@@ -331,7 +355,7 @@ def too_many_subsets(fit):
     fit(InvariantSubsetSelector(screen_size=2), X, y, environments=e)
 
 
-@provoke("could not be tested. They are kept")
+@provoke(". They are kept as if accepted (p-value NaN")
 def sets_that_cannot_be_tested(fit):
     X, y, _ = environments(3, 8)
     fit(InvariantCausalPrediction(), X, y, environments=np.r_[np.zeros(4), np.ones(5)])
@@ -488,7 +512,7 @@ def few_groups(fit):
     fit(model, X, y, treatment=arm, groups=np.arange(120) % 4).average_bounds(odds_ratio=2.0)
 
 
-@provoke("The interval does not show that.")
+@provoke("No outcome of an arm is unlike the others: ")
 def arm_without_events(fit):
     X, _, arm = treated()
     y = ((np.arange(120) == np.flatnonzero(arm == 0)[0]) * 1).astype(float)
@@ -496,7 +520,38 @@ def arm_without_events(fit):
     model.average_bounds("mean", arm=1, odds_ratio=1.0)
 
 
+@provoke("replications a feature did not vary (a rare category")
+def a_rare_category_in_resamples(fit):
+    X = np.c_[rng().normal(size=60), np.arange(60) < 2, np.arange(60) % 7 == 0].astype(float)
+    y = X.sum(axis=1) + np.random.default_rng(1).normal(size=60)
+    quietly(IVLikeRegression(0.1, augmentation=Translation([[0.0, 0.0, 1.0]])), X, y).bootstrap(60, random_state=0)
+
+
+@provoke(", and spread the replicates. confint() has")
+def resamples_that_are_fitted_exactly(fit):
+    state = np.random.default_rng(0)
+    X, Z, C = state.normal(size=(40, 2)), state.normal(size=(40, 3)), state.normal(size=(40, 20))
+    y = X.sum(axis=1) + state.normal(size=40)
+    model = quietly(IVLikeRegression(0.1), X + Z[:, :2], y, instruments=Z, controls=C)
+    model.bootstrap(100, random_state=0)
+
+
 # -- extrapolation ----------------------------------------------------------------------------------------------------
+
+
+@provoke("The state is an exact linear function of the action")
+def state_that_is_the_action(fit):
+    action = rng().uniform(-1, 1, size=(200, 1))
+    y = action[:, 0] + np.random.default_rng(1).normal(size=200)
+    fit(Rep4ExRegressor("identity", random_state=0), 3 * action + 1, y, action=action)
+
+
+@provoke("No law of the state's own noise V could be")
+def a_state_of_three_values(fit):
+    state = np.random.default_rng(0)
+    action = state.integers(-2, 3, size=(82, 3)).astype(float)
+    X = np.sign(np.round(0.5 * (action[:, :1] / 1.4 + state.normal(size=(82, 1)))))
+    fit(LinearInvarianceEncoder(3, random_state=0), X, None, action=action)
 
 
 @provoke("y is constant, so every prediction")
@@ -592,6 +647,14 @@ def noise_that_is_not_gaussian(fit):
 @provoke("environments hardly differ in what some combination of features does")
 def environments_that_hardly_differ(fit):
     X, y, e = environments(60, 2, 0.0)
+    quietly(InvariantRepresentation(), X, y, environments=e).inference(X, y, environments=e)
+
+
+@provoke("The rule's error is skew (skewness ")
+def few_rows_with_skew_errors(fit):
+    e = np.repeat([0, 1, 2], [400, 40, 40])
+    x = rng().normal(size=480) * (1 + e) + e
+    X, y = x[:, None], x + np.random.default_rng(1).exponential(size=480)
     quietly(InvariantRepresentation(), X, y, environments=e).inference(X, y, environments=e)
 
 
