@@ -157,8 +157,10 @@ class _Fit:
     def __init__(self, x: FloatArray, grid: FloatArray, model: MeanBounds) -> None:
         self.grid, self.rows, self.df, self.seed = grid, model._rows, model._df, model._later
         knots = spline_knots(x, _KNOTS)
+        unit = float(x.std()) or 1.0
         self.design, self.new = (
-            np.column_stack([np.ones(len(v)), v]) if knots is None else spline_basis(v, knots) for v in (x, grid)
+            np.column_stack([np.ones(len(v)), (v - x.mean()) / unit]) if knots is None else spline_basis(v, knots)
+            for v in (x, grid)
         )
         self.weight = np.ones(len(x)) if self.rows.weight is None else self.rows.weight
         self.bread = pseudo_inverse(self.design.T @ (self.weight[:, None] * self.design))

@@ -31,6 +31,21 @@ def test_a_column_of_two_values_gives_the_groups():
     np.testing.assert_allclose(curve.se_upper, groups.se_upper, rtol=0.03)
 
 
+@pytest.mark.parametrize("values", ["two", "many"])
+def test_curves_do_not_depend_on_unit_and_origin_of_the_covariate(values):
+    """Of a column of two values that is 1e8 as large the slope was taken for a dependent column: ends moved by 1.5."""
+    x, y, t = data(4)
+    column = (x[:, 0] > 0).astype(float) if values == "two" else x[:, 0]
+    found = []
+    for scale, shift in ((1.0, 0.0), (1e8, 0.0), (1e-8, 0.0), (1e8, 1e10)):
+        model = SensitivityBounds(outcome="linear", law="pooled", cv=2, random_state=0)
+        model.fit(np.c_[scale * column + shift, x[:, 1]], y, treatment=t)
+        curve = model.conditional_bounds(0, odds_ratio=1.5, grid=scale * np.array([0.0, 0.5, 1.0]) + shift)
+        found.append(curve.table.to_numpy())
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=1e-5, atol=1e-6)
+
+
 def test_the_curve_follows_the_truth():
     x, y, t = data(0)
     model = SensitivityBounds(outcome="spline", law="pooled", cv=2, random_state=0).fit(x, y, treatment=t)
