@@ -81,10 +81,14 @@ def beyond(
             (arm, np.maximum(np.maximum(sign * each * arm.up, -sign * each * arm.down), 0.0))
             for arm, each in zip(arms, pulls, strict=True)
         ]
-        for arm, share in every:
-            if arm.seen.any():
-                units = None if groups is None else groups[arm.own]
-                few[side] += more_of_few(share, arm.seen, units, confidence_level, errors[side])
+        rare = [(arm, share) for arm, share in every if arm.seen.any()]
+        if rare and groups is not None:  # all arms together: the normal distance is one of them all
+            most = sum(
+                _fading(share, arm.seen) * most_unseen(share, groups[arm.own], confidence_level) for arm, share in rare
+            )
+            few[side] = max(most - errors[side], 0.0)
+        else:
+            few[side] = sum(more_of_few(share, arm.seen, None, confidence_level, errors[side]) for arm, share in rare)
         unseen = [(arm, share) for arm, share in every if not arm.seen.any()]
         if unseen:
             units = None if groups is None else np.concatenate([groups[arm.own] for arm, _ in unseen])
@@ -119,10 +123,7 @@ def more_of_few(
     part; clusters: what `most_unseen` has beyond `error`. Both fade out with the share of the event, as the skewness
     of a binomial does.
     """
-    total = float(share.sum())
-    if not total > 0:
-        return 0.0
-    fades = 1.0 - 2.0 * float(share[seen].sum()) / total
+    fades = _fading(share, seen)
     if fades <= 0:
         return 0.0
     if groups is not None or not seen.any():
@@ -131,6 +132,12 @@ def more_of_few(
     tail = (1.0 - confidence_level) / 2.0
     limit = (v + most**2) / (y + most) * gammainccinv((y + most) ** 2 / (v + most**2), tail)
     return max(float(limit) - y + float(ndtri(tail)) * float(np.sqrt(v)), 0.0) * fades
+
+
+def _fading(share: FloatArray, seen: BoolArray) -> float:
+    """One where no row had the event, 0 where half of the shares had."""
+    total = float(share.sum())
+    return max(1.0 - 2.0 * float(share[seen].sum()) / total, 0.0) if total > 0 else 0.0
 
 
 def note_of(rows: Rows, limits: FloatArray, arm: Unlike, confidence_level: float, place: str = "") -> str:

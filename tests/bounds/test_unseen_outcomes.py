@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.stats import binom, binomtest, chi2
+from scipy.stats import binom, binomtest, chi2, norm
 from sklearn.linear_model import LogisticRegression
 
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
-from causalinv.bounds._unseen import more_of_few, most_unseen
+from causalinv.bounds._unseen import Unlike, beyond, more_of_few, most_unseen
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::causalinv.exceptions.DegenerateInputWarning", "ignore::causalinv.exceptions.OverlapWarning"
@@ -253,3 +253,21 @@ def test_manskis_ends_among_rows_of_one_arm_are_no_points():
     found = model.average_bounds("mean", where=treatment == 1)
     assert (found.lower, found.upper) == (0.0, 0.0)
     assert tuple(found.conf_int) == (0.0, pytest.approx(exact(50)))
+
+
+def test_two_rare_arms_in_clusters_widen_with_the_level():
+    """What each arm lacked was counted beside an error that both share: the sum fell as the level, and error, grew."""
+    groups = np.arange(40) // 4
+    arms = [Unlike(k, np.arange(20) + 20 * k, np.arange(20) == 0, 0.0, 1.0) for k in (0, 1)]
+    pulls = [np.full(20, 0.05), np.full(20, -0.05)]
+    arms[1] = Unlike(1, arms[1].own, arms[1].seen, 1.0, 0.0)
+    reach = []
+    for level in np.linspace(0.3, 0.999, 60):
+        error = float(norm.ppf(0.5 + level / 2)) * 0.02
+        few, none = beyond(arms, pulls, groups, level, (error, error))
+        reach.append([error + few[0], error + few[1]])
+        assert none == (0.0, 0.0)
+    assert (np.diff(reach, axis=0) >= 0).all()
+    most = 2 * (1 - 2 / 20) * most_unseen(np.full(20, 0.05), groups[:20], 0.95)
+    error = 1.96 * 0.02
+    assert beyond(arms, pulls, groups, 0.95, (error, error))[0][1] == pytest.approx(most - error)
