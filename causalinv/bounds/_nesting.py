@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -69,13 +70,13 @@ class Ladder:
         before = values[self.n_smaller - 1]
         if self.n_smaller == len(self.rungs):
             return before
-        least = values[-1]
-        knots = [(self.rungs[self.n_smaller - 1], before)]
-        for step, value in zip(self.steps, at_steps, strict=True):
-            knots.append((step, np.clip(value, least, knots[-1][1])))
-        if knots[-1][0] < self.odds_ratio * (1.0 - _SAME):
-            knots.append((self.rungs[-1], least))
-        (low, above), (high, below) = knots[-2:]
+        given, first, last = iter(at_steps), (self.rungs[self.n_smaller - 1], before), (self.rungs[-1], values[-1])
+        knots = _knots(first, self.steps, last, lambda _: next(given))
+        low, above = next(knots)
+        for high, below in knots:
+            if high >= self.odds_ratio * (1.0 - _SAME):
+                break
+            low, above = high, below
         share = np.clip(np.log(self.odds_ratio / low) / np.log(high / low), 0.0, 1.0)
         return np.asarray(below if share > 1.0 - _SAME else above + share * (below - above))
 
@@ -107,6 +108,18 @@ def _steps_between(before: float, after: float) -> FloatArray:
     return _STEPS[(_STEPS > before * (1.0 + _SAME)) & (_STEPS < after * (1.0 - _SAME))]  # noqa: SIM300
 
 
+def _knots(
+    first: tuple[float, Any], steps: FloatArray, last: tuple[float, Any], at: Callable[[float], Any]
+) -> Iterator[tuple[float, Any]]:
+    """Where a line falls between two rungs, in turn: no more than before, and no less than at the last."""
+    yield first
+    above = first[1]
+    for step in steps.tolist():
+        above = np.clip(at(step), last[1], above)
+        yield step, above
+    yield last
+
+
 def first_crossing(line: Callable[[float], Line], value: float, low: str, high: str, *, outward: bool = False) -> float:
     """The least odds ratio at which a value lies between two columns; 1 if it does at once, infinite if not to 100.
 
@@ -128,13 +141,12 @@ def first_crossing(line: Callable[[float], Line], value: float, low: str, high: 
             continue
         if outward:
             return float(before) if after <= _FAR else np.inf
-        knots = [(float(before), above)]
-        for step in [*_steps_between(before, after), after]:
-            at = least if step == after else float(np.clip(gap(step), least, knots[-1][1]))
-            knots.append((float(step), at))
-            if at <= 0:
+        knots = _knots((before, above), _steps_between(before, after), (after, least), gap)
+        left, high_gap = next(knots)
+        for right, low_gap in knots:
+            if low_gap <= 0:
                 break
-        (left, high_gap), (right, low_gap) = knots[-2:]
+            left, high_gap = right, low_gap
         found = left * (right / left) ** (high_gap / (high_gap - low_gap))
         return float(found) if found <= _FAR else np.inf
     return np.inf

@@ -128,7 +128,7 @@ def test_a_rare_category_does_not_spoil_a_bootstrap_of_cross_validation():
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.WeakSignalWarning")
 @pytest.mark.parametrize("a", [0, 1, 4])
 def test_replications_of_fuller_are_those_of_linearmodels_on_the_drawn_rows(a):
-    linearmodels = pytest.importorskip("linearmodels.iv")
+    linearmodels = pytest.importorskip("linearmodels.iv", reason="linearmodels is not installed (extra bench)")
     rng = np.random.default_rng(0)
     n = 40
     Z, u, C = rng.normal(size=(n, 8)), rng.normal(size=n), rng.normal(size=(n, 1))
@@ -223,7 +223,7 @@ def test_units_of_one_of_several_outcomes_do_not_choose_the_strength(unit):
 
 
 def test_controls_of_several_outcomes_are_those_of_linearmodels():
-    linearmodels = pytest.importorskip("linearmodels.iv")
+    linearmodels = pytest.importorskip("linearmodels.iv", reason="linearmodels is not installed (extra bench)")
     X, y, Z = with_instruments(1, n=400, q=2)
     C = np.random.default_rng(0).normal(size=(400, 2))
     both = np.c_[y, X[:, 0] + C[:, 1] + Z[:, 0] ** 2]
