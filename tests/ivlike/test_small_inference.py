@@ -192,7 +192,7 @@ def test_interval_of_the_selected_procedure_holds_that_of_the_chosen_strength():
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("clustered", [False, True])
 def test_degrees_of_freedom_where_one_row_almost_makes_a_coefficient(outlier, weighted, clustered):
-    """Written out with n x n matrices. Sums of squares cancelled: 1.8 for 1.07, none at all for 1.10, so 37 were used."""
+    """Written out with n x n matrices. Sums of squares cancelled: 1.8 for 1.07, and 37 for 1.10."""
     rng = np.random.default_rng(0)
     n = 40
     X = np.c_[np.ones(n), rng.normal(size=(n, 2))]
