@@ -58,7 +58,7 @@ class InstrumentDoors(Recorded):
         -------
         TestResult
             With as many degrees of freedom as there are surplus instruments. Sargan's p-value is of the chi squared
-            law, and too small where controls are not few beside the rows (20 in 60: level .05 is .17). That of J is by
+            law, and too small where controls are not few beside the rows (20 in 60: level .05 is .15). That of J is by
             flipped signs of the residuals of rows, or `groups`; the chi squared law of textbooks is close to it with
             many rows.
 
