@@ -144,6 +144,8 @@ def robust_ar_set(equation: Equation, j: int, level: float) -> FloatArray:
             "here. Take the set under equal variances (cov_type='classical'), or test whole vectors of coefficients."
         )
     k = rest.z.shape[1]
+    if k < 1:
+        return LINE  # no instrument is left: every value fits
     _check_units(rest)
     size = np.linalg.norm(rest.y), np.linalg.norm(x)
     if min(size) == 0:
