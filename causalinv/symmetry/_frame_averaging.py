@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, has_fit_para
 
 from causalinv._docs import Documented
 from causalinv._frames import row_index
-from causalinv._labels import shown
+from causalinv._labels import encode, shown
 from causalinv._parallel import generator, seed_estimator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
@@ -106,8 +106,9 @@ class _FrameAveraging(Documented, BaseEstimator):
         Returns
         -------
         DataFrame
-            One row per row of X: ``gap``, the relative distance to a tie, where predictions may jump (infinite where
-            frames know no ties); ``size``, elements of the frame; ``tied``, whether axes tie and were found otherwise.
+            One row per row of X: ``gap``, the relative distance to where the frame, and so predictions, may jump
+            (infinite where frames do not jump); ``size``, elements of the frame; ``tied``, whether axes tie and were
+            found otherwise.
         """
         check_is_fitted(self)
         frame = self._frame(check_features(self, X, reset=False))
@@ -163,7 +164,8 @@ class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
     n_frame_ : ndarray of int, shape (n,)
         Elements of the frame of each training row.
     frame_gap_ : tuple of float and int
-        The smallest relative distance to a tie among training rows, and in which row: near 0 predictions may jump.
+        The smallest relative distance to a jump of the frame among training rows, and in which row: near 0 predictions
+        may jump. A learner's own jumps, as those of trees, come on top.
     {seen}
 
     References
@@ -198,7 +200,8 @@ class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
         """
         rows, weight = self._training(X, y, sample_weight)
         target = check_target(y, len(rows))
-        target = column_or_1d(target, warn=True) if target.ndim == 2 and target.shape[1] == 1 else target
+        if target.ndim == 2 and target.shape[1] == 1:
+            target = column_or_1d(target, warn=self.output == "invariant")
         keep = positive_rows(weight)
         if keep is not None and weight is not None:
             rows, target, weight = rows[keep], target[keep], weight[keep]
@@ -303,6 +306,8 @@ class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
     def _averaged(self, X: Rows, method: str) -> FloatArray:
         check_is_fitted(self)
         frame = self._frame(check_features(self, X, reset=False))
+        if method == "decision_function" and len(self.classes_) > 2:
+            _check_a_column_each(self.estimator_)
         values = np.asarray(getattr(self.estimator_, method)(frame.rows), dtype=np.float64)
         if values.ndim == 1:
             values = np.column_stack([-values, values])
@@ -348,6 +353,16 @@ class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
         return np.asarray(self.classes_[self._averaged(X, method).argmax(axis=1)])
 
 
+def _check_a_column_each(learner: Any) -> None:
+    """Refuse decision values of pairs of classes, which could pass for those of classes where there are three."""
+    for key, value in learner.get_params(deep=True).items():
+        if key.rpartition("__")[2] == "decision_function_shape" and value == "ovo":
+            raise ValueError(
+                f"{key}='ovo' of the learner gives decision values of pairs of classes, which cannot be averaged; "
+                "set it 'ovr'."
+            )
+
+
 def _classes(y: Rows, n: int, weight: FloatArray | None) -> tuple[np.ndarray, np.ndarray]:
     """Codes of classes, and the classes that occur in rows of positive weight."""
     if y is None:
@@ -357,6 +372,10 @@ def _classes(y: Rows, n: int, weight: FloatArray | None) -> tuple[np.ndarray, np
         raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n}, y has {len(values)}.")
     if values.dtype.kind == "f":
         check_rows(values, "y", ensure_2d=False)
+    encode(y, "y", n)  # raises for missing labels, of any kind
+    types = {type(label).__name__ for label in values} if values.dtype == object else set()
+    if len(types) > 1:
+        raise TypeError(f"y mixes labels of types {sorted(types)}, which learners cannot order; use one type.")
     check_classification_targets(values)
     keep = positive_rows(weight)
     classes = np.unique(values if keep is None else values[keep])

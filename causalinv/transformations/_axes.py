@@ -100,7 +100,7 @@ def _tied_axes(
         if len(block) == 1:
             parts.append(np.stack([basis, -basis]))
         else:
-            parts.append(basis @ resolved([points @ basis, vectors @ basis], [_size(points), _size(vectors)], row))
+            parts.append(basis @ resolved([points @ basis, vectors @ basis], [_size(points), _size(vectors)], row)[0])
     total = int(np.prod([len(part) for part in parts]))
     _check_many(total, row)
     return np.stack([np.concatenate(chosen, axis=1) for chosen in itertools.product(*parts)])
@@ -119,8 +119,11 @@ def _check_many(total: int, row: int) -> None:
         )
 
 
-def resolved(clouds: list[FloatArray], sizes: list[float], row: int = 0) -> FloatArray:
+def resolved(clouds: list[FloatArray], sizes: list[float], row: int = 0) -> tuple[FloatArray, float]:
     """Orthogonal matrices (N, m, m), axes in columns, along the points of a cloud that has no axes of its own.
+
+    Beside them, by how much the points that are farthest out are farther than any other, relatively; 0 where several
+    are equally far.
 
     Parameters
     ----------
@@ -132,7 +135,7 @@ def resolved(clouds: list[FloatArray], sizes: list[float], row: int = 0) -> Floa
         For messages.
     """
     m = clouds[0].shape[1]
-    stack = [np.zeros((m, 0))]
+    stack, gap = [np.zeros((m, 0))], np.inf
     for _ in range(m - 1):
         grown: list[FloatArray] = []
         for axes in stack:
@@ -141,9 +144,10 @@ def resolved(clouds: list[FloatArray], sizes: list[float], row: int = 0) -> Floa
                 far = np.sqrt((rest**2).sum(axis=1))
                 top = far.max(initial=0.0)
                 if top > max(_NOTHING * size, 0.0):
-                    grown += [
-                        np.column_stack([axes, rest[k] / far[k]]) for k in np.flatnonzero(far >= (1 - _NEAR) * top)
-                    ]
+                    farthest = far >= (1 - _NEAR) * top
+                    grown += [np.column_stack([axes, rest[k] / far[k]]) for k in np.flatnonzero(farthest)]
+                    next_far = top if farthest.sum() > 1 else far[~farthest].max(initial=0.0)
+                    gap = min(gap, 1.0 - float(next_far / top))
                     break
             else:  # nothing reaches further: turning about these axes moves nothing
                 grown.append(_completed(axes)[:, : axes.shape[1] + 1])
@@ -151,7 +155,7 @@ def resolved(clouds: list[FloatArray], sizes: list[float], row: int = 0) -> Floa
         stack = grown
     full = [_completed(axes) for axes in stack]
     flip = np.r_[np.ones(m - 1), -1.0]
-    return np.stack([turn for axes in full for turn in (axes, axes * flip)])
+    return np.stack([turn for axes in full for turn in (axes, axes * flip)]), gap
 
 
 def _completed(axes: FloatArray) -> FloatArray:

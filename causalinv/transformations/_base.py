@@ -8,6 +8,7 @@ drawing copies of the rows for anything else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -116,6 +117,17 @@ class Transformation(BaseEstimator):
             f"{type(self).__name__} has no frame(X, feature_names), a finite set of poses that follows the row, so it "
             "cannot be averaged over exactly."
         )
+
+    def _poses(self, X: FloatArray, feature_names: Names) -> Frame:
+        """The frame with all its digits, the last of which are rounding; `frame` is this, tidied."""
+        return self.frame(X, feature_names)
+
+    def _tidied(self, rows: FloatArray, feature_names: Names) -> FloatArray:
+        """Rows of a frame without the digits that are rounding: numbers that are equal in truth are equal."""
+        return rows
+
+    def _tidy(self, frame: Frame, feature_names: Names) -> Frame:
+        return replace(frame, rows=self._tidied(frame.rows, feature_names))
 
     def carry(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
         """Outcomes (N,) or (N, p) of rows as they are, moved into the poses of a frame.

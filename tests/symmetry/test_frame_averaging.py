@@ -10,7 +10,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from causalinv.datasets import load_confounded_digits
 from causalinv.exceptions import LeakageWarning
@@ -211,3 +212,34 @@ def test_what_is_refused():
         FrameAveragingClassifier(LogisticRegression(), symmetry=Scaling(), output=[[1, 0]]).fit(X, labels)
     with pytest.raises(ValueError, match="1 generators move the outcome, but the group has 2"):
         FrameAveragingClassifier(LogisticRegression(), symmetry=SignFlip([0, 1]), output=[[1, 0]]).fit(X, labels)
+
+
+def test_decision_values_of_pairs_are_refused_and_labels_are_checked():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 2))
+    y = np.digitize(np.abs(X[:, 0]), [0.4, 1.0])
+    for shape, fits in (("ovr", True), ("ovo", False)):
+        model = FrameAveragingClassifier(SVC(decision_function_shape=shape), symmetry=SignFlip([0])).fit(X, y)
+        if fits:
+            assert model.score(X, y) > 0.85
+        else:  # three pairs of three classes: columns would pass for those of the classes, and 0.28 was right
+            with pytest.raises(ValueError, match="pairs of classes"):
+                model.predict(X)
+    two = FrameAveragingClassifier(SVC(decision_function_shape="ovo"), symmetry=SignFlip([0])).fit(X, y > 0)
+    assert two.score(X, y > 0) > 0.85
+    tree = FrameAveragingClassifier(DecisionTreeClassifier(), symmetry=SignFlip([0]))
+    for missing in (np.where(y > 0, "a", None), np.array(["a", np.nan], dtype=object)[(y > 0).astype(int)]):
+        with pytest.raises(ValueError, match="y has a missing label in row"):
+            tree.fit(X, missing)
+    with pytest.raises(TypeError, match="y mixes labels of types"):
+        tree.fit(X, np.array([1, "a"], dtype=object)[(y > 0).astype(int)])
+    np.testing.assert_array_equal(tree.fit(X, [0, 1.0] * 60).classes_, [0, 1])
+
+
+def test_points_on_a_line_are_outcomes_of_one_column():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    for y in (X[:, 0], X[:, :1]):
+        model = FrameAveragingRegressor(LinearRegression(), symmetry=EuclideanGroup(1), output="points")
+        found = model.fit(X, y.copy()).predict(X)
+        np.testing.assert_allclose(model.predict(5.0 - X), 5.0 - found, atol=1e-9)
