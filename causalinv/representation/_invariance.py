@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from causalinv._distances import EXACT_ROWS, blocks, common_unit, moved_share
-from causalinv._matrix import constant_columns, whitener
+from causalinv._matrix import centred, whitener
 from causalinv._parallel import generator
+from causalinv._printing import percent
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_rows, check_whole
 from causalinv._warn import warn
@@ -40,7 +41,8 @@ def invariance_score(
     Returns
     -------
     Estimate
-        With standard error (delta method) and normal interval. NaN, with a warning, if all rows of Z are one point.
+        With standard error (delta method) and Student's interval, n - 1 degrees of freedom. NaN, with a warning, if all
+        rows of Z are one point. If no row moved the interval is the point 0; a note says how many others may move.
 
     Raises
     ------
@@ -71,15 +73,20 @@ def invariance_score(
     if np.isnan(share):
         warn("All rows of Z are one point: no distance to compare with, the result is NaN.", DegenerateInputWarning)
     n, unit = len(before), common_unit(influence)
+    notes = () if n <= EXACT_ROWS else ("pairs within random blocks of about 5,000 rows",)
+    if share == 0:
+        most = 1 - (1 - level) ** (1 / n)  # none of n independent rows moved
+        notes = (f"no row moved; with {percent(level)} confidence at most {most:.2g} of all rows do", *notes)
     return single(
         "invariance_score",
         share,
         standard_error=float((influence / unit).std(ddof=1) * unit / np.sqrt(n)),
         confidence_level=level,
+        df=n - 1,
         title="Invariance score: 0 is invariant, 1 is moved as far as to another row",
         estimand="mean distance of a row's representation to that of the moved row, over the mean distance of two rows",
         assumption=_ROWS,
-        notes=() if n <= EXACT_ROWS else ("pairs within random blocks of about 5,000 rows",),
+        notes=notes,
         n=n,
     )
 
@@ -138,9 +145,7 @@ def equivariance_score(Z: Rows, Z_moved: Rows, G: Rows, *, cv: int = 5, confiden
             f"Z has {n} rows; regressions on {k * (1 + q) + q} columns in {folds} folds need {least}. Reduce Z's "
             "columns (for example by PCA) or take more rows."
         )
-    still = constant_columns(after)
-    after = after / common_unit(after)  # squares of any unit are finite
-    after = np.where(still, 0.0, after - after.mean(axis=0))
+    after = centred(after / common_unit(after))  # squares of any unit are finite
     variance = np.sum(after**2, axis=1)
     if not variance.mean() > 0:
         warn("Z_moved does not vary: the result is NaN.", DegenerateInputWarning)
@@ -176,18 +181,16 @@ def _equivariance(gain: float, influence: FloatArray, df: int, level: float, wit
 
 
 def _products(rows: FloatArray, moves: FloatArray) -> FloatArray:
-    centred, shifts = rows - rows.mean(axis=0), moves - moves.mean(axis=0)
-    return np.asarray((shifts[:, :, None] * centred[:, None, :]).reshape(len(rows), -1))
+    return np.asarray((centred(moves)[:, :, None] * centred(rows)[:, None, :]).reshape(len(rows), -1))
 
 
 def _standardised(design: FloatArray) -> FloatArray:
     """Columns centred and of variance one; constants dropped."""
     top = np.abs(design).max(axis=0, initial=0.0)
-    design = design / np.where(top > 0, top, 1.0)
-    centred = design - design.mean(axis=0)
-    size = np.sqrt(np.mean(centred**2, axis=0))
-    keep = size > 1e-12 * np.maximum(np.abs(design).max(axis=0), np.finfo(float).tiny)
-    return np.asarray(centred[:, keep] / size[keep])
+    table = centred(design / np.where(top > 0, top, 1.0))
+    size = np.sqrt(np.mean(table**2, axis=0))
+    keep = size > 1e-12
+    return np.asarray(table[:, keep] / size[keep])
 
 
 def _held_out(design: FloatArray, target: FloatArray, folds: int) -> FloatArray:

@@ -119,7 +119,8 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
         if self.metric == "cosine":
             self._directions = self._directed(self._anchors, "anchor")
         else:
-            around = self._anchors - self._anchors.mean(axis=0)
+            self._middle = self._anchors.mean(axis=0)
+            around = self._anchors - self._middle
             self._size = float(np.sqrt(np.mean(np.sum(around**2, axis=1))))
             if not self._size > self._floor:
                 raise ValueError("All anchors of X are one point, so there is no distance to compare with.")
@@ -148,7 +149,8 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
         rows = check_features(self, X, reset=False) / self._unit - self.center_ / self._unit
         if self.metric == "cosine":
             return self._directed(rows, "row") @ self._directions.T
-        return np.sqrt(squared_distances(rows, self._anchors)) / self._size
+        around = self._anchors - self._middle  # far from the origin products would lose the distances
+        return np.sqrt(squared_distances(rows - self._middle, around)) / self._size
 
     def check_same_anchors(self, other: RelativeRepresentation) -> Self:
         """Raise unless another fitted one has the same anchors: labels of rows if both know them, else positions.

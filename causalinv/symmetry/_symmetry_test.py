@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from causalinv._frames import column_names
-from causalinv._matrix import range_eigh
+from causalinv._matrix import constant_columns, range_eigh
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_choice, check_rows, check_target, check_whole
@@ -122,8 +122,9 @@ def symmetry_test(
     rng = generator(random_state, "symmetry test")
     named = column_names(X)
     names = None if named is None else list(named)
+    check_unit(target, "y")
     spread = float(np.ptp(target))
-    if spread == 0:
+    if constant_columns(target[:, None])[0]:
         warn("y is constant: every symmetry holds, and there is nothing to test (p = 1).", DegenerateInputWarning)
         return _result(0.0, 1.0, symmetry)
     target = (target - target.mean()) / spread
@@ -187,16 +188,16 @@ def _result(statistic: float, pvalue: float, symmetry: Transformation, seen: flo
 def _ordered(
     rows: FloatArray, y: FloatArray, symmetry: Transformation, names: Sequence[str] | None
 ) -> tuple[np.ndarray, FloatArray | None]:
-    """An order of rows that does not depend on theirs, and first on what poses do not change."""
+    """An order of rows that depends neither on theirs nor on units, and first on what poses do not change."""
     keys: list[FloatArray] = [*rows.T]
-    invariant = None
     has_frame = type(symmetry).frame is not Transformation.frame and not isinstance(symmetry, FunctionAugmentation)
     if has_frame:
         frame = symmetry.frame(rows, names)
         probe = np.cos(np.arange(1.0, rows.shape[1] + 1))
-        invariant = frame.average(np.cos(frame.rows @ probe)).round(9)
-        keys.append(invariant)
-    return np.lexsort((*keys, y)), invariant
+        size = np.abs(frame.rows).max(initial=0.0) or 1.0
+        invariant = frame.average(np.cos(frame.rows / size @ probe)).round(9)
+        return np.lexsort((*keys, y, invariant)), invariant
+    return np.lexsort((*keys, y)), None
 
 
 def _orbit_kernel(
