@@ -47,9 +47,9 @@ class OrthogonalAlignment(RegressorMixin, MultiOutputMixin, BaseEstimator):
     Notes
     -----
     If y has more columns than X, it is ``W W' - I`` that is limited: rows of W are then what can be orthonormal. With
-    fewer columns of y than of X the problem has no closed form even at 0; the answer is a local minimum, found from the
-    alternating projections of Green and Gower. The set of admissible W is not convex, so that in between as well the
-    answer is a local minimum, never worse than the start.
+    fewer columns of y than of X the problem has no closed form even at 0; the answer is the best that alternating
+    projections of Green and Gower found from nine starts (from one, for maps of more than 400 entries). The set of
+    admissible W is not convex, so that in between as well the answer is a local minimum, never worse than the start.
 
     λ-orthogonality in the literature is a *penalty* with a threshold; the limit here is our reading of it.
 
