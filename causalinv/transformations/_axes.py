@@ -5,7 +5,8 @@ eigenvalues tie (squares, tetrahedra) the axes inside the tied space are arbitra
 *not* invariant. There axes come from the points: Gram and Schmidt along the points that lie farthest out, every one of
 them, then along those farthest from the first axis, and so on. That set is finite, follows the cloud and does not
 depend on the order of its points. Where no point lies in a tied space the vectors beside the points take their place;
-if they do not reach it either, turning inside it moves nothing and any axes will do.
+if they do not reach it either, turning inside it moves nothing of the row. Any axes will do there, each both ways:
+outcomes that turn along must have no part in that space, as nothing in the row says where it would point.
 """
 
 from __future__ import annotations
@@ -149,8 +150,9 @@ def resolved(clouds: list[FloatArray], sizes: list[float], row: int = 0) -> tupl
                     next_far = top if farthest.sum() > 1 else far[~farthest].max(initial=0.0)
                     gap = min(gap, 1.0 - float(next_far / top))
                     break
-            else:  # nothing reaches further: turning about these axes moves nothing
-                grown.append(_completed(axes)[:, : axes.shape[1] + 1])
+            else:  # nothing reaches further; both ways along any axis, so that outcomes have no part along it
+                free = _completed(axes)[:, axes.shape[1] :][:, :1]
+                grown += [np.hstack([axes, free]), np.hstack([axes, -free])]
         _check_many(2 * len(grown), row)
         stack = grown
     full = [_completed(axes) for axes in stack]

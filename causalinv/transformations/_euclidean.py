@@ -140,7 +140,8 @@ class EuclideanGroup(Transformation):
         if self.exchange:
             raw = np.maximum(*(np.abs(each).max(axis=(1, 2), initial=0.0) for each in (cloud.points, cloud.vectors)))
             rounding = np.maximum(_SAME * size, _ROUNDING * raw)[k]
-            pose["order"] = order = _order(points, vectors, scalars, rounding)
+            order, runs = _order(points, vectors, scalars, rounding)
+            pose |= {"order": order, "runs": runs}
             points, vectors, scalars = (_take(each, order) for each in (points, vectors, scalars))
             gap = gap.copy()
             np.minimum.at(
@@ -169,7 +170,7 @@ class EuclideanGroup(Transformation):
             return Y
         values = self._outcome(Y, output)
         if "order" in pose and pose["order"].shape[1] == values.shape[1] > 1:
-            values = _take(values, np.argsort(pose["order"], axis=1))
+            values = _take(_mean_of_runs(values, pose["runs"]), np.argsort(pose["order"], axis=1))
         return (values @ np.swapaxes(pose["turn"], 1, 2) + self._offset(pose, output)[:, None]).reshape(Y.shape)
 
     def canonical(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
@@ -230,7 +231,8 @@ class EuclideanGroup(Transformation):
         return Y.reshape(len(Y), -1, self.dim)
 
     def _offset(self, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
-        return pose["centre"] + self.horizon * pose["boost"] if output == "points" else pose["boost"]
+        horizon = check_number(self.horizon, "horizon of EuclideanGroup", finite=True)
+        return pose["centre"] + horizon * pose["boost"] if output == "points" else pose["boost"]
 
     def _chosen(self, frame: Frame, names: Sequence[str] | None) -> IntArray:
         """One element of each frame: third moments along its axes are positive, or if 0 the first coordinate is."""
@@ -260,14 +262,30 @@ def _in_own_units(clouds: FloatArray) -> tuple[FloatArray, FloatArray]:
     return scaled, np.sqrt((scaled**2).sum(axis=2).max(axis=1, initial=0.0)) * unit
 
 
-def _order(points: FloatArray, vectors: FloatArray, scalars: FloatArray, rounding: FloatArray) -> IntArray:
-    """Order of points by their scalars, then coordinates along the axes from the largest down, then their vectors."""
+def _order(
+    points: FloatArray, vectors: FloatArray, scalars: FloatArray, rounding: FloatArray
+) -> tuple[IntArray, IntArray]:
+    """Order of points by their scalars, then coordinates along the axes from the largest down, then their vectors.
+
+    Beside it, the number of the run of equal points that each point is in, in that order.
+    """
     m = points.shape[1]
     keys = [ranks(scalars[:, :, j], np.zeros(len(scalars))) for j in range(scalars.shape[2])]
     keys += [ranks(points[:, :, j], rounding) for j in range(points.shape[2])]
     own = vectors.reshape(len(vectors), m, -1)
     keys += [ranks(own[:, :, j], rounding) for j in range(own.shape[2])]
-    return np.asarray(np.lexsort(np.stack(keys[::-1]), axis=-1))
+    table = np.stack(keys[::-1])
+    order = np.asarray(np.lexsort(table, axis=-1))
+    new = np.diff(np.take_along_axis(table, order[None], axis=-1), axis=-1).any(axis=0)
+    return order, np.concatenate([np.zeros((len(order), 1), dtype=np.intp), new.cumsum(axis=1)], axis=1)
+
+
+def _mean_of_runs(values: FloatArray, runs: IntArray) -> FloatArray:
+    """Outcomes (N, m, d) of sorted points, the same for points that are the same in everything."""
+    if (runs[:, -1] == runs.shape[1] - 1).all():  # all differ
+        return values
+    same = (runs[:, :, None] == runs[:, None, :]).astype(np.float64)
+    return (same / same.sum(axis=2, keepdims=True)) @ values
 
 
 def _change_of_places(points: FloatArray, vectors: FloatArray, scalars: FloatArray, rounding: FloatArray) -> FloatArray:
