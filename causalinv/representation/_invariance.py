@@ -122,11 +122,11 @@ def equivariance_score(Z: Rows, Z_moved: Rows, G: Rows, *, cv: int = 5, confiden
 
     Notes
     -----
-    Held-out errors of least squares exceed the population's by a factor, known for Gaussian regressors; both are
-    divided by it. The estimand is then free of n and `cv`. At a true value of 0 the standard error is not first order:
-    an interval that holds 0 shows nothing, one barely above 0 little. The standard error is enlarged for the
-    coefficients estimated, as in HC1, and the interval is Student's: coverage in
-    ``benchmarks/results/representation.md``.
+    A held-out squared error of least squares exceeds the population's by the factor 1 plus the row's leverage, if
+    errors have one variance; each is divided by it. The estimand is then free of n and `cv`. At a true value of 0 the
+    standard error is not first order: an interval that holds 0 shows nothing, one barely above 0 little. The standard
+    error is enlarged for the coefficients estimated, as in HC1, and the interval is Student's. It is too narrow where
+    rows have heavy tails or few are moved: ``benchmarks/results/representation.md`` has coverage.
 
     References
     ----------
@@ -194,7 +194,10 @@ def _standardised(design: FloatArray) -> FloatArray:
 
 
 def _held_out(design: FloatArray, target: FloatArray, folds: int) -> FloatArray:
-    """Squared held-out errors (n,), summed over columns, divided by what estimation adds to them on average."""
+    """Squared held-out errors (n,), summed over columns, each divided by what estimation adds to it.
+
+    That is 1 plus the row's leverage, for errors of one variance and regressors of any law.
+    """
     n = len(design)
     full = np.column_stack([np.ones(n), design])
     fold = np.arange(n) % folds
@@ -206,9 +209,8 @@ def _held_out(design: FloatArray, target: FloatArray, folds: int) -> FloatArray:
         a, b = gram - left.T @ left, cross - left.T @ target[inside]
         half = whitener(a)
         coef = half @ (half.T @ b)
-        m, p = n - len(inside), half.shape[1] - 1
-        excess = (m + 1) * (m - 2) / (m * (m - p - 2))
         for part in blocks(len(inside)):
             error = target[inside[part]] - left[part] @ coef
-            out[inside[part]] = np.sum(error**2, axis=1) / excess
+            leverage = np.sum((left[part] @ half) ** 2, axis=1)
+            out[inside[part]] = np.sum(error**2, axis=1) / (1.0 + leverage)
     return out
