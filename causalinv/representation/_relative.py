@@ -104,6 +104,7 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
         ValueError
             If anchors are no positions of rows, or all are one point.
         """
+        self.__dict__.pop("_n_features_out", None)  # a refit that fails leaves no half of an older fit
         rows = check_features(self, X, reset=True, min_samples=2)
         center, _ = check_flag(self.center, "center"), check_choice(self.metric, "metric", ("cosine", "euclidean"))
         self.anchor_indices_ = self._chosen(len(rows))
@@ -126,6 +127,9 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
                 raise ValueError("All anchors of X are one point, so there is no distance to compare with.")
         self._n_features_out = len(self.anchors_)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_n_features_out")
 
     def transform(self, X: Rows) -> FloatArray:
         """Likeness of each row to each anchor.

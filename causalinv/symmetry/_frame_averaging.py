@@ -92,9 +92,13 @@ class _FrameAveraging(Documented, BaseEstimator):
 
     def _training(self, X: Rows, y: Rows, sample_weight: Rows) -> tuple[FloatArray, FloatArray | None]:
         """Validated rows and their weights."""
+        self.__dict__.pop("estimator_", None)  # a refit that fails leaves no half of an older fit
         rows = check_features(self, X, reset=True)
         check_alignment(X=X, y=y, sample_weight=sample_weight)
         return rows, check_sample_weight(sample_weight, len(rows))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "estimator_")
 
     def diagnostics(self, X: Rows) -> pd.DataFrame:
         """How certain the frame of each row is.

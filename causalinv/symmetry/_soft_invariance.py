@@ -131,6 +131,7 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         -------
         self
         """
+        self.__dict__.pop("broken_share_", None)  # a refit that fails leaves no half of an older fit
         rows = check_features(self, X, reset=True, min_samples=3)
         check_alignment(X=X, y=y)
         target = column_or_1d(check_target(y, len(rows)), warn=True)
@@ -170,6 +171,9 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         share = self._broken(self._pieces(self._kernels @ self.dual_coef_))
         self.broken_share_ = pd.Series(share, index=pd.Index(list(candidates), name="symmetry"), name="broken_share")
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "broken_share_")
 
     def _set_kernels(self, length_scale: float) -> None:
         """Centred kernels of trace n - 1 at a length scale, without eigenvalues below 0 by rounding.

@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import connected_components
 from causalinv._docs import Documented
 from causalinv._matrix import orthonormal_range
 from causalinv._typing import ArrayLike, FloatArray, Names
+from causalinv._validation import check_list, check_whole
 from causalinv.moments import Moments
 from causalinv.transformations._base import Moved, Transformation, indicator
 from causalinv.transformations._columns import positions
@@ -258,7 +259,8 @@ class _ImageGroup(Documented, FiniteGroup, ABC):
         """The image moved by each generator."""
 
     def generators(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
-        shape = tuple(self.shape)
+        given = check_list(self.shape, "shape", "two or three whole numbers")
+        shape = tuple(check_whole(each, f"shape of {type(self).__name__}", low=1) for each in given)
         if len(shape) not in (2, 3) or int(np.prod(shape)) != n_features:
             raise ValueError(
                 f"shape of {type(self).__name__} must be (rows, columns) or (rows, columns, channels) with a product "

@@ -79,6 +79,10 @@ def from_polar(scale: ArrayLike, rotation: ArrayLike, shear: ArrayLike) -> Float
     ndarray of shape (..., d, d)
     """
     c, r, s = (check_numbers(each, name) for each, name in ((scale, "scale"), (rotation, "rotation"), (shear, "shear")))
+    if r.ndim < 2 or r.shape[-1] != r.shape[-2] or s.shape[-2:] != r.shape[-2:]:
+        raise ValueError(f"rotation and shear must be square and of one size, got {r.shape} and {s.shape}.")
+    if (c <= 0).any():
+        raise ValueError(f"scale must be > 0, got {float(c.min()):g}.")
     values, vectors = np.linalg.eigh(s)
     grown = (vectors * np.exp(values)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
     return np.asarray(c[..., None, None] * (r @ grown))

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from causalinv._frames import column_names
 from causalinv._matrix import column_lengths, factor_split, orthonormal_range
 from causalinv._typing import ArrayLike, FloatArray, Names, Rows
-from causalinv._validation import check_alignment, check_finite, check_number, check_rows
+from causalinv._validation import check_alignment, check_finite, check_number, check_rows, check_whole
 from causalinv.moments import Moments
 from causalinv.transformations._base import Moved, Transformation, indicator
 from causalinv.transformations._first_stage import FirstStage
@@ -174,8 +174,8 @@ class Translation(_Translation):
         rank = len(size)
         if rank == 0:
             raise ValueError("X and X_other are equal, so the pairs show no direction.")
-        keep = rank if n_directions is None else n_directions
-        if not 1 <= keep <= rank:
+        keep = rank if n_directions is None else check_whole(n_directions, "n_directions", low=1)
+        if keep > rank:
             raise ValueError(f"n_directions must be from 1 to {rank}, the rank of the differences; got {keep}.")
         directions = size[:keep, None] * basis[:keep]
         framed = directions if names is None else pd.DataFrame(directions, columns=list(names))

@@ -13,10 +13,12 @@ from causalinv.symmetry import FrameAveragingRegressor
 from causalinv.transformations import (
     Compose,
     EuclideanGroup,
+    Flip,
     LinearGroup,
     Scaling,
     SignFlip,
     Translation,
+    from_polar,
     haar_density,
     polar_chart,
 )
@@ -181,3 +183,16 @@ def test_maps_that_are_singular_up_to_rounding_and_shears_that_are_not_symmetric
         haar_density([[0.0, 5.0], [0.0, 0.0]])
     with pytest.raises(ValueError, match="square"):
         haar_density([0.0, 1.0])
+
+
+def test_parameters_are_named_where_they_are_wrong():
+    X = np.random.default_rng(0).normal(size=(10, 3))
+    for shape in ((1.0, 3), (-1, -3)):
+        with pytest.raises(ValueError, match="shape of Flip must be a whole number"):
+            Flip(shape).elements(3)
+    with pytest.raises(ValueError, match="n_directions must be a whole number"):
+        Translation.from_pairs(X, X[::-1], n_directions=1.5)
+    with pytest.raises(ValueError, match="of one size"):
+        from_polar(1.0, np.eye(2), np.eye(3))
+    with pytest.raises(ValueError, match="scale must be > 0"):
+        from_polar(-1.0, np.eye(2), np.zeros((2, 2)))
