@@ -19,7 +19,7 @@ from causalinv._docs import Documented
 from causalinv._frames import row_index
 from causalinv._labels import encode, shown
 from causalinv._parallel import generator, seed_estimator
-from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._typing import BoolArray, FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
     check_features,
@@ -70,8 +70,10 @@ class _FrameAveraging(Documented, BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         return self.symmetry.frame(rows, None if names is None else list(names))
 
-    def _fit_learner(self, frame: Frame, targets: np.ndarray, weight: FloatArray | None) -> None:
-        """Fit one learner on every row in every pose."""
+    def _fit_learner(
+        self, frame: Frame, targets: np.ndarray, weight: FloatArray | None, keep: BoolArray | None
+    ) -> None:
+        """Fit one learner on every row in every pose; `keep` says which rows these are of those that were given."""
         learner = seed_estimator(self.estimator, generator(self.random_state, "frame averaging"))
         _check_learner(learner, len(frame.rows))
         given = {}
@@ -88,7 +90,7 @@ class _FrameAveraging(Documented, BaseEstimator):
         self.estimator_ = learner.fit(frame.rows, targets, **given)
         self.n_frame_ = frame.sizes
         row = int(np.argmin(frame.gap))
-        self.frame_gap_ = (float(frame.gap[row]), row)
+        self.frame_gap_ = (float(frame.gap[row]), row if keep is None else int(np.flatnonzero(keep)[row]))
 
     def _training(self, X: Rows, y: Rows, sample_weight: Rows) -> tuple[FloatArray, FloatArray | None]:
         """Validated rows and their weights."""
@@ -166,7 +168,7 @@ class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
     ----------
     estimator_ : fitted regressor
     n_frame_ : ndarray of int, shape (n,)
-        Elements of the frame of each training row.
+        Elements of the frame of each training row of positive weight.
     frame_gap_ : tuple of float and int
         The smallest relative distance to a jump of the frame among training rows, and in which row: near 0 predictions
         may jump. A learner's own jumps, as those of trees, come on top.
@@ -210,7 +212,7 @@ class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
         if keep is not None and weight is not None:
             rows, target, weight = rows[keep], target[keep], weight[keep]
         frame = self._frame(rows)
-        self._fit_learner(frame, self.symmetry.carry(target[frame.source], frame.pose, self.output), weight)
+        self._fit_learner(frame, self.symmetry.carry(target[frame.source], frame.pose, self.output), weight, keep)
         return self
 
     def predict(self, X: Rows) -> FloatArray:
@@ -286,7 +288,7 @@ class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
         carried = codes[frame.source]
         if self._moves is not None:
             carried = np.argsort(self._moves, axis=1)[frame.pose["element"], carried]
-        self._fit_learner(frame, self.classes_[carried], weight)
+        self._fit_learner(frame, self.classes_[carried], weight, keep)
         return self
 
     def _class_moves(self, n_features: int) -> np.ndarray | None:

@@ -301,3 +301,16 @@ def test_learners_that_take_no_weights_meet_lines_and_points():
     X = np.vstack([rng.normal(size=(10, 9)), np.outer(rng.normal(size=10), np.outer([1, 0, -2], [1, 2, 3.0]).ravel())])
     model = FrameAveragingRegressor(KNeighborsRegressor(2), symmetry=EuclideanGroup(3)).fit(X, rng.normal(size=20))
     np.testing.assert_array_equal(model.n_frame_, 8)
+
+
+def test_the_row_of_the_smallest_gap_is_a_row_of_X():
+    """It was counted among rows of positive weight."""
+    X = np.random.default_rng(0).normal(size=(10, 8))
+    X[7] = [3.0, 0, 0, 1.0001, -3, 0, 0, -1]
+    X[7, 1::2] *= 3.0  # nearly a square
+    for weight in (None, np.r_[0.0, 0.0, np.ones(8)]):
+        model = FrameAveragingRegressor(ExtraTreesRegressor(3, random_state=0), symmetry=EuclideanGroup(2))
+        model.fit(X, np.arange(10.0), sample_weight=weight)
+        assert model.frame_gap_[1] == 7
+        assert len(model.n_frame_) == (10 if weight is None else 8)
+        assert model.diagnostics(X)["gap"].idxmin() == 7
