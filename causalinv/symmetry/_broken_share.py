@@ -18,6 +18,7 @@ from scipy.special import stdtrit
 
 from causalinv._typing import FloatArray
 from causalinv.transformations import Transformation
+from causalinv.transformations._base import moved_rows
 
 __all__ = ["broken_share", "deviations"]
 
@@ -43,7 +44,7 @@ def deviations(
         frame = symmetry.frame(rows, names)  # the identity is the first element
         found = predict(frame.rows).reshape(len(rows), -1)
     else:
-        copies = [symmetry.draw(rows, rng, names)[0] for _ in range(_COPIES)]
+        copies = [moved_rows(symmetry, rows, rng, names) for _ in range(_COPIES)]
         found = np.column_stack([predict(each) for each in (rows, *copies)])
     return np.asarray(found - found.mean(axis=1, keepdims=True))
 

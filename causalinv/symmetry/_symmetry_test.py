@@ -23,6 +23,7 @@ from causalinv.results import TestResult
 from causalinv.symmetry._invariant_kernel import Invariants, bandwidth, check_unit, gaussian, loo_residuals, pairwise
 from causalinv.symmetry._overlap import LITTLE, doubt, overlap
 from causalinv.transformations import FunctionAugmentation, Transformation
+from causalinv.transformations._base import moved_rows
 
 __all__ = ["TWO_READINGS", "check_uniform", "symmetry_test"]
 
@@ -130,14 +131,14 @@ def symmetry_test(
     target = (target - target.mean()) / spread
     order, invariants = _ordered(rows, target, symmetry, names)
     rows, target = rows[order], target[order]
-    again, _ = symmetry.draw(rows, rng, names)  # its scale is independent of the poses that were seen
+    again = moved_rows(symmetry, rows, rng, names)  # its scale is independent of the poses that were seen
     width = bandwidth(again)
     residual = target - target.mean()
     if invariants is not None:
         residual = loo_residuals(_orbit_kernel(symmetry, rows, names, width, rng), target)
     statistic = _statistic(residual, width, rows.shape[1], rng)
     observed = statistic(rows)
-    drawn = np.array([statistic(symmetry.draw(rows, rng, names)[0]) for _ in range(repeats)])
+    drawn = np.array([statistic(moved_rows(symmetry, rows, rng, names)) for _ in range(repeats)])
     size = float(np.abs(drawn).max(initial=abs(observed)))
     pvalue = (1 + int(np.sum(drawn >= observed - _TIE * size))) / (repeats + 1)
     scale = float(drawn.std())

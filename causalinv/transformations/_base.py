@@ -22,7 +22,7 @@ from causalinv.moments import Moments
 from causalinv.transformations._first_stage import FirstStage
 from causalinv.transformations._frame import Frame
 
-__all__ = ["Moved", "Transformation", "indicator"]
+__all__ = ["Moved", "Transformation", "indicator", "moved_rows"]
 
 #: Moved rows (n, d), and the parameters (n, q) that moved them.
 Moved: TypeAlias = tuple[FloatArray, FloatArray]
@@ -192,7 +192,7 @@ class Transformation(BaseEstimator):
             If some row moves f by more than allowed; it names the row and the difference.
         """
         rows = check_rows(X, "X")
-        GX, _ = self.draw(rows, generator(random_state, "augmentation"), column_names(X))
+        GX = moved_rows(self, rows, generator(random_state, "augmentation"), column_names(X))
         before, after = (np.asarray(f(each), dtype=np.float64).reshape(len(rows), -1) for each in (rows, GX))
         check_finite(before, "f(X)")
         check_finite(after, "f(GX)")
@@ -205,3 +205,13 @@ class Transformation(BaseEstimator):
                 f"than tol = {tol:g} times its spread. Declare outcome_invariant=False, or correct the directions."
             )
         return self
+
+
+def moved_rows(symmetry: Transformation, X: FloatArray, rng: np.random.Generator, names: Names) -> FloatArray:
+    """Rows that `draw` of any transformation, a user's own too, moved: as many, finite, and X as it was."""
+    GX = np.asarray(symmetry.draw(X.copy(), rng, names)[0], dtype=np.float64)
+    what = f"GX drawn by {type(symmetry).__name__}"
+    if GX.shape != X.shape:
+        raise ValueError(f"{what} must have the shape of X, {X.shape}, got {GX.shape}.")
+    check_finite(GX, what)
+    return GX

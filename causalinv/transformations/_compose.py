@@ -10,7 +10,7 @@ import numpy as np
 from causalinv._typing import FloatArray, Names
 from causalinv._validation import check_finite
 from causalinv.moments import Moments
-from causalinv.transformations._base import Moved, Transformation
+from causalinv.transformations._base import Moved, Transformation, moved_rows
 from causalinv.transformations._first_stage import FirstStage
 from causalinv.transformations._frame import Frame
 from causalinv.transformations._groups import FiniteGroup
@@ -231,7 +231,7 @@ class Compose(Transformation):
 
         before = seen(first)
         for part in self._parts():
-            moved, _ = part.draw(X, rng, feature_names)
+            moved = moved_rows(part, X, rng, feature_names)
             if not np.abs(seen(self._poses(moved, feature_names)) - before).max(initial=0.0) < _SAME:
                 raise ValueError(
                     f"Frames of {[type(each).__name__ for each in self._parts()]} do not go together in this order: "

@@ -15,6 +15,7 @@ from causalinv.transformations import (
     Rotate90,
     Scaling,
     SignFlip,
+    Transformation,
     Translation,
     haar_orthogonal,
 )
@@ -180,3 +181,33 @@ def test_an_outcome_that_is_constant_up_to_rounding_tests_nothing():
     X, y = rng.normal(size=(80, 3)), np.where(rng.random(80) < 0.5, 0.3, 0.1 + 0.2)
     with pytest.warns(DegenerateInputWarning, match="y is constant"):
         assert symmetry_test(X, y, SignFlip([0]), poses="uniform", random_state=0).pvalue == 1.0
+
+
+class Broken(Transformation):
+    def __init__(self, how):
+        self.how = how
+
+    def draw(self, X, rng, feature_names=None):
+        signs = rng.choice([-1.0, 1.0], size=(len(X), 1))
+        moved = signs * X
+        if self.how == "nan":
+            moved[0] = np.nan
+        if self.how == "short":
+            moved = moved[1:]
+        if self.how == "in place":
+            X *= signs
+            moved = X
+        return moved, signs
+
+
+def test_moves_that_are_no_numbers_reject_nothing():
+    """No comparison with NaN holds, so that every re-drawn statistic seemed smaller: p = .01."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.normal(size=60)
+    ask = {"poses": "uniform", "n_resamples": 99, "random_state": 0}
+    with pytest.raises(ValueError, match="GX drawn by Broken contains NaN"):
+        symmetry_test(X, y, Broken("nan"), **ask)
+    with pytest.raises(ValueError, match="must have the shape of X"):
+        symmetry_test(X, y, Broken("short"), **ask)
+    expected = symmetry_test(X, y, Broken("none"), **ask).pvalue
+    assert symmetry_test(X, y, Broken("in place"), **ask).pvalue == expected  # it moved what was seen
