@@ -53,7 +53,8 @@ def diffusion_spectral_entropy(
         Representation, a row per sample.
     bandwidth : float or "median", default "median"
         Standard deviation of the kernel, in units of Z; the median distance of two rows (their root mean square
-        distance, where more than half of the pairs coincide) makes the result free of units. The published default, 10, is not: data times 1,000 then gave 8.2 for 0.15.
+        distance, where more than half of the pairs coincide) makes the result free of units. The published default,
+        10, is not: data times 1,000 then gave 8.2 for 0.15.
     t : float, default 1
         Steps of the walk; above 1 small eigenvalues, often noise, count less.
     base : float, default 2
