@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _record import record
+from scipy.special import ndtr
 
 import causalinv.representation._entropy as entropy_module
 from causalinv import representation as rep
@@ -56,10 +57,43 @@ def _spectrum(rng, n, k, exponent, heavy=False):
     return rep.spectral_exponent(Z), exponent
 
 
+def _rarely(rng, n):
+    """One row in ten moves: .1 times 3 E|N| over sqrt(2) E|N|."""
+    Z = rng.normal(size=(n, 3))
+    return rep.invariance_score(Z, Z + 3.0 * (rng.random((n, 1)) < 0.1) * rng.normal(size=Z.shape)), 0.3 / np.sqrt(2)
+
+
+def _stretched(rng, n, step=0.3):
+    """Log-normal rows times log-normal steps: by Gini's coefficient of the log-normal law."""
+    Z = np.exp(rng.normal(size=(n, 1)))
+    truth = np.exp(step**2 / 2) * (2 * ndtr(step) - 1) / (2 * (2 * ndtr(np.sqrt(0.5)) - 1))
+    return rep.invariance_score(Z, Z * np.exp(step * rng.normal(size=(n, 1)))), truth
+
+
+def _exchanged(rng, n, law, moves):
+    """Half of z, g times z the other way round, and noise: the share is Var g Var z over the whole."""
+    Z = {"normal": lambda: rng.normal(size=(n, 2)), "t3": lambda: rng.standard_t(3, size=(n, 2))}[law]()
+    v = {"normal": 1.0, "t3": 3.0}[law]
+    G = {"signs": lambda: rng.choice([-1.0, 1.0], size=(n, 1)), "rare": lambda: 1.0 * (rng.random((n, 1)) < 0.1)}[
+        moves
+    ]()
+    square, spread = {"signs": (1.0, 1.0), "rare": (0.1, 0.09)}[moves]
+    moved = 0.5 * Z + G * Z[:, ::-1] + 0.5 * rng.normal(size=Z.shape)
+    return rep.equivariance_score(Z, moved, G), spread * v / (0.25 * v + square * v + 0.25)
+
+
 CELLS = {
     "invariance, normal, n=150 k=4": lambda rng: _invariance(rng, 150, 4),
     "invariance, normal, n=30 k=4": lambda rng: _invariance(rng, 30, 4),
     "invariance, exponential, n=150 k=1": lambda rng: _skewed(rng, 150),
+    **{f"invariance, one in ten moves, n={n}": lambda rng, n=n: _rarely(rng, n) for n in (10, 30, 100)},
+    **{f"invariance, log-normal, n={n}": lambda rng, n=n: _stretched(rng, n) for n in (10, 30, 100)},
+    "invariance, normal, n=10 k=4": lambda rng: _invariance(rng, 10, 4),
+    **{
+        f"equivariance, {law}, {moves}, n={n}": lambda rng, n=n, law=law, moves=moves: _exchanged(rng, n, law, moves)
+        for law, moves in (("normal", "signs"), ("t3", "signs"), ("normal", "rare"))
+        for n in (30, 80, 250)
+    },
     "equivariance, turns, n=250": lambda rng: _turned(rng, 250, 0.5),
     "equivariance, turns, n=80": lambda rng: _turned(rng, 80, 0.5),
     "equivariance, truth 0, n=250": lambda rng: _ignored(rng, 250),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from causalinv._matrix import centred
 from causalinv._typing import FloatArray
 
 __all__ = ["blocks", "common_unit", "mean_distances", "moved_share", "squared_distances"]
@@ -64,7 +65,7 @@ def moved_share(rows: FloatArray, moved: FloatArray, rng: np.random.Generator) -
     """
     unit = common_unit(rows, moved)
     rows, steps = rows / unit, moved / unit - rows / unit
-    rows = rows - rows.mean(axis=0)
+    rows = centred(rows)
     own, far = common_unit(rows), common_unit(steps)
     around = mean_distances(rows / own, rng)
     spread = float(around.mean())

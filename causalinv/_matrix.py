@@ -15,6 +15,7 @@ from causalinv._typing import BoolArray, FloatArray
 
 __all__ = [
     "RANK_TOL",
+    "centred",
     "column_basis",
     "column_lengths",
     "constant_columns",
@@ -75,6 +76,18 @@ def constant_columns(rows: FloatArray) -> BoolArray:
         # Half each: the width of a column from -1e308 to 1e308 is no float.
         same: BoolArray = high / 2 - low / 2 <= _CONSTANT * _EPS * np.maximum(np.abs(low), np.abs(high)) / 2
     return same
+
+
+def centred(rows: FloatArray) -> FloatArray:
+    """Columns less their means; exactly 0 for those that are one number, up to rounding.
+
+    A mean of n numbers is off by up to n roundings of them, which beside small columns passes for variation; the second
+    mean is that of small numbers.
+    """
+    out = rows - rows.mean(axis=0)
+    out -= out.mean(axis=0)
+    out[:, constant_columns(rows)] = 0.0
+    return np.asarray(out)
 
 
 def range_eigh(

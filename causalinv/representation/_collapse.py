@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from causalinv._distances import common_unit
 from causalinv._labels import encode
-from causalinv._matrix import RANK_TOL, factor_split
+from causalinv._matrix import RANK_TOL, centred, factor_split
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_alignment, check_flag, check_numbers, check_rows
 from causalinv._warn import warn
@@ -15,6 +16,7 @@ from causalinv.results import Estimate
 
 __all__ = ["neural_collapse"]
 
+_POINT = 1e-12  # of the largest entry: means this near to each other, or to their centre, are one point there
 _MEANING = {
     "nc1": "spread within classes over spread between class means",
     "nc2_etf": "distance of the class means' cosines from a simplex",
@@ -52,7 +54,7 @@ def neural_collapse(
     -------
     Estimate
         One row per measure; ``estimate`` is ``nc1``. No standard errors. NaN, with a warning, where all class means are
-        one point.
+        one point; ``nc2_angles`` is NaN where one of them lies at their centre, and has no direction.
 
     Raises
     ------
@@ -81,15 +83,16 @@ def neural_collapse(
     weights = None if classifier is None else _weights(classifier, n_classes, rows.shape[1])
     size = float(np.abs(rows).max(initial=0.0))
     units = rows / size if size > 0 else rows  # no square of a square over- or underflows
-    centred = units - units.mean(axis=0)
+    points = centred(units)
+    points = points / common_unit(points)
     sums = np.zeros((n_classes, rows.shape[1]))
-    np.add.at(sums, codes, centred)
+    np.add.at(sums, codes, points)
     means = sums / counts[:, None]
-    within = centred - means[codes]
+    within = points - means[codes]
     offsets = means - means.mean(axis=0)
     values = dict.fromkeys(_MEANING, float("nan"))
     lengths = np.linalg.norm(offsets, axis=1)
-    if lengths.max() <= 1e-12:
+    if lengths.max() <= _POINT:
         warn("The class means of Z are one point: nothing to collapse to, results are NaN.", DegenerateInputWarning)
     else:
         values["nc1"] = _nc1(within, offsets, codes, counts, corrected)
@@ -97,7 +100,7 @@ def neural_collapse(
         if weights is not None:
             values["nc3"] = float(np.linalg.norm(_unit(weights[0] - weights[0].mean(axis=0)) - _unit(offsets)))
         decided = codes if weights is None else np.argmax(rows @ weights[0].T + weights[1], axis=1)
-        values["nc4"] = float(np.mean(_nearest(centred, means) != decided))
+        values["nc4"] = float(np.mean(_nearest(points, means) != decided))
     table = pd.DataFrame({"estimate": values, "meaning": _MEANING}, index=list(_MEANING))
     table.insert(1, "standard_error", np.nan)
     return Estimate(
@@ -157,7 +160,7 @@ def _simplex(offsets: FloatArray, size: FloatArray) -> dict[str, float]:
         "nc2_etf": float(np.linalg.norm(_unit(gram) - _unit(target))),
         "nc2_equinorm": float(size.std() / size.mean()),
     }
-    if size.min() > 0:
+    if size.min() > _POINT:
         pairs = ~np.eye(n_classes, dtype=bool)
         cosines = (gram / size[:, None] / size)[pairs]
         found["nc2_angles"] = float(np.abs(cosines + 1.0 / (n_classes - 1)).mean())

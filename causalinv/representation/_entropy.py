@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 
 from causalinv._distances import EXACT_ROWS, blocks, common_unit, squared_distances
 from causalinv._labels import encode
+from causalinv._matrix import centred
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, IntArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_number, check_rows, check_whole
@@ -51,8 +52,9 @@ def diffusion_spectral_entropy(
     Z : array-like of shape (n, k)
         Representation, a row per sample.
     bandwidth : float or "median", default "median"
-        Standard deviation of the kernel, in units of Z; the median distance of two different rows makes the result free
-        of units. The published default, 10, is not: data times 1,000 then gave 8.2 for 0.15.
+        Standard deviation of the kernel, in units of Z; the median distance of two rows (their root mean square
+        distance, where more than half of the pairs coincide) makes the result free of units. The published default,
+        10, is not: data times 1,000 then gave 8.2 for 0.15.
     t : float, default 1
         Steps of the walk; above 1 small eigenvalues, often noise, count less.
     base : float, default 2
@@ -97,16 +99,16 @@ def diffusion_spectral_entropy(
     unit = check_number(base, "base", low=1.0, open_low=True, finite=True)
     landmarks = check_whole(n_landmarks, "n_landmarks", low=2)
     rng = generator(random_state, "landmarks")
-    centred, size = _centred(rows)
+    points, size = _centred(rows)
     exact = len(rows) <= EXACT_ROWS
     if exact:
-        squares = cdist(centred, centred, "sqeuclidean")
+        squares = cdist(points, points, "sqeuclidean")
         width = _bandwidth(squares, bandwidth, size)
         values, captured = _walk_spectrum(_gaussian(squares, width)), 1.0
         entropy, error, used = _entropy(values, power, unit), 0.0, len(rows)
     else:
-        width = _sampled_bandwidth(centred, bandwidth, size, rng)
-        entropy, error, captured, used = _approximated(centred, width, power, unit, landmarks=landmarks, rng=rng)
+        width = _sampled_bandwidth(points, bandwidth, size, rng)
+        entropy, error, captured, used = _approximated(points, width, power, unit, landmarks=landmarks, rng=rng)
     return single(
         "diffusion_spectral_entropy",
         entropy,
@@ -237,22 +239,21 @@ def _within(
     rows: FloatArray, bandwidth: float | str, power: float, unit: float, rng: np.random.Generator
 ) -> Callable[[IntArray], float]:
     """Entropy of any subset of the rows, by positions."""
-    centred, size = _centred(rows)
+    points, size = _centred(rows)
     if len(rows) <= _TEST_EXACT:
-        squares = cdist(centred, centred, "sqeuclidean")
+        squares = cdist(points, points, "sqeuclidean")
         kernel = _gaussian(squares, _bandwidth(squares, bandwidth, size))
         return lambda at: _entropy(_walk_spectrum(kernel[np.ix_(at, at)]), power, unit)
-    width = _sampled_bandwidth(centred, bandwidth, size, rng)
-    some = centred[rng.choice(len(rows), _TEST_LANDMARKS, replace=False)]
-    features, rest = _nystroem(centred, some, width)
+    width = _sampled_bandwidth(points, bandwidth, size, rng)
+    some = points[rng.choice(len(rows), _TEST_LANDMARKS, replace=False)]
+    features, rest = _nystroem(points, some, width)
     return lambda at: _entropy(_nystroem_spectrum(features[at], rest[at])[0], power, unit)
 
 
 def _centred(rows: FloatArray) -> tuple[FloatArray, float]:
     """Rows less their mean, in a unit of their size, and that unit: squares are finite."""
     first = common_unit(rows)
-    rows = rows / first
-    rows = rows - rows.mean(axis=0)
+    rows = centred(rows / first)
     second = common_unit(rows)
     return rows / second, first * second
 

@@ -11,12 +11,14 @@ from scipy.optimize import brentq, minimize
 
 from causalinv._matrix import singular_values
 from causalinv._typing import FloatArray
+from causalinv.transformations import haar_orthogonal
 
 __all__ = ["constrained", "distortion", "loss", "procrustes"]
 
 _ROUNDS = 30  # of the augmented Lagrangian
 _STEPS = 300  # of a descent within a round
 _ALTERNATIONS = 1_000
+_STARTS = 8  # beside the closed one, for maps of up to 400 entries
 _FEASIBLE = 1e-9
 _POLISHED = 400  # entries of a map up to which Newton's steps are worth their matrix
 _NEWTON = 8
@@ -40,16 +42,25 @@ def _nearest(cross: FloatArray) -> FloatArray:
 
 
 def procrustes(gram: FloatArray, cross: FloatArray) -> FloatArray:
-    """The (semi-)orthogonal W (d, p) of least loss; for d > p a local minimum.
+    """The (semi-)orthogonal W (d, p) of least loss; for d > p the best of several local minima.
 
     For d <= p the rows of W are orthonormal, the size of the fit is fixed, and W is the polar factor of B. For d > p,
-    W is completed to a square rotation [W, V], whose missing targets are set to their fit X V in turn.
+    W is completed to a square rotation [W, V], whose missing targets are set to their fit X V in turn. That can stop at
+    a saddle, above all where columns of X are dependent, so it begins from several rotations.
     """
     d, p = cross.shape
     if d <= p:
         return _nearest(cross)
     turn = singular_values(cross, full=True)
-    square = turn[0] @ np.vstack([np.hstack([turn[2], np.zeros((p, d - p))]), np.eye(d)[p:]])
+    starts = [turn[0] @ np.vstack([np.hstack([turn[2], np.zeros((p, d - p))]), np.eye(d)[p:]])]
+    if d * p <= _POLISHED:
+        starts += list(haar_orthogonal(_STARTS, d, random_state=0))
+    found = [_alternated(gram, cross, start) for start in starts]
+    return min(found, key=lambda W: loss(gram, cross, W))
+
+
+def _alternated(gram: FloatArray, cross: FloatArray, square: FloatArray) -> FloatArray:
+    p = cross.shape[1]
     before = np.inf
     for _ in range(_ALTERNATIONS):
         square = _nearest(np.hstack([cross, gram @ square[:, p:]]))

@@ -104,6 +104,7 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
         ValueError
             If anchors are no positions of rows, or all are one point.
         """
+        self.__dict__.pop("_n_features_out", None)  # a refit that fails leaves no half of an older fit
         rows = check_features(self, X, reset=True, min_samples=2)
         center, _ = check_flag(self.center, "center"), check_choice(self.metric, "metric", ("cosine", "euclidean"))
         self.anchor_indices_ = self._chosen(len(rows))
@@ -119,12 +120,16 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
         if self.metric == "cosine":
             self._directions = self._directed(self._anchors, "anchor")
         else:
-            around = self._anchors - self._anchors.mean(axis=0)
+            self._middle = self._anchors.mean(axis=0)
+            around = self._anchors - self._middle
             self._size = float(np.sqrt(np.mean(np.sum(around**2, axis=1))))
             if not self._size > self._floor:
                 raise ValueError("All anchors of X are one point, so there is no distance to compare with.")
         self._n_features_out = len(self.anchors_)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_n_features_out")
 
     def transform(self, X: Rows) -> FloatArray:
         """Likeness of each row to each anchor.
@@ -148,7 +153,8 @@ class RelativeRepresentation(TransformerMixin, BaseEstimator):
         rows = check_features(self, X, reset=False) / self._unit - self.center_ / self._unit
         if self.metric == "cosine":
             return self._directed(rows, "row") @ self._directions.T
-        return np.sqrt(squared_distances(rows, self._anchors)) / self._size
+        around = self._anchors - self._middle  # far from the origin products would lose the distances
+        return np.sqrt(squared_distances(rows - self._middle, around)) / self._size
 
     def check_same_anchors(self, other: RelativeRepresentation) -> Self:
         """Raise unless another fitted one has the same anchors: labels of rows if both know them, else positions.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import betaincinv, ndtri
 
-from causalinv._frames import row_index
+from causalinv._frames import column_names, row_index
 from causalinv._parallel import streams
 from causalinv._progress import counting
-from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._typing import FloatArray, Names, RandomState, Rows
 from causalinv._validation import check_confidence_level, check_number, check_rows, check_whole
 from causalinv.results import Estimate
 
@@ -41,7 +42,7 @@ def smoothing_certificate(
     classifier : fitted classifier
         Anything with `predict`.
     X : array-like of shape (n, d)
-        Rows to certify.
+        Rows to certify; a frame if the classifier was fitted on one, with the same columns in the same order.
     scale : float
         Standard deviation of the noise, in units of X; larger certifies further and answers worse.
     n_draws : int, default 1000
@@ -71,14 +72,15 @@ def smoothing_certificate(
     if not hasattr(classifier, "predict"):
         raise TypeError(f"classifier must have predict, got {type(classifier).__name__}.")
     rows = check_rows(X, "X")
+    predict = _predictor(classifier, column_names(X) if hasattr(classifier, "feature_names_in_") else None)
     width = check_number(scale, "scale", low=0.0, open_low=True, finite=True)
     draws, first = check_whole(n_draws, "n_draws", low=1), check_whole(n_selection, "n_selection", low=1)
     level = check_confidence_level(confidence_level)
     labels, lower = [], np.empty(len(rows))
     with counting(len(rows), "rows certified") as step:
         for i, rng in enumerate(streams(random_state, len(rows), "smoothing")):
-            label = _most(_answers(classifier, rows[i], width, first, rng))
-            hits = int(np.sum(_answers(classifier, rows[i], width, draws, rng) == label))
+            label = _most(_answers(predict, rows[i], width, first, rng))
+            hits = int(np.sum(_answers(predict, rows[i], width, draws, rng) == label))
             labels.append(label)
             lower[i] = betaincinv(hits, draws - hits + 1, 1.0 - level) if hits else 0.0
             step(1)
@@ -94,11 +96,27 @@ def smoothing_certificate(
     )
 
 
-def _answers(classifier: Any, row: FloatArray, width: float, draws: int, rng: np.random.Generator) -> np.ndarray:
+def _predictor(classifier: Any, names: Names) -> Callable[[FloatArray], np.ndarray]:
+    """One label a row; columns keep their names for a classifier that knows them."""
+
+    def predict(rows: FloatArray) -> np.ndarray:
+        answers = np.asarray(classifier.predict(rows if names is None else pd.DataFrame(rows, columns=list(names))))
+        if answers.size != len(rows):
+            raise ValueError(
+                f"classifier must predict one label a row, got shape {answers.shape} for {len(rows)} rows; certify "
+                "several outputs one by one."
+            )
+        return answers.reshape(-1)
+
+    return predict
+
+
+def _answers(
+    predict: Callable[[FloatArray], np.ndarray], row: FloatArray, width: float, draws: int, rng: np.random.Generator
+) -> np.ndarray:
     """Answers to noisy copies of a row, in batches."""
     found = [
-        np.asarray(classifier.predict(row + width * rng.normal(size=(min(_BATCH, draws - at), len(row)))))
-        for at in range(0, draws, _BATCH)
+        predict(row + width * rng.normal(size=(min(_BATCH, draws - at), len(row)))) for at in range(0, draws, _BATCH)
     ]
     return np.concatenate(found)
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from causalinv._docs import documented
-from causalinv._matrix import entropy_rank, power_slope
+from causalinv._matrix import centred, entropy_rank, power_slope
 from causalinv._matrix import participation_ratio as _participation_ratio
 from causalinv._matrix import singular_values as _singular_values
 from causalinv._typing import ArrayLike, FloatArray, IntArray, Rows
@@ -195,10 +195,10 @@ def spectral_exponent(Z: Rows, *, ranks: ArrayLike | None = None, confidence_lev
     rows, level = check_rows(Z, "Z", min_samples=3), check_confidence_level(confidence_level)
     n, k = rows.shape
     at = _ranks(ranks, n, k)
-    centred = rows - rows.mean(axis=0)
-    top = float(np.abs(centred).max())
-    centred = centred / (top if top > 0 else 1.0)  # squares of any unit are finite
-    ascending, vectors = eigh(centred.T @ centred / (n - 1))
+    table = centred(rows)
+    top = float(np.abs(table).max())
+    table = table / (top if top > 0 else 1.0)  # squares of any unit are finite
+    ascending, vectors = eigh(table.T @ table / (n - 1))
     values, vectors = ascending[::-1], vectors[:, ::-1][:, at - 1]
     used = values[at - 1]
     if used.min() <= max(k, n) * _EPS * values[0]:
@@ -209,7 +209,7 @@ def spectral_exponent(Z: Rows, *, ranks: ArrayLike | None = None, confidence_lev
     inflation = _inflation(values, at, n)
     slope = power_slope(at.astype(np.float64))
     corrected = np.log(used / (1.0 + inflation))
-    influence = -((centred @ vectors) ** 2 / used - 1.0) @ slope
+    influence = -((table @ vectors) ** 2 / used - 1.0) @ slope
     df = n - len(at) - 1
     fitted = slope @ corrected * (np.log(at) - np.log(at).mean())
     spread = float(np.sum((corrected - corrected.mean()) ** 2))
@@ -309,10 +309,10 @@ def _of_eigenvalues(Z: Rows, measure: Callable[[FloatArray], float], name: str, 
 
 def _column_sizes(rows: FloatArray, center: bool) -> FloatArray:
     """Singular values of a table, by the smaller of its two Gram matrices only where that loses nothing."""
-    table = rows - rows.mean(axis=0) if center else rows
+    table = centred(rows) if center else rows
     top = float(np.abs(table).max(initial=0.0))
-    if not top > (4 * _EPS * float(np.abs(rows).max()) if center else 0.0):
-        return np.zeros(min(rows.shape))  # rows that differ by rounding of their mean do not differ
+    if not top > 0:
+        return np.zeros(min(rows.shape))
     table = table / top
     if len(table) > 2 * table.shape[1]:  # R of a QR has the same singular values; no squares are formed
         table = _triangle(table)

@@ -17,9 +17,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, has_fit_para
 
 from causalinv._docs import Documented
 from causalinv._frames import row_index
-from causalinv._labels import shown
+from causalinv._labels import encode, shown
 from causalinv._parallel import generator, seed_estimator
-from causalinv._typing import FloatArray, RandomState, Rows
+from causalinv._typing import BoolArray, FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
     check_features,
@@ -70,8 +70,10 @@ class _FrameAveraging(Documented, BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         return self.symmetry.frame(rows, None if names is None else list(names))
 
-    def _fit_learner(self, frame: Frame, targets: np.ndarray, weight: FloatArray | None) -> None:
-        """Fit one learner on every row in every pose."""
+    def _fit_learner(
+        self, frame: Frame, targets: np.ndarray, weight: FloatArray | None, keep: BoolArray | None
+    ) -> None:
+        """Fit one learner on every row in every pose; `keep` says which rows these are of those that were given."""
         learner = seed_estimator(self.estimator, generator(self.random_state, "frame averaging"))
         _check_learner(learner, len(frame.rows))
         given = {}
@@ -88,13 +90,17 @@ class _FrameAveraging(Documented, BaseEstimator):
         self.estimator_ = learner.fit(frame.rows, targets, **given)
         self.n_frame_ = frame.sizes
         row = int(np.argmin(frame.gap))
-        self.frame_gap_ = (float(frame.gap[row]), row)
+        self.frame_gap_ = (float(frame.gap[row]), row if keep is None else int(np.flatnonzero(keep)[row]))
 
     def _training(self, X: Rows, y: Rows, sample_weight: Rows) -> tuple[FloatArray, FloatArray | None]:
         """Validated rows and their weights."""
+        self.__dict__.pop("estimator_", None)  # a refit that fails leaves no half of an older fit
         rows = check_features(self, X, reset=True)
         check_alignment(X=X, y=y, sample_weight=sample_weight)
         return rows, check_sample_weight(sample_weight, len(rows))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "estimator_")
 
     def diagnostics(self, X: Rows) -> pd.DataFrame:
         """How certain the frame of each row is.
@@ -106,8 +112,9 @@ class _FrameAveraging(Documented, BaseEstimator):
         Returns
         -------
         DataFrame
-            One row per row of X: ``gap``, the relative distance to a tie, where predictions may jump (infinite where
-            frames know no ties); ``size``, elements of the frame; ``tied``, whether axes tie and were found otherwise.
+            One row per row of X: ``gap``, the relative distance to where the frame, and so predictions, may jump
+            (infinite where frames do not jump); ``size``, elements of the frame; ``tied``, whether axes tie and were
+            found otherwise.
         """
         check_is_fitted(self)
         frame = self._frame(check_features(self, X, reset=False))
@@ -161,9 +168,10 @@ class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
     ----------
     estimator_ : fitted regressor
     n_frame_ : ndarray of int, shape (n,)
-        Elements of the frame of each training row.
+        Elements of the frame of each training row of positive weight.
     frame_gap_ : tuple of float and int
-        The smallest relative distance to a tie among training rows, and in which row: near 0 predictions may jump.
+        The smallest relative distance to a jump of the frame among training rows, and in which row: near 0 predictions
+        may jump. A learner's own jumps, as those of trees, come on top.
     {seen}
 
     References
@@ -198,12 +206,13 @@ class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
         """
         rows, weight = self._training(X, y, sample_weight)
         target = check_target(y, len(rows))
-        target = column_or_1d(target, warn=True) if target.ndim == 2 and target.shape[1] == 1 else target
+        if target.ndim == 2 and target.shape[1] == 1:
+            target = column_or_1d(target, warn=self.output == "invariant")
         keep = positive_rows(weight)
         if keep is not None and weight is not None:
             rows, target, weight = rows[keep], target[keep], weight[keep]
         frame = self._frame(rows)
-        self._fit_learner(frame, self.symmetry.carry(target[frame.source], frame.pose, self.output), weight)
+        self._fit_learner(frame, self.symmetry.carry(target[frame.source], frame.pose, self.output), weight, keep)
         return self
 
     def predict(self, X: Rows) -> FloatArray:
@@ -279,7 +288,7 @@ class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
         carried = codes[frame.source]
         if self._moves is not None:
             carried = np.argsort(self._moves, axis=1)[frame.pose["element"], carried]
-        self._fit_learner(frame, self.classes_[carried], weight)
+        self._fit_learner(frame, self.classes_[carried], weight, keep)
         return self
 
     def _class_moves(self, n_features: int) -> np.ndarray | None:
@@ -303,6 +312,8 @@ class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
     def _averaged(self, X: Rows, method: str) -> FloatArray:
         check_is_fitted(self)
         frame = self._frame(check_features(self, X, reset=False))
+        if method == "decision_function" and len(self.classes_) > 2:
+            _check_a_column_each(self.estimator_)
         values = np.asarray(getattr(self.estimator_, method)(frame.rows), dtype=np.float64)
         if values.ndim == 1:
             values = np.column_stack([-values, values])
@@ -348,6 +359,16 @@ class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
         return np.asarray(self.classes_[self._averaged(X, method).argmax(axis=1)])
 
 
+def _check_a_column_each(learner: Any) -> None:
+    """Refuse decision values of pairs of classes, which could pass for those of classes where there are three."""
+    for key, value in learner.get_params(deep=True).items():
+        if key.rpartition("__")[2] == "decision_function_shape" and value == "ovo":
+            raise ValueError(
+                f"{key}='ovo' of the learner gives decision values of pairs of classes, which cannot be averaged; "
+                "set it 'ovr'."
+            )
+
+
 def _classes(y: Rows, n: int, weight: FloatArray | None) -> tuple[np.ndarray, np.ndarray]:
     """Codes of classes, and the classes that occur in rows of positive weight."""
     if y is None:
@@ -357,6 +378,10 @@ def _classes(y: Rows, n: int, weight: FloatArray | None) -> tuple[np.ndarray, np
         raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n}, y has {len(values)}.")
     if values.dtype.kind == "f":
         check_rows(values, "y", ensure_2d=False)
+    encode(y, "y", n)  # raises for missing labels, of any kind
+    types = {type(label).__name__ for label in values} if values.dtype == object else set()
+    if len(types) > 1:
+        raise TypeError(f"y mixes labels of types {sorted(types)}, which learners cannot order; use one type.")
     check_classification_targets(values)
     keep = positive_rows(weight)
     classes = np.unique(values if keep is None else values[keep])

@@ -83,8 +83,11 @@ def _orders(kind: str, degree: int) -> list[tuple[int, int]]:
 class ImageMoments(TransformerMixin, BaseEstimator):
     """Orthogonal moments of images as features: moduli that a rotation of the image leaves as they are.
 
-    Exact for quarter turns; for other angles up to the error of sampling an image by pixels (relative 1e-3 at 33 by 33,
-    1e-4 at 257 by 257). Moduli do not see reflections either: b and d, 2 and 5, 6 and 9 become alike.
+    Exact for quarter turns; for other angles up to the error of sampling an image by pixels, which edges make large. Of
+    the length of the vector of moments it was up to 7% at 33 by 33 pixels and 1.2% at 257 by 257 for discs, boxes and a
+    letter, 3% and 0.3% for an image that the rim cuts, and 3e-5 and 5e-7 for a smooth one that ends before it (with
+    Fourier-Mellin moments, which are rough at the centre, 3% and 0.4%). Moduli do not see reflections either: b and d,
+    2 and 5, 6 and 9 become alike.
 
     Parameters
     ----------

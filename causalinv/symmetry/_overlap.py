@@ -11,6 +11,7 @@ from sklearn.model_selection import cross_val_predict
 from causalinv._typing import FloatArray
 from causalinv.symmetry._invariant_kernel import bandwidth, gaussian
 from causalinv.transformations import Transformation
+from causalinv.transformations._base import moved_rows
 
 __all__ = ["LITTLE", "NONE", "doubt", "overlap"]
 
@@ -18,7 +19,7 @@ LITTLE, NONE = 0.5, 0.1  # overlap that casts doubt on a declaration, and that l
 
 _LEAST, _MOST = 50, 2_000  # rows
 _CENTRES = 50  # of the features that tell rows from their copies
-_STILL = 1e-10  # relative: a row that moves less is not moved
+_STILL = 1e-10  # of a column's largest entry: a row that moves less is not moved
 
 
 def overlap(
@@ -31,8 +32,8 @@ def overlap(
     """
     if len(rows) > _MOST:
         rows = rows[rng.choice(len(rows), _MOST, replace=False)]
-    copies = symmetry.draw(rows, rng, names)[0]
-    moved = np.abs(copies - rows).max(axis=1) > _STILL * np.abs(rows).max()
+    copies = moved_rows(symmetry, rows, rng, names)
+    moved = (np.abs(copies - rows) > _STILL * np.abs(rows).max(axis=0)).any(axis=1)
     if moved.sum() < _LEAST:
         return None
     both = np.vstack([rows[moved], copies[moved]])

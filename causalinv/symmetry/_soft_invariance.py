@@ -131,6 +131,7 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         -------
         self
         """
+        self.__dict__.pop("broken_share_", None)  # a refit that fails leaves no half of an older fit
         rows = check_features(self, X, reset=True, min_samples=3)
         check_alignment(X=X, y=y)
         target = column_or_1d(check_target(y, len(rows)), warn=True)
@@ -144,7 +145,7 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
                 "such limit."
             )
         self._sets = [s for k in range(len(candidates) + 1) for s in itertools.combinations(candidates, k)]
-        self._rows = rows
+        self._rows = rows = rows.copy()  # predictions need them, whatever becomes of X
         self._groups = [joined([candidates[name] for name in names]) for names in self._sets]
         self._train = [Invariants(group, rows, self._names()) for group in self._groups]
         self.intercept_ = float(target.mean())
@@ -170,6 +171,9 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
         share = self._broken(self._pieces(self._kernels @ self.dual_coef_))
         self.broken_share_ = pd.Series(share, index=pd.Index(list(candidates), name="symmetry"), name="broken_share")
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "broken_share_")
 
     def _set_kernels(self, length_scale: float) -> None:
         """Centred kernels of trace n - 1 at a length scale, without eigenvalues below 0 by rounding.
@@ -259,7 +263,8 @@ class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
             return 1.0
         y = self._factor @ (self._factor.T @ self.dual_coef_)  # the centred outcome
         reduced = _reml(self._kernels[kept], y)[2]
-        return float(chi2.sf(max(2 * (self.log_likelihood_ - reduced), 0.0), int((~kept).sum())))
+        varies = np.array([self._scale(k) > 0 for k in range(len(self._sets))])
+        return float(chi2.sf(max(2 * (self.log_likelihood_ - reduced), 0.0), int((varies & ~kept).sum())))
 
     def predict(self, X: Rows, return_std: bool = False) -> Any:
         """The fitted function, shape (m,), and if asked its posterior standard deviation (without the noise).
@@ -372,6 +377,12 @@ def _centre(raw: FloatArray, column: FloatArray, grand: float) -> FloatArray:
 def _reml(kernels: FloatArray, y: FloatArray) -> tuple[FloatArray, float, float]:
     """Variances of components and noise, and the restricted log-likelihood; y is centred."""
     n, k = len(y), len(kernels)
+    varies = np.array([bool(each.any()) for each in kernels], dtype=bool)  # a kernel of zeros has no variance to find
+    if not varies.all():
+        found, noise, likelihood = _reml(kernels[varies], y)
+        variances = np.zeros(k)
+        variances[varies] = found
+        return variances, noise, likelihood
     top = float(np.abs(y).max(initial=0.0))
     spread = top**2 * float((y / top) @ (y / top)) / (n - 1) if top > 0 else 0.0
     if spread == 0:
@@ -379,12 +390,14 @@ def _reml(kernels: FloatArray, y: FloatArray) -> tuple[FloatArray, float, float]
         return np.zeros(k), 0.0, np.inf
     scaled = y / np.sqrt(spread)
     bounds = [(np.log(_BOUND), np.log(1e4))] * (k + 1)
-    starts = [np.full(k + 1, np.log(1 / (k + 1))), np.log(np.r_[np.full(k - 1, 0.02), 0.5, 0.5])]
-    found = [
+    last = np.full(k + 1, 0.02)
+    last[-2:] = 0.5
+    starts = [np.full(k + 1, np.log(1 / (k + 1))), np.log(last)]
+    fits = [
         minimize(_objective, start, args=(kernels, scaled), jac=True, method="L-BFGS-B", bounds=bounds)
         for start in starts
     ]
-    best = min(found, key=lambda each: each.fun)
+    best = min(fits, key=lambda each: each.fun)
     values = np.exp(best.x)
     return values[:k] * spread, float(values[k] * spread), float(-best.fun - (n - 1) / 2 * np.log(2 * np.pi * spread))
 

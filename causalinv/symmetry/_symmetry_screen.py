@@ -57,7 +57,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
     poses : {"uniform"}, default "uniform"
         **You declare** that poses are uniform given orbits, as in `symmetry_test`.
     level : float, default 0.05
-        Of the tests together, and of each lower limit on its own.
+        Of the tests together, and of each lower limit on its own; below 1e-5 limits are 0.
     estimator : regressor, optional
         Learner of the limits and of predictions; extremely randomised trees if left out.
     n_resamples : int, default 499
@@ -131,6 +131,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         -------
         self
         """
+        self.__dict__.pop("_averaged", None)  # a refit that fails leaves no half of an older fit
         rows = check_features(self, X, reset=True, min_samples=_LEAST)
         check_alignment(X=X, y=y)
         target = column_or_1d(check_target(y, len(rows)), warn=True)
@@ -196,8 +197,7 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         if good and self._joined is not None:
             self.prediction_ = f"the learner averaged over {' and '.join(self.compatible_)}, not rejected (no proof)"
             learner = FrameAveragingRegressor(learner, symmetry=self._joined)
-        self.estimator_ = learner.fit(framed if good else rows, target)
-        self._averaged = good
+        self.estimator_, self._averaged = learner.fit(framed if good else rows, target), good
         return self
 
     def _join(self, parts: list[Transformation], rows: FloatArray, names: list[str] | None, ask: Any) -> None:
@@ -215,6 +215,9 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         """Symmetries that the test did not reject, though a limit of their own says that something breaks them."""
         lower = self.table_["broken_lower"].to_dict()
         return [name for name in self.compatible_ if lower[name] > 0]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_averaged")
 
     def predict(self, X: Rows) -> FloatArray:
         """Predictions by what `prediction_` says, shape (m,).

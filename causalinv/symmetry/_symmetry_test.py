@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from causalinv._frames import column_names
-from causalinv._matrix import range_eigh
+from causalinv._matrix import constant_columns, range_eigh
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_choice, check_rows, check_target, check_whole
@@ -23,6 +23,7 @@ from causalinv.results import TestResult
 from causalinv.symmetry._invariant_kernel import Invariants, bandwidth, check_unit, gaussian, loo_residuals, pairwise
 from causalinv.symmetry._overlap import LITTLE, doubt, overlap
 from causalinv.transformations import FunctionAugmentation, Transformation
+from causalinv.transformations._base import moved_rows
 
 __all__ = ["TWO_READINGS", "check_uniform", "symmetry_test"]
 
@@ -122,21 +123,22 @@ def symmetry_test(
     rng = generator(random_state, "symmetry test")
     named = column_names(X)
     names = None if named is None else list(named)
+    check_unit(target, "y")
     spread = float(np.ptp(target))
-    if spread == 0:
+    if constant_columns(target[:, None])[0]:
         warn("y is constant: every symmetry holds, and there is nothing to test (p = 1).", DegenerateInputWarning)
         return _result(0.0, 1.0, symmetry)
     target = (target - target.mean()) / spread
     order, invariants = _ordered(rows, target, symmetry, names)
     rows, target = rows[order], target[order]
-    again, _ = symmetry.draw(rows, rng, names)  # its scale is independent of the poses that were seen
+    again = moved_rows(symmetry, rows, rng, names)  # its scale is independent of the poses that were seen
     width = bandwidth(again)
     residual = target - target.mean()
     if invariants is not None:
         residual = loo_residuals(_orbit_kernel(symmetry, rows, names, width, rng), target)
     statistic = _statistic(residual, width, rows.shape[1], rng)
     observed = statistic(rows)
-    drawn = np.array([statistic(symmetry.draw(rows, rng, names)[0]) for _ in range(repeats)])
+    drawn = np.array([statistic(moved_rows(symmetry, rows, rng, names)) for _ in range(repeats)])
     size = float(np.abs(drawn).max(initial=abs(observed)))
     pvalue = (1 + int(np.sum(drawn >= observed - _TIE * size))) / (repeats + 1)
     scale = float(drawn.std())
@@ -187,16 +189,16 @@ def _result(statistic: float, pvalue: float, symmetry: Transformation, seen: flo
 def _ordered(
     rows: FloatArray, y: FloatArray, symmetry: Transformation, names: Sequence[str] | None
 ) -> tuple[np.ndarray, FloatArray | None]:
-    """An order of rows that does not depend on theirs, and first on what poses do not change."""
+    """An order of rows that depends neither on theirs nor on units, and first on what poses do not change."""
     keys: list[FloatArray] = [*rows.T]
-    invariant = None
     has_frame = type(symmetry).frame is not Transformation.frame and not isinstance(symmetry, FunctionAugmentation)
     if has_frame:
         frame = symmetry.frame(rows, names)
         probe = np.cos(np.arange(1.0, rows.shape[1] + 1))
-        invariant = frame.average(np.cos(frame.rows @ probe)).round(9)
-        keys.append(invariant)
-    return np.lexsort((*keys, y)), invariant
+        size = np.abs(frame.rows).max(initial=0.0) or 1.0
+        invariant = frame.average(np.cos(frame.rows / size @ probe)).round(9)
+        return np.lexsort((*keys, y, invariant)), invariant
+    return np.lexsort((*keys, y)), None
 
 
 def _orbit_kernel(

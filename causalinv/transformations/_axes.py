@@ -5,7 +5,8 @@ eigenvalues tie (squares, tetrahedra) the axes inside the tied space are arbitra
 *not* invariant. There axes come from the points: Gram and Schmidt along the points that lie farthest out, every one of
 them, then along those farthest from the first axis, and so on. That set is finite, follows the cloud and does not
 depend on the order of its points. Where no point lies in a tied space the vectors beside the points take their place;
-if they do not reach it either, turning inside it moves nothing and any axes will do.
+if they do not reach it either, turning inside it moves nothing of the row. Any axes will do there, each both ways:
+outcomes that turn along must have no part in that space, as nothing in the row says where it would point.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def _tied_axes(
         if len(block) == 1:
             parts.append(np.stack([basis, -basis]))
         else:
-            parts.append(basis @ resolved([points @ basis, vectors @ basis], [_size(points), _size(vectors)], row))
+            parts.append(basis @ resolved([points @ basis, vectors @ basis], [_size(points), _size(vectors)], row)[0])
     total = int(np.prod([len(part) for part in parts]))
     _check_many(total, row)
     return np.stack([np.concatenate(chosen, axis=1) for chosen in itertools.product(*parts)])
@@ -119,8 +120,11 @@ def _check_many(total: int, row: int) -> None:
         )
 
 
-def resolved(clouds: list[FloatArray], sizes: list[float], row: int = 0) -> FloatArray:
+def resolved(clouds: list[FloatArray], sizes: list[float], row: int = 0) -> tuple[FloatArray, float]:
     """Orthogonal matrices (N, m, m), axes in columns, along the points of a cloud that has no axes of its own.
+
+    Beside them, by how much the points that are farthest out are farther than any other, relatively; 0 where several
+    are equally far.
 
     Parameters
     ----------
@@ -132,7 +136,7 @@ def resolved(clouds: list[FloatArray], sizes: list[float], row: int = 0) -> Floa
         For messages.
     """
     m = clouds[0].shape[1]
-    stack = [np.zeros((m, 0))]
+    stack, gap = [np.zeros((m, 0))], np.inf
     for _ in range(m - 1):
         grown: list[FloatArray] = []
         for axes in stack:
@@ -141,17 +145,19 @@ def resolved(clouds: list[FloatArray], sizes: list[float], row: int = 0) -> Floa
                 far = np.sqrt((rest**2).sum(axis=1))
                 top = far.max(initial=0.0)
                 if top > max(_NOTHING * size, 0.0):
-                    grown += [
-                        np.column_stack([axes, rest[k] / far[k]]) for k in np.flatnonzero(far >= (1 - _NEAR) * top)
-                    ]
+                    farthest = far >= (1 - _NEAR) * top
+                    grown += [np.column_stack([axes, rest[k] / far[k]]) for k in np.flatnonzero(farthest)]
+                    next_far = top if farthest.sum() > 1 else far[~farthest].max(initial=0.0)
+                    gap = min(gap, 1.0 - float(next_far / top))
                     break
-            else:  # nothing reaches further: turning about these axes moves nothing
-                grown.append(_completed(axes)[:, : axes.shape[1] + 1])
+            else:  # nothing reaches further; both ways along any axis, so that outcomes have no part along it
+                free = _completed(axes)[:, axes.shape[1] :][:, :1]
+                grown += [np.hstack([axes, free]), np.hstack([axes, -free])]
         _check_many(2 * len(grown), row)
         stack = grown
     full = [_completed(axes) for axes in stack]
     flip = np.r_[np.ones(m - 1), -1.0]
-    return np.stack([turn for axes in full for turn in (axes, axes * flip)])
+    return np.stack([turn for axes in full for turn in (axes, axes * flip)]), gap
 
 
 def _completed(axes: FloatArray) -> FloatArray:

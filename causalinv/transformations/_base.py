@@ -8,6 +8,7 @@ drawing copies of the rows for anything else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -21,7 +22,7 @@ from causalinv.moments import Moments
 from causalinv.transformations._first_stage import FirstStage
 from causalinv.transformations._frame import Frame
 
-__all__ = ["Moved", "Transformation", "indicator"]
+__all__ = ["Moved", "Transformation", "indicator", "moved_rows"]
 
 #: Moved rows (n, d), and the parameters (n, q) that moved them.
 Moved: TypeAlias = tuple[FloatArray, FloatArray]
@@ -117,6 +118,17 @@ class Transformation(BaseEstimator):
             "cannot be averaged over exactly."
         )
 
+    def _poses(self, X: FloatArray, feature_names: Names) -> Frame:
+        """The frame with all its digits, the last of which are rounding; `frame` is this, tidied."""
+        return self.frame(X, feature_names)
+
+    def _tidied(self, rows: FloatArray, feature_names: Names) -> FloatArray:
+        """Rows of a frame without the digits that are rounding: numbers that are equal in truth are equal."""
+        return rows
+
+    def _tidy(self, frame: Frame, feature_names: Names) -> Frame:
+        return replace(frame, rows=self._tidied(frame.rows, feature_names))
+
     def carry(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
         """Outcomes (N,) or (N, p) of rows as they are, moved into the poses of a frame.
 
@@ -180,7 +192,7 @@ class Transformation(BaseEstimator):
             If some row moves f by more than allowed; it names the row and the difference.
         """
         rows = check_rows(X, "X")
-        GX, _ = self.draw(rows, generator(random_state, "augmentation"), column_names(X))
+        GX = moved_rows(self, rows, generator(random_state, "augmentation"), column_names(X))
         before, after = (np.asarray(f(each), dtype=np.float64).reshape(len(rows), -1) for each in (rows, GX))
         check_finite(before, "f(X)")
         check_finite(after, "f(GX)")
@@ -193,3 +205,13 @@ class Transformation(BaseEstimator):
                 f"than tol = {tol:g} times its spread. Declare outcome_invariant=False, or correct the directions."
             )
         return self
+
+
+def moved_rows(symmetry: Transformation, X: FloatArray, rng: np.random.Generator, names: Names) -> FloatArray:
+    """Rows that `draw` of any transformation, a user's own too, moved: as many, finite, and X as it was."""
+    GX = np.asarray(symmetry.draw(X.copy(), rng, names)[0], dtype=np.float64)
+    what = f"GX drawn by {type(symmetry).__name__}"
+    if GX.shape != X.shape:
+        raise ValueError(f"{what} must have the shape of X, {X.shape}, got {GX.shape}.")
+    check_finite(GX, what)
+    return GX

@@ -16,15 +16,20 @@ def positions(columns: Columns, width: int, names: Sequence[str] | None, what: s
     """Positions of columns given by number or name; none for None."""
     if columns is None:
         return np.empty(0, dtype=np.intp)
-    if isinstance(columns, str) or not hasattr(columns, "__iter__"):
-        raise TypeError(f"{what} must be a sequence of columns, got {columns!r}.")
+    if isinstance(columns, str) or not (hasattr(columns, "__iter__") and hasattr(columns, "__len__")):
+        raise TypeError(
+            f"{what} must be a sequence of columns, which can be read more than once; got {columns!r}. Write a list."
+        )
     known: dict[Any, int] = {i: i for i in range(width)}
     known |= {name: i for i, name in enumerate(names or ())}
     found = list(columns)
     unknown = [each for each in found if isinstance(each, bool) or each not in known]
     if unknown:
         raise ValueError(f"{what} name columns that X does not have: {unknown}; X has {list(known)}.")
-    return np.array([known[each] for each in found], dtype=np.intp)
+    at = [known[each] for each in found]
+    if len(set(at)) < len(at):
+        raise ValueError(f"{what} name a column twice: {found}.")
+    return np.array(at, dtype=np.intp)
 
 
 def blocks(columns: IntArray, size: int, what: str, *, empty: bool = False) -> IntArray:

@@ -10,7 +10,7 @@ import numpy as np
 from causalinv._typing import FloatArray, Names
 from causalinv._validation import check_finite
 from causalinv.moments import Moments
-from causalinv.transformations._base import Moved, Transformation
+from causalinv.transformations._base import Moved, Transformation, moved_rows
 from causalinv.transformations._first_stage import FirstStage
 from causalinv.transformations._frame import Frame
 from causalinv.transformations._groups import FiniteGroup
@@ -105,7 +105,7 @@ class Compose(Transformation):
         self.augmentations = augmentations
 
     def _parts(self) -> list[Transformation]:
-        parts = list(self.augmentations)
+        parts = list(self.augmentations) if hasattr(self.augmentations, "__len__") else []  # read more than once
         if not parts or not all(isinstance(part, Transformation) for part in parts):
             raise TypeError(f"Compose needs a non-empty sequence of augmentations, got {self.augmentations!r}.")
         return parts
@@ -172,9 +172,8 @@ class Compose(Transformation):
     def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
         if self.averages:
             return self._group().frame(X, feature_names)
-        found = self._one_after_the_other(X, feature_names)
-        self._check_together(X[:_TRIED], feature_names)
-        return found
+        self._check_together(X, feature_names)
+        return self._tidy(self._poses(X, feature_names), feature_names)
 
     def carry(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
         return self._group().carry(Y, pose, output) if self.averages else self._unmoved(Y, output)
@@ -185,6 +184,7 @@ class Compose(Transformation):
     def canonical(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         if self.averages:
             return self._group().canonical(X, feature_names)
+        self._check_together(X, feature_names)
         for part in self._parts():
             X = part.canonical(X, feature_names)
         return X
@@ -192,36 +192,47 @@ class Compose(Transformation):
     def pose(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         if self.averages:
             return self._group().pose(X, feature_names)
+        self._check_together(X, feature_names)
         found = []
         for part in self._parts():
             found.append(part.pose(X, feature_names))
             X = part.canonical(X, feature_names)
         return np.hstack(found)
 
-    def _one_after_the_other(self, X: FloatArray, feature_names: Names) -> Frame:
+    def _poses(self, X: FloatArray, feature_names: Names) -> Frame:
+        if self.averages:
+            return self._group().frame(X, feature_names)
         rows, source, weights = X, np.arange(len(X)), np.ones(len(X))
         gap, tied = np.full(len(X), np.inf), np.zeros(len(X), dtype=bool)
         for part in self._parts():
-            each = part.frame(rows, feature_names)
+            each = part._poses(rows, feature_names)
             np.minimum.at(gap, source, each.gap)
             np.logical_or.at(tied, source, each.tied)
             rows, source, weights = each.rows, source[each.source], weights[each.source] * each.weights
         return Frame(rows, source, weights, {}, gap, tied)
 
+    def _tidied(self, rows: FloatArray, feature_names: Names) -> FloatArray:
+        for part in self._parts():
+            rows = part._tidied(rows, feature_names)
+        return rows
+
     def _check_together(self, X: FloatArray, feature_names: Names) -> None:
         """Raise unless moments of the poses of moved rows are those of the rows, for every part."""
+        if not len(X):
+            return
+        X = X[np.arange(_TRIED) % len(X)]  # one row is tried as often as many
         rng = np.random.default_rng(0)
         probe = rng.standard_normal((X.shape[1], _PROBES)) / np.sqrt(X.shape[1])
+        first = self._poses(X, feature_names)
+        size = np.abs(first.rows).max(initial=0.0) or 1.0
 
-        def seen(rows: FloatArray) -> FloatArray:
-            frame = self._one_after_the_other(rows, feature_names)
-            size = np.abs(frame.rows).max(initial=0.0) or 1.0
-            return frame.average(np.cos(frame.rows @ probe / size))
+        def seen(frame: Frame) -> FloatArray:
+            return frame.average(np.cos(frame.rows / size @ probe))
 
-        before = seen(X)
+        before = seen(first)
         for part in self._parts():
-            moved, _ = part.draw(X, rng, feature_names)
-            if not np.abs(seen(moved) - before).max(initial=0.0) < _SAME:
+            moved = moved_rows(part, X, rng, feature_names)
+            if not np.abs(seen(self._poses(moved, feature_names)) - before).max(initial=0.0) < _SAME:
                 raise ValueError(
                     f"Frames of {[type(each).__name__ for each in self._parts()]} do not go together in this order: "
                     f"an average over them still moves with {type(part).__name__}. Put rotations before scalings, or "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 
@@ -12,15 +12,14 @@ from causalinv._validation import check_flag, check_number, check_whole
 from causalinv.transformations._axes import principal_axes, ranks
 from causalinv.transformations._base import Moved, Transformation
 from causalinv.transformations._columns import blocks, positions
-from causalinv.transformations._frame import Frame
+from causalinv.transformations._frame import Frame, whole
 from causalinv.transformations._haar import haar_orthogonal
 
 __all__ = ["EuclideanGroup"]
 
 _SAME = 1e-9  # of a cloud's size: coordinates that differ less are one number
 _LARGEST_DIM = 8
-_DIGITS = 11
-_OFF_NICE = 0.123  # so that a size of exactly 1 or 10 is not where the grid changes
+_ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of coordinates as they come: what centring and turning leave
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +37,9 @@ class EuclideanGroup(Transformation):
     r"""Move a cloud of points as a rigid body, x = (p₁, …, pₘ) to (Rp₁ + t, …, Rpₘ + t).
 
     Frames are the principal axes of the cloud with both signs of each, 2^dim poses (half as many if `proper`); ties
-    of symmetric shapes are resolved by the points themselves, exactly. Close to a tie (`Frame.gap` near 0) predictions
-    averaged over frames can jump: no choice of finitely many poses is continuous everywhere.
+    of symmetric shapes are resolved by the points themselves, exactly. Close to a tie, and with `exchange` close to
+    where two points swap places in their order (`Frame.gap` near 0), predictions averaged over frames can jump: no
+    choice of finitely many poses is continuous everywhere.
 
     Parameters
     ----------
@@ -122,24 +122,39 @@ class EuclideanGroup(Transformation):
         return _row(X, moved), np.hstack([turn.reshape(n, d * d), shift, boost])
 
     def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
+        return self._tidy(self._poses(X, feature_names), feature_names)
+
+    def _poses(self, X: FloatArray, feature_names: Names) -> Frame:
         cloud = self._cloud(X, feature_names)
         n, _, d = cloud.points.shape
         centre = cloud.points.mean(axis=1) if self.translations else np.zeros((n, d))
         boost = cloud.vectors.mean(axis=1) if self.boosts else np.zeros((n, d))
-        points, vectors = cloud.points - centre[:, None], cloud.vectors - boost[:, None]
+        points, vectors = _less(cloud.points, centre), _less(cloud.vectors, boost)
         (first, far), (second, long) = (_in_own_units(each) for each in (points, vectors))
         axes = principal_axes(first, second, proper=self.proper)
         k = axes.source
         size = np.maximum(far, long)
-        points, vectors = (_whole(each[k] @ axes.turns, size[k]) for each in (points, vectors))
-        scalars = cloud.scalars[k]
+        points, vectors = (each[k] @ axes.turns for each in (points, vectors))
+        scalars, gap = cloud.scalars[k], axes.gap
         pose = {"turn": axes.turns, "centre": centre[k], "boost": boost[k]}
         if self.exchange:
-            pose["order"] = order = _order(points, vectors, scalars, _SAME * size[k])
+            raw = np.maximum(*(np.abs(each).max(axis=(1, 2), initial=0.0) for each in (cloud.points, cloud.vectors)))
+            rounding = np.maximum(_SAME * size, _ROUNDING * raw)[k]
+            order, runs = _order(points, vectors, scalars, rounding)
+            pose |= {"order": order, "runs": runs}
             points, vectors, scalars = (_take(each, order) for each in (points, vectors, scalars))
+            gap = gap.copy()
+            np.minimum.at(
+                gap, k, _change_of_places(points, vectors, scalars, rounding) / np.where(size > 0, size, 1.0)[k]
+            )
         rows = _row(X[k], _Cloud(points, vectors, scalars, cloud.at))
         weights = 1.0 / np.bincount(k, minlength=n)[k]
-        return Frame(rows, k, weights, pose, axes.gap, axes.tied)
+        return Frame(rows, k, weights, pose, gap, axes.tied)
+
+    def _tidied(self, rows: FloatArray, feature_names: Names) -> FloatArray:
+        cloud = self._cloud(rows, feature_names)
+        size = np.maximum(*(_in_own_units(each)[1] for each in (cloud.points, cloud.vectors)))[:, None, None]
+        return _row(rows, replace(cloud, points=whole(cloud.points, size), vectors=whole(cloud.vectors, size)))
 
     def carry(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
         if output == "invariant":
@@ -155,7 +170,7 @@ class EuclideanGroup(Transformation):
             return Y
         values = self._outcome(Y, output)
         if "order" in pose and pose["order"].shape[1] == values.shape[1] > 1:
-            values = _take(values, np.argsort(pose["order"], axis=1))
+            values = _take(_mean_of_runs(values, pose["runs"]), np.argsort(pose["order"], axis=1))
         return (values @ np.swapaxes(pose["turn"], 1, 2) + self._offset(pose, output)[:, None]).reshape(Y.shape)
 
     def canonical(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
@@ -163,6 +178,7 @@ class EuclideanGroup(Transformation):
         return frame.rows[self._chosen(frame, feature_names)]
 
     def pose(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
+        """Turn, centre and boost of each row; with `exchange` the numbering of the points is not among them."""
         frame = self.frame(X, feature_names)
         k = self._chosen(frame, feature_names)
         parts = [frame.pose["turn"][k].reshape(len(X), -1)]
@@ -207,7 +223,7 @@ class EuclideanGroup(Transformation):
             raise ValueError(
                 f"EuclideanGroup moves outcomes that are 'invariant', 'vectors' or 'points'; got output={output!r}."
             )
-        if Y.ndim != 2 or Y.shape[1] % self.dim:
+        if (Y.shape[1] if Y.ndim == 2 else 1) % self.dim:
             raise ValueError(
                 f"output={output!r} needs an outcome of shape (n, k * {self.dim}), coordinates of one vector or point "
                 f"after the other; got shape {Y.shape}."
@@ -215,7 +231,8 @@ class EuclideanGroup(Transformation):
         return Y.reshape(len(Y), -1, self.dim)
 
     def _offset(self, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
-        return pose["centre"] + self.horizon * pose["boost"] if output == "points" else pose["boost"]
+        horizon = check_number(self.horizon, "horizon of EuclideanGroup", finite=True)
+        return pose["centre"] + horizon * pose["boost"] if output == "points" else pose["boost"]
 
     def _chosen(self, frame: Frame, names: Sequence[str] | None) -> IntArray:
         """One element of each frame: third moments along its axes are positive, or if 0 the first coordinate is."""
@@ -230,10 +247,11 @@ class EuclideanGroup(Transformation):
         return order[starts]
 
 
-def _whole(values: FloatArray, size: FloatArray) -> FloatArray:
-    """Coordinates to eleven digits of the cloud's size: equal ones are equal, so that no learner splits on rounding."""
-    step = 10.0 ** (np.floor(np.log10(np.where(size > 0, size, 1.0)) + _OFF_NICE) - _DIGITS)
-    return np.asarray(np.round(values / step[:, None, None]) * step[:, None, None]) + 0.0  # no -0
+def _less(clouds: FloatArray, centre: FloatArray) -> FloatArray:
+    """Clouds (n, p, d) less their centres (n, d); exactly 0 where what is left is rounding."""
+    left = clouds - centre[:, None]
+    most = np.abs(left).max(axis=(1, 2), initial=0.0) > _ROUNDING * np.abs(centre).max(axis=1, initial=0.0)
+    return np.where(most[:, None, None], left, 0.0)
 
 
 def _in_own_units(clouds: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -244,14 +262,39 @@ def _in_own_units(clouds: FloatArray) -> tuple[FloatArray, FloatArray]:
     return scaled, np.sqrt((scaled**2).sum(axis=2).max(axis=1, initial=0.0)) * unit
 
 
-def _order(points: FloatArray, vectors: FloatArray, scalars: FloatArray, rounding: FloatArray) -> IntArray:
-    """Order of points by their scalars, then coordinates along the axes from the largest down, then their vectors."""
+def _order(
+    points: FloatArray, vectors: FloatArray, scalars: FloatArray, rounding: FloatArray
+) -> tuple[IntArray, IntArray]:
+    """Order of points by their scalars, then coordinates along the axes from the largest down, then their vectors.
+
+    Beside it, the number of the run of equal points that each point is in, in that order.
+    """
     m = points.shape[1]
     keys = [ranks(scalars[:, :, j], np.zeros(len(scalars))) for j in range(scalars.shape[2])]
     keys += [ranks(points[:, :, j], rounding) for j in range(points.shape[2])]
     own = vectors.reshape(len(vectors), m, -1)
     keys += [ranks(own[:, :, j], rounding) for j in range(own.shape[2])]
-    return np.asarray(np.lexsort(np.stack(keys[::-1]), axis=-1))
+    table = np.stack(keys[::-1])
+    order = np.asarray(np.lexsort(table, axis=-1))
+    new = np.diff(np.take_along_axis(table, order[None], axis=-1), axis=-1).any(axis=0)
+    return order, np.concatenate([np.zeros((len(order), 1), dtype=np.intp), new.cumsum(axis=1)], axis=1)
+
+
+def _mean_of_runs(values: FloatArray, runs: IntArray) -> FloatArray:
+    """Outcomes (N, m, d) of sorted points, the same for points that are the same in everything."""
+    if (runs[:, -1] == runs.shape[1] - 1).all():  # all differ
+        return values
+    same = (runs[:, :, None] == runs[:, None, :]).astype(np.float64)
+    return (same / same.sum(axis=2, keepdims=True)) @ values
+
+
+def _change_of_places(points: FloatArray, vectors: FloatArray, scalars: FloatArray, rounding: FloatArray) -> FloatArray:
+    """How far sorted points (N, p, d) are from changing places, where the row would jump: shape (N,)."""
+    n, m = points.shape[:2]
+    rest = np.concatenate([points[:, :, 1:], vectors.reshape(n, m, -1)], axis=2)
+    jumps = (np.abs(np.diff(rest, axis=1)) > rounding[:, None, None]).any(axis=2)
+    jumps &= (np.diff(scalars, axis=1) == 0).all(axis=2)
+    return np.where(jumps, np.abs(np.diff(points[:, :, 0], axis=1)), np.inf).min(axis=1, initial=np.inf)
 
 
 def _take(values: FloatArray, order: IntArray) -> FloatArray:

@@ -19,7 +19,24 @@ import numpy as np
 
 from causalinv._typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["Frame"]
+__all__ = ["Frame", "whole"]
+
+_DIGITS = 11
+_OFF_NICE = 0.123  # so that a size of exactly 1 or 10 is not where the grid changes
+
+
+def whole(values: FloatArray, size: FloatArray) -> FloatArray:
+    """Numbers to eleven digits of a size: equal ones are equal, so that no learner splits or scales up rounding.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, ...)
+    size : ndarray that broadcasts against values
+        What digits are counted from; it must not change with the pose, up to rounding.
+    """
+    exponents = np.floor(np.log10(np.where(size > 0, size, 1.0)) + _OFF_NICE) - _DIGITS
+    step = np.maximum(10.0**exponents, np.finfo(np.float64).smallest_subnormal)
+    return np.asarray(np.round(values / step) * step) + 0.0  # no -0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +54,8 @@ class Frame:
     pose : dict of str to ndarray
         What `carry` and `bring_back` need to know of each element; the first axis of every array is that of `rows`.
     gap : ndarray of shape (n,)
-        How far each row of X is from a tie, where its poses would jump: 0 at a tie, infinite where there are none.
+        How far each row of X is from where its poses jump, relative to its size: 0 at a tie of axes, of points that
+        change places, or of the points that are farthest out; infinite where there are none.
     tied : ndarray of bool, shape (n,)
         Rows whose axes tie, and were found otherwise.
     """

@@ -9,6 +9,7 @@ not matter.
 
 from __future__ import annotations
 
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,8 +22,10 @@ from scipy.sparse.csgraph import connected_components
 from causalinv._docs import Documented
 from causalinv._matrix import orthonormal_range
 from causalinv._typing import ArrayLike, FloatArray, Names
+from causalinv._validation import check_list, check_whole
 from causalinv.moments import Moments
 from causalinv.transformations._base import Moved, Transformation, indicator
+from causalinv.transformations._columns import positions
 from causalinv.transformations._first_stage import FirstStage
 from causalinv.transformations._frame import Frame
 
@@ -218,17 +221,18 @@ class SignFlip(FiniteGroup):
         self.outcome_invariant = outcome_invariant
 
     def generators(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
-        sets = [[each] if isinstance(each, str | int | np.integer) else list(each) for each in self.columns]
-        if not sets or not all(sets):
-            raise ValueError(f"columns of SignFlip must name at least one column each, got {self.columns!r}.")
-        position: dict[Any, int] = {i: i for i in range(n_features)}
-        position |= {name: i for i, name in enumerate(feature_names or ())}
-        unknown = [name for each in sets for name in each if name not in position]
-        if unknown:
-            raise ValueError(f"SignFlip names columns that X does not have: {unknown}; X has {list(position)}.")
+        what = "columns of SignFlip"
+        if isinstance(self.columns, str) or not hasattr(self.columns, "__len__"):
+            raise TypeError(f"{what} must be a sequence of columns or of sequences of them, got {self.columns!r}.")
+        sets = [
+            positions([each] if isinstance(each, str | numbers.Number) else each, n_features, feature_names, what)
+            for each in self.columns
+        ]
+        if not sets or not all(at.size for at in sets):
+            raise ValueError(f"{what} must name at least one column each, got {self.columns!r}.")
         signs = np.ones((len(sets), n_features), dtype=int)
-        for row, each in enumerate(sets):
-            signs[row, [position[name] for name in each]] = -1
+        for row, at in enumerate(sets):
+            signs[row, at] = -1
         return np.tile(np.arange(n_features), (len(sets), 1)), signs
 
 
@@ -255,7 +259,8 @@ class _ImageGroup(Documented, FiniteGroup, ABC):
         """The image moved by each generator."""
 
     def generators(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
-        shape = tuple(self.shape)
+        given = check_list(self.shape, "shape", "two or three whole numbers")
+        shape = tuple(check_whole(each, f"shape of {type(self).__name__}", low=1) for each in given)
         if len(shape) not in (2, 3) or int(np.prod(shape)) != n_features:
             raise ValueError(
                 f"shape of {type(self).__name__} must be (rows, columns) or (rows, columns, channels) with a product "

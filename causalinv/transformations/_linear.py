@@ -17,12 +17,12 @@ from causalinv._validation import check_choice, check_number, check_numbers, che
 from causalinv.transformations._axes import resolved
 from causalinv.transformations._base import Moved, Transformation
 from causalinv.transformations._columns import blocks, positions
-from causalinv.transformations._frame import Frame
+from causalinv.transformations._frame import Frame, whole
 from causalinv.transformations._haar import haar_orthogonal
 
 __all__ = ["LinearGroup", "from_polar", "haar_density", "polar_chart"]
 
-_FLAT = 1e-12  # relative eigenvalue of a cloud that does not span its space
+_FLAT = 1e-6  # relative singular value of a cloud that does not span its space
 
 
 def polar_chart(g: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -57,7 +57,8 @@ def polar_chart(g: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
     if maps.ndim < 2 or maps.shape[-1] != maps.shape[-2]:
         raise ValueError(f"g must be square matrices, shape (..., d, d); got {maps.shape}.")
     left, size, right = np.linalg.svd(maps)
-    if (np.linalg.det(maps) <= 0).any() or (size[..., -1] == 0).any():
+    flat = size[..., -1] <= maps.shape[-1] * np.finfo(np.float64).eps * size[..., 0]
+    if flat.any() or (np.linalg.det(left @ right) <= 0).any():
         raise ValueError("g must have a positive determinant; reflections and singular maps are outside the group.")
     logs = np.log(size)
     mean = logs.mean(axis=-1)
@@ -78,6 +79,10 @@ def from_polar(scale: ArrayLike, rotation: ArrayLike, shear: ArrayLike) -> Float
     ndarray of shape (..., d, d)
     """
     c, r, s = (check_numbers(each, name) for each, name in ((scale, "scale"), (rotation, "rotation"), (shear, "shear")))
+    if r.ndim < 2 or r.shape[-1] != r.shape[-2] or s.shape[-2:] != r.shape[-2:]:
+        raise ValueError(f"rotation and shear must be square and of one size, got {r.shape} and {s.shape}.")
+    if (c <= 0).any():
+        raise ValueError(f"scale must be > 0, got {float(c.min()):g}.")
     values, vectors = np.linalg.eigh(s)
     grown = (vectors * np.exp(values)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
     return np.asarray(c[..., None, None] * (r @ grown))
@@ -98,7 +103,12 @@ def haar_density(shear: ArrayLike) -> FloatArray:
     -------
     ndarray of shape (...)
     """
-    values = np.linalg.eigvalsh(check_numbers(shear, "shear"))
+    matrix = check_numbers(shear, "shear")
+    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
+        raise ValueError(f"shear must be square matrices, shape (..., d, d); got {matrix.shape}.")
+    if not np.allclose(matrix, np.swapaxes(matrix, -1, -2), rtol=0, atol=1e-8 * np.abs(matrix).max(initial=0.0)):
+        raise ValueError("shear must be symmetric, as polar_chart returns it.")
+    values = np.linalg.eigvalsh(matrix)
     i, j = np.triu_indices(values.shape[-1], 1)
     gap = np.abs(values[..., i] - values[..., j])
     safe = np.where(gap > 1e-8, gap, 1.0)
@@ -163,32 +173,41 @@ class LinearGroup(Transformation):
         return out, np.hstack([g.reshape(n, d * d), shift])
 
     def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
+        return self._tidy(self._poses(X, feature_names), feature_names)
+
+    def _poses(self, X: FloatArray, feature_names: Names) -> Frame:
         at = self._at(X, feature_names)
         d, points = self.dim, X[:, at]
         if self.kind == "affine":
             points = points - points.mean(axis=1, keepdims=True)
-        values, vectors = np.linalg.eigh(np.swapaxes(points, 1, 2) @ points / points.shape[1])
-        flat = values[:, 0] <= _FLAT * np.maximum(values[:, -1], np.finfo(float).tiny)
+        left, size, right = np.linalg.svd(points, full_matrices=False)
+        flat = np.full(len(X), size.shape[1] < d) | (size[:, -1] <= _FLAT * size[:, 0])
         if flat.any():
             raise ValueError(
                 f"The points in row {int(np.argmax(flat))} do not span {d} dimensions: no linear map brings them into "
                 "a standard pose."
             )
-        white = points @ ((vectors / np.sqrt(values)[:, None, :]) @ np.swapaxes(vectors, 1, 2))
-        if self.kind == "SL":
-            white = white * np.exp(np.log(values).mean(axis=1) / 2)[:, None, None]
+        white = (left @ right) * np.sqrt(points.shape[1])
+        unit = np.exp(np.log(size).mean(axis=1)) / np.sqrt(points.shape[1]) if self.kind == "SL" else np.ones(len(X))
+        gap = np.empty(len(X))
         pieces, source = [], []
         for i, cloud in enumerate(white):
-            size = float(np.sqrt((cloud**2).sum(axis=1)).max())
-            turns = resolved([cloud], [size], i)
+            turns, gap[i] = resolved([cloud], [float(np.sqrt((cloud**2).sum(axis=1)).max())], i)
             turns = turns[np.linalg.det(turns) > 0]
-            pieces.append(cloud @ turns)
+            pieces.append(unit[i] * (cloud @ turns))
             source.append(np.full(len(turns), i))
         k = np.concatenate(source) if source else np.empty(0, dtype=np.intp)
         rows = X[k].copy()
         rows[:, at.ravel()] = np.concatenate(pieces).reshape(len(k), -1) if pieces else np.empty((0, at.size))
         n = len(X)
-        return Frame(rows, k, 1.0 / np.bincount(k, minlength=n)[k], {}, np.full(n, np.inf), np.zeros(n, dtype=bool))
+        return Frame(rows, k, 1.0 / np.bincount(k, minlength=n)[k], {}, gap, gap == 0)
+
+    def _tidied(self, rows: FloatArray, feature_names: Names) -> FloatArray:
+        at = self._at(rows, feature_names)
+        points = rows[:, at]
+        out = rows.copy()
+        out[:, at.ravel()] = whole(points, np.abs(points).max(axis=(1, 2), keepdims=True)).reshape(len(rows), -1)
+        return out
 
     def _at(self, X: FloatArray, names: Sequence[str] | None) -> np.ndarray:
         d = check_whole(self.dim, "dim of LinearGroup", low=1)

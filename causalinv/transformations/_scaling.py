@@ -7,11 +7,12 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
+from causalinv._matrix import column_lengths
 from causalinv._typing import Columns, FloatArray, Names
 from causalinv._validation import check_number
 from causalinv.transformations._base import Moved, Transformation
 from causalinv.transformations._columns import positions
-from causalinv.transformations._frame import Frame
+from causalinv.transformations._frame import Frame, whole
 
 __all__ = ["Scaling"]
 
@@ -56,11 +57,20 @@ class Scaling(Transformation):
 
     def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
         """One element: the row divided by its length; a row of length 0 stays, as no scale moves it."""
+        return self._tidy(self._poses(X, feature_names), feature_names)
+
+    def _poses(self, X: FloatArray, feature_names: Names) -> Frame:
         at = self._at(X, feature_names)
-        length = np.linalg.norm(X[:, at], axis=1)
+        length = column_lengths(X[:, at].T)
         rows = X.copy()
         rows[:, at] /= np.where(length > 0, length, 1.0)[:, None]
         return Frame.single(rows, {"length": length}, length == 0)
+
+    def _tidied(self, rows: FloatArray, feature_names: Names) -> FloatArray:
+        at = self._at(rows, feature_names)
+        out = rows.copy()
+        out[:, at] = whole(rows[:, at], np.abs(rows[:, at]))  # columns may be in other units
+        return out
 
     def carry(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str) -> FloatArray:
         return self._scaled(Y, pose, output, -1.0)
@@ -72,7 +82,7 @@ class Scaling(Transformation):
         return self.frame(X, feature_names).rows
 
     def pose(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
-        length = np.linalg.norm(X[:, self._at(X, feature_names)], axis=1)
+        length = column_lengths(X[:, self._at(X, feature_names)].T)
         if not length.all():
             raise ValueError(
                 f"Row {int(np.argmin(length))} of X is zero in the columns that are scaled: it has no scale."
@@ -80,7 +90,12 @@ class Scaling(Transformation):
         return np.log(length)[:, None]
 
     def _at(self, X: FloatArray, names: Sequence[str] | None) -> np.ndarray:
-        return np.arange(X.shape[1]) if self.columns is None else positions(self.columns, X.shape[1], names, "columns")
+        if self.columns is None:
+            return np.arange(X.shape[1])
+        at = positions(self.columns, X.shape[1], names, "columns of Scaling")
+        if not at.size:
+            raise ValueError("columns of Scaling are empty: it would move nothing. Leave it out, or name columns.")
+        return at
 
     def _scaled(self, Y: FloatArray, pose: Mapping[str, np.ndarray], output: str, way: float) -> FloatArray:
         if output == "invariant":

@@ -10,16 +10,17 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._frames import column_names
-from causalinv._matrix import factor_split, orthonormal_range
+from causalinv._matrix import column_lengths, factor_split, orthonormal_range
 from causalinv._typing import ArrayLike, FloatArray, Names, Rows
-from causalinv._validation import check_alignment, check_finite, check_number, check_rows
+from causalinv._validation import check_alignment, check_finite, check_number, check_rows, check_whole
 from causalinv.moments import Moments
 from causalinv.transformations._base import Moved, Transformation, indicator
 from causalinv.transformations._first_stage import FirstStage
-from causalinv.transformations._frame import Frame
+from causalinv.transformations._frame import Frame, whole
 
 __all__ = ["GaussianNoise", "Translation"]
 
+_ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of a row: what is left of it along the directions
 _NODES = (9, 7)  # quadrature nodes per direction, for one and two directions
 
 
@@ -173,8 +174,8 @@ class Translation(_Translation):
         rank = len(size)
         if rank == 0:
             raise ValueError("X and X_other are equal, so the pairs show no direction.")
-        keep = rank if n_directions is None else n_directions
-        if not 1 <= keep <= rank:
+        keep = rank if n_directions is None else check_whole(n_directions, "n_directions", low=1)
+        if keep > rank:
             raise ValueError(f"n_directions must be from 1 to {rank}, the rank of the differences; got {keep}.")
         directions = size[:keep, None] * basis[:keep]
         framed = directions if names is None else pd.DataFrame(directions, columns=list(names))
@@ -182,9 +183,17 @@ class Translation(_Translation):
 
     def frame(self, X: FloatArray, feature_names: Names = None) -> Frame:
         """One element: the row without what it has along the directions."""
+        return self._tidy(self._poses(X, feature_names), feature_names)
+
+    def _poses(self, X: FloatArray, feature_names: Names) -> Frame:
         basis = self._basis(X.shape[1], feature_names)
         along = X @ basis.T
-        return Frame.single(X - along @ basis, {"along": along})
+        rest = X - along @ basis
+        rounding = _ROUNDING * (np.abs(X) + np.abs(X) @ np.abs(basis.T) @ np.abs(basis))
+        return Frame.single(np.where(np.abs(rest) > rounding, rest, 0.0), {"along": along})
+
+    def _tidied(self, rows: FloatArray, feature_names: Names) -> FloatArray:
+        return whole(rows, np.abs(rows))
 
     def pose(self, X: FloatArray, feature_names: Names = None) -> FloatArray:
         """How far each row stands along an orthonormal basis of the directions."""
@@ -192,7 +201,7 @@ class Translation(_Translation):
 
     def _basis(self, n_features: int, feature_names: Names) -> FloatArray:
         directions = self._directions(n_features, feature_names)
-        return orthonormal_range(directions / np.linalg.norm(directions, axis=1, keepdims=True), tol=1e-10)[0]
+        return orthonormal_range((directions.T / column_lengths(directions.T)).T, tol=1e-10)[0]
 
     def in_units_of(self, scaler: Any) -> Translation:
         """The same movement after a fitted affine transformer, such as a StandardScaler before the regression.

@@ -276,7 +276,7 @@ def average_over_one_row(fit):
 
 @provoke("poses do not look uniform")
 def symmetry_of_rows_on_one_side(fit):
-    X = np.random.default_rng(0).normal(1.0, 1.0, size=(400, 2))
+    X = np.random.default_rng(0).normal(2.0, 1.0, size=(400, 2))
     symmetry_test(X, X[:, 1], SignFlip([0]), poses="uniform", n_resamples=19, random_state=0)
 
 

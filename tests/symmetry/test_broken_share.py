@@ -120,3 +120,13 @@ def test_critical_values_that_know_the_skewness():
     assert first < second - 0.02
     leaning_right = rng.exponential(size=30) - 0.8
     assert _unskewed(leaning_right, sizes, 1.7) == _least(leaning_right, sizes, 1.7**2 / 30)
+
+
+def test_levels_beyond_the_tests_reach_have_no_limit_and_end():
+    """At 1e-9 the test would have taken a billion draws."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 1))
+    y = X[:, 0]
+    poses = np.column_stack([X[:, 0], -X[:, 0]])
+    assert broken_share(y, poses, y, 0.01, rng)[1] > 0.5
+    assert broken_share(y, poses, y, 1e-9, rng)[1] == 0

@@ -10,7 +10,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from causalinv.datasets import load_confounded_digits
 from causalinv.exceptions import LeakageWarning
@@ -211,3 +212,105 @@ def test_what_is_refused():
         FrameAveragingClassifier(LogisticRegression(), symmetry=Scaling(), output=[[1, 0]]).fit(X, labels)
     with pytest.raises(ValueError, match="1 generators move the outcome, but the group has 2"):
         FrameAveragingClassifier(LogisticRegression(), symmetry=SignFlip([0, 1]), output=[[1, 0]]).fit(X, labels)
+
+
+def test_decision_values_of_pairs_are_refused_and_labels_are_checked():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 2))
+    y = np.digitize(np.abs(X[:, 0]), [0.4, 1.0])
+    for shape, fits in (("ovr", True), ("ovo", False)):
+        model = FrameAveragingClassifier(SVC(decision_function_shape=shape), symmetry=SignFlip([0])).fit(X, y)
+        if fits:
+            assert model.score(X, y) > 0.85
+        else:  # three pairs of three classes: columns would pass for those of the classes, and 0.28 was right
+            with pytest.raises(ValueError, match="pairs of classes"):
+                model.predict(X)
+    two = FrameAveragingClassifier(SVC(decision_function_shape="ovo"), symmetry=SignFlip([0])).fit(X, y > 0)
+    assert two.score(X, y > 0) > 0.85
+    tree = FrameAveragingClassifier(DecisionTreeClassifier(), symmetry=SignFlip([0]))
+    for missing in (np.where(y > 0, "a", None), np.array(["a", np.nan], dtype=object)[(y > 0).astype(int)]):
+        with pytest.raises(ValueError, match="y has a missing label in row"):
+            tree.fit(X, missing)
+    with pytest.raises(TypeError, match="y mixes labels of types"):
+        tree.fit(X, np.array([1, "a"], dtype=object)[(y > 0).astype(int)])
+    np.testing.assert_array_equal(tree.fit(X, [0, 1.0] * 60).classes_, [0, 1])
+
+
+def test_points_on_a_line_are_outcomes_of_one_column():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    for y in (X[:, 0], X[:, :1]):
+        model = FrameAveragingRegressor(LinearRegression(), symmetry=EuclideanGroup(1), output="points")
+        found = model.fit(X, y.copy()).predict(X)
+        np.testing.assert_allclose(model.predict(5.0 - X), 5.0 - found, atol=1e-9)
+
+
+@pytest.mark.parametrize("proper", [False, True])
+@pytest.mark.parametrize("output", ["vectors", "points"])
+@pytest.mark.parametrize("shape", ["two atoms", "line", "one point", "all equal"])
+def test_outcomes_have_no_part_where_nothing_in_the_row_points(shape, output, proper):
+    """Two atoms in space can turn about their axis: a vector beside them that follows has no part across it."""
+    clouds = {
+        "two atoms": np.array([[-1.0, 0, 0], [2, 0, 0]]),
+        "line": np.outer([-2.0, -1, 0.5, 2.5], [1.0, 2, 2]),
+        "one point": np.array([[1.0, 2, 3]]),
+        "all equal": np.tile([0.1, 0.2, 0.3], (3, 1)),
+    }
+    cloud, rng = clouds[shape], np.random.default_rng(0)
+    n, p = 30, len(cloud)
+
+    def motion():
+        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        return (turn * np.sign(np.linalg.det(turn)) if proper else turn), rng.normal(size=3)
+
+    X = np.stack([(c * cloud) @ turn.T + shift for c in rng.uniform(0.5, 2, n) for turn, shift in [motion()]])
+    X, Y = X.reshape(n, -1), rng.normal(np.arange(1.0, 4.0), size=(n, 3))
+    model = FrameAveragingRegressor(ExtraTreesRegressor(5, random_state=0), symmetry=EuclideanGroup(3, proper=proper))
+    model.set_params(output=output).fit(X, Y)
+    for _ in range(3):
+        turn, shift = motion()
+        moved = (X.reshape(n, p, 3) @ turn.T + shift).reshape(n, -1)
+        expected = model.predict(X) @ turn.T + (shift if output == "points" else 0.0)
+        np.testing.assert_allclose(model.predict(moved), expected, atol=1e-9)
+    if shape in ("one point", "all equal"):
+        centre = X.reshape(n, p, 3).mean(axis=1) if output == "points" else 0.0
+        np.testing.assert_allclose(model.predict(X), np.zeros((n, 3)) + centre, atol=1e-12)
+
+
+def test_points_that_are_one_have_one_outcome():
+    """Exchanging them changes nothing in the row, so the prediction must not change either."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(40, 12)), rng.normal(size=(40, 12))
+    X[:20, 3:6] = X[:20, :3]
+    group = EuclideanGroup(3, exchange=True)
+    model = FrameAveragingRegressor(ExtraTreesRegressor(5, random_state=0), symmetry=group, output="points").fit(X, Y)
+    found, order = model.predict(X).reshape(40, 4, 3), [2, 1, 3, 0]
+    np.testing.assert_allclose(found[:20, 0], found[:20, 1], atol=1e-12)
+    assert np.abs(found[20:, 0] - found[20:, 1]).min() > 1e-3
+    moved = X.reshape(40, 4, 3)[:, order].reshape(40, 12)
+    np.testing.assert_allclose(model.predict(moved).reshape(40, 4, 3), found[:, order], atol=1e-9)
+    with pytest.raises(ValueError, match="horizon"):
+        model.set_params(symmetry__horizon=np.nan, symmetry__vectors=range(6, 12), symmetry__boosts=True).fit(
+            X, Y[:, :6]
+        )
+
+
+def test_learners_that_take_no_weights_meet_lines_and_points():
+    """Frames of lines in space had two poses fewer than others, which such learners refuse."""
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(size=(10, 9)), np.outer(rng.normal(size=10), np.outer([1, 0, -2], [1, 2, 3.0]).ravel())])
+    model = FrameAveragingRegressor(KNeighborsRegressor(2), symmetry=EuclideanGroup(3)).fit(X, rng.normal(size=20))
+    np.testing.assert_array_equal(model.n_frame_, 8)
+
+
+def test_the_row_of_the_smallest_gap_is_a_row_of_X():
+    """It was counted among rows of positive weight."""
+    X = np.random.default_rng(0).normal(size=(10, 8))
+    X[7] = [3.0, 0, 0, 1.0001, -3, 0, 0, -1]
+    X[7, 1::2] *= 3.0  # nearly a square
+    for weight in (None, np.r_[0.0, 0.0, np.ones(8)]):
+        model = FrameAveragingRegressor(ExtraTreesRegressor(3, random_state=0), symmetry=EuclideanGroup(2))
+        model.fit(X, np.arange(10.0), sample_weight=weight)
+        assert model.frame_gap_[1] == 7
+        assert len(model.n_frame_) == (10 if weight is None else 8)
+        assert model.diagnostics(X)["gap"].idxmin() == 7

@@ -69,3 +69,12 @@ def test_a_screen_shows_it_and_averages_over_no_pose_that_was_never_seen():
     text = " ".join(str(screen.summary()).split())
     assert "unseen: Overlap is 0.0" in text
     assert "seen: Overlap is 0.9" not in text
+
+
+def test_a_column_in_small_units_moves_too():
+    """Moves were measured by the largest entry of all: beside another column these passed for none."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2)) * [1e-9, 1e3]
+    upright = np.column_stack([np.abs(X[:, 0]), X[:, 1]])
+    assert overlap(X, SignFlip([0]), None, np.random.default_rng(0)) > 0.8
+    assert overlap(upright, SignFlip([0]), None, np.random.default_rng(0)) < 0.3

@@ -172,3 +172,30 @@ def test_a_share_is_at_most_1():
     model = SoftInvariantRegressor({"turns": EuclideanGroup(2, translations=False)}, random_state=0)
     table = model.fit(X, rng.normal(size=60)).broken_share_interval(n_draws=200).to_frame()
     assert 0 <= table["lower"].iloc[0] <= table["estimate"].iloc[0] <= table["upper"].iloc[0] <= 1
+
+
+def test_predictions_do_not_follow_what_becomes_of_X():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y = X[:, 0] ** 2 + X[:, 1]
+    model = SoftInvariantRegressor({"first": SignFlip([0])}, length_scale=2.0).fit(X, y)
+    new = rng.normal(size=(5, 2))
+    before = model.predict(new)
+    X *= 5
+    np.testing.assert_array_equal(model.predict(new), before)
+
+
+def test_a_component_without_variation_has_no_variance():
+    """Its kernel is 0, so its likelihood is flat: the optimiser left it at its start, 0.48 of 1.0."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=30)
+    still = SoftInvariantRegressor({"first": SignFlip([0])}).fit(np.ones((30, 2)), y)
+    np.testing.assert_array_equal(still.variances_, 0.0)
+    assert still.noise_variance_ == pytest.approx(y.var(ddof=1), rel=1e-6)
+    np.testing.assert_allclose(still.predict(np.ones((2, 2))), y.mean())
+    X = np.sign(rng.normal(size=(30, 1)))  # two values: what keeps their exchange is constant
+    two = SoftInvariantRegressor({"flip": SignFlip([0])}).fit(X, X[:, 0] + 0.1 * y)
+    assert two.variances_["flip"] == 0
+    assert two.variances_["none"] > 0.1
+    assert two.broken_share_["flip"] == pytest.approx(1.0)
+    assert two.broken_share_interval(n_draws=100).table["pvalue"].iloc[0] < 1e-6

@@ -15,6 +15,7 @@ from causalinv.transformations import (
     Rotate90,
     Scaling,
     SignFlip,
+    Transformation,
     Translation,
     haar_orthogonal,
 )
@@ -157,3 +158,56 @@ def test_units_whose_squares_are_no_floats_are_refused_by_name(unit):
             model.fit(unit * X, y[:, 0])
         with pytest.raises(ValueError, match="y reaches .*choose another unit"):
             model.fit(X, unit * y[:, 0])
+
+
+@pytest.mark.parametrize("group", [SignFlip([0]), EuclideanGroup(3, translations=False)])
+def test_a_pvalue_is_that_of_other_units_and_orders_where_outcomes_tie(group):
+    """Ties of y were ordered by a number that depends on the unit of X: p of .04 to .10 for the same rows."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 3)), (rng.random(80) < 0.5).astype(float)
+
+    def pvalue(X, y):
+        return symmetry_test(X, y, group, poses="uniform", n_resamples=49, random_state=0).pvalue
+
+    expected, order = pvalue(X, y), rng.permutation(80)
+    for unit in (1e-100, 1e-3, 1e3, 1e6, 1e100):
+        assert pvalue(X[order] * unit, y[order]) == expected
+    for unit, offset in ((1e-100, 0.0), (1e100, 0.0), (3.0, 1e6), (-1.0, 0.0)):
+        assert pvalue(X, offset + unit * y) == expected
+
+
+def test_an_outcome_that_is_constant_up_to_rounding_tests_nothing():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 3)), np.where(rng.random(80) < 0.5, 0.3, 0.1 + 0.2)
+    with pytest.warns(DegenerateInputWarning, match="y is constant"):
+        assert symmetry_test(X, y, SignFlip([0]), poses="uniform", random_state=0).pvalue == 1.0
+
+
+class Broken(Transformation):
+    def __init__(self, how):
+        self.how = how
+
+    def draw(self, X, rng, feature_names=None):
+        signs = rng.choice([-1.0, 1.0], size=(len(X), 1))
+        moved = signs * X
+        if self.how == "nan":
+            moved[0] = np.nan
+        if self.how == "short":
+            moved = moved[1:]
+        if self.how == "in place":
+            X *= signs
+            moved = X
+        return moved, signs
+
+
+def test_moves_that_are_no_numbers_reject_nothing():
+    """No comparison with NaN holds, so that every re-drawn statistic seemed smaller: p = .01."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.normal(size=60)
+    ask = {"poses": "uniform", "n_resamples": 99, "random_state": 0}
+    with pytest.raises(ValueError, match="GX drawn by Broken contains NaN"):
+        symmetry_test(X, y, Broken("nan"), **ask)
+    with pytest.raises(ValueError, match="must have the shape of X"):
+        symmetry_test(X, y, Broken("short"), **ask)
+    expected = symmetry_test(X, y, Broken("none"), **ask).pvalue
+    assert symmetry_test(X, y, Broken("in place"), **ask).pvalue == expected  # it moved what was seen
