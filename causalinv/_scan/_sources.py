@@ -127,12 +127,12 @@ def arrow_batches(batches: Iterable[Any], name: str) -> Iterator[Piece]:
         row += batch.num_rows
 
 
-def each_batch(relation: Any) -> Iterable[Any]:
-    """Arrow batches of a DuckDB relation, which streams them."""
+def each_batch(relation: Any) -> Iterator[Any]:
+    """Arrow batches of a DuckDB relation, which streams them; its connection is free again when we stop."""
     _needs("pyarrow", "arrow")
     reader = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
-    batches: Iterable[Any] = reader(_BATCH)
-    return batches
+    with reader(_BATCH) as batches:
+        yield from batches
 
 
 def _slices(n: int, take: Callable[[slice], Callable[[Any], Any]], name: str) -> list[Piece]:

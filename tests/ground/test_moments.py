@@ -98,6 +98,40 @@ def test_subtract_undoes_merge(seed, kept):
     assert back.count == first.count
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1e8])
+@pytest.mark.parametrize("kept", [1, 2, 50])
+def test_what_is_left_of_a_few_rows_far_from_zero_is_no_rounding(offset, kept):
+    """Rows that were in are never refused; one row has no scatter, a constant none, and none is negative."""
+    for seed in range(30):
+        X = np.random.default_rng(seed).normal(size=(100, 2)) + offset
+        X[-kept:, 1] = offset + 0.1
+        left, gone = Moments.from_rows(x=X[-kept:]), Moments.from_rows(x=X[:-kept])
+        back = left.merge(gone).subtract(gone)
+        assert not back.scatter("x")[0, 1].any()
+        # 8 roundings of the mean, times twice the size of all, times the square root of all by what is left.
+        rounding = 2 * 8 * np.finfo(float).eps * offset * np.sqrt(150 * 100 * 99 / kept)
+        np.testing.assert_allclose(
+            back.scatter("x"), left.scatter("x"), rtol=1e-12, atol=1e-12 + rounding if kept > 1 else 0.0
+        )
+        assert (np.diagonal(back.scatter("x")[0]) >= 0).all()
+        np.testing.assert_allclose(back.mean("x"), left.mean("x"), atol=1e-12 + 1e-13 * offset)
+
+
+def test_rows_that_cannot_have_been_in_are_refused():
+    X = np.arange(6.0)[:, None]
+    few, light = Moments.from_rows(x=X[:3]), Moments.from_rows(x=X[:5] / 100, sample_weight=np.full(5, 0.1))
+    with pytest.raises(ValueError, match="Subtracting 5 rows from 3 rows leaves nothing in cell 0"):
+        few.subtract(light)
+    population = Moments({"x": 1}, mean=[[0.0]], scatter=[[[0.1]]])
+    for one, two in ((few, population), (population, light)):
+        with pytest.raises(ValueError, match="one is a sample and one a population"):
+            one.subtract(two)
+    weight = np.array([1e-3, 1e-3, 1e5])
+    all_rows = Moments.from_rows(x=X[:3], sample_weight=weight)
+    back = all_rows.subtract(Moments.from_rows(x=X[2:3], sample_weight=weight[2:]))
+    assert back.effective_count[0] <= back.count[0] == 2
+
+
 def test_merge_keeps_new_cells_and_combines_shared_ones():
     X, _, e, _, _ = data()
     low = Moments.from_rows(x=X[e < 2], environments=e[e < 2])
