@@ -278,12 +278,12 @@ def lstsq(design: FloatArray, target: FloatArray, *, tol: float = 1e-12) -> Floa
     return np.asarray(solution.T)
 
 
-def pseudo_inverse(matrix: FloatArray, *, tol: float = RANK_TOL) -> FloatArray:
-    """Moore-Penrose inverse; singular values below `tol` times the largest count as 0."""
+def pseudo_inverse(matrix: FloatArray, *, tol: float = RANK_TOL, least: float = 0.0) -> FloatArray:
+    """Moore-Penrose inverse; singular values below `tol` times the largest, or below `least`, count as 0."""
     if not matrix.size:
         return np.empty(matrix.shape[::-1])
     left, size, right = singular_values(matrix, full=False)
-    keep = size > tol * size[0]
+    keep = size > max(tol * size[0], least)
     return np.asarray((right[keep].T / size[keep]) @ left[:, keep].T)
 
 
