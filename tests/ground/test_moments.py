@@ -1,6 +1,7 @@
 """Moments agree with NumPy on rows, keep their digits, and obey the algebra of cells."""
 
 import copy
+import datetime
 import pickle
 
 import numpy as np
@@ -320,6 +321,34 @@ def test_a_column_that_is_constant_up_to_rounding_has_no_variance():
     near = X.copy()
     near[:, 1] = 1e9 + 1e-3 * rng.normal(size=50)  # a small spread on a large mean is no rounding
     assert Moments.from_rows(x=near).cov("x")[0, 1, 1] == pytest.approx(near[:, 1].var(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.to_datetime(["2001-01-01", "2001-07-01"]).tz_localize("Europe/Berlin"),
+        [datetime.date(2001, 1, 1), datetime.date(2001, 7, 1)],
+        [("a", datetime.date(2001, 1, 1)), ("b", datetime.date(2001, 1, 1))],
+    ],
+    ids=["zone", "days", "pairs with days"],
+)
+def test_dates_of_every_kind_survive_a_file(labels, tmp_path):
+    moments = Moments.from_rows(x=np.eye(4), environments=[*labels, *labels])
+    moments.save(tmp_path / "m.npz")
+    back = Moments.load(tmp_path / "m.npz")
+    assert back.cells.equals(moments.cells)
+    assert list(back.cells) == list(labels)
+    assert getattr(back.cells, "tz", None) == getattr(moments.cells, "tz", None)
+    assert back.merge(moments).count.tolist() == [4, 4]
+
+
+def test_a_file_of_something_else_is_named(tmp_path):
+    (tmp_path / "text").write_text("1,2")
+    np.savez(tmp_path / "other.npz", a=np.ones(3))
+    np.save(tmp_path / "one.npy", np.ones(3))
+    for name in ("text", "other.npz", "one.npy"):
+        with pytest.raises(ValueError, match=f"{name} is no file that Moments.save wrote"):
+            Moments.load(tmp_path / name)
 
 
 def test_pairs_are_labels_and_survive_a_file(tmp_path):
