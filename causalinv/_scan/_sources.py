@@ -81,7 +81,10 @@ def _in_memory(table: Any) -> Any:
 
 def _arrow(dataset: Any, columns: Columns, name: str) -> Iterable[Piece]:
     columns.check(dataset.schema.names, name[0].upper() + name[1:] if name.startswith("the ") else name)
-    fragments = list(dataset.get_fragments())
+    try:
+        fragments = list(dataset.get_fragments())
+    except ValueError:  # a data set that was filtered shows its rows, but not its files
+        fragments = [None]
     if not all(hasattr(fragment, "split_by_row_group") for fragment in fragments):
         return arrow_batches(dataset.to_batches(columns=columns.all, batch_size=_BATCH), name)
     schema = _common_schema(dataset.schema, fragments, columns)

@@ -125,6 +125,15 @@ def test_columns_of_one_name_and_collections_that_are_no_frames(rows):
         Moments.scan(dd.from_pandas(rows, npartitions=2).a, x="a")
 
 
+def test_a_data_set_that_was_filtered(rows, tmp_path):
+    ds = pytest.importorskip("pyarrow.dataset")
+    pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), tmp_path / "t.parquet", row_group_size=100)
+    chosen = ds.dataset(tmp_path).filter(ds.field("a") > 0)
+    found = Moments.scan(chosen, x=["a", "b"], environments="k")
+    kept = rows[rows.a > 0]
+    assert_same(found, Moments.from_rows(x=kept[["a", "b"]], environments=kept.k))
+
+
 def test_text_in_a_column_of_numbers_of_sqlite_is_not_zero(rows):
     sa = pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed (extra sql)")
     engine = sa.create_engine("sqlite://")
