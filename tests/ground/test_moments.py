@@ -342,6 +342,13 @@ def test_dates_of_every_kind_survive_a_file(labels, tmp_path):
     assert back.merge(moments).count.tolist() == [4, 4]
 
 
+def test_a_text_is_no_list_of_labels():
+    moments = Moments.from_rows(x=np.eye(3), environments=["a", "b", "ab"])
+    with pytest.raises(TypeError, match="environments must be a sequence of labels, got 'ab'"):
+        moments.select(environments="ab")
+    assert list(moments.select(environments=np.array(["ab"])).cells) == ["ab"]
+
+
 def test_a_file_of_something_else_is_named(tmp_path):
     (tmp_path / "text").write_text("1,2")
     np.savez(tmp_path / "other.npz", a=np.ones(3))
