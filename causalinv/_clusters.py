@@ -32,6 +32,7 @@ from causalinv._typing import FloatArray, IntArray
 __all__ = ["UNSEEN", "RobustCovariance", "flip_factor", "hidden_share", "robust_covariance"]
 
 UNSEEN = 0.05  # `hidden_share` of a combination from which it counts as not estimated
+_CANCELS = 1e-3  # of a part's variance, what the fit leaves of it: from here digits would be lost in squares
 _FITTED = 1e-10  # eigenvalues of B, which lie in [0, 1]: a direction that the cluster fits exactly
 
 
@@ -82,16 +83,32 @@ class RobustCovariance:
             moved = self._adjusted @ (self.bread @ combination)
             moved = moved / (np.abs(moved).max(initial=0.0) or 1.0)  # only ratios count; fourth powers are taken
             if per_square is not None:
-                own = moved**2
-                cross, gram = own * per_square, (both * own[:, None]).T @ both @ inner
+                own, z = moved**2, both * moved[:, None]
+                cross = own * per_square
             else:
                 own, z = self._sums(moved[:, None] ** 2)[:, 0], self._sums(both * moved[:, None])
-                cross, gram = np.sum((z @ inner) * z, axis=1), z.T @ z @ inner
-            trace = float(own.sum() + cross.sum())
-            square = float(np.sum(own**2) + 2 * own @ cross + np.sum(gram * gram.T))
+                cross = np.sum((z @ inner) * z, axis=1)
+            alone = own + cross < _CANCELS * own
+            shared, squares = self._covariances(moved, np.flatnonzero(alone)), 0.0
+            if alone.any():
+                own, cross, z = own[~alone], cross[~alone], z[~alone]
+                squares = float(2 * np.sum(shared[~alone] ** 2) + np.sum(shared[alone] ** 2))
+            gram = z.T @ z @ inner
+            trace = float(own.sum() + cross.sum() + np.trace(shared[alone]))
+            square = float(np.sum(own**2) + 2 * own @ cross + np.sum(gram * gram.T)) + squares
             if trace > 0 and square > 0:
                 out[j] = trace**2 / square
         return out
+
+    def _covariances(self, moved: FloatArray, which: IntArray) -> FloatArray:
+        """Covariances (G, s) of the parts of all clusters with those of some, as products of vectors.
+
+        Of clusters that move the fit so much that sums of squares would cancel: at most as many as coefficients.
+        """
+        parts = np.where(self._codes[:, None] == which, moved[:, None], 0.0)
+        parts -= self._weighted @ (self.bread @ (self._design.T @ parts))
+        parts -= self._design @ (self.bread @ (self._weighted.T @ parts))
+        return self._sums(moved[:, None] * parts)
 
     def _within(self) -> tuple[FloatArray, FloatArray]:
         """Columns C and a matrix K with (I - H)(I - H)' = I + C K C'."""

@@ -195,8 +195,3 @@ class Controlled(Instruments):
         c, d = self.controls.shape[1], self.X.shape[1]
         own = combine[:, 1 + d :] if combine.shape[1] > 1 + d else np.zeros((len(combine), c))
         return np.column_stack([combine[:, :1], own]), combine[:, 1 : 1 + d] - own @ self.slopes.of_x
-
-    def as_given(self) -> tuple[FloatArray, FloatArray]:
-        """Outcomes (n, p) and features (n, d) before the controls were partialled out."""
-        known = self.controls - self.slopes.mean
-        return self.y + known @ self.slopes.of_y, self.X + known @ self.slopes.of_x

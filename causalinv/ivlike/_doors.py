@@ -89,7 +89,9 @@ class InferenceDoors(Recorded):
         A sandwich of the influence of every row: robust to unequal variances, and to dependence inside `groups`. The
         copies that an augmentation draws count as one row, and `features` as given. If alpha was chosen from the data
         (``"cc"``), it is conditional on the choice; `bootstrap` is not. It is asymptotic: squares and products among
-        `features` have heavy tails, and may need thousands of rows.
+        `features` have heavy tails, and may need thousands of rows. Where coefficients (controls among them) are not
+        few beside the rows and variances unequal, ``"auto"``, HC1 and HC2 are too short: with 60 controls in 200 rows
+        and 40 in 100 their 95% intervals covered .87 to .91 (s.e. .014), those of ``"HC3"`` .96 to .98.
         """
         if source is None:
             if groups is not None or sample_weight is not None or connection is not None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import f, t
+from scipy.stats import t
 
 from causalinv._matrix import (
     column_basis,
@@ -40,7 +40,6 @@ __all__ = [
     "by_cluster",
     "coefficient_influence",
     "coefficient_scores",
-    "hotelling",
     "quantile",
     "reaction_rows",
     "restricted_rows",
@@ -205,33 +204,6 @@ def with_controls(
     score = (known @ half @ half.T)[:, :, None] * residual[:, None, :]
     rows = _finish(design, score, own.rank).rows - np.einsum("cd,ndp->ncp", slopes.of_x, own.rows)
     return Influence(np.concatenate([both.rows, rows], axis=1), own.groups, own.rank)
-
-
-def hotelling(estimate: FloatArray, rows: FloatArray, *, spent: int = 0) -> tuple[float, float, int]:
-    r"""Test that q means are zero, from independent contributions.
-
-    With T the squared length of the estimate in the covariance of m contributions, :math:`T (m - q) / (m q)` has the
-    F law with q and m - q degrees of freedom if they are normal (Hotelling, 1931). The chi squared law would ignore
-    that the covariance is estimated, and reject noise often where q is not small beside m.
-
-    Parameters
-    ----------
-    estimate : ndarray of shape (q,)
-    rows : ndarray of shape (m, q)
-        Contribution of every independent unit, about its mean, in the units of the estimate.
-    spent : int, default 0
-        Degrees of freedom that nuisance coefficients took.
-
-    Returns
-    -------
-    statistic, pvalue, df : float, float, int
-        The F statistic and its numerator degrees of freedom, the rank of the covariance.
-    """
-    half = whitener(rows.T @ rows)
-    q = half.shape[1]
-    left = len(rows) - spent - q
-    statistic = float(np.sum((half.T @ estimate) ** 2)) / len(rows) * left / q
-    return statistic, float(f.sf(statistic, q, left)), q
 
 
 def by_cluster(rows: FloatArray, groups: np.ndarray | None) -> FloatArray:

@@ -18,9 +18,9 @@ from causalinv.ivlike._instruments import (
     robust_set,
 )
 from causalinv.ivlike._intervals import controls_frame
-from causalinv.ivlike._kclass import Covariance
 from causalinv.ivlike._recorded import Recorded
 from causalinv.ivlike._sets import ConfidenceSet
+from causalinv.ivlike._small_samples import CovType
 from causalinv.ivlike._specification import endogeneity, overidentification
 from causalinv.ivlike._structural import equation_of
 from causalinv.results import Summary, TestResult
@@ -58,7 +58,7 @@ class InstrumentDoors(Recorded):
         -------
         TestResult
             With as many degrees of freedom as there are surplus instruments. Sargan's p-value is of the chi squared
-            law, and too small where controls are not few beside the rows (20 in 60: level .05 is .17). That of J is by
+            law, and too small where controls are not few beside the rows (20 in 60: level .05 is .15). That of J is by
             flipped signs of the residuals of rows, or `groups`; the chi squared law of textbooks is close to it with
             many rows.
 
@@ -150,22 +150,19 @@ class InstrumentDoors(Recorded):
             raise ValueError(f"coef must be {len(fit.coef)} finite numbers, one per feature, got {coef!r}.")
         return coefficient_test(equation_of(fit), values, robust=_robust(cov_type))
 
-    def controls_frame(
-        self, *, cov_type: Literal["auto"] | Covariance = "auto", confidence_level: float = 0.95
-    ) -> pd.DataFrame:
+    def controls_frame(self, *, cov_type: CovType = "auto", confidence_level: float = 0.95) -> pd.DataFrame:
         """Coefficients of the controls, with standard errors and intervals.
 
         Parameters
         ----------
-        cov_type : {"auto", "misspecified", "HC1", "classical"}, default "auto"
+        cov_type : str, default "auto"
             As in `covariance`; the default is that of the rows of controls in `summary`.
         confidence_level : float, default 0.95
 
         Returns
         -------
         pandas.DataFrame
-            One row per control, or per outcome and control: ``coef``, ``s.e.``, ``lower``, ``upper``, ``p``. Several
-            outcomes have ``cov_type="auto"`` only.
+            One row per control, or per outcome and control: ``coef``, ``s.e.``, ``lower``, ``upper``, ``p``.
         """
         return controls_frame(self._checked(), cov_type=cov_type, confidence_level=confidence_level)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,10 @@ from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._identification import check_identified
 from causalinv.ivlike._inference import Influence, coefficient_influence, with_controls, with_mean
-from causalinv.ivlike._kclass import Covariance
 from causalinv.ivlike._kclass_rules import KClass
 from causalinv.ivlike._knowledge import GenuineInstruments
 from causalinv.ivlike._small_samples import COV_TYPES, CovType, Errors, errors_of, unseen_combinations
-from causalinv.ivlike._structural import is_structural, kclass_rows, structural_errors, textbook_controls
+from causalinv.ivlike._structural import classical_errors, is_structural, kclass_rows, textbook_rows
 
 __all__ = [
     "check_contrast",
@@ -37,6 +36,7 @@ __all__ = [
     "warn_unseen",
 ]
 
+_TEXTBOOK = ("classical", "HC1", "wild", "bootstrap")  # errors that take instruments as valid, each of them
 _FEW = 5.0  # degrees of freedom of clusters: below, no correction is to be relied on
 _UNEVEN = 10.0 / 3.0  # those of unequal sums of clusters, a third of their number if they are alike
 
@@ -53,7 +53,7 @@ def covariance(fit: Fit, at: float | None, cov_type: CovType, *, intercept: bool
         return cov[0] if fit.single_output else cov
     if cov_type not in ("auto", "HC1"):
         raise ValueError(f"across=True has the influence of rows only, cov_type='HC1'; got {cov_type!r}.")
-    influence = _combined(fit, at, combine)
+    influence = _combined(fit, at, combine, textbook=cov_type == "HC1" and is_structural(fit, at))
     n, m, p = influence.rows.shape
     rows = np.swapaxes(influence.rows, 1, 2).reshape(n, p * m, 1)
     return Influence(rows, influence.groups, influence.rank).covariance()[0]
@@ -111,8 +111,11 @@ def combination_table(
     return frame.rename_axis(columns=f"{percent(level)}, {found.kind}")
 
 
-def influence_at(fit: Fit, at: float | None = None) -> Influence:
-    """Influence of every row on the coefficients, at the strength of the fit or another."""
+def influence_at(fit: Fit, at: float | None = None, *, textbook: bool = False) -> Influence:
+    """Influence of every row on the coefficients, at the strength of the fit or another.
+
+    `textbook` takes the instruments of a structural fit (`is_structural`) as valid, each of them.
+    """
     design, reading = fit.read_again()
     alpha, coef = fit.coef_at(at)
     if np.isnan(alpha):
@@ -121,7 +124,9 @@ def influence_at(fit: Fit, at: float | None = None) -> Influence:
         )
     if at is not None and alpha == 0:
         fit.check_limit()
-    if at is None and isinstance(fit.rule, KClass):
+    if textbook:
+        influence = textbook_rows(fit, at)
+    elif at is None and isinstance(fit.rule, KClass):
         influence = kclass_rows(fit)
     else:
         strength = 0.0 if fit.averages else alpha
@@ -147,9 +152,10 @@ def errors_at(fit: Fit, at: float | None, cov_type: CovType, combine: FloatArray
             "The intercept's error is not available with controls=: it is that of predict_confint at zero features and "
             "controls."
         )
-    if cov_type in ("classical", "HC1") and is_structural(fit, at) and plain and not np.any(combine[:, 0]):
-        return structural_errors(fit, at, cov_type, combine[:, 1:])
-    influence = _combined(fit, at, combine)
+    textbook = is_structural(fit, at) and cov_type in _TEXTBOOK
+    if textbook and cov_type == "classical":
+        return classical_errors(fit, at, combine)
+    influence = _combined(fit, at, combine, textbook=textbook)
     alpha, coef = fit.coef_at(at)
     if fit.ridge > 0:
         few = False
@@ -166,7 +172,7 @@ def errors_at(fit: Fit, at: float | None, cov_type: CovType, combine: FloatArray
         cov_type=cov_type,
         few=few,
     )
-    surplus = genuine and len(fit.reading.stage.factor) > fit.path.basis.shape[1]
+    surplus = genuine and not textbook and len(fit.reading.stage.factor) > fit.path.basis.shape[1]
     return replace(found, kind="misspecified") if surplus and found.kind in ("HC1", "CR1") else found
 
 
@@ -189,9 +195,9 @@ def _coefficients(fit: Fit) -> FloatArray:
     return np.eye(len(fit.coef) + 1)[1:]
 
 
-def _combined(fit: Fit, at: float | None, combine: FloatArray) -> Influence:
+def _combined(fit: Fit, at: float | None, combine: FloatArray, *, textbook: bool) -> Influence:
     """Influence of every row on combinations of the mean of y and the coefficients."""
-    influence = influence_at(fit, at)
+    influence = influence_at(fit, at, textbook=textbook)
     if np.any(combine[:, 0]) or combine.shape[1] > 1 + len(fit.coef):
         design, coef = fit.rows(), fit.coef_at(at)[1]
         if isinstance(design, Controlled) and fit.slopes is not None:
@@ -225,17 +231,14 @@ def unseen_note(count: int, of: int, clustered: bool) -> str:
     )
 
 
-def controls_frame(fit: Fit, *, cov_type: Literal["auto"] | Covariance, confidence_level: float) -> pd.DataFrame:
+def controls_frame(fit: Fit, *, cov_type: CovType, confidence_level: float) -> pd.DataFrame:
     """Coefficients of the controls with standard errors and intervals."""
-    check_choice(cov_type, "cov_type", ("auto", "classical", "HC1", "misspecified"))
-    if cov_type != "auto":
-        return textbook_controls(fit, cov_type=cov_type, confidence_level=confidence_level)
     if fit.slopes is None:
         raise ValueError("The model was fitted without controls.")
     d, c = fit.slopes.of_x.shape[1], len(fit.slopes.mean)
     combine = np.column_stack([np.zeros((c, 1 + d)), np.eye(c)])
     names = pd.Index(fit.slopes.names or tuple(f"c{i}" for i in range(c)), name="control")
-    frame = combination_table(fit, combine, names, at=None, cov_type="auto", confidence_level=confidence_level)
+    frame = combination_table(fit, combine, names, at=None, cov_type=cov_type, confidence_level=confidence_level)
     return frame.rename(columns={"estimate": "coef"})
 
 

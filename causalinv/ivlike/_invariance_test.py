@@ -73,6 +73,8 @@ def _row_score(design: RowDesign, fit: Fit, *, equal: bool) -> tuple[float, floa
 def _clustered_score(design: RowDesign, fit: Fit) -> tuple[float, float, int, int]:
     residual, moved, fitted = restricted_rows(design, fit.reading, fit.path)
     assert design.groups is not None
+    if not moved.shape[1]:
+        return 0.0, 1.0, 0, design.n_units
     _check_units(design.n_units, moved.shape[1], 0)
     return *clustered_pvalue(residual, moved, fitted, design.groups), moved.shape[1], design.n_units
 

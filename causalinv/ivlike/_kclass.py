@@ -24,7 +24,15 @@ from scipy.linalg import eigh
 from causalinv._typing import FloatArray
 from causalinv.ivlike._equation import Equation
 
-__all__ = ["Covariance", "fuller_kappa", "kclass", "kclass_covariance", "kclass_influence", "liml_kappa"]
+__all__ = [
+    "Covariance",
+    "fuller_kappa",
+    "kclass",
+    "kclass_covariance",
+    "kclass_influence",
+    "liml_kappa",
+    "textbook_influence",
+]
 
 Covariance = Literal["classical", "HC1", "misspecified"]
 
@@ -111,6 +119,13 @@ def kclass_influence(equation: Equation, kappa: float, coef: FloatArray, *, esti
     return np.asarray((rows / _divisor(equation, kappa)) @ equation.basis.T)
 
 
+def textbook_influence(equation: Equation, kappa: float, coef: FloatArray) -> FloatArray:
+    """Influence (n, d) of every row if the instruments agree; for κ that tends to 1."""
+    e = equation.y - equation.x @ coef
+    rows = equation.project(equation.coordinates) * e[:, None] / _divisor(equation, kappa)
+    return np.asarray(rows @ equation.basis.T)
+
+
 def kclass_covariance(
     equation: Equation, kappa: float, coef: FloatArray, *, cov_type: Covariance, estimated: bool = False
 ) -> FloatArray:
@@ -140,7 +155,7 @@ def kclass_covariance(
     if cov_type == "misspecified":
         rows = kclass_influence(equation, kappa, coef, estimated=estimated)
     else:
-        rows = (equation.project(equation.coordinates) * e[:, None] / divisor) @ equation.basis.T
+        rows = textbook_influence(equation, kappa, coef)
     summed, m = equation.sums(rows), equation.n_clusters
     factor = m / (m - 1) * (equation.n - 1) / equation.df
     return np.asarray(factor * summed.T @ summed)

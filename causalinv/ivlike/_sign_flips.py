@@ -6,7 +6,10 @@ q/2 and (m - q)/2 if errors are normal and of equal variance: the classical F te
 the residuals can still be flipped: :math:`|Q'(\epsilon r)|^2 / |r|^2`, whose mean and variance over independent signs
 are sums of products. Residuals are taken as long as their errors (HC2), and the variance times its exact value over
 what this estimate has on average, both under normal errors of equal variance; so the Beta law with this mean and
-variance is then close to that of the classical test, and keeps its power where q is not small beside n.
+variance is then close to that of the classical test, and keeps its power where q is not small beside n. With many
+controls squared residuals are nearly alike whatever the errors are, for each mixes all of them, by the squares of
+:math:`M = I - FF'` with F fitted. So the mean is taken from unmixed ones (Cattaneo, Jansson and Newey, 2018), up to
+1000 rows, and the variance keeps its ratio to its square.
 
 With clusters signs are flipped cluster by cluster, residuals adjusted as in CR2 (Bell and McCaffrey, 2002); the squared
 length of the sum of the scores is then at most their number times the largest eigenvalue of their scatter, and in units
@@ -21,8 +24,10 @@ from scipy.stats import beta
 from causalinv._typing import FloatArray
 from causalinv.ivlike._equation import cluster_sums
 
-__all__ = ["clustered_pvalue", "share_pvalue"]
+__all__ = ["as_long_as_errors", "clustered_pvalue", "share_pvalue"]
 
+_UNMIXED = 1000  # rows up to which squared residuals are unmixed
+_TOLD = 0.05  # eigenvalues from 0 to 1 of what mixes error variances: below, residuals tell noise
 _PAIRS = 3000  # rows up to which correlations of residuals count: they are of the order of fitted / rows squared
 _FITTED = 1e-10  # of a row, what is left by what is fitted: a row that is fitted exactly has no residual
 
@@ -52,12 +57,30 @@ def share_pvalue(residual: FloatArray, moved: FloatArray, fitted: FloatArray, *,
     mean, variance = q / m, 2 * q * (m - q) / (m**2 * (m + 2))
     if not equal:
         left = 1.0 - np.sum(fitted**2, axis=1)
-        square = np.divide(residual**2, left, out=np.zeros(n), where=left > _FITTED) / size
+        square = residual**2 / size
         own = np.sum(moved**2, axis=1)
-        mean = float(own @ square)
-        flipped = 2 * float(np.sum((moved.T @ (square[:, None] * moved)) ** 2) - np.sum((own * square) ** 2))
+        long = np.divide(square, left, out=np.zeros(n), where=left > _FITTED)
+        flipped = 2 * float(np.sum((moved.T @ (long[:, None] * moved)) ** 2) - np.sum((own * long) ** 2))
         variance *= flipped * m * (m + 2) / (2 * (q - float(own @ own) + _correlated(moved, fitted, left)))
+        mean = float(own @ long)
+        unmixed = q * float(_unmixing(own, fitted) @ square) if n <= _UNMIXED else mean
+        if unmixed > 0:
+            mean, variance = unmixed, variance * (unmixed / mean) ** 2
     return statistic, _beta_tail(share, mean, variance)
+
+
+def _unmixing(own: FloatArray, fitted: FloatArray) -> FloatArray:
+    r"""Weights (n,) of squared residuals whose mean is :math:`\sum own σ^2 / \sum own`, whatever the variances are.
+
+    A squared residual has mean :math:`\sum_j M_{ij}^2 σ_j^2`. Directions that residuals hardly tell apart are left out;
+    equal variances are met exactly all the same.
+    """
+    mixed = (np.eye(len(own)) - fitted @ fitted.T) ** 2
+    values, vectors = np.linalg.eigh(mixed)
+    vectors = vectors[:, values > _TOLD]
+    weights: FloatArray = vectors @ ((vectors.T @ own) / values[values > _TOLD])
+    total = float(weights @ np.diagonal(mixed) ** 0.5)  # a row of squares of M adds up to M_ii
+    return weights / total if total > 0 else np.zeros_like(own)
 
 
 def clustered_pvalue(
@@ -74,7 +97,7 @@ def clustered_pvalue(
     what rows add to the score's error beside the residual; it sums to zero.
     """
     residual, top = _in_own_units(residual)
-    scores = moved * _adjusted(residual, fitted, groups)[:, None]
+    scores = moved * as_long_as_errors(residual, fitted, groups)[:, None]
     if own is not None:
         scores += own / top
     if groups is not None:
@@ -89,7 +112,7 @@ def clustered_pvalue(
     return length / mean, _beta_tail(length / most, mean / most, variance / most**2)
 
 
-def _adjusted(residual: FloatArray, fitted: FloatArray, groups: np.ndarray | None) -> FloatArray:
+def as_long_as_errors(residual: FloatArray, fitted: FloatArray, groups: np.ndarray | None) -> FloatArray:
     """Residuals as long as their errors, as in HC2 and CR2; directions that are fitted exactly stay as they are."""
     if groups is None:
         left = 1.0 - np.sum(fitted**2, axis=1)

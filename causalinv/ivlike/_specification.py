@@ -7,7 +7,7 @@ squares:
 * *Overidentification.* Sargan's :math:`n\, e'P e / e'e` takes errors as independent and of equal variance. Hansen's J
   is :math:`\min_h g(h)' S^{-1} g(h)` with g the sum of instruments times residuals and S the sum of their
   squares, by cluster, at e. Both are chi squared with k - m degrees of freedom if every instrument is valid and the
-  controls are few: with 20 in 60 rows that law rejected .17. So the p-value of J is that of the score under flipped
+  controls are few: with 20 in 60 rows that law rejected .15. So the p-value of J is that of the score under flipped
   signs (`_sign_flips`), in the instruments that move no feature; residuals are those of the bias-corrected estimator
   (Nagar, 1959; Donald and Newey, 2001), as those of two-stage least squares are too short with many instruments.
   Sargan's is as in textbooks.

@@ -7,8 +7,9 @@ All are functions of the reduced equation (`_equation`). For one feature x, with
   quadratic in b is not positive.
 * Other endogenous features are minimised over; then k less their number are the degrees of freedom (Guggenberger,
   Kleibergen, Mavroeidis and Chen, 2012). The set is the projection of a quadric, by a Schur complement.
-* *Robust*: Hotelling's statistic of the moments :math:`z_i e_i(b)`, summed over clusters. The ends of the set are the
-  real eigenvalues of a quadratic matrix polynomial, so it is exact too.
+* *Robust*: Hotelling's statistic of the moments :math:`z_i e_i(b)`, summed over clusters; in their squares the e are
+  taken as long as errors are (HC2, CR2), of which controls leave less (10 in 20 uneven clusters: sizes were .12). The
+  ends of the set are the real eigenvalues of a quadratic matrix polynomial, so it is exact too.
 
 The conditional tests of one endogenous feature, LM and CLR, are in `_conditional`.
 """
@@ -22,10 +23,10 @@ from scipy.linalg import eig, eigh
 from scipy.optimize import brentq
 from scipy.stats import f as fisher
 
-from causalinv._matrix import solve_range
+from causalinv._matrix import solve_range, whitener
 from causalinv._typing import FloatArray
 from causalinv.ivlike._equation import Equation
-from causalinv.ivlike._inference import hotelling
+from causalinv.ivlike._sign_flips import as_long_as_errors
 
 __all__ = [
     "FLAT",
@@ -123,12 +124,15 @@ def _quadratic(a: float, h: float, c: float) -> FloatArray:
 
 def robust_ar_pvalue(equation: Equation, coef: FloatArray) -> tuple[float, float, int]:
     """Hotelling's F, p-value and degrees of freedom of the hypothesis that the coefficients (d,) are these."""
-    rows = equation.sums(equation.z * (equation.y - equation.x @ coef)[:, None])
-    spent = _check_units(equation, equation.z.shape[1])
-    estimate = rows.sum(axis=0)
+    e = equation.y - equation.x @ coef
+    _check_units(equation)
+    estimate, rows = _scores(equation, e)
     if not rows.any():
         raise ValueError("At these coefficients no row has an error: there is nothing to test against.")
-    return hotelling(estimate, rows - rows.mean(axis=0), spent=spent)
+    half = whitener(rows.T @ rows)
+    share, k = float(np.sum((half.T @ estimate) ** 2)) / len(rows), half.shape[1]
+    statistic = _quotient(share, 1.0 - share) * (len(rows) - k) / k
+    return statistic, float(fisher.sf(statistic, k, len(rows) - k)), k
 
 
 def robust_ar_set(equation: Equation, j: int, level: float) -> FloatArray:
@@ -140,26 +144,33 @@ def robust_ar_set(equation: Equation, j: int, level: float) -> FloatArray:
             "here. Take the set under equal variances (cov_type='classical'), or test whole vectors of coefficients."
         )
     k = rest.z.shape[1]
-    spent = _check_units(rest, k)
+    if k < 1:
+        return LINE  # no instrument is left: every value fits
+    _check_units(rest)
     size = np.linalg.norm(rest.y), np.linalg.norm(x)
     if min(size) == 0:
         return LINE
-    of_y, of_x = rest.sums(rest.z * (rest.y / size[0])[:, None]), rest.sums(rest.z * (x / size[1])[:, None])
-    units = len(of_y)
-    left = units - spent - k
-    hotellings = float(fisher.ppf(level, k, left)) * k / left * units
-    return _where_small(of_y, of_x, hotellings / (1.0 + hotellings / units)) * (size[0] / size[1])
+    of_y, of_x = _scores(rest, rest.y / size[0]), _scores(rest, x / size[1])
+    units = rest.n_clusters
+    odds = float(fisher.ppf(level, k, units - k)) * k / (units - k)
+    return _where_small(of_y, of_x, units * odds / (1.0 + odds)) * (size[0] / size[1])
 
 
-def _where_small(of_y: FloatArray, of_x: FloatArray, bound: float) -> FloatArray:
-    """Where s'S^-1 s <= bound, with s the sum and S the squares of the rows ``of_y - b of_x``.
+def _scores(equation: Equation, e: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sum (k,) of instruments times residuals; and parts (m, k) of rows or clusters, as long as errors are."""
+    long = as_long_as_errors(e, equation.known, equation.clusters)
+    return equation.z.T @ e, equation.sums(equation.z * long[:, None])
+
+
+def _where_small(of_y: tuple[FloatArray, FloatArray], of_x: tuple[FloatArray, FloatArray], bound: float) -> FloatArray:
+    """Where s'S^-1 s <= bound, with s the sum and S the squares of the rows of y less b times those of x (`_scores`).
 
     That is where the determinant of [[S, s], [s', bound]] is not negative: a polynomial in b, whose real roots are
     found as eigenvalues. Between neighbours among them the sign is read off the statistic itself.
     """
-    k = of_y.shape[1]
-    sums = of_y.sum(axis=0), of_x.sum(axis=0)
-    yy, yx, xx = of_y.T @ of_y, of_y.T @ of_x, of_x.T @ of_x
+    sums, rows = (of_y[0], of_x[0]), (of_y[1], of_x[1])
+    k = len(sums[0])
+    yy, yx, xx = rows[0].T @ rows[0], rows[0].T @ rows[1], rows[1].T @ rows[1]
     zero, linear, square = (np.zeros((k + 1, k + 1)) for _ in range(3))
     zero[:k, :k], zero[:k, k], zero[k, :k], zero[k, k] = yy, sums[0], sums[0], bound
     linear[:k, :k], linear[:k, k], linear[k, :k] = -(yx + yx.T), -sums[1], -sums[1]
@@ -213,11 +224,8 @@ def check_df(equation: Equation) -> None:
         )
 
 
-def _check_units(equation: Equation, k: int) -> int:
-    """Degrees of freedom that the controls took (none of clusters); raises if too few units are left."""
-    units = equation.n_clusters if equation.clusters is not None else equation.n
-    spent = 0 if equation.clusters is not None else equation.spent
-    if units - spent - k < 1:
-        what = "groups" if equation.clusters is not None else "rows"
+def _check_units(equation: Equation) -> None:
+    units, k = equation.n_clusters, equation.z.shape[1]
+    what, spent = ("rows", equation.spent) if equation.clusters is None else ("groups", 0)
+    if units - spent <= k:
         raise ValueError(f"A robust test of {k} instruments needs more than {k + spent} {what}, got {units}.")
-    return spent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from causalinv._parallel import streams
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning, WeakSignalWarning
 from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
 from causalinv.ivlike._bootstrap import unit_counts
+from causalinv.ivlike._equation import Equation
+from causalinv.ivlike._weak_identification import robust_ar_set
 
 ALONG_LAST = Translation([[0.0, 0.0, 1.0]])
 
@@ -398,3 +401,27 @@ def test_levels_are_printed_as_they_are_and_refused_where_draws_do_not_show_them
         assert np.isfinite(ask(0.999).to_numpy()).all()
         with pytest.raises(ValueError, match=r"levels up to 0.999, got 0.9999"):
             ask(0.9999)
+
+
+@pytest.mark.parametrize("groups", [None, [0, 1, 1, 2, 3, 3]])
+def test_nothing_moved_is_nothing_to_test_with_groups_too(groups):
+    """A feature that repeats one which stays: with groups the test ended in an IndexError."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = IVLikeRegression(augmentation=Translation([[1.0, 0.0, 0.0]]))
+        model.fit(np.c_[X[:, 0], X], rng.normal(size=6), groups=groups)
+        found = model.ols_invariance_test()
+    assert (found.statistic, found.pvalue, found.df) == (0.0, 1.0, 0)
+
+
+def test_a_robust_set_without_an_instrument_left_is_the_line():
+    """Three controls of four rows, of which one thing is left: all features are among the instruments there."""
+    rng = np.random.default_rng(0)
+    equation = Equation.from_rows(
+        rng.normal(size=4), rng.normal(size=(4, 2)), rng.normal(size=(4, 2)), controls=rng.normal(size=(4, 2))
+    )
+    for clusters in (None, np.array([0, 1, 2, 2])):
+        found = robust_ar_set(replace(equation, clusters=clusters), 0, 0.95)
+        assert np.isinf(found).all()

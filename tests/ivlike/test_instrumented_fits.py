@@ -72,12 +72,11 @@ def test_errors_of_predictions_with_controls_are_those_of_repeated_columns(alpha
     ours = IVLikeRegression(alpha).fit(X, y, instruments=Z, controls=W, **given)
     idiom = IVLikeRegression(alpha).fit(X.join(W), y, instruments=Z.join(W), **given)
     at = slice(0, 7)
-    found = ours.predict_confint(X[at], controls=W[at], cov_type="misspecified")
-    own = ours.predict_confint(X[at], controls=W[at])
-    np.testing.assert_allclose(own, idiom.predict_confint(X.join(W)[at]), rtol=1e-7, atol=1e-12)
-    np.testing.assert_allclose(found["estimate"], ours.predict(X[at], controls=W[at]), rtol=1e-9)
-    theirs = idiom.predict_confint(X.join(W)[at], cov_type="HC1")
-    np.testing.assert_allclose(found[["s.e.", "lower", "p"]], theirs[["s.e.", "lower", "p"]], rtol=1e-7, atol=1e-12)
+    for cov_type in ("auto", "misspecified", "HC1"):
+        found = ours.predict_confint(X[at], controls=W[at], cov_type=cov_type)
+        theirs = idiom.predict_confint(X.join(W)[at], cov_type=cov_type)
+        np.testing.assert_allclose(found, theirs, rtol=1e-7, atol=1e-12)
+        np.testing.assert_allclose(found["estimate"], ours.predict(X[at], controls=W[at]), rtol=1e-9)
 
 
 def test_errors_of_predictions_with_controls_are_those_of_linearmodels():

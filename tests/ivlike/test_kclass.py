@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 
+from causalinv import IVLikeRegression
 from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._kclass import (
     fuller_kappa,
@@ -127,3 +129,55 @@ def test_liml_without_an_answer_raises():
     given = Equation.from_rows(y, X, Z, clusters=groups)
     with pytest.raises(ValueError, match="takes rows as independent"):
         kclass_covariance(given, 1.0, kclass(given, 1.0), cov_type="classical")
+
+
+@pytest.mark.parametrize("alpha", [0.0, "liml"])
+@pytest.mark.parametrize(("k", "grouped"), [(1, False), (4, False), (4, True)])
+def test_textbook_errors_of_every_combination_are_those_of_linearmodels(alpha, k, grouped):
+    """Not of the coefficients alone: of the intercept, controls and predictions too, with surplus instruments."""
+    iv = pytest.importorskip("linearmodels.iv", reason="a peer, of the extra bench")
+    y, X, Z, W, groups, _ = instrumented(k=k, m=1)
+    theirs = iv.IV2SLS if alpha == 0 else iv.IVLIML
+    model = theirs(y, np.c_[np.ones(len(y)), W], X, Z)
+    ours = IVLikeRegression(alpha).fit(X, y, instruments=Z, controls=W, groups=groups if grouped else None)
+    bare = IVLikeRegression(alpha).fit(X, y, instruments=Z, groups=groups if grouped else None)
+    robust = {"cov_type": "clustered", "clusters": groups} if grouped else {"cov_type": "robust"}
+    for cov_type, given in (("HC1", robust), ("classical", {"cov_type": "unadjusted"})):
+        if grouped and cov_type == "classical":
+            continue
+        cov = model.fit(debiased=True, **given).cov.to_numpy()
+        rows = np.c_[np.ones(3), W[:3], X[:3]]
+        found = ours.predict_confint(X[:3], controls=W[:3], cov_type=cov_type)
+        np.testing.assert_allclose(found["s.e."] ** 2, np.einsum("ij,jk,ik->i", rows, cov, rows), rtol=1e-8)
+        np.testing.assert_allclose(ours.controls_frame(cov_type=cov_type)["s.e."] ** 2, np.diag(cov)[1:3], rtol=1e-8)
+        cov = theirs(y, np.ones((len(y), 1)), X, Z).fit(debiased=True, **given).cov.to_numpy()
+        np.testing.assert_allclose(bare.covariance(cov_type=cov_type, intercept=True), cov, rtol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.WeakSignalWarning")
+def test_joint_errors_of_outcomes_and_bootstraps_of_t_are_textbook_too():
+    y, X, Z, _, _, _ = instrumented(k=4, m=1)
+    both = IVLikeRegression(0).fit(X, np.c_[y, y + Z[:, 0] ** 2], instruments=Z)
+    joint = both.covariance(across=True, cov_type="HC1")
+    np.testing.assert_allclose(np.diag(joint), both.covariance(cov_type="HC1").ravel(), rtol=1e-10)
+    np.testing.assert_allclose(np.diag(both.covariance(across=True)), both.covariance().ravel(), rtol=1e-10)
+    for cov_type in ("wild", "bootstrap"):
+        np.testing.assert_allclose(both.covariance(cov_type=cov_type), both.covariance(cov_type="HC1"), rtol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.WeakSignalWarning")
+@pytest.mark.parametrize("alpha", [0.3, np.inf])
+def test_errors_of_controls_where_the_fit_is_not_two_stage_least_squares(alpha):
+    """At infinity they are those of least squares (they were .57 of it); between, what `predict_confint` says."""
+    y, X, Z, W, _, _ = instrumented(k=3, m=1)
+    model = IVLikeRegression(alpha).fit(X, y, instruments=Z, controls=W)
+    found = model.controls_frame(cov_type="HC1")["s.e."]
+    if np.isinf(alpha):
+        theirs = sm.OLS(y, np.c_[np.ones(len(y)), W, X]).fit()
+        np.testing.assert_allclose(found, theirs.get_robustcov_results("HC1").bse[1:3], rtol=1e-8)
+        np.testing.assert_allclose(model.controls_frame(cov_type="classical")["s.e."], theirs.bse[1:3], rtol=1e-8)
+        return
+    idiom = IVLikeRegression(alpha).fit(np.c_[X, W], y, instruments=np.c_[Z, W])
+    np.testing.assert_allclose(found**2, np.diag(idiom.covariance(cov_type="HC1"))[1:], rtol=1e-8)
+    with pytest.raises(ValueError, match="this one is not"):
+        model.controls_frame(cov_type="classical")

@@ -9,6 +9,7 @@ from scipy.stats import t as student
 from sklearn.model_selection import GridSearchCV
 
 from causalinv import IVLikeRegression, Translation
+from causalinv._clusters import robust_covariance
 from causalinv.ivlike import IVLikeRegressionCV
 from causalinv.ivlike._bootstrap_t import ClusterSums, drawn_t, wild_t
 from causalinv.linear_rule import LinearRule
@@ -185,3 +186,30 @@ def test_interval_of_the_selected_procedure_holds_that_of_the_chosen_strength():
     np.testing.assert_array_equal(wide, model.confint(kind="selected"))
     with pytest.raises(ValueError, match="for a strength chosen from the data"):
         IVLikeRegression(0.1, augmentation=STILL).fit(X, y).confint(kind="selected")
+
+
+@pytest.mark.parametrize("outlier", [1e2, 1e4, 1e5])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_degrees_of_freedom_where_one_row_almost_makes_a_coefficient(outlier, weighted, clustered):
+    """Written out with n x n matrices. Sums of squares cancelled: 1.8 for 1.07, and 37 for 1.10."""
+    rng = np.random.default_rng(0)
+    n = 40
+    X = np.c_[np.ones(n), rng.normal(size=(n, 2))]
+    X[0, 1] = outlier
+    weight = rng.exponential(size=n) if weighted else np.ones(n)
+    W = np.diag(weight / weight.mean())
+    groups = np.repeat(np.arange(8), 5) if clustered else np.arange(n)
+    bread = np.linalg.inv(X.T @ W @ X)
+    left = np.eye(n) - X @ bread @ X.T @ W
+    parts = []
+    for own in (groups == g for g in range(groups.max() + 1)):
+        values, vectors = np.linalg.eigh(left[own] @ left[own].T)
+        root = vectors / np.sqrt(values) @ vectors.T
+        parts.append(left[own].T @ (root @ (W @ X)[own] @ bread))
+    gram = np.einsum("gnj,hnj->jgh", np.stack(parts), np.stack(parts))
+    expected = np.trace(gram, axis1=1, axis2=2) ** 2 / np.sum(gram**2, axis=(1, 2))
+    given = {"weight": weight if weighted else None, "clusters": groups if clustered else None}
+    found = robust_covariance(X, left @ rng.normal(size=n), **given)
+    np.testing.assert_allclose(found.df(), expected, rtol=1e-5)
+    np.testing.assert_allclose(found.df(np.eye(3)[1:2]), expected[1:2], rtol=1e-5)

@@ -7,7 +7,7 @@ from scipy.stats import t
 from causalinv import IVLikeRegression
 from causalinv.ivlike import _sign_flips
 from causalinv.ivlike._equation import Equation
-from causalinv.ivlike._sign_flips import _correlated
+from causalinv.ivlike._sign_flips import _correlated, _unmixing
 from causalinv.ivlike._specification import endogeneity
 
 pytestmark = [
@@ -99,6 +99,7 @@ def test_correlations_of_residuals_pair_by_pair(q, k):
 def test_variance_over_flips_is_on_average_the_exact_one(monkeypatch):
     """Of the share of q of m normal residuals, Beta with q/2 and (m - q)/2: 2 q (m - q) / (m² (m + 2))."""
     used = []
+    monkeypatch.setattr(_sign_flips, "_UNMIXED", 0)
     monkeypatch.setattr(_sign_flips, "_beta_tail", lambda share, mean, variance: used.append((mean, variance)))
     rng = np.random.default_rng(2)
     both = np.linalg.qr(rng.normal(size=(12, 7)))[0]
@@ -108,3 +109,36 @@ def test_variance_over_flips_is_on_average_the_exact_one(monkeypatch):
     exact = 3 / 8, 2 * 3 * 5 / (8**2 * 10)
     error = np.std(used, axis=0) / np.sqrt(4000)
     assert np.all(np.abs(np.mean(used, axis=0) - exact) < 4 * error)
+
+
+def test_squared_residuals_are_unmixed():
+    """E r² = (M ∘ M) σ², and the weights find the mean of σ²; of two rows that are a category they are equal."""
+    rng = np.random.default_rng(3)
+    variance = rng.uniform(0.1, 4.0, size=60)
+    for paired in (False, True):
+        columns = np.c_[np.ones(60), rng.normal(size=(60, 12)), np.arange(60) < 2]
+        fitted = np.linalg.qr(columns if paired else columns[:, :-1])[0]
+        left = np.eye(60) - fitted @ fitted.T
+        own = np.sum(np.linalg.qr(left @ rng.normal(size=(60, 2)))[0] ** 2, axis=1)
+        weights = _unmixing(own, fitted)
+        assert weights @ left**2 @ variance == pytest.approx(own @ variance / own.sum(), rel=1e-9)
+        assert weights @ np.diag(left) == pytest.approx(1.0)
+        assert not paired or weights[0] == pytest.approx(weights[1])
+    assert not _unmixing(np.ones(3), np.eye(3)).any()
+
+
+@pytest.mark.parametrize(("q", "kind"), [(1, "marked"), (3, "lines")])
+def test_size_with_many_controls(q, kind):
+    """As their squares mix, residuals hid unequal variances: 40 controls in 100 rows rejected .11, 60 in 200 .07."""
+    rng = np.random.default_rng(4)
+    n, k = (100, 40) if kind == "marked" else (200, 60)
+    A = rng.normal(size=(n, q))
+    if kind == "marked":
+        A[:, 0] = np.arange(n) < 8
+    spread = 1 + 3 * A[:, 0] if kind == "marked" else 0.3 + np.abs(A[:, 0])
+    fitted = np.linalg.qr(np.c_[np.ones(n), rng.normal(size=(n, k))])[0]
+    moved = np.linalg.qr(A - fitted @ (fitted.T @ A))[0]
+    errors = rng.normal(size=(500, n)) * spread
+    residuals = errors - (errors @ fitted) @ fitted.T
+    pvalues = [_sign_flips.share_pvalue(r, moved, fitted, equal=False)[1] for r in residuals]
+    assert 0.02 < np.mean(np.array(pvalues) < 0.05) < 0.075
