@@ -113,6 +113,9 @@ def _pac(args: argparse.Namespace) -> int:
     from causalinv.invariance import InvariantSubsetSelector, PACExperiment
     from causalinv.sem import InterventionFamily, choose_sites, random_sem
 
+    if not 1 <= args.sites <= min(args.d):
+        print(f"error: --sites must be 1 to {min(args.d)}, the smallest --d; got {args.sites}", file=sys.stderr)  # noqa: T201
+        return 2
     try:
         experiment = PACExperiment(
             lambda d, rng: random_sem(d + 1, expected_degree=3.0, random_state=rng),
@@ -126,7 +129,7 @@ def _pac(args: argparse.Namespace) -> int:
             random_state=args.seed,
         )
         table = experiment.run(args.jobs, shard=tuple(args.shard), out=args.out, progress=args.progress)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     summary = experiment.summary(table)

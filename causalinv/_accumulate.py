@@ -24,6 +24,7 @@ __all__ = [
     "row_cells",
 ]
 
+_ROUNDING = 8.0 * float(np.finfo(np.float64).eps)
 _ROWS_PER_PIECE = 4_096  # rows centred at a time: bounds the temporary memory and stays in cache
 
 
@@ -215,13 +216,15 @@ class Running:
 
     def add(self, cells: pd.Index, piece: Sums) -> None:
         """Take in the cells of a piece of rows; a label seen before goes on where it stood."""
-        if not self.dtypes:
-            self.dtypes = [cells.get_level_values(k).dtype for k in range(cells.nlevels)]
+        self._know([cells.get_level_values(k).dtype for k in range(cells.nlevels)])
+        self._add(cells.tolist(), piece)
+
+    def _add(self, labels: list[Any], piece: Sums) -> None:
         if self._sums is None:
-            room = len(cells)
+            room = len(labels)
             self._sums = piece.each(lambda part: np.zeros((room, *part.shape[1:])))
         known = len(self.position)
-        at = np.array([self.position.setdefault(label, len(self.position)) for label in cells.tolist()], dtype=np.intp)
+        at = np.array([self.position.setdefault(label, len(self.position)) for label in labels], dtype=np.intp)
         if len(self.position) > len(self._sums.count):
             more = max(len(self.position), 2 * len(self._sums.count)) - len(self._sums.count)
             self._sums = self._sums.each(lambda part: np.concatenate([part, np.zeros((more, *part.shape[1:]))]))
@@ -230,6 +233,12 @@ class Running:
             total[at[~old]] = piece.arrays[name][~old]
         if old.any():
             self._join(at[old], piece.take(old))
+
+    def _know(self, dtypes: list[Any]) -> None:
+        """Remember the type of the labels; pieces of one column of objects may hold numbers here and texts there."""
+        if dtypes and self.dtypes:
+            dtypes = [mine if mine == other else object for mine, other in zip(self.dtypes, dtypes, strict=True)]
+        self.dtypes = dtypes or self.dtypes
 
     def _join(self, at: np.ndarray, piece: Sums) -> None:
         mine = self._sums
@@ -250,11 +259,8 @@ class Running:
         """Take in what another one has seen."""
         if other._sums is None:
             return
-        self.dtypes = self.dtypes or other.dtypes
-        labels = list(other.position)
-        pairs = len(self.levels) > 1
-        index = pd.MultiIndex.from_tuples(labels) if pairs else encode_cells(labels)
-        self.add(index, other._sums.take(slice(len(labels))))
+        self._know(other.dtypes)
+        self._add(list(other.position), other._sums.take(slice(len(other.position))))
 
     def finish(self) -> tuple[pd.Index, Sums]:
         """Labels of the cells, sorted and named as `row_cells` does, and their sums."""
@@ -305,10 +311,17 @@ class Group(NamedTuple):
         delta = parts.mean - mean
         between = (left * parts.weight / self.weight)[:, None, None] * (delta[:, :, None] * delta[:, None, :])
         scatter = self.scatter - (parts.scatter + between)
-        negative = (np.diagonal(scatter, axis1=1, axis2=2) < -1e-9 * np.diag(self.scatter)).any(axis=1)
+        # What a rounding of the means, and of the sums, can show as scatter of the rest.
+        whole = np.maximum(np.diag(self.scatter), 0.0)
+        moved = _ROUNDING * np.abs(self.mean) * np.sqrt(self.weight * parts.weight / left)[:, None]
+        rounding = _ROUNDING * whole + moved * (2.0 * np.sqrt(whole) + moved)
+        spread = np.diagonal(scatter, axis1=1, axis2=2)
+        negative = (spread < -1e-9 * whole - rounding).any(axis=1)
         if negative.any():
             raise ValueError(
                 f"Subtracting from cell {names[int(np.argmax(negative))]!r} leaves a negative variance: these rows "
                 "were not in it."
             )
+        still = spread <= rounding
+        scatter[still[:, :, None] | still[:, None, :]] = 0.0
         return Group(left, mean, scatter)

@@ -287,7 +287,7 @@ def _jackknifed(x: FloatArray, wx: FloatArray) -> FloatArray:
 
     The pseudo-inverse where a direction is fitted exactly; in these coordinates it does not depend on units.
     """
-    return wx @ pseudo_inverse(np.eye(x.shape[1]) - x.T @ wx, tol=_FITTED)
+    return wx @ pseudo_inverse(np.eye(x.shape[1]) - x.T @ wx, tol=0.0, least=_FITTED)
 
 
 def _adjust(x: FloatArray, wx: FloatArray, bread: FloatArray, second: FloatArray) -> FloatArray:

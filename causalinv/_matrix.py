@@ -142,17 +142,28 @@ def symmetric_root(cov: FloatArray, *, rescale: bool = True, least: float = 0.0)
 
 
 def covariance_root(cov: FloatArray, name: str) -> FloatArray:
-    """R (k, r) with R R' = cov; raises unless `cov` is symmetric and positive semidefinite up to rounding."""
-    size = float(np.abs(cov).max(initial=0.0))
-    if not np.isfinite(size):
-        raise ValueError(f"Input {name} must be finite, got {size}.")
-    if np.abs(cov - cov.T).max(initial=0.0) > 1e-10 * size:
+    """R (k, r) with R R' = cov; raises unless `cov` is symmetric and positive semidefinite up to rounding.
+
+    Judged with unit diagonal: a variable in small units is no rounding of one in large units.
+    """
+    if not np.isfinite(cov).all():
+        raise ValueError(f"Input {name} must be finite, got {cov[~np.isfinite(cov)][0]}.")
+    if not cov.size:
+        return np.empty((0, 0))
+    scale = np.sqrt(np.maximum(np.diag(cov), 0.0))
+    scale = np.where(scale > 0, scale, scale.max() or 1.0)
+    scaled = cov / scale[:, None] / scale
+    size = float(np.abs(scaled).max())
+    if np.abs(scaled - scaled.T).max() > 1e-10 * size:
         raise ValueError(f"{name} must be symmetric.")
-    values, vectors = eigh((cov + cov.T) / 2) if len(cov) else (np.empty(0), np.empty((0, 0)))
-    if values.min(initial=0.0) < -1e-10 * size:
-        raise ValueError(f"{name} must be positive semidefinite; its smallest eigenvalue is {values.min():.3g}.")
+    values, vectors = eigh((scaled + scaled.T) / 2)
+    if values[0] < -1e-10 * size:
+        raise ValueError(
+            f"{name} must be positive semidefinite; its smallest eigenvalue is {values[0]:.3g}, every variable in "
+            "units of its standard deviation."
+        )
     keep = values > 1e-14 * size
-    return np.asarray(vectors[:, keep] * np.sqrt(values[keep]))
+    return np.asarray(scale[:, None] * vectors[:, keep] * np.sqrt(values[keep]))
 
 
 def solve_range(cov: FloatArray, cross: FloatArray, *, rescale: bool = True, least: float = 0.0) -> FloatArray:
@@ -280,12 +291,12 @@ def lstsq(design: FloatArray, target: FloatArray, *, tol: float = 1e-12) -> Floa
     return np.asarray(solution.T)
 
 
-def pseudo_inverse(matrix: FloatArray, *, tol: float = RANK_TOL) -> FloatArray:
-    """Moore-Penrose inverse; singular values below `tol` times the largest count as 0."""
+def pseudo_inverse(matrix: FloatArray, *, tol: float = RANK_TOL, least: float = 0.0) -> FloatArray:
+    """Moore-Penrose inverse; singular values below `tol` times the largest, or below `least`, count as 0."""
     if not matrix.size:
         return np.empty(matrix.shape[::-1])
     left, size, right = singular_values(matrix, full=False)
-    keep = size > tol * size[0]
+    keep = size > max(tol * size[0], least)
     return np.asarray((right[keep].T / size[keep]) @ left[:, keep].T)
 
 

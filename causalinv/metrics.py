@@ -202,11 +202,7 @@ def _aligned(coef: ArrayLike, truth: ArrayLike, cov: ArrayLike | None) -> tuple[
                 f"{name} and {first} name the features differently, {list(found)} and {list(labels[first])}. Reorder "
                 "one by the other's names, or pass arrays if they match by position."
             )
-    # Positive semidefinite up to rounding, whatever the units: judged with unit diagonal.
-    size = np.sqrt(np.abs(np.diag(metric)))
-    size = np.where(size > 0, size, max(float(size.max()), 1.0))
-    root = size[:, None] * covariance_root(metric / size / size[:, None], "cov")
-    return np.atleast_2d(estimated), np.atleast_2d(true), root
+    return np.atleast_2d(estimated), np.atleast_2d(true), covariance_root(metric, "cov")
 
 
 def _features(rows: ArrayLike) -> pd.Index | None:

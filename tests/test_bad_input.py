@@ -178,6 +178,10 @@ MISTAKES = [
     Mistake("scatter asymmetric", lambda: Moments({"x": 2}, mean=[0, 0], scatter=[[1, 1], [0, 1]]), "scatter must be symmetric"),
     Mistake("scatter of other size", lambda: Moments({"x": 2}, mean=[0, 0], scatter=[[1.0]]), "hold 2 variables"),
     Mistake("weight zero", lambda: Moments({"x": 1}, mean=[0], scatter=[[1.0]], weight=0.0), "weight must be positive"),
+    Mistake("count zero", lambda: Moments({"x": 1}, mean=[0], scatter=[[1.0]], count=0), "count must hold whole numbers >= 1"),
+    Mistake("count negative", lambda: Moments({"x": 1}, mean=[0], scatter=[[1.0]], count=-3), "count must hold whole numbers >= 1"),
+    Mistake("count NaN", lambda: Moments({"x": 1}, mean=[0], scatter=[[1.0]], count=np.nan), "count must hold whole numbers >= 1"),
+    Mistake("a cell without label", lambda: Moments({"x": 1}, mean=[0], scatter=[[1.0]], cells=[np.nan]), "one is missing"),
     Mistake("moments not finite", lambda: Moments({"x": 1}, mean=[np.inf], scatter=[[1.0]]), "must be finite"),
     Mistake("cells repeated", lambda: Moments({"x": 1}, mean=[[0], [0]], scatter=[[[1.0]], [[1.0]]], cells=["a", "a"]), "cells must be 2 different labels"),
     # -- models

@@ -96,5 +96,7 @@ def each_piece(
         finally:
             for future in waiting:
                 future.cancel()
+            if hasattr(pieces, "close"):  # a stream that is left early would keep its connection busy
+                pieces.close()
             if said:
                 said.end(always=progress)

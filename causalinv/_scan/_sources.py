@@ -81,7 +81,10 @@ def _in_memory(table: Any) -> Any:
 
 def _arrow(dataset: Any, columns: Columns, name: str) -> Iterable[Piece]:
     columns.check(dataset.schema.names, name[0].upper() + name[1:] if name.startswith("the ") else name)
-    fragments = list(dataset.get_fragments())
+    try:
+        fragments = list(dataset.get_fragments())
+    except ValueError:  # a data set that was filtered shows its rows, but not its files
+        fragments = [None]
     if not all(hasattr(fragment, "split_by_row_group") for fragment in fragments):
         return arrow_batches(dataset.to_batches(columns=columns.all, batch_size=_BATCH), name)
     schema = _common_schema(dataset.schema, fragments, columns)
@@ -127,12 +130,12 @@ def arrow_batches(batches: Iterable[Any], name: str) -> Iterator[Piece]:
         row += batch.num_rows
 
 
-def each_batch(relation: Any) -> Iterable[Any]:
-    """Arrow batches of a DuckDB relation, which streams them."""
+def each_batch(relation: Any) -> Iterator[Any]:
+    """Arrow batches of a DuckDB relation, which streams them; its connection is free again when we stop."""
     _needs("pyarrow", "arrow")
     reader = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
-    batches: Iterable[Any] = reader(_BATCH)
-    return batches
+    with reader(_BATCH) as batches:
+        yield from batches
 
 
 def _slices(n: int, take: Callable[[slice], Callable[[Any], Any]], name: str) -> list[Piece]:

@@ -70,8 +70,12 @@ class _Statements:
     def _table(self) -> str:
         return self.door.rows_of(self.source)
 
+    def _name(self, column: Any) -> str:
+        """A column of the table by its full name: tables have columns called c0 and k0 too."""
+        return f"source.{self.door.quote(str(column))}"
+
     def _number(self, column: Any) -> str:
-        name = self.door.quote(column)
+        name = self._name(column)
         inner = f"CAST({name} AS INTEGER)" if column in self._flags else name
         return f"CAST({inner} AS DOUBLE PRECISION)"
 
@@ -81,7 +85,7 @@ class _Statements:
 
     @property
     def _keys(self) -> list[str]:
-        return [self.door.quote(str(column)) for column in self.columns.levels.values()]
+        return [self._name(column) for column in self.columns.levels.values()]
 
     def _group(self) -> str:
         return f" GROUP BY {', '.join(self._keys)}" if self._keys else ""
@@ -108,13 +112,13 @@ class _Statements:
         for j, column in enumerate(checked):
             value = self._number(column)
             parts += [
-                f"COUNT(*) - COUNT({self.door.quote(str(column))}) AS gaps{j}",
+                f"COUNT(*) - COUNT({self._name(column)}) AS gaps{j}",
                 f"MIN({value}) AS low{j}",
                 f"MAX({value}) AS high{j}",
                 f"AVG(CASE WHEN {self._weight} > 0 THEN {value} END) AS centre{j}",
             ]
             if self.door.untyped:
-                kind = f"typeof({self.door.quote(str(column))})"
+                kind = f"typeof({self._name(column)})"
                 parts += [f"SUM(CASE WHEN {kind} IN ('text', 'blob') THEN 1 ELSE 0 END) AS texts{j}"]
         names, rows = self.door.ask(f"SELECT {', '.join(parts)} FROM {self._table}{self._group()}")
         found = pd.DataFrame(rows, columns=names)
@@ -124,7 +128,6 @@ class _Statements:
                     f"{level}, column {column!r}, has missing labels; every row needs one. Leave these rows out by a "
                     "SELECT, or give them a label of their own."
                 )
-        found = found.rename(columns=dict(zip([f"k{i}" for i in range(len(self._keys))], self._keys, strict=True)))
         for j, column in enumerate(checked):
             gaps = int(pd.to_numeric(found[f"gaps{j}"]).sum())
             ends = found[[f"low{j}", f"high{j}"]].astype(float).to_numpy()
@@ -144,7 +147,7 @@ class _Statements:
         """Labels of the cells, and sums about the centres, which the statement takes again on the same rows."""
         variables = self.columns.variables
         p = len(variables)
-        centred = [f"({self._number(column)} - c{j})" for j, column in enumerate(variables)]
+        centred = [f"({self._number(column)} - centre.c{j})" for j, column in enumerate(variables)]
         weighted = "" if self.columns.sample_weight is None else f"{self._weight} * "
         sums = [f"SUM({weighted}{each})" for each in centred]
         pairs = list(itertools.combinations_with_replacement(range(p), 2))
@@ -158,10 +161,11 @@ class _Statements:
         )
         where = "" if self.columns.sample_weight is None else f" WHERE {self._weight} > 0"
         means = f"(SELECT {inner} FROM {self._table}{where}{self._group()}) AS centre"
-        join = " AND ".join(f"source.{key} = centre.{short}" for key, short in keys.items()) or "1 = 1"
-        grouped = f" GROUP BY {', '.join(keys.values())}" if keys else ""
-        head = [*keys.values(), "COUNT(*)", f"SUM({self._weight})", f"SUM({self._weight} * {self._weight})"]
-        head += [f"MIN({self._weight})", f"MAX({self._weight})", *(f"MIN(c{j})" for j in range(p))]
+        join = " AND ".join(f"{key} = centre.{short}" for key, short in keys.items()) or "1 = 1"
+        labels = [f"centre.{short}" for short in keys.values()]
+        grouped = f" GROUP BY {', '.join(labels)}" if labels else ""
+        head = [*labels, "COUNT(*)", f"SUM({self._weight})", f"SUM({self._weight} * {self._weight})"]
+        head += [f"MIN({self._weight})", f"MAX({self._weight})", *(f"MIN(centre.c{j})" for j in range(p))]
         fixed = _OF_WEIGHT + p
         rows: dict[tuple[Any, ...], list[float]] = {}
         for start in range(0, len(sums), _EXPRESSIONS):
@@ -176,8 +180,8 @@ class _Statements:
         values = np.array([rows[label] for label in rows])
         if values[:, 0].sum() != centre["rows_with_weight"].astype(float).sum():
             raise ValueError("The table changed between two statements; scan it within one transaction.")
-        labels = {level: [label[i] for label in rows] for i, level in enumerate(self.columns.levels)}
-        return labels, _recentred(values, p, pairs)
+        of_level = {level: [label[i] for label in rows] for i, level in enumerate(self.columns.levels)}
+        return of_level, _recentred(values, p, pairs)
 
 
 def _recentred(values: FloatArray, p: int, pairs: Sequence[tuple[int, int]]) -> Sums:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from causalinv._accumulate import Group, Sums, combine_cells
-from causalinv._labels import encode
+from causalinv._labels import encode, shown
+from causalinv._validation import check_list
 from causalinv.moments._cells import Cells, check_overflow, columns_of
 
 __all__ = ["CellAlgebra"]
@@ -75,7 +76,7 @@ class CellAlgebra(Cells):
         Raises
         ------
         ValueError
-            If a cell of `other` is not here, would leave no weight, or cannot have been part of this one.
+            If a cell of `other` is not here, would leave no row or weight, or cannot have been part of this one.
         """
         self._check_same_blocks(other)
         mine = np.zeros(1, int) if len(self) == len(other) == 1 else self.cells.get_indexer(other.cells)
@@ -84,10 +85,21 @@ class CellAlgebra(Cells):
         count, weight = self.count.copy(), self.weight.copy()
         mean, scatter, squares = self._mean.copy(), self._scatter.copy(), self.weight_sq.copy()
         for j, i in enumerate(mine.tolist()):
+            rows = other.count[j]
+            if np.isinf(rows) != np.isinf(count[i]):
+                raise ValueError(f"In cell {shown(self.cells[i])} one is a sample and one a population: no rows in it.")
+            if np.isfinite(rows) and rows >= count[i]:
+                raise ValueError(
+                    f"Subtracting {rows:g} rows from {count[i]:g} rows leaves nothing in cell {shown(self.cells[i])}; "
+                    "use select(cells=...) to leave a whole cell out."
+                )
             part = Group(other.weight[j], other._mean[j], other._scatter[j])
             weight[i], mean[i], scatter[i] = Group(weight[i], mean[i], scatter[i]).without(part, self.cells[i])
-            squares[i] = max(squares[i] - other.weight_sq[j], 0.0)
-            count[i] = count[i] - other.count[j] if np.isfinite(other.count[j]) else count[i]
+            if np.isfinite(rows):
+                count[i] -= rows
+                squares[i] = max(squares[i] - other.weight_sq[j], weight[i] * (weight[i] / count[i]))
+                if count[i] == 1:
+                    scatter[i] = 0.0
         return self.trusted(
             self._block_spec(),
             mean=mean,
@@ -132,11 +144,12 @@ class CellAlgebra(Cells):
         for level, wanted in (("cells", cells), ("environments", environments), ("folds", folds)):
             if wanted is None:
                 continue
+            asked = check_list(wanted, level, "labels")
             labels = self.cells if level == "cells" else self._level(level)
-            missing = [label for label in wanted if label not in labels]
+            missing = [label for label in asked if label not in labels]
             if missing:
                 raise ValueError(f"No cell has {level} {missing}; there are {list(labels.unique())}.")
-            keep &= labels.isin(list(wanted))
+            keep &= labels.isin(asked)
         if not keep.any():
             raise ValueError("No cell is left after this selection.")
         chosen = columns or dict.fromkeys(self.blocks, True)

@@ -83,12 +83,16 @@ class Cells(Printed):
             cells = pd.RangeIndex(n_cells) if cells is None else encode_cells(cells)
         if len(cells) != n_cells or not cells.is_unique:
             raise ValueError(f"cells must be {n_cells} different labels, got {list(cells)}.")
+        if any(cells.get_level_values(k).hasnans for k in range(cells.nlevels)):
+            raise ValueError(f"cells must have a label each, got {list(cells)}; one is missing.")
         weights = np.broadcast_to(np.asarray(weight, dtype=np.float64), (n_cells,)).copy()
         counts = np.broadcast_to(np.asarray(count, dtype=np.float64), (n_cells,)).copy()
         if not (np.isfinite(means).all() and np.isfinite(scatters).all()):
             raise ValueError("mean and scatter must be finite; a moment that does not exist cannot be stored.")
         if not (np.isfinite(weights).all() and (weights > 0).all()):
             raise ValueError(f"weight must be positive and finite in every cell, got {weights}.")
+        if not ((counts >= 1) & ((counts == np.floor(counts)) | np.isinf(counts))).all():
+            raise ValueError(f"count must hold whole numbers >= 1, or inf for a population, got {counts}.")
         if weight_sq is None:
             squares = np.where(np.isinf(counts), 0.0, weights * (weights / counts))
         else:

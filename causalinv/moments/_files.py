@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
+from datetime import date, datetime
 from os import PathLike
 from typing import IO, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -38,9 +40,12 @@ def write(
 
 def read(path: str | PathLike[str] | IO[bytes]) -> tuple[dict[str, Any], pd.Index, dict[str, FloatArray]]:
     """Blocks, cells and arrays of what `write` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        head = json.loads(stored["head"].tobytes().decode())
-        arrays = {key: stored[key] for key in _ARRAYS}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            head = json.loads(stored["head"].tobytes().decode())
+            arrays = {key: stored[key] for key in _ARRAYS}
+    except (EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
+        raise ValueError(f"{path} is no file that Moments.save wrote: {error}") from error
     labels = [_unpack(label) for label in head["cells"]]
     if head["multi"]:
         return head["blocks"], pd.MultiIndex.from_tuples(labels, names=head["levels"]), arrays
@@ -52,7 +57,10 @@ def _pack(label: Any) -> Any:
     if isinstance(label, tuple):
         return {"tuple": [_pack(part) for part in label]}
     if isinstance(label, pd.Timestamp | np.datetime64):
-        return {"date": str(label)}
+        zone = getattr(label, "tzinfo", None)
+        return {"date": str(label)} | ({} if zone is None else {"zone": str(zone)})
+    if isinstance(label, date) and not isinstance(label, datetime):
+        return {"day": label.isoformat()}
     plain = label.item() if isinstance(label, np.generic) else label
     if isinstance(plain, bool | int | float | str):
         return plain
@@ -63,6 +71,11 @@ def _pack(label: Any) -> Any:
 
 
 def _unpack(label: Any) -> Any:
-    if isinstance(label, dict):
-        return tuple(_unpack(part) for part in label["tuple"]) if "tuple" in label else pd.Timestamp(label["date"])
-    return label
+    if not isinstance(label, dict):
+        return label
+    if "tuple" in label:
+        return tuple(_unpack(part) for part in label["tuple"])
+    if "day" in label:
+        return date.fromisoformat(label["day"])
+    stamp = pd.Timestamp(label["date"])
+    return stamp.tz_convert(label["zone"]) if "zone" in label else stamp

@@ -136,9 +136,7 @@ class InvarianceCertificate(Printed):
             "relative_excess": f"a relative excess {size}: {percent} mean squared error than {own}.",
             "excess": f"an excess {size}: so much more mean squared error, in squared units of y, than {own}.",
             "gradient": f"a gradient {size}: the length of the mean of residual times (1, features).",
-            "coefficient": f"a coefficient gap {size}: the distance from the coefficients of {own}.",
             "risk_range": f"a risk range {size}: mean squared error beyond that of the best of these environments.",
-            "residual": f"a residual gap {size}: the change of mean or variance of the residuals.",
         }.get(self.metric, f"a {self.metric} {size}.")
 
     def _seen(self, one: str, many: str) -> str:

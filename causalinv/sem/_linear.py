@@ -332,9 +332,9 @@ class LinearSEM(Model, Printed):
     def d_separated(self, x: Node | Iterable[Node], y: Node | Iterable[Node], given: Iterable[Node] = ()) -> bool:
         """Whether the graph alone makes x and y independent given other nodes (extra: graph).
 
-        Hidden common causes of the noise count as nodes of the graph. If True, x and y are independent given the
-        nodes whatever the weights; if False, they are dependent for almost all weights, which effects that cancel
-        out exactly are not.
+        Hidden common causes of the noise count as nodes of the graph; Gaussian ones, known by their covariance alone,
+        as arrows between nodes whose noise is correlated. If True, x and y are independent given the nodes whatever
+        the weights; if False, they are dependent for almost all weights, which effects that cancel out are not.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ Darmois and Skitovich for *only if*; uncorrelated and jointly Gaussian plus disj
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from causalinv.sem._noise import Gaussian, Noise
 
 __all__ = ["condition", "d_separated", "regress"]
 
-_TOL = 1e-12  # of the singular values of standardised loadings
+_TOL = 1e-12  # of the singular values of standardised loadings, and of correlations
 _SHARED = 1e-9  # of a standard deviation: what a source must move to count as a part of a node
 _POSSIBLE = 1e-8  # of a standard deviation, or of the value of a constant: rounding of what was seen
 
@@ -85,7 +85,7 @@ def condition(model: Model, given: Mapping[Any, float], nodes: Iterable[Node] | 
 
 
 def d_separated(model: Model, x: Node | Iterable[Node], y: Node | Iterable[Node], given: Iterable[Node]) -> bool:
-    """Separation in the graph with hidden common causes as nodes of their own."""
+    """Separation in the graph with hidden common causes as nodes of their own, Gaussian ones one for each pair."""
     networkx_module("d_separated")
     model.topological_order()  # raises for a cyclic model
     sets = {"x": _one_or_more(model, x, "x"), "y": _one_or_more(model, y, "y")}
@@ -98,10 +98,24 @@ def d_separated(model: Model, x: Node | Iterable[Node], y: Node | Iterable[Node]
         if common:
             raise ValueError(f"{one} and {two} both hold {model.names[min(common)]!r}; they must be disjoint.")
     graph = to_networkx(model)
-    for k, (column, _) in enumerate(model.common.pairs()):
-        graph.add_edges_from((("hidden cause", k), model.names[i]) for i in np.flatnonzero(column))
+    for cause in _hidden_causes(model):
+        graph.add_edges_from((cause, model.names[i]) for i in cause)
     named = [{model.names[i] for i in sets[name]} for name in ("x", "y", "given")]
     return is_d_separator(graph, *named)
+
+
+def _hidden_causes(model: Model) -> Iterator[tuple[int, ...]]:
+    """The nodes that each hidden cause reaches.
+
+    Gaussian noise is known by its covariance alone, whatever causes it is written with: one for each correlated pair.
+    """
+    gaussian = np.array([isinstance(law, Gaussian) for law in model.common.laws], dtype=bool)
+    loading = model.common.loading
+    cov = loading[:, gaussian] @ loading[:, gaussian].T
+    size = np.sqrt(np.diag(cov))
+    correlated = np.triu(np.abs(cov) > _TOL * np.outer(size, size), k=1)
+    yield from ((int(i), int(j)) for i, j in np.argwhere(correlated))
+    yield from (tuple(np.flatnonzero(column).tolist()) for column in loading[:, ~gaussian].T)
 
 
 def _different(model: Model, nodes: Iterable[Node], name: str) -> tuple[int, ...]:

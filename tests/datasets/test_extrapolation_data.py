@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
+from scipy import stats
+from scipy.integrate import quad, trapezoid
 from scipy.spatial.distance import pdist
 
 from causalinv.datasets import load_moving_digits, make_extrapolation_data
@@ -73,6 +74,31 @@ def test_pictures_show_where_the_digit_is():
     shift = centre - 1.8 * digits.Z[near]
     np.testing.assert_allclose(shift - shift.mean(axis=0), 0, atol=0.05)  # centre of mass moves as the position
     assert "20 x 20" in digits.DESCR
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "laplace", "t5", "gumbel", "mixture", "uniform"])
+@pytest.mark.parametrize(("scale", "error"), [(0.01, 1e-6), (10.0, 1e-6), (1e6, 0.02)])
+def test_the_error_of_the_quadrature_is_what_is_said(noise, scale, error):
+    """E tanh(1.5 (c + sV)) = 1 - ∫ sech²(t) F((t / 1.5 - c) / s) dt: the kernel is as wide whatever the scale."""
+    laws = {
+        "gaussian": stats.norm.cdf,
+        "laplace": stats.laplace(scale=np.sqrt(0.5)).cdf,
+        "t5": stats.t(5, scale=np.sqrt(0.6)).cdf,
+        "gumbel": stats.gumbel_r(-np.euler_gamma * np.sqrt(6) / np.pi, np.sqrt(6) / np.pi).cdf,
+        "mixture": lambda v: (
+            (stats.norm.cdf((v - 0.9) / np.sqrt(0.19)) + stats.norm.cdf((v + 0.9) / np.sqrt(0.19))) / 2
+        ),
+        "uniform": stats.uniform(-np.sqrt(3), 2 * np.sqrt(3)).cdf,
+    }
+    data = make_extrapolation_data(0, n_latent=1, noise=noise, noise_scale=scale, random_state=3)
+    asked = np.array([-1.5, 0.2, 0.4 * scale])
+    t = np.linspace(-20, 20, 1_000_001)
+    for action, found in zip(asked, data.truth_do(asked), strict=True):
+        c = data.M[0, 0] * action
+        with np.errstate(over="ignore"):
+            bounded = 1 - trapezoid(laws[noise]((t / 1.5 - c) / scale) / np.cosh(t) ** 2, t)
+        rest = 0.2 * (c**2 + scale**2)
+        assert found - rest == pytest.approx(bounded, abs=error + 1e-12 * rest)
 
 
 def test_uniform_truth_against_an_adaptive_quadrature():

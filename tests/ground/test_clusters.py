@@ -137,3 +137,16 @@ def test_units_of_columns_only_scale_the_covariance(correction):
     cov = written_out(X, residual, w, clusters, 0 if correction == 1 else correction)[0]
     factor = 29 / 27 * 6 / 5 if correction == 1 else 1.0
     np.testing.assert_allclose(ours.cov * np.outer(unit, unit), factor * cov, rtol=1e-7)
+
+
+@pytest.mark.parametrize("correction", [0, 1, 2, 3])
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_a_cluster_that_is_fitted_in_every_direction_adds_nothing(k, correction):
+    """All regressors vary in one cluster only: its residuals there are 0, and so is the robust covariance."""
+    rng = np.random.default_rng(k)
+    X = np.zeros((12, k))
+    X[:6] = rng.normal(size=(6, k))
+    y = rng.normal(size=12)
+    residual = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
+    found = robust_covariance(X, residual, clusters=np.repeat([0, 1], 6), correction=correction)
+    np.testing.assert_allclose(found.cov, np.zeros((k, k)), atol=1e-20)

@@ -117,6 +117,24 @@ def test_covariance_root_refuses_what_is_no_covariance():
             covariance_root(np.array(wrong), "cov")
 
 
+@pytest.mark.parametrize("units", [[1e8, 1e-8], [1e-140, 1.0], [1e140, 1e140]])
+def test_covariance_root_takes_variables_in_any_units(units):
+    cov = np.array([[1.0, 0.5], [0.5, 1.0]]) * np.outer(units, units)
+    root = covariance_root(cov, "cov")
+    np.testing.assert_allclose(root @ root.T, cov, rtol=1e-12)
+    for wrong, text in (([[1.0, 1.5], [1.5, 1.0]], "semidefinite"), ([[1.0, 0.9], [0.1, 1.0]], "symmetric")):
+        with pytest.raises(ValueError, match=text):
+            covariance_root(np.array(wrong) * np.outer(units, units), "cov")
+
+
+@pytest.mark.parametrize(
+    "wrong", [[[1e-200, 1e-150], [1e-150, 0.0]], [[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, -1.0]]]
+)
+def test_covariance_root_refuses_a_constant_that_covaries(wrong):
+    with pytest.raises(ValueError, match="semidefinite"):
+        covariance_root(np.array(wrong), "cov")
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
 def test_an_empty_matrix_has_an_empty_decomposition(shape):
     left, size, right = singular_values(np.empty(shape))

@@ -1,6 +1,7 @@
 """Moments agree with NumPy on rows, keep their digits, and obey the algebra of cells."""
 
 import copy
+import datetime
 import pickle
 
 import numpy as np
@@ -96,6 +97,40 @@ def test_subtract_undoes_merge(seed, kept):
     np.testing.assert_allclose(back.mean("x"), first.mean("x"), rtol=1e-10)
     np.testing.assert_allclose(back.cov("x"), first.cov("x"), rtol=1e-7, atol=1e-9)
     assert back.count == first.count
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1e8])
+@pytest.mark.parametrize("kept", [1, 2, 50])
+def test_what_is_left_of_a_few_rows_far_from_zero_is_no_rounding(offset, kept):
+    """Rows that were in are never refused; one row has no scatter, a constant none, and none is negative."""
+    for seed in range(30):
+        X = np.random.default_rng(seed).normal(size=(100, 2)) + offset
+        X[-kept:, 1] = offset + 0.1
+        left, gone = Moments.from_rows(x=X[-kept:]), Moments.from_rows(x=X[:-kept])
+        back = left.merge(gone).subtract(gone)
+        assert not back.scatter("x")[0, 1].any()
+        # 8 roundings of the mean, times twice the size of all, times the square root of all by what is left.
+        rounding = 2 * 8 * np.finfo(float).eps * offset * np.sqrt(150 * 100 * 99 / kept)
+        np.testing.assert_allclose(
+            back.scatter("x"), left.scatter("x"), rtol=1e-12, atol=1e-12 + rounding if kept > 1 else 0.0
+        )
+        assert (np.diagonal(back.scatter("x")[0]) >= 0).all()
+        np.testing.assert_allclose(back.mean("x"), left.mean("x"), atol=1e-12 + 1e-13 * offset)
+
+
+def test_rows_that_cannot_have_been_in_are_refused():
+    X = np.arange(6.0)[:, None]
+    few, light = Moments.from_rows(x=X[:3]), Moments.from_rows(x=X[:5] / 100, sample_weight=np.full(5, 0.1))
+    with pytest.raises(ValueError, match="Subtracting 5 rows from 3 rows leaves nothing in cell 0"):
+        few.subtract(light)
+    population = Moments({"x": 1}, mean=[[0.0]], scatter=[[[0.1]]])
+    for one, two in ((few, population), (population, light)):
+        with pytest.raises(ValueError, match="one is a sample and one a population"):
+            one.subtract(two)
+    weight = np.array([1e-3, 1e-3, 1e5])
+    all_rows = Moments.from_rows(x=X[:3], sample_weight=weight)
+    back = all_rows.subtract(Moments.from_rows(x=X[2:3], sample_weight=weight[2:]))
+    assert back.effective_count[0] <= back.count[0] == 2
 
 
 def test_merge_keeps_new_cells_and_combines_shared_ones():
@@ -286,6 +321,41 @@ def test_a_column_that_is_constant_up_to_rounding_has_no_variance():
     near = X.copy()
     near[:, 1] = 1e9 + 1e-3 * rng.normal(size=50)  # a small spread on a large mean is no rounding
     assert Moments.from_rows(x=near).cov("x")[0, 1, 1] == pytest.approx(near[:, 1].var(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.to_datetime(["2001-01-01", "2001-07-01"]).tz_localize("Europe/Berlin"),
+        [datetime.date(2001, 1, 1), datetime.date(2001, 7, 1)],
+        [("a", datetime.date(2001, 1, 1)), ("b", datetime.date(2001, 1, 1))],
+    ],
+    ids=["zone", "days", "pairs with days"],
+)
+def test_dates_of_every_kind_survive_a_file(labels, tmp_path):
+    moments = Moments.from_rows(x=np.eye(4), environments=[*labels, *labels])
+    moments.save(tmp_path / "m.npz")
+    back = Moments.load(tmp_path / "m.npz")
+    assert back.cells.equals(moments.cells)
+    assert list(back.cells) == list(labels)
+    assert getattr(back.cells, "tz", None) == getattr(moments.cells, "tz", None)
+    assert back.merge(moments).count.tolist() == [4, 4]
+
+
+def test_a_text_is_no_list_of_labels():
+    moments = Moments.from_rows(x=np.eye(3), environments=["a", "b", "ab"])
+    with pytest.raises(TypeError, match="environments must be a sequence of labels, got 'ab'"):
+        moments.select(environments="ab")
+    assert list(moments.select(environments=np.array(["ab"])).cells) == ["ab"]
+
+
+def test_a_file_of_something_else_is_named(tmp_path):
+    (tmp_path / "text").write_text("1,2")
+    np.savez(tmp_path / "other.npz", a=np.ones(3))
+    np.save(tmp_path / "one.npy", np.ones(3))
+    for name in ("text", "other.npz", "one.npy"):
+        with pytest.raises(ValueError, match=f"{name} is no file that Moments.save wrote"):
+            Moments.load(tmp_path / name)
 
 
 def test_pairs_are_labels_and_survive_a_file(tmp_path):

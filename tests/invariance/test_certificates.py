@@ -32,6 +32,7 @@ from causalinv.invariance.certificates._declared import suspect_target
 from causalinv.invariance.certificates._method import Method, Numbers
 from causalinv.invariance.certificates._registry import METHODS as METHOD_CLASSES
 from causalinv.invariance.certificates._registry import methods_page
+from causalinv.invariance.rules._gaps import represent
 from causalinv.invariance.rules._minimax import minimax_rule
 from causalinv.invariance.rules._rule import rule_gaps, rule_of
 from causalinv.linear_rule import LinearRule
@@ -39,6 +40,7 @@ from causalinv.sem import (
     InterventionFamily,
     LinearSEM,
     ScaleNoise,
+    SetWeights,
     Shift,
     choose_sites,
     random_sem,
@@ -781,7 +783,45 @@ def test_failed_is_said_rarely_of_environments_at_the_tolerance():
         assert wrong.failed >= 399
 
 
-@pytest.mark.parametrize("metric", ["excess", "relative_excess", "gradient", "coefficient", "risk_range", "residual"])
+@pytest.mark.parametrize("unit", [1.0, 1e-7, 1e7])
+@pytest.mark.parametrize("metric", ["excess", "gradient", "risk_range"])
+def test_a_violation_is_one_in_any_unit_of_the_outcome(metric, unit):
+    sem = textbook_sem("chain").replace(features=["x1"])  # y = x1 + noise; in one of the environments 3 x1
+    changed = SetWeights("y", {"x1": 3.0})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        moments = sem.environments([None, None, changed, None]).moments()
+    in_unit = represent(moments, np.eye(1), outcome_unit=1 / unit)
+    size = unit if metric == "gradient" else unit**2
+    held = certify((np.eye(1), [unit], 0.0), in_unit, eps=0.0, metric=metric, method="holdout")
+    assert held.violations == 1
+    held = certify((np.eye(1), [unit], 0.0), in_unit, eps=3.9 * size, metric=metric, method="holdout")
+    assert held.violations == (metric != "gradient")  # its length is 2 units, the others are 4 squared units
+    held = certify((np.eye(1), [unit], 0.0), in_unit, eps=4.1 * size, metric=metric, method="holdout")
+    assert held.violations == 0
+
+
+@pytest.mark.parametrize("metric", ["coefficient", "residual"])
+@pytest.mark.parametrize("method", ["holdout", "union"])
+def test_gaps_that_depend_on_which_others_were_seen_are_not_certified(metric, method):
+    """Environments e_i without variance along i: those seen pass, all others break the rule, whatever was seen."""
+    n, m = 200, 6
+
+    def seen(*which):
+        G = [np.diag(np.where(np.arange(n) == i, 1e-6, 1.0)) for i in which]
+        c = [each[:, i] for each, i in zip(G, which, strict=True)]
+        parts = zip(G, c, which, strict=True)
+        scatter = [np.block([[g, b[:, None]], [b[None], np.array([[b[i] + 1.0]])]]) for g, b, i in parts]
+        return Moments({"x": n, "y": 1}, mean=np.zeros((len(which), n + 1)), scatter=scatter)
+
+    rule = (np.eye(n), np.zeros(n), 0.0)
+    six, seven = (invariance_gaps(seen(*range(k)), *rule, metric="coefficient") for k in (m, m + 1))
+    assert six.max() < 0.92 < seven.min()
+    with pytest.raises(ValueError, match=f"{method} is not proved for metric='{metric}'.*which others were seen"):
+        certify(rule, seen(*range(m)), eps=0.92, metric=metric, method=method, class_size=1)
+
+
+@pytest.mark.parametrize("metric", ["excess", "relative_excess", "gradient", "risk_range"])
 def test_sentences_are_short_and_explain_the_unit(metric):
     moments = textbook_sem("chain").environments([None, Shift("x1", std=1.0)]).moments()
     held = certify((np.eye(2)[:1], [1.0], 0.0), moments, eps=0.05, metric=metric, method="holdout")

@@ -213,6 +213,11 @@ def test_the_command_line_runs_it(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)[0]["d"] == 5
     assert main(["pac", "--reps", "0"]) == 2
     assert "n_reps must be a whole number >= 1" in capsys.readouterr().err
+    assert main([*arguments, "--sites", "9"]) == 2
+    assert "--sites must be 1 to" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main([*arguments, "--out", str(tmp_path / "file" / "inside")]) == 2
+    assert "error: " in capsys.readouterr().err
 
 
 def test_progress_says_how_many_are_left_to_do(tmp_path, capsys):
@@ -263,6 +268,10 @@ def test_jobs_of_an_array_that_start_together_find_a_whole_note(tmp_path, monkey
         ({"learners": {}}, "learners is empty"),
         ({"d": [0]}, "d must be a whole number >= 1, got 0"),
         ({"m": []}, "m is empty"),
+        ({"m": [8, 8]}, r"m must hold different numbers, got \[8, 8\]"),
+        ({"d": [5, 5]}, "d must hold different numbers"),
+        ({"learners": {1: Marginal()}}, "learners have names, texts of one line each; got 1"),
+        ({"learners": {"a\nb": Marginal()}}, "learners have names"),
         ({"n_per_env": 1}, "n_per_env must be a whole number >= 2"),
         ({"metric": "kl"}, "metric must be one of"),
     ],
@@ -272,6 +281,59 @@ def test_mistakes_are_named(kwargs, match):
         experiment(**kwargs)
     with pytest.raises(ValueError, match=r"shard must be \(i, k\)"):
         experiment().run(shard=(2, 2))
+
+
+@pytest.mark.parametrize("unit", [1e-7, 1e7])
+@pytest.mark.parametrize("metric", ["excess", "risk_range", "coefficient", "gradient", "residual"])
+def test_a_violation_is_one_in_any_unit_of_the_outcome(metric, unit):
+    def scaled(d, rng):
+        sem = make_sem(d, rng)
+        size = np.where(np.arange(d + 1) == sem.target, unit, 1.0)
+        noise = [law.scale(s) for law, s in zip(sem.noise, size, strict=True)]
+        return sem.replace(B=sem.B * size[:, None] / size, noise=noise)
+
+    given = {"d": [5], "m": [8], "n_reps": 5, "n_fresh": 200, "random_state": 0, "metric": metric}
+    found = [PACExperiment(make, make_family, {"marginal": Marginal()}, **given).run() for make in (make_sem, scaled)]
+    assert found[0].violation.max() > 0.01
+    np.testing.assert_array_equal(found[0].violation, found[1].violation)
+
+
+def gaps_by_hand(metric, train, moments, slope):
+    """Gaps of the rule slope times the first feature beside training environments, all means being 0."""
+    x, xy, y = (moments.cov(a, b)[:, 0, 0] for a, b in (("x", "x"), ("x", "y"), ("y", "y")))
+    own = y - xy**2 / x
+    risk = y - 2 * slope * xy + slope**2 * x
+    if metric == "relative_excess":
+        return risk / own - 1
+    if metric == "gradient":
+        return np.abs(xy - slope * x)
+    if metric == "coefficient":
+        return np.abs(xy / x - slope) * np.sqrt(train.cov("x")[:, 0, 0].mean())
+    there = train.cov("y")[:, 0, 0] - 2 * slope * train.cov("x", "y")[:, 0, 0] + slope**2 * train.cov("x")[:, 0, 0]
+    if metric == "risk_range":
+        return risk - there.min()
+    return 0.5 * (risk / there.mean() - 1 - np.log(risk / there.mean()))
+
+
+@pytest.mark.parametrize("metric", ["relative_excess", "gradient", "risk_range", "coefficient", "residual"])
+def test_gaps_of_fresh_interventions_are_those_beside_the_training_environments(metric):
+    one = experiment(d=[5], n_reps=6, n_fresh=40, metric=metric, learners={"marginal": Marginal()})
+    table = one.run()
+    broken = 0
+    for k, seed in enumerate(one._seeds().values()):
+        sem_rng, family_rng, train_rng, fresh_rng, _ = (np.random.default_rng(s) for s in seed.spawn(5))
+        sem = make_sem(5, sem_rng)
+        family = make_family(sem, family_rng)
+        train = family.environments(sem, 8, baseline=True, random_state=train_rng).moments()
+        rng = np.random.default_rng(fresh_rng.integers(2**32, size=4).tolist())
+        fresh = family.environments(sem, 40, random_state=rng).moments()
+        slope = Marginal().fit_moments(train).coef_[0]
+        eps = gaps_by_hand(metric, train, train, slope).max()
+        assert table.eps[k] == pytest.approx(eps, rel=1e-8, abs=1e-12)
+        share = np.mean(gaps_by_hand(metric, train, fresh, slope) > eps * (1 + 1e-9) + 1e-12)
+        assert table.violation[k] == share
+        broken += share > 0
+    assert broken
 
 
 def test_no_bound_for_a_metric_that_no_certificate_is_licensed_for():

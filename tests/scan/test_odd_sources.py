@@ -125,6 +125,15 @@ def test_columns_of_one_name_and_collections_that_are_no_frames(rows):
         Moments.scan(dd.from_pandas(rows, npartitions=2).a, x="a")
 
 
+def test_a_data_set_that_was_filtered(rows, tmp_path):
+    ds = pytest.importorskip("pyarrow.dataset")
+    pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), tmp_path / "t.parquet", row_group_size=100)
+    chosen = ds.dataset(tmp_path).filter(ds.field("a") > 0)
+    found = Moments.scan(chosen, x=["a", "b"], environments="k")
+    kept = rows[rows.a > 0]
+    assert_same(found, Moments.from_rows(x=kept[["a", "b"]], environments=kept.k))
+
+
 def test_text_in_a_column_of_numbers_of_sqlite_is_not_zero(rows):
     sa = pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed (extra sql)")
     engine = sa.create_engine("sqlite://")
@@ -162,3 +171,26 @@ def test_rows_that_have_changed_are_noticed(rows, change):
     model = IVLikeRegression(0.3).fit_moments(Moments.scan(rows, x="a", y="y", g="b"))
     with pytest.raises(ValueError, match="not the same rows"):
         model.covariance(source=change(rows))
+
+
+@pytest.mark.parametrize("levels", [("e",), ("e", "k")])
+@pytest.mark.parametrize("second", ["a", 2.5, pd.Timestamp("2020-01-01"), True], ids=repr)
+def test_labels_of_another_kind_in_a_later_piece(rows, second, levels, monkeypatch):
+    monkeypatch.setattr("causalinv._scan._sources._BATCH", 150)
+    table = rows.assign(e=pd.Series([1] * 150 + [second] * 150, dtype=object))
+    asked = dict(zip(("environments", "folds"), levels, strict=False))
+    found = Moments.scan(table, x=["a", "b"], **asked)
+    truth = Moments.from_rows(x=table[["a", "b"]], **{part: table[name] for part, name in asked.items()})
+    assert_same(found, truth)
+
+
+def test_a_stream_that_is_left_early_frees_its_connection(rows, monkeypatch):
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed (extra sql)")
+    monkeypatch.setattr("causalinv._scan._sources._BATCH", 2_048)
+    held = duckdb.connect()
+    held.execute("CREATE TABLE t AS SELECT range::DOUBLE a, 1 / nullif(range - 5, 0) b FROM range(100000)")
+    with pytest.raises(ValueError, match="missing value in row 5") as raised:
+        Moments.scan(held.sql("SELECT * FROM t"), x=["a", "b"], n_threads=1)
+    assert held.execute("SELECT count(*) FROM t").fetchone() == (100_000,)
+    assert raised.value  # held until here, as a notebook holds its last error
+    held.close()

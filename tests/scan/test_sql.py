@@ -64,6 +64,16 @@ def test_names_that_need_quotes(connect, table):
     assert_same(found, truth)
 
 
+def test_names_that_the_statements_use_themselves(connect, table):
+    for names in ({"a": "c0", "b": "source", "site": "k0", "w": "c1"}, {"a": "C1", "b": "centre", "w": "k0"}):
+        rows = table.rename(columns=names)
+        rows["c0" if "c0" not in rows else "centre0"] = 0.0  # nobody asks for it
+        asked = {"environments": names.get("site", "site"), "sample_weight": names["w"]}
+        found = Moments.scan("ours", connection=connect(rows, "ours"), x=[names["a"], names["b"]], **asked)
+        labels = {part: rows[column] for part, column in asked.items()}
+        assert_same(found, Moments.from_rows(x=rows[[names["a"], names["b"]]], **labels))
+
+
 def test_a_cell_far_from_the_others_keeps_its_digits(connect):
     rng = np.random.default_rng(2)
     rows = pd.DataFrame({"a": rng.normal(size=400), "b": rng.normal(size=400), "e": np.repeat([1, 2], 200)})

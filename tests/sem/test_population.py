@@ -9,6 +9,7 @@ from scipy.stats import multivariate_normal
 
 from causalinv.exceptions import CyclicModelError, DegenerateInputWarning
 from causalinv.sem import (
+    CommonCauses,
     Do,
     Exponential,
     Gaussian,
@@ -175,6 +176,42 @@ def test_hidden_causes_open_paths_and_sets_are_taken_together():
     assert not dropped.d_separated("z", "y", ["x"])  # through the hidden cause, opened by x
     assert not LinearSEM.with_noise_cov(np.zeros((2, 2)), [[1.0, 0.5], [0.5, 1.0]]).d_separated(0, 1)
     assert LinearSEM.with_noise_cov(np.zeros((2, 2)), np.eye(2)).d_separated(0, 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_that_is_uncorrelated_joins_no_nodes(seed):
+    """The truth: for almost all weights, partial correlations vanish exactly where m-separation says so."""
+    rng = np.random.default_rng(seed)
+    B = np.tril(rng.normal(size=(5, 5)) * (rng.random((5, 5)) < 0.4), -1)
+    pairs = np.triu(rng.uniform(0.2, 0.4, (5, 5)) * (rng.random((5, 5)) < 0.4), 1)
+    order = rng.permutation(5)
+    units = 10.0 ** np.arange(5)
+    noise_cov = (pairs + pairs.T + 1.7 * np.eye(5))[np.ix_(order, order)] * np.outer(units, units)
+    shifted = ShiftTogether(range(5), noise_cov)
+    B = B[np.ix_(order, order)]
+    for sem in (LinearSEM.with_noise_cov(B, noise_cov), LinearSEM(B, noise=0.0).intervene(shifted)):
+        for x, y in itertools.combinations(range(5), 2):
+            others = [v for v in range(5) if v not in (x, y)]
+            for given in itertools.chain.from_iterable(itertools.combinations(others, k) for k in range(4)):
+                precision = precision_of(sem, [x, y, *given])
+                partial = precision[0, 1] / np.sqrt(precision[0, 0] * precision[1, 1])
+                assert sem.d_separated(x, y, given) == (abs(partial) < 1e-8), (x, y, given)
+
+
+def test_noise_in_small_units_is_not_lost_beside_noise_in_large_ones():
+    noise_cov = np.array([[1e10, 0.5], [0.5, 1e-10]])
+    np.testing.assert_allclose(LinearSEM.with_noise_cov(np.zeros((2, 2)), noise_cov).cov(), noise_cov, rtol=1e-12)
+    shifted = LinearSEM(np.zeros((2, 2)), noise=0.0).intervene(ShiftTogether([0, 1], noise_cov))
+    np.testing.assert_allclose(shifted.cov(), noise_cov, rtol=1e-12)
+
+
+def test_a_hidden_cause_that_is_not_gaussian_stays_one_node():
+    cause = CommonCauses(np.ones((3, 1)), (Uniform(),))
+    assert not LinearSEM(np.zeros((3, 3)), common=cause).d_separated(0, 2)
+    both = CommonCauses(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]), (Uniform(), Gaussian()))
+    sem = LinearSEM(np.zeros((3, 3)), common=both)
+    assert sem.d_separated(0, 2)
+    assert not sem.d_separated(0, 2, [1])
 
 
 CHAIN = textbook_sem("chain")

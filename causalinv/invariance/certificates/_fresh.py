@@ -15,12 +15,11 @@ from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.invariance.certificates._declared import need_exact
 from causalinv.invariance.certificates._method import Claim, Method, Numbers
-from causalinv.invariance.certificates._same import ROUNDING
 from causalinv.invariance.certificates._tails import binomial_quantile, binomial_tail
 from causalinv.invariance.rules import _kurtosis
 from causalinv.invariance.rules._betting import evidence, rows_needed
 from causalinv.invariance.rules._gaps import Metric, represent, rule_risks
-from causalinv.invariance.rules._rule import rule_gaps
+from causalinv.invariance.rules._rule import rule_gaps, rule_rounding
 from causalinv.invariance.subsets._excess_bound import random_design_cdf
 from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
@@ -29,6 +28,7 @@ __all__ = ["Bounded", "FreshMethod", "FreshRequest", "GivenRows", "Holdout", "Ku
 
 _REFUTED = 0.05  # level, at most, at which rows show a gap above the tolerance
 _FALSE = 0.01  # probability, at most, with which any declared kurtosis that holds is refuted
+_OWN = ("relative_excess", "excess", "gradient", "risk_range")  # gaps that other environments can only make smaller
 _LAW = "these environments are independent draws of one law, and so are the new ones"
 _FIXED = "rule and eps were fixed before these environments were seen"
 
@@ -72,7 +72,7 @@ def _above(method: Method, request: FreshRequest) -> BoolArray:
     """Environments whose exact gap is above the tolerance."""
     need_exact(method.name, request.moments.is_population, request.plug_in)
     gaps = rule_gaps(request.rule, request.moments, request.metric)
-    above: BoolArray = gaps > request.eps * (1 + 1e-9) + ROUNDING
+    above: BoolArray = gaps > request.eps * (1 + 1e-9) + rule_rounding(request.rule, request.moments, request.metric)
     return above
 
 
@@ -83,6 +83,7 @@ class Holdout(FreshMethod):
     section = 6
     conditions = "rule and eps are fixed before the fresh environments are seen"
     asks = "fresh environments, none of which trained the rule; exact moments"
+    metrics = _OWN
     counts_violations = True
     averages = False
 
@@ -108,6 +109,7 @@ class Union(FreshMethod):
     section = 6
     conditions = "the class of rules and eps are fixed before the environments are seen; the rule has no violation"
     asks = "class_size rules fixed before the environments were seen; exact moments"
+    metrics = _OWN
     needs = ("class_size",)
 
     def tail(self, t: float, m: int, numbers: Numbers) -> float:

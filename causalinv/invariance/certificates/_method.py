@@ -165,7 +165,8 @@ class Method(ABC):
         if not self.licensed(metric):
             raise ValueError(
                 f"{self.name} is not proved for metric={metric!r}, only for {', '.join(self.metrics)}: for others "
-                "environments with a small gap need not form a convex set, or an estimated gap has no known law."
+                "environments with a small gap need not form a convex set, an estimated gap has no known law, or the "
+                "gap of one environment depends on which others were seen."
             )
 
     def check_numbers(self, numbers: Numbers) -> None:

@@ -21,7 +21,7 @@ from causalinv.invariance.certificates._method import Numbers
 from causalinv.invariance.certificates._registry import METHODS
 from causalinv.invariance.certificates._replications import Replications
 from causalinv.invariance.certificates._tails import vc_dimension
-from causalinv.invariance.rules._gaps import METRICS, Metric, invariance_gaps
+from causalinv.invariance.rules._gaps import METRICS, Metric, gap_rounding, gaps_beside, represent
 from causalinv.invariance.rules._rule import rule_gaps, rule_of
 from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
@@ -31,13 +31,14 @@ __all__ = ["PACExperiment"]
 
 MakeSEM = Callable[[int, np.random.Generator], LinearSEM]
 MakeFamily = Callable[[LinearSEM, np.random.Generator], InterventionFamily]
-_EXACT = 1e-12  # a gap below is rounding
 
 
 def _grid(values: Sequence[int], name: str) -> list[int]:
     grid = [check_whole(value, name, low=1) for value in np.atleast_1d(np.asarray(values, dtype=object))]
     if not grid:
         raise ValueError(f"{name} is empty; pass at least one number.")
+    if len(set(grid)) < len(grid):
+        raise ValueError(f"{name} must hold different numbers, got {grid}; more replications are n_reps.")
     return grid
 
 
@@ -79,7 +80,7 @@ class PACExperiment(Replications):
     n_fresh : int, default 10000
         Fresh interventions, whose moments are exact.
     metric : str, default "relative_excess"
-        As in `invariance_gaps`.
+        As in `invariance_gaps`; a gap that compares with other environments compares with those of training.
     confidence_level : float, default 0.95
         Of the bounds.
     random_state : int, SeedSequence, Generator, RandomState or None
@@ -131,6 +132,9 @@ class PACExperiment(Replications):
         self.make_sem, self.make_family = make_sem, make_family
         if not learners:
             raise ValueError("learners is empty; pass at least one estimator by name.")
+        for name in learners:
+            if not isinstance(name, str) or not name or set(name) & set("\r\n"):
+                raise ValueError(f"learners have names, texts of one line each; got {name!r}.")
         self.learners = dict(learners)
         self.d, self.m = _grid(d, "d"), _grid(m, "m")
         super().__init__({"d": self.d, "m": self.m}, n_reps, random_state, "pac")
@@ -241,27 +245,40 @@ class PACExperiment(Replications):
                 row["seconds"] = time.perf_counter() - start
                 # The tolerance is the rule's true gap in training, so that what is measured is its persistence.
                 eps = float(rule_gaps(rule, exact, self.metric).max())
-                violation = self._violation(sem, family, rule, eps, np.random.default_rng(fresh))
+                violation = self._violation(sem, family, rule, exact, eps=eps, seed=fresh)
                 given = [float(row[name]) for name in ("beta_sites", "vc")]
                 promised = [each for each in given if not np.isnan(each)]
                 exceeded = float(violation > min(promised)) if promised else np.nan
-                row |= {"size": len(rule.weights) + 1, "eps": eps, "violation": violation, "exceeded": exceeded}
+                row |= {"size": float(len(rule.weights) + 1), "eps": eps, "violation": violation, "exceeded": exceeded}
             except Exception as error:
                 row["error"] = " ".join(f"{type(error).__name__}: {error}".split())  # one line of a file
             rows.append(row)
         return rows
 
     def _violation(
-        self, sem: LinearSEM, family: InterventionFamily, rule: LinearRule, eps: float, rng: np.random.Generator
+        self,
+        sem: LinearSEM,
+        family: InterventionFamily,
+        rule: LinearRule,
+        train: Moments,
+        *,
+        eps: float,
+        seed: list[int],
     ) -> float:
-        """Share of fresh interventions whose gap is above eps, by exact moments of the representation alone."""
-        chosen = np.flatnonzero(np.any(rule.representation != 0, axis=0))
-        observed = sem if not len(chosen) else sem.observe(rule.representation)
+        """Share of fresh interventions whose gap is above eps, by exact moments of the representation alone.
+
+        Where a gap compares with other environments, these are those of training.
+        """
+        reads = bool(np.any(rule.representation))
+        observed = sem.observe(rule.representation) if reads else sem
+        reference = represent(train, rule.representation if reads else rule.representation[:0])
+        weights = rule.weights if reads else rule.weights[:0]
+        limit = eps * (1 + 1e-9) + gap_rounding(reference, self.metric)
         above = 0
-        for part in family.environments(observed, self.n_fresh, random_state=rng).iter_moments():
-            seen = part if len(chosen) else part.select(x=[], y=True)
-            gaps = invariance_gaps(seen, None, rule.weights, rule.intercept, metric=self.metric)
-            above += int(np.sum(gaps > eps * (1 + 1e-9) + _EXACT))
+        fresh = family.environments(observed, self.n_fresh, random_state=np.random.default_rng(seed))
+        for part in fresh.iter_moments():
+            seen = part if reads else part.select(x=[], y=True)
+            above += int(np.sum(gaps_beside(seen, reference, weights, rule.intercept, self.metric) > limit))
         return above / self.n_fresh
 
     def _bounds(self, family: InterventionFamily, m: int, in_degree: int) -> dict[str, float]:

@@ -15,9 +15,8 @@ from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.moments import Moments
 
-__all__ = ["ROUNDING", "check_names", "refuse_training", "standard_moments", "units"]
+__all__ = ["check_names", "refuse_training", "standard_moments", "units"]
 
-ROUNDING = 1e-12  # smallest tolerance: fresh gaps of an exactly invariant rule are not exactly zero
 _SAME = 1e-9  # difference of moments, in units of the features, below which two environments are the same data
 
 

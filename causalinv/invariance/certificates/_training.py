@@ -14,7 +14,7 @@ from causalinv._validation import check_number
 from causalinv.invariance.certificates._declared import need_exact, refuse_other_sites
 from causalinv.invariance.certificates._hull import in_moment_hull
 from causalinv.invariance.certificates._method import CONVEX, Claim, Method, Numbers
-from causalinv.invariance.certificates._same import ROUNDING, standard_moments, units
+from causalinv.invariance.certificates._same import standard_moments, units
 from causalinv.invariance.certificates._tails import (
     beta_quantile,
     beta_tail,
@@ -25,7 +25,7 @@ from causalinv.invariance.certificates._tails import (
 )
 from causalinv.invariance.rules._gaps import Metric
 from causalinv.invariance.rules._minimax import minimax_rule
-from causalinv.invariance.rules._rule import rule_gaps
+from causalinv.invariance.rules._rule import rule_gaps, rule_rounding
 from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
 from causalinv.sem import EnvironmentSet, InterventionFamily
@@ -71,11 +71,16 @@ class TrainingRequest:
         """Interventions: environments, the baseline not counted."""
         return len(self.moments) - (self.baseline is not None)
 
+    @property
+    def rounding(self) -> float:
+        """Smallest tolerance: fresh gaps of an exactly invariant rule are not exactly zero."""
+        return rule_rounding(self.rule, self.moments, self.metric)
+
     def tolerance(self, reached: float | None = None) -> float:
         """The eps asked for, or what was reached, up to rounding."""
         reached = float(self.gaps.max()) if reached is None else reached
         if self.eps is None:
-            return max(reached, ROUNDING)
+            return max(reached, self.rounding)
         if not np.isfinite(check_number(self.eps, "eps", low=0.0)):
             raise ValueError(f"eps must be finite, got {self.eps}: every rule has a gap of at most that.")
         if self.eps < reached * (1 - 1e-9):
@@ -311,7 +316,7 @@ class Hull(TrainingMethod):
         distance, _ = in_moment_hull(request.new, request.moments)
         tolerated = request.tolerance()
         own = rule_gaps(request.rule, request.new, request.metric)
-        if distance.max() > _INSIDE or own.max() > tolerated * (1 + 1e-6) + ROUNDING:
+        if distance.max() > _INSIDE or own.max() > tolerated * (1 + 1e-6) + request.rounding:
             raise ValueError(
                 f"The moments of the new environment are {distance.max():.3g} (in standardised units) outside the "
                 "convex hull of the training environments; the hull proves nothing about it."

@@ -20,7 +20,16 @@ from causalinv._typing import ArrayLike, FloatArray
 from causalinv.linear_rule import least_squares
 from causalinv.moments import Moments
 
-__all__ = ["METRICS", "Metric", "invariance_gaps", "relative", "represent", "rule_risks"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "gap_rounding",
+    "gaps_beside",
+    "invariance_gaps",
+    "relative",
+    "represent",
+    "rule_risks",
+]
 
 Metric = Literal["relative_excess", "excess", "coefficient", "gradient", "risk_range", "residual"]
 METRICS: tuple[str, ...] = get_args(Metric)
@@ -125,16 +134,21 @@ def invariance_gaps(
     if w.shape != (len(phi),):
         raise ValueError(f"coef must have shape ({len(phi)},), one for each component; got {w.shape}.")
     a = float(pooled.mean("y")[0, 0] - pooled.mean("x")[0] @ w) if intercept is None else float(intercept)
-    return _gaps(seen, pooled, w, a, metric)
+    return gaps_beside(seen, seen, w, a, metric)
 
 
-def _gaps(seen: Moments, pooled: Moments, w: FloatArray, a: float, metric: str) -> FloatArray:
+def gaps_beside(seen: Moments, reference: Moments, w: FloatArray, a: float, metric: str) -> FloatArray:
+    """Gaps in some environments, where "all together" and "smallest" mean those of others; both moments of (Φx, y)."""
     risk, shift = rule_risks(seen, w, a)
+    pooled = reference.pooled
     variance = float(pooled.cov("y")[0, 0, 0])
     if metric == "risk_range":
-        return risk - risk.min()
+        return np.maximum(risk - rule_risks(reference, w, a)[0].min(), 0.0)
     if metric == "residual":
-        return _divergences(risk, shift, seen.weight / seen.weight.sum(), _ROUNDING * variance)
+        together, floor = float(reference.share @ rule_risks(reference, w, a)[0]), _ROUNDING * variance
+        if together <= floor:  # no residual on average, so none in any environment of the reference
+            return np.where(risk * reference.share.min() <= floor, 0.0, np.inf)
+        return _divergences(risk, shift, together, floor)
     cross = seen.cov("x", "y")[:, :, 0] - seen.cov("x") @ w  # covariance of φ with the rule's residual
     if metric == "gradient":
         return np.sqrt(shift**2 + np.sum((cross + seen.mean("x") * shift[:, None]) ** 2, axis=1))
@@ -147,11 +161,21 @@ def _gaps(seen: Moments, pooled: Moments, w: FloatArray, a: float, metric: str) 
     return excess if metric == "excess" else relative(excess, np.maximum(risk - excess, 0.0), variance)
 
 
-def _divergences(risk: FloatArray, shift: FloatArray, share: FloatArray, floor: float) -> FloatArray:
-    """Divergence of N(shift, risk - shift²) from N(0, average risk); 0 if there is no residual anywhere."""
-    together = float(share @ risk)
-    if together <= floor:
-        return np.zeros(len(risk))
+def gap_rounding(reference: Moments, metric: str) -> float:
+    """What rounding shows as the gap of a rule that is exactly invariant, in units of the metric."""
+    pooled = reference.pooled
+    variance = float(pooled.cov("y")[0, 0, 0])
+    if metric in ("excess", "risk_range"):
+        return _ROUNDING * variance
+    if metric == "coefficient":
+        return _ROUNDING * float(np.sqrt(variance))
+    if metric == "gradient":
+        return _ROUNDING * float(np.sqrt(variance * (1.0 + np.trace(pooled.second_moment("x")[0]))))
+    return _ROUNDING
+
+
+def _divergences(risk: FloatArray, shift: FloatArray, together: float, floor: float) -> FloatArray:
+    """Divergence of N(shift, risk - shift²) from N(0, average risk)."""
     variance = risk - shift**2
     with np.errstate(divide="ignore"):
         return 0.5 * (risk / together - 1.0 - np.log(np.where(variance > floor, variance, 0.0) / together))

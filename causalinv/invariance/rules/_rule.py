@@ -10,11 +10,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_finite
-from causalinv.invariance.rules._gaps import Metric, invariance_gaps
+from causalinv.invariance.rules._gaps import Metric, gap_rounding, invariance_gaps, represent
 from causalinv.linear_rule import LinearRule
 from causalinv.moments import Moments
 
-__all__ = ["predictions", "rule_gaps", "rule_of"]
+__all__ = ["predictions", "rule_gaps", "rule_of", "rule_rounding"]
 
 _ROUNDED = 1e-6  # of what a step of one standard deviation changes: the rounding of a prediction on rows
 
@@ -42,6 +42,11 @@ def predictions(model: Any, X: Rows, n: int) -> FloatArray:
 def rule_gaps(rule: LinearRule, moments: Moments, metric: Metric) -> FloatArray:
     """Gap of a rule in each environment, among rules on the same representation, shape (E,)."""
     return invariance_gaps(moments, rule.representation, rule.weights, rule.intercept, metric=metric)
+
+
+def rule_rounding(rule: LinearRule, moments: Moments, metric: Metric) -> float:
+    """What rounding shows as a gap of this rule if it is exactly invariant, in units of the metric."""
+    return gap_rounding(represent(moments, rule.representation), metric)
 
 
 def rule_of(fitted: Any, near: Moments | None = None, rows: FloatArray | None = None) -> LinearRule:
