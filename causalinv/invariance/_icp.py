@@ -60,7 +60,7 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         truth where the errors' law depends on features that move. ``"residual"``: by mean and variance, the test of the
         paper and of R's package; only for Gaussian errors. ``"ks"`` and ``"ranks"``: by Kolmogorov and Smirnov's test,
         or by ranks for location and scale; any law of the errors, environments large beside the set. ``"logistic"``:
-        for an outcome of two values, the same logistic regression; environments with many rows of either value. A
+        for an outcome of two values, the same logistic regression, by its score test. A
         function of residuals (n,) and labels (n,) that returns a p-value (NaN: not testable).
     max_size : int, optional
         Only test sets of at most so many features; left out, all subsets (up to 20 features). With it the guarantee
@@ -262,7 +262,7 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         worst = int(np.argmax(leverage))
         small = int(np.argmin(moments.count))
         label = moments.cells.tolist()
-        if moments.count[small] <= size + 1 and self.test in ("chow", "chow_hc"):
+        if moments.count[small] <= size + 1 and self.test in ("chow", "chow_hc", "logistic"):
             warn(
                 f"Environment {label[small]!r} has {moments.count[small]:g} rows: sets of "
                 f"{max(moments.count[small] - 1, 0):g} or more features cannot be fitted there. The test asks whether "

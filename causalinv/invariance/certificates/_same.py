@@ -37,13 +37,15 @@ def refuse_training(fitted: Any, moments: Moments, X: Rows, y: Rows, environment
         trained, rows = getattr(part, "_training_moments", None), getattr(part, "_training_rows", None)
         if trained is not None:
             same = seen is X or X is None
-            _refuse_same_moments(trained, moments if same else Moments.from_rows(x=seen, y=y, environments=environments))
+            _refuse_same_moments(
+                trained, moments if same else Moments.from_rows(x=seen, y=y, environments=environments)
+            )
         if rows is not None and X is not None:
             _refuse_repeats(rows, np.column_stack([check_rows(seen, "X"), check_rows(y, "y")]))
 
 
 def _parts(fitted: Any, X: Rows) -> Iterator[tuple[Any, Rows]]:
-    """An estimator and all fitted ones inside, each with the features as it sees them (None where there are no rows)."""
+    """An estimator and all fitted ones inside, each with the features as it sees them; None where there are no rows."""
     yield fitted, X
     for _, step in getattr(fitted, "steps", []):
         yield from _parts(step, X)
