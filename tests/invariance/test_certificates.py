@@ -473,7 +473,7 @@ def test_declarations_are_held_against_the_data(trained):
         model.certify(method="beta_sites", family=single(family.sites[:1]), baseline=0)
     X, y, e = environments[:6].sample(2000, random_state=0)
     sampled = InvariantSubsetSelector(eps=10.0).fit(X, y, environments=e)
-    with pytest.warns(FamilyWarning, match="differ in 2 directions .up to sampling noise.*more than the 1"):
+    with pytest.warns(FamilyWarning, match="differ in 2 directions .beyond the noise of Gaussian.*more than the 1"):
         sampled.certify(method="beta_sites", family=single(family.sites[:1]), baseline=0, plug_in=True)
     sink = LinearSEM([[0, 0], [1.0, 0]], names=["x", "y"], target="y")
     with pytest.warns(match="changes? the equation of the target"):
