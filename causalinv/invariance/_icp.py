@@ -116,9 +116,9 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
     this is warned about. With E > 2 environments its size can reach E / (E - 1) times the level, as in R's package. It
     agrees with the package causalicp; its p-values of sets follow the R package InvariantCausalPrediction. In return it
     sees changes of variance, which Chow's tests do not: these name a cause only if leaving it out moves an intercept or
-    a coefficient. ``"chow_hc"`` is above its level where errors are very skew in a small environment beside a large one:
-    with log normal errors it rejected the truth in .08 (15, 30 and 1,000 rows, log sd 1) and .15 (30 and 1,000, log sd
-    1.5) of 400 data sets at level .05. `score` is plain R²; to compare models across environments use
+    a coefficient. ``"chow_hc"`` is above its level where errors are very skew in a small environment beside a large
+    one: with log normal errors it rejected the truth in .08 (15, 30 and 1,000 rows, log sd 1) and .15 (30 and 1,000,
+    log sd 1.5) of 400 data sets at level .05. `score` is plain R²; to compare models across environments use
     `causalinv.metrics.worst_environment_risk`.
 
     Source: Peters, Bühlmann and Meinshausen (2016), method II for ``"residual"``; Chow (1960).
