@@ -15,6 +15,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._fingerprints import fingerprints
 from causalinv._frames import framed, row_index
 from causalinv._labels import Labels, encode, shown
 from causalinv._parallel import generator
@@ -23,7 +24,9 @@ from causalinv._validation import check_alignment, check_confidence_level, check
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning
 from causalinv.invariance._doors import FitsRows
+from causalinv.invariance.certificates._same import refuse_training
 from causalinv.invariance.rules._rule import predictions
+from causalinv.moments import Moments
 from causalinv.results import Summary
 
 __all__ = ["HierarchicalConformalRegressor"]
@@ -125,7 +128,7 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
         frozen = isinstance(self.estimator, FrozenEstimator)
         labels = encode(environments, "environments", len(array), least=1 if frozen else 2)
         if frozen:
-            self._check_frozen(array, outcome)
+            self._check_frozen(array, outcome, labels)
         everything = np.ones(len(array), bool)
         if self.method == "split":
             codes = self._calibrating(len(labels), share, frozen)
@@ -142,6 +145,8 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
             for code, model in enumerate(self._left_out):
                 rows = labels.rows(code)
                 residuals[rows] = outcome[rows] - self._ask(model, array[rows])
+        trained = everything if self.method != "split" else ~inside
+        self._training_rows = None if frozen else fingerprints(array[trained], outcome[trained])
         self.calibration_environments_ = labels.names[codes].to_numpy()
         self.n_calibration_ = len(codes)
         self.highest_level_ = len(codes) / (len(codes) + 1.0)
@@ -151,21 +156,14 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
         self.drift_pvalue_ = self._drift(residuals)
         return self
 
-    def _check_frozen(self, array: FloatArray, outcome: FloatArray) -> None:
+    def _check_frozen(self, array: FloatArray, outcome: FloatArray, labels: Labels) -> None:
         if self.method != "split":
             raise ValueError(
                 "A FrozenEstimator is not fitted again, so no environment can be left out of it: use method='split'."
             )
         check_is_fitted(self.estimator)
-        known = getattr(self.estimator.estimator, "_training_rows", None)
-        if known is None:
-            return
-        repeats = known.repeats(np.column_stack([array, outcome]))
-        if repeats.found and repeats.beyond_chance and not repeats.coarse:
-            raise ValueError(
-                f"{repeats.found} of {repeats.of} rows trained the frozen estimator; its errors on them say nothing of "
-                "a new environment. Calibrate by other environments."
-            )
+        moments = Moments.from_rows(x=array, y=outcome, environments=labels)
+        refuse_training(self.estimator, moments, self._framed(array), outcome, labels)
 
     def _calibrating(self, n: int, share: float, frozen: bool) -> IntArray:
         """Codes of the environments that calibrate."""

@@ -60,7 +60,7 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         truth where the errors' law depends on features that move. ``"residual"``: by mean and variance, the test of the
         paper and of R's package; only for Gaussian errors. ``"ks"`` and ``"ranks"``: by Kolmogorov and Smirnov's test,
         or by ranks for location and scale; any law of the errors, environments large beside the set. ``"logistic"``:
-        for an outcome of two values, the same logistic regression; environments with many rows of either value. A
+        for an outcome of two values, the same logistic regression, by its score test. A
         function of residuals (n,) and labels (n,) that returns a p-value (NaN: not testable).
     max_size : int, optional
         Only test sets of at most so many features; left out, all subsets (up to 20 features). With it the guarantee
@@ -116,7 +116,9 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
     this is warned about. With E > 2 environments its size can reach E / (E - 1) times the level, as in R's package. It
     agrees with the package causalicp; its p-values of sets follow the R package InvariantCausalPrediction. In return it
     sees changes of variance, which Chow's tests do not: these name a cause only if leaving it out moves an intercept or
-    a coefficient. `score` is plain R²; to compare models across environments use
+    a coefficient. ``"chow_hc"`` is above its level where errors are very skew in a small environment beside a large
+    one: with log normal errors it rejected the truth in .08 (15, 30 and 1,000 rows, log sd 1) and .15 (30 and 1,000,
+    log sd 1.5) of 400 data sets at level .05. `score` is plain R²; to compare models across environments use
     `causalinv.metrics.worst_environment_risk`.
 
     Source: Peters, Bühlmann and Meinshausen (2016), method II for ``"residual"``; Chow (1960).
@@ -262,7 +264,7 @@ class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, Regress
         worst = int(np.argmax(leverage))
         small = int(np.argmin(moments.count))
         label = moments.cells.tolist()
-        if moments.count[small] <= size + 1 and self.test in ("chow", "chow_hc"):
+        if moments.count[small] <= size + 1 and self.test in ("chow", "chow_hc", "logistic"):
             warn(
                 f"Environment {label[small]!r} has {moments.count[small]:g} rows: sets of "
                 f"{max(moments.count[small] - 1, 0):g} or more features cannot be fitted there. The test asks whether "

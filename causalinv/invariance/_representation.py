@@ -16,7 +16,7 @@ from causalinv._validation import check_alignment, check_confidence_level, check
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning, IdentificationWarning
 from causalinv.invariance._doors import FitsWeightedRows
-from causalinv.invariance._environments import dependent_features
+from causalinv.invariance._environments import Checked, dependent_features
 from causalinv.invariance._kept import kept
 from causalinv.invariance._linear import LinearPrediction, store_risks
 from causalinv.invariance._summaries import summarise_inference, summarise_representation
@@ -107,7 +107,8 @@ class InvariantRepresentation(
     direction_strengths_ : ndarray of shape (d + 2,)
         Eigenvalues, descending, without units; those below `noise_edge_` are what sampling makes by itself.
     noise_edge_ : float
-        Exceeded by sampling Gaussian rows alone in about one data set of a hundred; 0 for a population.
+        Exceeded by sampling alone in about one data set of a hundred: by `fit` that of these rows, dealt out to the
+        environments at random; by `fit_moments` that of Gaussian rows (heavier tails make more). 0 for a population.
     objective_path_ : list of float
         For ``"manifold"``, value after each penalty of the best start.
     converged_ : bool
@@ -159,7 +160,10 @@ class InvariantRepresentation(
         self.n_init = n_init
         self.random_state = random_state
 
-    def _fit(self, moments: Moments) -> Self:
+    def _fit_checked(self, given: Checked) -> Self:
+        return self._fit(given.moments, np.column_stack([given.features, given.outcome]))
+
+    def _fit(self, moments: Moments, rows: FloatArray | None = None) -> Self:
         d = moments.blocks["x"]
         if self.method not in ("neutral", "manifold"):
             raise ValueError(f"method must be 'neutral' or 'manifold', got {self.method!r}.")
@@ -170,7 +174,7 @@ class InvariantRepresentation(
         self.dependent_features_ = dependent_features(
             moments.pooled, "the rule is the same as without them, its coefficients shared among repeated features."
         )
-        sites = site_directions(moments, self.n_directions)
+        sites = site_directions(moments, self.n_directions, rows)
         rule = neutral_rule(moments, sites)
         self.site_directions_ = sites.directions
         self.n_directions_ = sites.directions.shape[1]

@@ -101,7 +101,8 @@ def summarise_representation(model: Any) -> Summary:
         notes=(
             _told(model),
             _GAPS["relative_excess"].replace("features", "representation"),
-            f"The environments differ in {model.n_directions_} direction(s) by more than sampling noise.",
+            f"The environments differ in {model.n_directions_} direction(s) by more than sampling noise"
+            + (" of Gaussian rows." if model._training_rows is None and model.noise_edge_ > 0 else "."),
             f"Effective dimension of the representation: {model.effective_dimension_:.3g} of {len(model.components_)}.",
             f"Environments move it by {model.moved_by_environment_:.3g} of the distance between two rows, or more.",
         ),

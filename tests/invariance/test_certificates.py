@@ -7,21 +7,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from scipy import stats
+from sklearn.base import BaseEstimator
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 
 from causalinv import InvariantCausalPrediction, InvariantSubsetSelector, IVLikeRegression, Moments
 from causalinv.exceptions import DegenerateInputWarning, FamilyWarning, TargetInterventionWarning
 from causalinv.invariance import (
+    HierarchicalConformalRegressor,
     InvariantRepresentation,
     certify,
     expected_violation,
     in_moment_hull,
     invariance_gaps,
+    next_environment_risk,
     plan_interventions,
     required_interventions,
     validity_table,
@@ -469,7 +475,7 @@ def test_declarations_are_held_against_the_data(trained):
         model.certify(method="beta_sites", family=single(family.sites[:1]), baseline=0)
     X, y, e = environments[:6].sample(2000, random_state=0)
     sampled = InvariantSubsetSelector(eps=10.0).fit(X, y, environments=e)
-    with pytest.warns(FamilyWarning, match="differ in 2 directions .up to sampling noise.*more than the 1"):
+    with pytest.warns(FamilyWarning, match="differ in 2 directions .beyond the noise of Gaussian.*more than the 1"):
         sampled.certify(method="beta_sites", family=single(family.sites[:1]), baseline=0, plug_in=True)
     sink = LinearSEM([[0, 0], [1.0, 0]], names=["x", "y"], target="y")
     with pytest.warns(match="changes? the equation of the target"):
@@ -569,6 +575,62 @@ def test_rows_that_trained_are_recognised_whole_and_in_parts(make):
     model.fit_moments(Moments.from_rows(x=X, y=y, environments=e))
     with pytest.raises(ValueError, match="one of those that trained the rule"):
         certify(model, X, y, **again)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda inner: make_pipeline(inner, LinearRegression()),
+        lambda inner: make_pipeline(StandardScaler(), make_pipeline(StandardScaler(), inner)),
+        lambda inner: make_pipeline("passthrough", inner),
+        lambda inner: GridSearchCV(inner, {"level": [0.05, 0.1]}, cv=2),
+        lambda inner: HierarchicalConformalRegressor(inner, random_state=0),
+        lambda inner: HierarchicalConformalRegressor(inner, method="leave_one_environment_out"),
+        lambda inner: HierarchicalConformalRegressor(random_state=0),
+    ],
+)
+def test_rows_that_trained_an_estimator_inside_another_are_recognised_by_all_that_ask_for_fresh_ones(wrap):
+    chain = textbook_sem("chain").environments([Shift("x1", std=float(k)) for k in range(1, 9)])
+    X, y, e = chain.sample(100, random_state=0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = wrap(InvariantSubsetSelector()).fit(X, y, environments=e)
+    asked = (
+        lambda *rows: certify(model, *rows, environments=e, eps=0.5, method="two_level").n_interventions,
+        lambda *rows: len(next_environment_risk(model, *rows, environments=e).risks),
+        lambda *rows: HierarchicalConformalRegressor(FrozenEstimator(model)).fit(*rows, environments=e).n_calibration_,
+    )
+    fresh = chain.sample(100, random_state=1)[:2]
+    for ask in asked:
+        assert ask(*fresh) == 8
+        with pytest.raises(ValueError, match="trained the rule"):
+            ask(X, y)
+
+
+def test_environments_that_only_calibrated_a_conformal_regressor_are_fresh_to_it():
+    chain = textbook_sem("chain").environments([Shift("x1", std=float(k)) for k in range(1, 9)])
+    X, y, e = chain.sample(100, random_state=0)
+    model = HierarchicalConformalRegressor(InvariantSubsetSelector(), random_state=0).fit(X, y, environments=e)
+    at = np.isin(e, model.calibration_environments_)
+    assert certify(model, X[at], y[at], environments=e[at], eps=0.5, method="two_level").n_interventions == 4
+    with pytest.raises(ValueError, match="trained the rule"):
+        certify(model, X[~at], y[~at], environments=e[~at], eps=0.5, method="two_level")
+
+
+def test_a_rule_whose_estimator_does_not_count_its_features_is_read_beside_the_data():
+    class Plain(BaseEstimator):
+        def fit(self, X, y):
+            self.found_ = np.linalg.lstsq(np.column_stack([np.ones(len(X)), X]), y, rcond=None)[0]
+            return self
+
+        def predict(self, X):
+            return self.found_[0] + X @ self.found_[1:]
+
+    X, y, e = textbook_sem("chain").environments([None, Shift("x1", std=1.0)]).sample(200, random_state=0)
+    model = Plain().fit(X[:50], y[:50])
+    found = certify(model, X[50:], y[50:], environments=e[50:], eps=0.5, method="two_level")
+    np.testing.assert_allclose(found.coef, model.found_[1:], rtol=1e-9)
+    with pytest.raises(TypeError, match="does not say how many features"):
+        rule_of(model)
 
 
 def test_rows_that_trained_other_estimators_of_the_package():

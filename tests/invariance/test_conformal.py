@@ -139,7 +139,7 @@ def test_frozen_regressors_are_not_refitted_and_must_not_know_the_rows():
     model = HierarchicalConformalRegressor(FrozenEstimator(inner)).fit(new_X, new_y, environments=new_e)
     assert model.n_calibration_ == 8
     np.testing.assert_array_equal(model.predict(X), inner.predict(X))
-    with pytest.raises(ValueError, match="rows trained the frozen estimator"):
+    with pytest.raises(ValueError, match="is one of those that trained the rule"):
         HierarchicalConformalRegressor(FrozenEstimator(inner)).fit(X, y, environments=e)
     with pytest.raises(ValueError, match="no environment can be left out"):
         HierarchicalConformalRegressor(FrozenEstimator(inner), method=LEFT_OUT).fit(new_X, new_y, environments=new_e)

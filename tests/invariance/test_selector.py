@@ -491,9 +491,9 @@ def test_sets_larger_than_an_environment_are_said_to_be_refused_only_where_they_
     """Of all tests but Chow's it was said that such sets are not accepted, and all but one accept them."""
     model, told = judged(test)
     assert "Environment 2 has 3 rows: sets of 2 or more features" in told
-    assert model.accepted_ == (test != "logistic")
-    assert ("are not accepted" in told) == (not model.accepted_)
-    assert ("judged there only by how well the others predict" in told) == (test in ("chow", "chow_hc"))
+    assert model.accepted_
+    assert "are not accepted" not in told
+    assert ("judged there only by how well the others predict" in told) == (test in ("chow", "chow_hc", "logistic"))
     certified, told = judged("chow", eps=0.3)
     assert not certified.accepted_
     assert "cannot be judged there, and are not accepted" in told

@@ -64,9 +64,9 @@ def compare_family(moments: Moments, family: InterventionFamily, baseline: Any =
     if found <= allowed:
         return
     text = (
-        f"The environments differ in {found} directions ({'exact' if exact else 'up to sampling noise'}), more than "
-        f"the {allowed} that a family of kind {family.kind!r} at {family.n_sites} sites can move: the declaration does "
-        "not fit the data."
+        f"The environments differ in {found} directions ({'exact' if exact else 'beyond the noise of Gaussian rows'}), "
+        f"more than the {allowed} that a family of kind {family.kind!r} at {family.n_sites} sites can move: the "
+        "declaration does not fit the data."
     )
     if exact:
         raise ValueError(text)

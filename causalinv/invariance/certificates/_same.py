@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,21 +31,31 @@ def check_names(expected: Any, found: Sequence[str] | None, name: str) -> None:
 
 
 def refuse_training(fitted: Any, moments: Moments, X: Rows, y: Rows, environments: Rows) -> None:
-    """Raise if environments, or rows of theirs, trained the rule or a step of it."""
-    steps = [step for _, step in getattr(fitted, "steps", [])]
-    for i, part in enumerate([fitted, *steps]):
+    """Raise if environments, or rows of theirs, trained the rule, a step of it or an estimator inside."""
+    for part, seen in _parts(fitted, X):
         trained, rows = getattr(part, "_training_moments", None), getattr(part, "_training_rows", None)
-        if trained is None and rows is None:
-            continue
-        inner, seen = X, moments
-        if i > 1 and X is not None:  # as the step saw them
-            for step in steps[: i - 1]:
-                inner = step.transform(inner)
-            seen = Moments.from_rows(x=inner, y=y, environments=environments)
         if trained is not None:
-            _refuse_same_moments(trained, seen)
+            same = seen is X or X is None
+            _refuse_same_moments(
+                trained, moments if same else Moments.from_rows(x=seen, y=y, environments=environments)
+            )
         if rows is not None and X is not None:
-            _refuse_repeats(rows, np.column_stack([check_rows(inner, "X"), check_rows(y, "y")]))
+            _refuse_repeats(rows, np.column_stack([check_rows(seen, "X"), check_rows(y, "y")]))
+
+
+def _parts(fitted: Any, X: Rows) -> Iterator[tuple[Any, Rows]]:
+    """An estimator and all fitted ones inside, each with the features as it sees them; None where there are no rows."""
+    yield fitted, X
+    for _, step in getattr(fitted, "steps", []):
+        yield from _parts(step, X)
+        if X is not None and hasattr(step, "transform"):
+            X = step.transform(X)
+    for name in ("best_estimator_", "estimator_"):
+        if hasattr(fitted, name):
+            yield from _parts(getattr(fitted, name), X)
+    inside = getattr(fitted, "estimators_", [])
+    for each in inside.ravel().tolist() if isinstance(inside, np.ndarray) else inside:
+        yield from _parts(each, X)
 
 
 def _refuse_same_moments(trained: Moments, seen: Moments) -> None:

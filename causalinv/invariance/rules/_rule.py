@@ -102,7 +102,10 @@ def _probed(fitted: Any, near: Moments | None, rows: FloatArray | None) -> tuple
     The steps start from the centre of the data and are one standard deviation long: from the origin, a feature far from
     it (a time in seconds since 1970) would leave nothing but the rounding of its own effect.
     """
-    d = int(fitted.n_features_in_)
+    d = getattr(fitted, "n_features_in_", None if near is None else near.blocks["x"])
+    if d is None:
+        raise TypeError(f"{type(fitted).__name__} does not say how many features it reads (n_features_in_).")
+    d = int(d)
     names = getattr(fitted, "feature_names_in_", None)
     centre, unit = np.zeros(d), np.ones(d)
     if near is not None and near.blocks["x"] == d:

@@ -17,6 +17,7 @@ _EXACT = 1e-9  # of the largest eigenvalue: directions of a population below are
 _SLACK = 1.2  # times the asymptotic edge of the noise
 _SIMULATED, _SIMULATED_SIZE = 40, 40_000  # variables, and entries of all environments, up to which it is simulated
 _NULL_DRAWS, _NULL_LEVEL = 400, 0.99
+_SHUFFLES, _SHUFFLED, _WORK = 200, 20_000, 5e7  # shuffles of at most so many rows, and multiplications in each
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class SiteDirections:
     strengths : ndarray of shape (d + 2,)
         Eigenvalues of the averaged squared differences, descending; without units.
     edge : float
-        What sampling of Gaussian rows alone reaches in about one data set of a hundred; 0 for a population.
+        What sampling alone reaches in about one data set of a hundred; 0 for a population.
     """
 
     directions: FloatArray
@@ -49,7 +50,7 @@ def second_moments(moments: Moments, origin: Moments) -> tuple[FloatArray, Float
     return each, np.tensordot(moments.weight / moments.weight.sum(), each, axes=1)
 
 
-def site_directions(moments: Moments, n_sites: int | None = None) -> SiteDirections:
+def site_directions(moments: Moments, n_sites: int | None = None, rows: FloatArray | None = None) -> SiteDirections:
     r"""Find the directions in which environments differ.
 
     With all environments together whitened, the average over environments of the squared differences has eigenvalues
@@ -60,7 +61,10 @@ def site_directions(moments: Moments, n_sites: int | None = None) -> SiteDirecti
     moments : Moments
         Blocks ``x`` and ``y``, one cell per environment.
     n_sites : int, optional
-        Number of directions; left out, all above the edge. Rows with heavy tails make more noise.
+        Number of directions; left out, all above the edge.
+    rows : ndarray of shape (n, d + 1), optional
+        (x, y), of all environments together: the noise is that of these, dealt out at random. Left out, that of
+        Gaussian rows; such with heavy tails make more.
 
     Returns
     -------
@@ -82,12 +86,43 @@ def site_directions(moments: Moments, n_sites: int | None = None) -> SiteDirecti
             "The sampling noise of weighted rows is not known from their moments, so directions cannot be told from "
             "noise; give n_directions."
         )
-    edge = 0.0 if known else noise_edge(moments.count, p)
+    if known:
+        edge = 0.0
+    elif rows is None or not moments.is_unweighted:
+        edge = noise_edge(moments.count, p)
+    else:
+        still = np.diag(moments.pooled.scatter(("x", "y"))[0]) == 0
+        centred = np.where(still, 0.0, rows - moments.pooled.mean(("x", "y"))[0])
+        standard = np.column_stack([np.ones(len(rows)), centred]) / units
+        # In an order of their own, so that the order in which rows and environments came changes nothing.
+        order = np.argsort(np.round(standard @ np.cos(np.arange(standard.shape[1])), 9), kind="stable")
+        edge = _shuffled_edge(standard[order] @ half, moments.count)
     limit = _EXACT * max(strengths[0], _EXACT) if known else edge
     s = int(np.sum(strengths > limit)) if n_sites is None else min(n_sites, p)
     # Back to the units of the data: a difference of second moments has columns in units * pooled^(1/2) * directions.
     scale = units[:, None] * (vectors * np.sqrt(values))
     return SiteDirections(scale @ directions[:, :s], strengths, edge)
+
+
+def _shuffled_edge(white: FloatArray, counts: FloatArray) -> float:
+    """What these rows (n, p), white together, reach in 99 of 100 deals into environments of so many rows.
+
+    An environment of many rows is dealt some of them, and what it then differs by is scaled to its size by the root.
+    """
+    n, p = white.shape
+    rng = np.random.default_rng(0)  # a constant of the law, not a draw of the user's
+    sizes = np.sort(counts)
+    dealt = np.minimum(sizes, max(min(_SHUFFLED, int(_WORK / p**2)) // len(counts), 1)).astype(int)
+    share, ends = sizes / n, np.cumsum(dealt)
+    top = np.empty(_SHUFFLES)
+    for draw in range(_SHUFFLES):
+        rows = white[rng.permutation(n) if ends[-1] == n else rng.integers(n, size=ends[-1])]
+        parts = [rows[end - size : end] for size, end in zip(dealt.tolist(), ends.tolist(), strict=True)]
+        off = np.array([part.T @ part / len(part) for part in parts]) - np.eye(p)
+        off *= np.sqrt(dealt / sizes)[:, None, None]
+        off -= np.tensordot(share, off, axes=1)
+        top[draw] = np.linalg.eigvalsh(np.einsum("e,eij,ejk->ik", share, off, off, optimize=True))[-1]
+    return float(np.quantile(top, _NULL_LEVEL))
 
 
 @lru_cache(maxsize=256)
@@ -97,8 +132,9 @@ def _simulated_edge(counts: tuple[int, ...], p: int) -> float:
     q = p - 1  # beside the constant
     shape = (_NULL_DRAWS, len(counts), q, q)
     root = np.tril(rng.standard_normal(shape), -1)
-    freedom = np.maximum(np.array(counts)[:, None] - 1 - np.arange(q), 1)
-    root[..., np.arange(q), np.arange(q)] = np.sqrt(rng.chisquare(freedom, (*shape[:2], q)))
+    freedom = np.array(counts)[:, None] - 1 - np.arange(q)
+    root[..., np.arange(q), np.arange(q)] = np.sqrt(rng.chisquare(np.maximum(freedom, 1), (*shape[:2], q)))
+    root *= (freedom > 0)[:, None, :]  # of few rows the factor has as many columns only
     mean = np.concatenate([np.ones((*shape[:2], 1)), rng.standard_normal(shape[:3]) / np.sqrt(n[:, :, 0])], axis=2)
     each = mean[..., :, None] * mean[..., None, :]
     each[..., 1:, 1:] += root @ np.swapaxes(root, -1, -2) / n
@@ -113,8 +149,9 @@ def _simulated_edge(counts: tuple[int, ...], p: int) -> float:
 def noise_edge(counts: FloatArray, p: int) -> float:
     r"""Largest eigenvalue that sampling Gaussian rows alone makes in 99 of 100 data sets.
 
-    Simulated (by Wishart matrices) for few variables; for many, 1.2 times the Marchenko-Pastur edge
-    :math:`p (1 + \sqrt{E - 1})^2 / N` of the stacked differences.
+    Simulated (by Wishart matrices) for few variables; for many, 1.2 times the larger of the Marchenko-Pastur edge
+    :math:`p (1 + \sqrt{E - 1})^2 / N` of the stacked differences and that of the smallest environment alone,
+    :math:`(2 \sqrt p + p / \sqrt n)^2 / N`.
 
     Parameters
     ----------
@@ -127,6 +164,7 @@ def noise_edge(counts: FloatArray, p: int) -> float:
     -------
     float
     """
-    if p <= _SIMULATED and len(counts) * p * p <= _SIMULATED_SIZE and counts.min() > p:
+    if p <= _SIMULATED and len(counts) * p * p <= _SIMULATED_SIZE and counts.sum() > 2 * p:
         return _simulated_edge(tuple(sorted(int(n) for n in counts)), p)
-    return float(_SLACK * p * (1.0 + np.sqrt(len(counts) - 1)) ** 2 / counts.sum())
+    root = max(np.sqrt(p) * (1.0 + np.sqrt(len(counts) - 1)), 2.0 * np.sqrt(p) + p / np.sqrt(counts.min()))
+    return float(_SLACK * root**2 / counts.sum())

@@ -183,10 +183,7 @@ def untestable(test: str | ResidualTest) -> str:
     if callable(test):
         return "the function given as test= returned NaN"
     if test == "logistic":
-        return (
-            "in an environment, or in all together, features tell the two values of y apart without error, or y has "
-            "one value, so there is no finite logistic regression"
-        )
+        return "features tell the two values of y apart without error, so there is no finite logistic regression"
     return "they have too many features for the rows at hand"
 
 
@@ -196,9 +193,7 @@ def few_rows(test: str | ResidualTest, eps: float | None) -> str:
         return "cannot be judged there, and are not accepted."
     if callable(test):
         return "are judged there by the function given as test=, whose needs are yours to know."
-    if test == "logistic":
-        return "have no logistic regression of their own there, so they cannot be tested, and are not accepted."
-    if test in ("chow", "chow_hc"):
+    if test in ("chow", "chow_hc", "logistic"):
         return "are judged there only by how well the others predict its rows, which sees little."
     return (
         f"are judged by test={test!r} as if fitted residuals were errors, which so few rows are too few for: it may "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from causalinv._labels import Labels
 from causalinv._matrix import column_lengths, factor_split, lstsq
 from causalinv._progress import counting
 from causalinv._typing import BoolArray, FloatArray
-from causalinv.invariance.subsets._tests import robust_chow_pvalue
+from causalinv.invariance.subsets._tests import column_basis, robust_chow_pvalue
 from causalinv.moments import Moments
 
 __all__ = ["ROW_TESTS", "ResidualTest", "RowTest", "logistic_chow_pvalue", "two_sample_pvalue"]
@@ -94,8 +95,8 @@ class RowTest:
             fit = _logistic(design, self._outcome)
             if fit is None:
                 return np.column_stack([np.full(len(unit), -np.inf), np.full(len(unit), np.inf)])
-            wide = -ndtri(level / 2) * np.sqrt(np.diag(fit[2]))
-            return (np.column_stack([fit[1] - wide, fit[1] + wide])[1:]) / unit[:, None]
+            wide = -ndtri(level / 2) * np.sqrt(np.diag(fit[1]))
+            return (np.column_stack([fit[0] - wide, fit[0] + wide])[1:]) / unit[:, None]
         coef = lstsq(design, self._outcome)
         robust = robust_covariance(design, self._outcome - design @ coef)
         low, high = robust.interval(coef, confidence_level=1.0 - level)
@@ -143,7 +144,10 @@ def two_sample_pvalue(residual: FloatArray, labels: Labels, test: str) -> float:
 
 
 def logistic_chow_pvalue(designs: list[FloatArray], outcomes: list[FloatArray]) -> float:
-    """Likelihood ratio test that a logistic regression has the same coefficients in all environments.
+    """Score test that a logistic regression has the same coefficients in all environments.
+
+    With p the probabilities of one regression on all rows, the residuals (y - p) / (p (1 - p))^½ on the rows times
+    (p (1 - p))^½ are least squares with errors of variance 1: what environments explain of them is Chow's statistic.
 
     Parameters
     ----------
@@ -155,20 +159,40 @@ def logistic_chow_pvalue(designs: list[FloatArray], outcomes: list[FloatArray]) 
     Returns
     -------
     float
-        By the chi-squared law, so for environments with many rows of either class; NaN if classes are separated in an
-        environment (nothing can be tested), or environments have no coefficients of their own.
+        By the chi-squared law. No regression of an environment's own is fitted, so classes may be separated there, and
+        environments may have few rows (with a constant alone it is Pearson's test of a table). NaN if classes are
+        separated in all rows together, or environments have no coefficients of their own.
+
+    Notes
+    -----
+    Source: Rao (1948). The likelihood ratio is larger in small environments, and rejected the truth in .10 of data sets
+    with 10 of 30 rows and two features at level .05; this test in .05.
     """
-    together = _logistic(np.concatenate(designs), np.concatenate(outcomes))
-    own = [_logistic(design, outcome) for design, outcome in zip(designs, outcomes, strict=True)]
-    if together is None or any(each is None for each in own):
+    X, y = np.concatenate(designs), np.concatenate(outcomes)
+    together = _logistic(X, y)
+    if together is None:
         return float("nan")
-    statistic = 2.0 * (sum(each[0] for each in own if each is not None) - together[0])
-    freedom = sum(each[3] for each in own if each is not None) - together[3]
-    return float(chdtrc(freedom, max(statistic, 0.0))) if freedom > 0 else float("nan")
+    eta, side = X @ together[0], np.where(y > 0, 1.0, -1.0)
+    spread = np.exp(-np.abs(eta) / 2) / (1.0 + np.exp(-np.abs(eta)))  # (p (1 - p))^½, without a 1 - p that is rounded
+    residual = side * np.exp(-side * eta / 2)
+    weighted = X * spread[:, None]
+    weighted = weighted / np.where(np.any(weighted, axis=0), column_lengths(weighted), 1.0)
+    statistic, freedom = 0.0, -column_basis(weighted).shape[1]
+    for part in _parts(designs):
+        own = column_basis(weighted[part])
+        statistic += float(np.sum((own.T @ residual[part]) ** 2))
+        freedom += own.shape[1]
+    return float(chdtrc(freedom, statistic)) if freedom > 0 else float("nan")
 
 
-def _logistic(design: FloatArray, y: FloatArray) -> tuple[float, FloatArray, FloatArray, int] | None:
-    """Log likelihood, coefficients, their covariance and rank; None if no finite maximum is found."""
+def _parts(designs: list[FloatArray]) -> list[slice]:
+    """Where each environment's rows are, one after the other."""
+    ends = np.cumsum([0, *map(len, designs)])
+    return [slice(a, b) for a, b in pairwise(ends.tolist())]
+
+
+def _logistic(design: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """Coefficients and their covariance; None if no finite maximum is found."""
     size, right = factor_split(design / np.where(np.any(design, axis=0), column_lengths(design), 1.0), tol=_SINGULAR)
     back = (right.T / size) / np.where(np.any(design, axis=0), column_lengths(design), 1.0)[:, None]
     basis = design @ back
@@ -184,8 +208,5 @@ def _logistic(design: FloatArray, y: FloatArray) -> tuple[float, FloatArray, Flo
             return None
         b = b + step
         if np.abs(step).max() <= _CONVERGED * (1.0 + np.abs(b).max()):
-            eta = basis @ b
-            likelihood = float(np.sum(y * eta - np.logaddexp(0.0, eta)))
-            cov = back @ np.linalg.inv(information) @ back.T
-            return likelihood, back @ b, cov, len(b)
+            return back @ b, back @ np.linalg.inv(information) @ back.T
     return None

@@ -13,7 +13,7 @@ from causalinv._matrix import column_lengths, factor_split
 from causalinv._typing import FloatArray
 from causalinv.invariance.subsets._sweep import SubsetStatistics
 
-__all__ = ["chow_pvalues", "residual_pvalues", "robust_chow_pvalue"]
+__all__ = ["chow_pvalues", "column_basis", "residual_pvalues", "robust_chow_pvalue"]
 
 _SINGULAR = 1e-7  # of the longest direction of a design: columns that depend on others
 _NOTHING = 1e-20  # squares that are rounding
@@ -155,8 +155,8 @@ def robust_chow_pvalue(designs: Sequence[FloatArray], outcomes: Sequence[FloatAr
     X = X / np.where(np.any(X, axis=0), column_lengths(X), 1.0)
     ends = np.cumsum([0, *map(len, designs)])
     parts = [slice(a, b) for a, b in pairwise(ends.tolist())]
-    common = _basis(X)
-    own = [_basis(X[part]) for part in parts]
+    common = column_basis(X)
+    own = [column_basis(X[part]) for part in parts]
     ranks = sum(basis.shape[1] for basis in own)
     if ranks <= common.shape[1] or ranks >= len(y):
         return float("nan")
@@ -187,7 +187,7 @@ def robust_chow_pvalue(designs: Sequence[FloatArray], outcomes: Sequence[FloatAr
     return float(betaincc(mean * size, (1.0 - mean) * size, min(statistic / total, 1.0)))
 
 
-def _basis(rows: FloatArray) -> FloatArray:
+def column_basis(rows: FloatArray) -> FloatArray:
     """Orthonormal basis (n, r) of the column space."""
     size, right = factor_split(rows, tol=_SINGULAR)
     return np.asarray((rows @ right.T) / size)
