@@ -125,7 +125,7 @@ MISTAKES = [
     Mistake("direction named twice", lambda: ivl(augmentation=Translation(pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]))).fit(pd.DataFrame(X, columns=list("abc")), Y), "name a feature twice"),
     Mistake("f gives NaN", lambda: ALONG.check_invariance(lambda r: r[:, 0] * np.nan, X, random_state=0), r"Input f\(X\) contains NaN"),
     Mistake("inverse of another width", lambda: InvariantProjection(ALONG).fit(X).inverse_transform(np.ones(3)), "X must have 2 columns"),
-    Mistake("y missing", lambda: ivl().fit(X, None), "requires y to be passed"),
+    Mistake("y missing", lambda: ivl().fit(X, None), "This requires y to be passed"),
     Mistake("y three-dimensional", lambda: ivl().fit(X, np.zeros((40, 1, 1))), "dim 3"),
     Mistake("X one-dimensional", lambda: ivl().fit(X[:, 0], Y), "Expected 2D array"),
     Mistake("one row", lambda: ivl().fit(X[:1], Y[:1]), "1 sample"),

@@ -134,5 +134,5 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
         notes.append("the last row is a control." if count == 1 else f"the last {count} rows are controls.")
     constant = np.diagonal(fit.reading.moments.cov("x")[0]) == 0
     if constant.any():
-        notes.append(f"{int(constant.sum())} features are constant.")
+        notes.append(f"Constant features: {int(constant.sum())}.")
     return tuple(notes)
