@@ -113,6 +113,10 @@ def _pac(args: argparse.Namespace) -> int:
     from causalinv.invariance import InvariantSubsetSelector, PACExperiment
     from causalinv.sem import InterventionFamily, choose_sites, random_sem
 
+    if not 1 <= args.sites <= min(args.d):
+        least = f"the fewest features, --d {min(args.d)}"
+        print(f"error: --sites must be from 1 to {least}; got {args.sites}", file=sys.stderr)  # noqa: T201
+        return 2
     try:
         experiment = PACExperiment(
             lambda d, rng: random_sem(d + 1, expected_degree=3.0, random_state=rng),

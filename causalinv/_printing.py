@@ -18,6 +18,7 @@ import pandas as pd
 __all__ = [
     "Printed",
     "Summary",
+    "at_most",
     "counted",
     "cut",
     "number",
@@ -81,6 +82,11 @@ def percent(share: float) -> str:
 def rough_percent(share: float) -> str:
     """Three digits of a share in percent, without powers of ten."""
     return f"{100.0 * share:.3g}%" if abs(share) < 10 else f"{100.0 * share:,.0f}%"
+
+
+def at_most(share: float) -> str:
+    """An upper bound of a share in percent: one decimal, and more where it is small, as 0.0% would be another claim."""
+    return f"{100.0 * share:.1f}%" if share >= 0.01 else f"{100.0 * share:.2g}%"
 
 
 def cut(level: float) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._frames import row_index
+from causalinv._printing import counted
 from causalinv._typing import Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_outcome
 from causalinv.inspection._axes import BLACK, BLUE, GREY, ORANGE, Display
@@ -87,7 +88,7 @@ class ConformalDisplay(Display):
             within = ((shown["lower"] <= shown["y"]) & (shown["y"] <= shown["upper"])).to_numpy()
             ax.plot(at[within], shown["y"][within], ".", color=BLACK, label="outcome, inside")
             ax.plot(at[~within], shown["y"][~within], "X", color=ORANGE, markeredgecolor="k", label="outcome, outside")
-            told = f"; {held.mean():.1%} of {len(held)} rows inside{told}"
+            told = f"; {held.mean():.1%} of {counted(len(held), 'row')} inside{told}"
         of = "" if len(shown) == len(ordered) else f"{len(shown)} of {len(ordered)} "
         ax.set(ylim=(low, high), xlabel=f"{of}rows, by prediction", ylabel="outcome", xticks=[])
         ax.set_title(f"{100 * self.confidence_level:g}% for one row of a new environment{told}", fontsize="small")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from causalinv._printing import Printed, Summary, counted, plain, plural, rough_percent, wrap
+from causalinv._printing import Printed, Summary, at_most, counted, plain, plural, rough_percent, wrap
 
 __all__ = ["InvarianceCertificate", "best_share"]
 
@@ -107,10 +107,10 @@ class InvarianceCertificate(Printed):
         if self.method != "hull":
             lines.append(
                 f"At best, by any method, {counted(self.n_interventions, one)} can prove that at most "
-                f"{self.best_possible:.1%} of new {many} break a rule ({percent})."
+                f"{at_most(self.best_possible)} of new {many} break a rule ({percent})."
             )
         if self.method != "hull" and self.expected_violation < 1 and self.violation_upper < 1:  # not NaN
-            lines.append(f"The next {one} breaks it with probability at most {self.expected_violation:.1%}.")
+            lines.append(f"The next {one} breaks it with probability at most {at_most(self.expected_violation)}.")
         if self.plug_in:
             lines.append(
                 "Not proved, because the moments are estimated and were taken for exact (plug_in=True). Simulations of "
@@ -125,7 +125,7 @@ class InvarianceCertificate(Printed):
             return f"{start}In the new {one} this rule is not broken, for certain."
         if self.violation_upper >= 1:
             return f"{start}These {many} prove nothing about new ones ({percent})."
-        return f"{start}At most {self.violation_upper:.1%} of new {many} break this rule ({percent})."
+        return f"{start}At most {at_most(self.violation_upper)} of new {many} break this rule ({percent})."
 
     def _gap(self, one: str) -> str:
         """What a gap above the tolerance is, with its unit."""

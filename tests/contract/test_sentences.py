@@ -21,7 +21,7 @@ from causalinv._printing import counted, cut, plural, rough_percent
 from causalinv.datasets import make_extrapolation_data
 from causalinv.invariance import certify, next_environment_risk
 from causalinv.representation import neural_collapse
-from causalinv.results import ExtrapolationDiagnostics
+from causalinv.results import ExtrapolationDiagnostics, InvarianceCertificate
 from causalinv.sem import Shift
 from causalinv.transformations import SignFlip
 
@@ -205,3 +205,14 @@ def test_answers_about_actions_keep_their_labels():
     plain = model.do_curve(asked.to_numpy(), n_bootstrap=3).to_frame()
     assert list(plain.index) == [0, 1]
     pd.testing.assert_frame_equal(plain, curve.to_frame().reset_index(drop=True))
+
+
+def test_a_small_bound_is_not_told_as_none():
+    """Of 10,000 environments the bound is 0.03%, and "at most 0.0%" would be another claim."""
+    bound = 1 - 0.05**1e-4
+    shown = InvarianceCertificate(bound, 1e-4, 0.1, "relative_excess", 0.95, 10_000, 0, "holdout", (), (1.0,), 0.0)
+    assert "At most 0.03% of new environments break this rule" in text(shown)
+    assert "can prove that at most 0.03% of new" in text(shown)
+    assert "breaks it with probability at most 0.01%." in text(shown)
+    shown = InvarianceCertificate(0.348, np.nan, 0.1, "relative_excess", 0.95, 7, 0, "holdout", (), (1.0,), 0.0)
+    assert "At most 34.8% of" in text(shown)
