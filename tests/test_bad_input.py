@@ -155,7 +155,7 @@ MISTAKES = [
     Mistake("func returns flat G", lambda: func(lambda r: (r, r[:, 0])).fit(X, Y), r"G of shape \(40, q\)"),
     Mistake("func returns NaN", lambda: func(lambda r: (r * np.nan, r)).fit(X, Y), "Input GX returned by func contains NaN"),
     Mistake("declared invariance is false", lambda: ALONG.check_invariance(lambda r: r[:, 0], X, random_state=0), "f is not invariant to this Translation"),
-    Mistake("projection of everything", lambda: InvariantProjection(Translation(np.eye(3))).fit(X), r"span all 3 feature\(s\)"),
+    Mistake("projection of everything", lambda: InvariantProjection(Translation(np.eye(3))).fit(X), r"span all of 3 features"),
     Mistake("projection of noise", lambda: InvariantProjection(GaussianNoise()).fit(X), "must be a Translation.*got GaussianNoise"),
     # -- Moments
     Mistake("no block", Moments.from_rows, "needs at least one block"),
