@@ -8,6 +8,7 @@ from causalinv._printing import Summary, counted
 from causalinv.extrapolation._curve import ASSUMPTION, ESTIMAND
 from causalinv.extrapolation._doubts import MEANINGS
 from causalinv.extrapolation._fitted import Fitted
+from causalinv.extrapolation._support import one_sided, why_withheld
 
 __all__ = ["summarise"]
 
@@ -39,16 +40,16 @@ def summarise(fitted: Fitted, checks: pd.DataFrame, *, reduced: bool) -> Summary
             else "no doubt"
         )
         notes.append(f"noise_evidence {evidence:.2f} (doubt above 1): {told}")
+    if one_sided(fitted):
+        notes.append(f"numbers beyond the tried actions are withheld: {why_withheld(fitted)}")
     if reduced:
         notes.append(
             "X holds more than the representation: the mean under do(A = a) needs Gaussian noise of the state; "
             "predict refuses"
         )
     notes.append("untried actions: see support(actions); do_curve(actions) for bands; diagnostics() for slower checks")
-    doubts, made = (
-        int(checks["doubt"].sum() + (evidence is not None and evidence > 1)),
-        int(checks["value"].notna().sum()),
-    )
+    doubts = int(checks["doubt"].sum()) + int(evidence is not None and evidence > 1)
+    made = int(checks["value"].notna().sum())
     told = counted(doubts, "doubt") if doubts else "no doubts"
     title = f"Extrapolation to untried actions: {made} of {len(checks)} checks made, {told}"
     said = ["not made" if pd.isna(row["value"]) else "yes" if row["doubt"] else "no" for _, row in checks.iterrows()]
