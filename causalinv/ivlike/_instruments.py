@@ -154,12 +154,12 @@ def _agreement(equation: Equation) -> str:
         found = overidentification(equation, robust=True)
     except ValueError:
         return "J: these rows do not allow it."
-    verdict = "instruments disagree" if found.pvalue < 0.05 else "no disagreement found"
+    verdict = "instruments disagree (at 5%)" if found.pvalue < 0.05 else "no disagreement found"
     return f"Hansen J {number(found.statistic)}, df {part.over}, p {_p(found.pvalue)}: {verdict}."
 
 
 def _needed(pvalue: float) -> str:
-    return "least squares differs" if pvalue < 0.05 else "no difference from least squares shown"
+    return "least squares differs (at 5%)" if pvalue < 0.05 else "no difference from least squares shown"
 
 
 def _set_line(equation: Equation, j: int, name: str, *, robust: bool, level: float) -> str:
@@ -176,4 +176,4 @@ def _set_line(equation: Equation, j: int, name: str, *, robust: bool, level: flo
 
 
 def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "< 0.001" if value < 0.001 else f"{value:.3g}"

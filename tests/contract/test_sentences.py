@@ -24,6 +24,7 @@ from causalinv.representation import neural_collapse
 from causalinv.results import ExtrapolationDiagnostics, InvarianceCertificate
 from causalinv.sem import Shift
 from causalinv.transformations import SignFlip
+from tests.contract.subjects import of_kind
 
 
 def text(printed):
@@ -216,3 +217,12 @@ def test_a_small_bound_is_not_told_as_none():
     assert "breaks it with probability at most 0.01%." in text(shown)
     shown = InvarianceCertificate(0.348, np.nan, 0.1, "relative_excess", 0.95, 7, 0, "holdout", (), (1.0,), 0.0)
     assert "At most 34.8% of" in text(shown)
+
+
+def test_a_verdict_has_its_level_and_a_p_value_on_its_side():
+    """It read "p 0.050: instruments disagree", at no level."""
+    data = of_kind("continuous")
+    model = IVLikeRegression(0).fit(data["X"][:, :1], data["y"], instruments=data["instruments"])
+    p = model.overidentification_test().pvalue
+    assert 0.049 < p < 0.05
+    assert f"p {p:.3g}: instruments disagree (at 5%)." in text(model.summary())
