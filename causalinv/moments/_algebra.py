@@ -10,6 +10,7 @@ import pandas as pd
 
 from causalinv._accumulate import Group, Sums, combine_cells
 from causalinv._labels import encode
+from causalinv._validation import check_list
 from causalinv.moments._cells import Cells, check_overflow, columns_of
 
 __all__ = ["CellAlgebra"]
@@ -132,11 +133,11 @@ class CellAlgebra(Cells):
         for level, wanted in (("cells", cells), ("environments", environments), ("folds", folds)):
             if wanted is None:
                 continue
-            labels = self.cells if level == "cells" else self._level(level)
-            missing = [label for label in wanted if label not in labels]
+            labels, asked = self.cells if level == "cells" else self._level(level), check_list(wanted, level, "labels")
+            missing = [label for label in asked if label not in labels]
             if missing:
                 raise ValueError(f"No cell has {level} {missing}; there are {list(labels.unique())}.")
-            keep &= labels.isin(list(wanted))
+            keep &= labels.isin(asked)
         if not keep.any():
             raise ValueError("No cell is left after this selection.")
         chosen = columns or dict.fromkeys(self.blocks, True)

@@ -23,7 +23,8 @@ def positions(columns: Columns, width: int, names: Sequence[str] | None, what: s
     found = list(columns)
     unknown = [each for each in found if isinstance(each, bool) or each not in known]
     if unknown:
-        raise ValueError(f"{what} name columns that X does not have: {unknown}; X has {list(known)}.")
+        has = list(known if names is None else names)
+        raise ValueError(f"{what} name columns that X does not have: {unknown}; X has {has}.")
     return np.array([known[each] for each in found], dtype=np.intp)
 
 

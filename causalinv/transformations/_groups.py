@@ -218,6 +218,8 @@ class SignFlip(FiniteGroup):
         self.outcome_invariant = outcome_invariant
 
     def generators(self, n_features: int, feature_names: Names = None) -> tuple[np.ndarray, np.ndarray]:
+        if isinstance(self.columns, str):
+            raise TypeError(f"columns of SignFlip must be a sequence of columns, got {self.columns!r}.")
         sets = [[each] if isinstance(each, str | int | np.integer) else list(each) for each in self.columns]
         if not sets or not all(sets):
             raise ValueError(f"columns of SignFlip must name at least one column each, got {self.columns!r}.")
@@ -225,7 +227,8 @@ class SignFlip(FiniteGroup):
         position |= {name: i for i, name in enumerate(feature_names or ())}
         unknown = [name for each in sets for name in each if name not in position]
         if unknown:
-            raise ValueError(f"SignFlip names columns that X does not have: {unknown}; X has {list(position)}.")
+            has = list(position if feature_names is None else feature_names)
+            raise ValueError(f"SignFlip names columns that X does not have: {unknown}; X has {has}.")
         signs = np.ones((len(sets), n_features), dtype=int)
         for row, each in enumerate(sets):
             signs[row, [position[name] for name in each]] = -1
