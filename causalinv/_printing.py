@@ -162,11 +162,17 @@ def _cells(column: pd.Series, floats: Callable[[float], str], gap: str) -> list[
     return [gap if pd.isna(value) else floats(value) if isinstance(value, float) else str(value) for value in column]
 
 
+def _labels(values: pd.Index) -> list[str]:
+    """Six digits of numbers, and days without their hour, where that tells them apart."""
+    short = [f"{value:.6g}" if isinstance(value, float) else str(value).removesuffix(" 00:00:00") for value in values]
+    return short if len(set(short)) == values.nunique(dropna=False) else [str(value) for value in values]
+
+
 def _labels_of_rows(index: pd.Index) -> list[str]:
     """Labels as text; of several levels, each is shown where it changes."""
     if index.nlevels == 1:
-        return [str(label) for label in index]
-    levels = [[str(label) for label in index.get_level_values(k)] for k in range(index.nlevels)]
+        return _labels(index)
+    levels = [_labels(index.get_level_values(k)) for k in range(index.nlevels)]
     sizes = [max(map(len, level)) for level in levels]
     rows = list(zip(*levels, strict=True))
     shown = []

@@ -17,7 +17,7 @@ from causalinv import (
     SymmetryScreen,
     Translation,
 )
-from causalinv._printing import counted, cut, plural, rough_percent
+from causalinv._printing import counted, cut, plural, rough_percent, table_text
 from causalinv.datasets import make_extrapolation_data
 from causalinv.invariance import certify, next_environment_risk
 from causalinv.representation import neural_collapse
@@ -226,3 +226,27 @@ def test_a_verdict_has_its_level_and_a_p_value_on_its_side():
     p = model.overidentification_test().pvalue
     assert 0.049 < p < 0.05
     assert f"p {p:.3g}: instruments disagree (at 5%)." in text(model.summary())
+
+
+def test_labels_of_rows_are_short():
+    X, y = rows(120)
+    year = np.repeat(["2019", "2020"], 60)
+    pairs = list(zip(year, np.arange(120) % 2, strict=True))
+    told = text(InvariantSubsetSelector().fit(X, y, environments=pairs).summary())
+    assert "('2019', 1) 30" in told
+    assert "np." not in told
+    told = text(InvariantSubsetSelector().fit(X, y, environments=pd.to_datetime(year)).summary())
+    assert "2019-01-01 60" in told
+    table = pd.DataFrame({f"a column of number {j}": [0.1, 0.2] for j in range(9)}, index=[1 / 3, 1.25])
+    assert [line.split()[0] for line in table_text(table).split("\n") if line[:1].isdigit()][:2] == ["0.333333", "1.25"]
+    told = table_text(table.set_axis([1e6 + 1.0, 1e6 + 2.0]))
+    assert "1000001.0" in told
+    assert "1000002.0" in told
+
+
+def test_rows_that_would_be_needed_are_counted():
+    rng = np.random.default_rng(0)
+    X, e = rng.normal(size=(80, 2)), np.arange(80) % 2
+    y = X[:, 0] + rng.normal(size=80)
+    with pytest.warns(match=r"about \d,\d\d0 rows in each environment would show it"):
+        certify((np.eye(2), [1.0, 0], 0.0), X, y, environments=e, eps=1.0, method="bounded", residual_bound=10)
