@@ -250,3 +250,14 @@ def test_rows_that_would_be_needed_are_counted():
     y = X[:, 0] + rng.normal(size=80)
     with pytest.warns(match=r"about \d,\d\d0 rows in each environment would show it"):
         certify((np.eye(2), [1.0, 0], 0.0), X, y, environments=e, eps=1.0, method="bounded", residual_bound=10)
+
+
+def test_a_summary_says_that_coefficients_are_a_convention():
+    X, y = rows()
+    twice = np.c_[X, X[:, 0]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for model, ridge in ((twice, 0.0), (np.c_[X, np.ones(90)], 0.0), (X, 0.0), (twice, 0.1)):
+            aug = Translation(np.eye(1, model.shape[1], 1))
+            told = text(IVLikeRegression(0.5, augmentation=aug, ridge=ridge).fit(model, y).summary())
+            assert ("Features are dependent (3 that vary, rank 2)" in told) == (model is twice and ridge == 0)
