@@ -84,7 +84,7 @@ def overidentification(equation: Equation, *, robust: bool) -> TestResult:
     part = equation.reduced
     if part.over < 1:
         raise ValueError(
-            f"Excluded instruments: {part.z.shape[1]}, endogenous directions: {part.basis.shape[1]}; that leaves "
+            f"Excluded instruments: {part.z.shape[1]}, endogenous directions: {part.basis.shape[1]}; these leave "
             "nothing to test: with one instrument each, any would agree. Overidentification needs more instruments."
         )
     e = part.y - part.x @ kclass(part, 1.0)

@@ -149,7 +149,7 @@ def test_instruments_are_not_spoken_of_where_there_are_none():
     lone = IVLikeRegression(0).fit(X[:, :1], y, instruments=X[:, 1:2] + X[:, :1], controls=X[:, 2:])
     with pytest.raises(ValueError, match="was fitted with 1 control: pass"):
         lone.predict(X[:, :1])
-    with pytest.raises(ValueError, match="Excluded instruments: 1, endogenous directions: 1; that leaves nothing"):
+    with pytest.raises(ValueError, match="Excluded instruments: 1, endogenous directions: 1; these leave nothing"):
         lone.overidentification_test()
 
 

@@ -245,7 +245,7 @@ def test_encoders_of_all_kinds(data, routing):
 
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.ExtrapolationWarning")
 def test_more_components_than_the_action_moves_is_said(data):
-    with pytest.warns(IdentificationWarning, match=r"moves 2 direction\(s\) of a representation of 4"):
+    with pytest.warns(IdentificationWarning, match=r"moves 2 directions of a representation of 4"):
         Rep4ExRegressor(PCA(4)).fit(data.X, data.y, action=data.action)
 
 
