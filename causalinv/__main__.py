@@ -114,7 +114,8 @@ def _pac(args: argparse.Namespace) -> int:
     from causalinv.sem import InterventionFamily, choose_sites, random_sem
 
     if not 1 <= args.sites <= min(args.d):
-        print(f"error: --sites must be 1 to {min(args.d)}, the smallest --d; got {args.sites}", file=sys.stderr)  # noqa: T201
+        least = f"the fewest features, --d {min(args.d)}"
+        print(f"error: --sites must be from 1 to {least}; got {args.sites}", file=sys.stderr)  # noqa: T201
         return 2
     try:
         experiment = PACExperiment(

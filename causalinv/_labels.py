@@ -181,8 +181,15 @@ def _objects(values: Sequence[Any]) -> np.ndarray:
     """An object array of one dimension, whose entries may be tuples."""
     array = np.empty(len(values), dtype=object)
     for i, value in enumerate(values):
-        array[i] = value.item() if isinstance(value, np.generic) and not isinstance(value, np.datetime64) else value
+        array[i] = _plain(value)
     return array
+
+
+def _plain(value: Any) -> Any:
+    """Python's own number or text for numpy's, inside pairs too."""
+    if type(value) is tuple:
+        return tuple(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) and not isinstance(value, np.datetime64) else value
 
 
 def _factorize(values: Any, name: str) -> tuple[NDArray[np.intp], pd.Index]:

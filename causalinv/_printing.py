@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import shutil
 import sys
 import textwrap
@@ -14,7 +15,21 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["Printed", "Summary", "number", "percent", "plain", "table_text", "terminal_width", "wrap"]
+__all__ = [
+    "Printed",
+    "Summary",
+    "at_most",
+    "counted",
+    "cut",
+    "number",
+    "percent",
+    "plain",
+    "plural",
+    "rough_percent",
+    "table_text",
+    "terminal_width",
+    "wrap",
+]
 
 _MAX_ROWS = 15
 _LABEL = 30  # columns that labels of rows may take at least
@@ -26,6 +41,7 @@ _ASCII = {
     "█": "#", "▓": "%", "▒": "=", "░": "-", "│": "|",
     "μ": "mu", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "χ": "chi", "Γ": "Gamma", "Π": "Pi",
 }  # fmt: skip
+_IRREGULAR = {"child": "children", "person": "people", "man": "men", "woman": "women"}
 
 
 def terminal_width() -> int:
@@ -61,6 +77,38 @@ def number(value: float) -> str:
 def percent(share: float) -> str:
     """A share in percent, with as many digits as it has: 97.5% is not 98%, and 99.9% not 100%."""
     return f"{100.0 * share:.10g}%"
+
+
+def rough_percent(share: float) -> str:
+    """Three digits of a share in percent, without powers of ten."""
+    return f"{100.0 * share:.3g}%" if abs(share) < 10 else f"{100.0 * share:,.0f}%"
+
+
+def at_most(share: float) -> str:
+    """An upper bound of a share in percent: one decimal, and more where it is small, as 0.0% would be another claim."""
+    return f"{100.0 * share:.1f}%" if share >= 0.01 else f"{100.0 * share:.2g}%"
+
+
+def cut(level: float) -> str:
+    """A level that the reader may copy, three decimals: cut, as rounded up it would lie above the true one."""
+    return f"{math.floor(1000.0 * level + 1e-6) / 1000.0:g}"
+
+
+def counted(n: int, noun: str) -> str:
+    """1 feature, 2 features; the last word of `noun` takes the plural."""
+    return f"{n} {noun if n == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Countries, branches, analyses, hospitals; and children, people, men and women."""
+    for one, many in _IRREGULAR.items():
+        if noun.endswith(one) and not noun[: -len(one)][-1:].isalpha():
+            return noun[: -len(one)] + many
+    if noun.endswith("sis"):
+        return noun[:-2] + "es"
+    if noun.endswith("y") and noun[-2:-1] not in tuple("aeiou"):
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "x", "z", "ch", "sh")) else "s")
 
 
 def table_text(table: pd.DataFrame, *, floats: Callable[[float], str] = number, gap: str = "NaN") -> str:
@@ -114,11 +162,17 @@ def _cells(column: pd.Series, floats: Callable[[float], str], gap: str) -> list[
     return [gap if pd.isna(value) else floats(value) if isinstance(value, float) else str(value) for value in column]
 
 
+def _labels(values: pd.Index) -> list[str]:
+    """Six digits of numbers, and days without their hour, where that tells them apart."""
+    short = [f"{value:.6g}" if isinstance(value, float) else str(value).removesuffix(" 00:00:00") for value in values]
+    return short if len(set(short)) == values.nunique(dropna=False) else [str(value) for value in values]
+
+
 def _labels_of_rows(index: pd.Index) -> list[str]:
     """Labels as text; of several levels, each is shown where it changes."""
     if index.nlevels == 1:
-        return [str(label) for label in index]
-    levels = [[str(label) for label in index.get_level_values(k)] for k in range(index.nlevels)]
+        return _labels(index)
+    levels = [_labels(index.get_level_values(k)) for k in range(index.nlevels)]
     sizes = [max(map(len, level)) for level in levels]
     rows = list(zip(*levels, strict=True))
     shown = []

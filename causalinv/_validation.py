@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from causalinv._compat import named_frame
 from causalinv._frames import column_names
+from causalinv._labels import shown
 from causalinv._typing import BoolArray, FloatArray, Rows
 
 _LARGEST_WEIGHT = 1e100  # its square is still a number
@@ -67,7 +68,7 @@ def check_alignment(**inputs: Rows) -> None:
             how = "the same labels in another order" if same else "other labels"
             raise ValueError(
                 f"The index of {name} differs from the index of {first_name}: {how}, first at row {row} "
-                f"({index[row]!r} against {first[row]!r}). Reorder one by the other's index "
+                f"({shown(index[row])} against {shown(first[row])}). Reorder one by the other's index "
                 f"(for example {name}.loc[{first_name}.index]), or pass arrays if rows match by position."
             )
 
@@ -198,7 +199,7 @@ def _naming(name: str) -> Iterator[None]:
 def check_target(y: Rows, n_samples: int, *, name: str = "y") -> FloatArray:
     """Validate an outcome of one (n,) or several (n, p) columns; the number of dimensions is kept."""
     if y is None:
-        raise ValueError(f"requires {name} to be passed, but the target {name} is None.")
+        raise ValueError(f"This requires {name} to be passed, but the target {name} is None.")
     array = check_rows(y, name, ensure_2d=False)
     if array.shape[0] != n_samples:
         raise ValueError(

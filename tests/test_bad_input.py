@@ -53,9 +53,12 @@ from causalinv.sem import (
     random_unfaithful_sem,
     textbook_sem,
 )
+from causalinv.symmetry import InvariantCoordinates
+from causalinv.transformations import SignFlip
 
 RNG = np.random.default_rng(0)
 X, Z = RNG.normal(size=(40, 3)), RNG.normal(size=(40, 2))
+FRAME = pd.DataFrame(X, columns=["a", "b", "c"])
 Y = X @ [1.0, 2.0, 3.0] + RNG.normal(size=40)
 ALONG = Translation([[1.0, 1.0, 0.0]])
 CHAIN = LinearSEM([[0, 0, 0], [1, 0, 0], [0, 1, 0]], names=["a", "b", "c"], target="c")
@@ -125,7 +128,7 @@ MISTAKES = [
     Mistake("direction named twice", lambda: ivl(augmentation=Translation(pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]))).fit(pd.DataFrame(X, columns=list("abc")), Y), "name a feature twice"),
     Mistake("f gives NaN", lambda: ALONG.check_invariance(lambda r: r[:, 0] * np.nan, X, random_state=0), r"Input f\(X\) contains NaN"),
     Mistake("inverse of another width", lambda: InvariantProjection(ALONG).fit(X).inverse_transform(np.ones(3)), "X must have 2 columns"),
-    Mistake("y missing", lambda: ivl().fit(X, None), "requires y to be passed"),
+    Mistake("y missing", lambda: ivl().fit(X, None), "This requires y to be passed"),
     Mistake("y three-dimensional", lambda: ivl().fit(X, np.zeros((40, 1, 1))), "dim 3"),
     Mistake("X one-dimensional", lambda: ivl().fit(X[:, 0], Y), "Expected 2D array"),
     Mistake("one row", lambda: ivl().fit(X[:1], Y[:1]), "1 sample"),
@@ -155,7 +158,10 @@ MISTAKES = [
     Mistake("func returns flat G", lambda: func(lambda r: (r, r[:, 0])).fit(X, Y), r"G of shape \(40, q\)"),
     Mistake("func returns NaN", lambda: func(lambda r: (r * np.nan, r)).fit(X, Y), "Input GX returned by func contains NaN"),
     Mistake("declared invariance is false", lambda: ALONG.check_invariance(lambda r: r[:, 0], X, random_state=0), "f is not invariant to this Translation"),
-    Mistake("projection of everything", lambda: InvariantProjection(Translation(np.eye(3))).fit(X), r"span all 3 feature\(s\)"),
+    Mistake("letters of a sign flip", lambda: InvariantCoordinates(SignFlip("ab")).fit(FRAME), "columns of SignFlip must be a sequence of columns, got 'ab'", TypeError),
+    Mistake("letters of cells", lambda: Moments.from_rows(x=X, environments=["a", "b"] * (len(X) // 2)).select(cells="ab"), "cells must be a sequence of labels, got 'ab'", TypeError),
+    Mistake("unknown column of a flip", lambda: InvariantCoordinates(SignFlip(["z"])).fit(FRAME), r"does not have: \['z'\]; X has \['a', 'b', 'c'\]\.$"),
+    Mistake("projection of everything", lambda: InvariantProjection(Translation(np.eye(3))).fit(X), r"span all of 3 features"),
     Mistake("projection of noise", lambda: InvariantProjection(GaussianNoise()).fit(X), "must be a Translation.*got GaussianNoise"),
     # -- Moments
     Mistake("no block", Moments.from_rows, "needs at least one block"),

@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from causalinv._matrix import singular_values
 from causalinv._typing import BoolArray, FloatArray, IntArray
+from causalinv._validation import check_list
 from causalinv.bounds._crossfit import Learners, cross_fit
 from causalinv.bounds._location import location
 from causalinv.bounds._rows import Rows
@@ -59,7 +60,7 @@ def benchmark(
 
     repeats = range(len(folds))
     full, found = [odds(rows.X, None, r) for r in repeats], {}
-    for group in one_by_one if columns is None else list(columns):
+    for group in one_by_one if columns is None else check_list(columns, "columns", "covariates"):
         several = isinstance(group, list | tuple)
         at = place[[_position(c, names) for c in (group if several else [group])]]
         kept = ~np.isin(np.arange(rows.X.shape[1]), at)

@@ -9,6 +9,7 @@ import numpy as np
 
 from causalinv._clusters import RobustCovariance
 from causalinv._labels import encode
+from causalinv._printing import counted
 from causalinv._typing import BoolArray, FloatArray
 from causalinv._typing import Rows as Given
 from causalinv.bounds._rows import Functional, Rows
@@ -56,7 +57,7 @@ class Contrast:
             raise ValueError(f"estimand must be one of {ESTIMANDS}, got {estimand!r}.")
         self.estimand = estimand
         self.rows = None if where is None else rows_where(where, rows)
-        place = "" if self.rows is None else f", over {int(self.rows.sum())} rows chosen by where="
+        place = "" if self.rows is None else f", over {counted(int(self.rows.sum()), 'row')} chosen by where="
         if by:
             place += f"{',' if place else ', over the rows'} group by group"
         if (policy is not None) != (estimand == "policy"):

@@ -169,7 +169,7 @@ def cross_fit(
     ]
     clip = learners.clip
     clipped = int(np.any((e < clip) | (e > 1 - clip), axis=1).sum())
-    if clipped > _MANY_CLIPPED * len(e):
+    if laws and clipped > _MANY_CLIPPED * len(e):  # a benchmark leaves covariates out: its overlap is nobody's
         warn(
             f"{clipped} of {len(e)} propensities lie outside [{clip:g}, {1 - clip:g}] and were clipped: some rows "
             "hardly ever see one of the arms, and averages lean on few rows. Restrict the population, or change clip=.",

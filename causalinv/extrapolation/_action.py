@@ -9,6 +9,7 @@ import pandas as pd
 
 from causalinv._frames import column_names
 from causalinv._matrix import constant_columns
+from causalinv._printing import counted
 from causalinv._typing import FloatArray, IntArray, Rows
 from causalinv._validation import check_finite, check_rows
 from causalinv._warn import warn
@@ -41,7 +42,7 @@ def check_action(action: Rows, n: int, owner: str) -> FloatArray:
     if n < ROWS_PER_ACTION * (k + 1):
         raise ValueError(
             f"Found {n} rows (n_samples={n}) while a minimum of {ROWS_PER_ACTION * (k + 1)} is required for an action "
-            f"of {k} column(s): {ROWS_PER_ACTION} for each and for the constant."
+            f"of {counted(k, 'column')}: {ROWS_PER_ACTION} for each and for the constant."
         )
     names: tuple[Hashable, ...] = column_names(action) or tuple(range(k))
     spread = array.std(axis=0)
@@ -59,7 +60,8 @@ def check_action(action: Rows, n: int, owner: str) -> FloatArray:
     different = len(np.unique(array, axis=0))
     if different < _DISTINCT_PER_COLUMN * k:
         warn(
-            f"action takes {different} different values in {k} column(s): from fewer than {_DISTINCT_PER_COLUMN * k} "
+            f"action takes {different} different values in {counted(k, 'column')}: from fewer than "
+            f"{_DISTINCT_PER_COLUMN * k} "
             "the data do not say what happens between and beyond them, only how outcomes differ over steps of the "
             "action. Predictions at untried actions rest on smoothness alone; more values would be needed.",
             DegenerateInputWarning,
@@ -128,7 +130,7 @@ def check_actions(
         )
     rows = check_rows(np.atleast_1d(array) if array.ndim < 2 else array, name)
     if rows.shape[1] != k:
-        raise ValueError(f"{name} must have {k} column(s), as in fit, got shape {rows.shape}.")
+        raise ValueError(f"{name} must have {counted(k, 'column')}, as in fit, got shape {rows.shape}.")
     if n is not None and len(rows) != n:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n}, {name} has {len(rows)}."

@@ -12,6 +12,7 @@ from scipy.spatial.distance import pdist
 from sklearn.base import clone
 
 from causalinv._parallel import generator, streams
+from causalinv._printing import counted
 from causalinv._typing import FloatArray, RandomState
 from causalinv._validation import check_number, check_whole
 from causalinv._warn import warn
@@ -233,7 +234,8 @@ class AutoencoderMMREncoder(ActionEncoder):
         code = clone(self.init).fit(rows, action=acts).transform(rows)
         if asked is not None and asked != code.shape[1]:
             raise ValueError(
-                f"n_components={asked}, but init has {code.shape[1]} component(s) to imitate; leave n_components "
+                f"n_components={asked}, but init has {counted(code.shape[1], 'component')} to imitate; leave "
+                "n_components "
                 "out or give init as many."
             )
         return code.shape[1], whitening(code)(code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -114,11 +113,10 @@ class Curve:
     kind: str
     n_draws: int
 
-    def estimate(
-        self, fitted: Fitted, names: list[Any], asked: FloatArray, given: FloatArray, n_jobs: int | None
-    ) -> Estimate:
-        """The curve at actions (m, k) of named columns, `given` the same after their transform."""
-        taken = sorted(set(names) & set(CURVE_COLUMNS))
+    def estimate(self, fitted: Fitted, actions: pd.DataFrame, given: FloatArray, n_jobs: int | None) -> Estimate:
+        """The curve at actions (m, k), `given` the same after their transform."""
+        asked: FloatArray = actions.to_numpy()
+        taken = sorted(set(actions.columns) & set(CURVE_COLUMNS))
         if taken:
             raise ValueError(f"action columns {taken} have names that the table of a curve uses; rename them.")
         estimate = fitted.control.mean_do(given)
@@ -129,12 +127,12 @@ class Curve:
         support = support_table(fitted, asked, given)
         none = withheld(support, fitted)
         estimate, half = (np.where(none, np.nan, each) for each in (estimate, half))
-        table = pd.DataFrame(asked, columns=names).assign(
+        table = actions.assign(
             estimate=estimate,
             lower=estimate - half,
             upper=estimate + half,
-            status=support["status"],
-            overlap=support["overlap"],
+            status=support["status"].to_numpy(),
+            overlap=support["overlap"].to_numpy(),
             action_only=action_only(fitted.tried.actions, fitted.tried.y)(asked),
         )
         whole = "the whole curve" if self.kind == "simultaneous" else "each action on its own"
@@ -142,11 +140,10 @@ class Curve:
         beyond = int(unsupported(support).sum())
         if beyond:
             notes.append(
-                f"{beyond} action(s) lead to states that were never seen: their numbers are continued trends, "
-                "not estimates"
+                f"actions that lead to states never seen: {beyond}; their numbers are continued trends, not estimates"
             )
         if none.any():
-            notes.append(f"{int(none.sum())} action(s) withheld (NaN): {why_withheld(fitted)}")
+            notes.append(f"actions withheld (NaN): {int(none.sum())}; {why_withheld(fitted)}")
         evidence = fitted.public("noise_evidence_")
         if evidence is not None and evidence > 1:
             notes.append(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from causalinv._matrix import constant_columns
 from causalinv._parallel import generator, streams
+from causalinv._printing import counted
 from causalinv._typing import BoolArray, FloatArray, RandomState
 from causalinv._validation import check_number, check_whole
 from causalinv._warn import warn
@@ -339,7 +340,8 @@ class LinearInvarianceEncoder(ActionEncoder):
         wanted = check_whole(self.n_components, "n_components", low=1)
         if wanted > k:
             raise ValueError(
-                f"n_components={wanted} is more than the {k} column(s) of the action: linear invariance finds only "
+                f"n_components={wanted} is more than the {counted(k, 'column')} of the action: linear invariance finds "
+                "only "
                 "directions that the action moves. Leave it out, or vary more actions."
             )
         return wanted

@@ -17,6 +17,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from causalinv._frames import column_names
 from causalinv._matrix import constant_columns, matrix_rank, without_small
 from causalinv._parallel import generator
+from causalinv._printing import counted
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_features, check_finite, check_number, check_outcome
 from causalinv._warn import warn
@@ -215,7 +216,7 @@ def warn_of_unmoved(fitted: Fitted) -> None:
     rank = matrix_rank(without_small(control.W * fitted.tried.given.std(axis=0), _NO_EFFECT))
     if rank < matrix_rank(state.T @ state / len(state), tol=0.5):
         warn(
-            f"The action moves {rank} direction(s) of a representation of {phi.shape[1]}: how the outcome "
+            f"The action moves {counted(rank, 'direction')} of a representation of {phi.shape[1]}: how the outcome "
             "responds to the others is not identified, nor are predictions that need it. Use fewer components.",
             IdentificationWarning,
         )

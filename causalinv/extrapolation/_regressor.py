@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from causalinv._frames import framed, row_index
 from causalinv._printing import Summary
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
@@ -270,7 +271,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         given = transform_action(self.action_transform, asked)
         names = [f"a{j}" for j in range(asked.shape[1])] if self.action_names_ is None else list(self.action_names_)
         made = Curve(level, check_choice(band, "band", BANDS), check_whole(n_bootstrap, "n_bootstrap", low=2))
-        return made.estimate(self._fitted, names, asked, given, n_jobs)
+        return made.estimate(self._fitted, framed(asked, columns=names, index=row_index(actions)), given, n_jobs)
 
     def predict(self, X: Rows, *, action: Rows = None) -> FloatArray:
         """Mean outcome of a unit that shows X under do(A = action): E[Y | X = x, do(A = a)], shape (n,).
@@ -354,7 +355,7 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        DataFrame of m rows
+        DataFrame of m rows, under the labels of `actions`
             ``tried`` (bool): a mixture of actions that were tried. ``stretch``: distance from the middle of the tried
             actions in units of their half range, the largest over columns. ``overlap``: share of the states under this
             action that lie where training states are. ``status``: ``tried``, or by the overlap ``supported``
@@ -362,7 +363,9 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             was learnt and V is one-sided (`noise_skewness_` of `LinearInvarianceEncoder` above .4).
         """
         asked = self._asked(actions)
-        return support_table(self._fitted, asked, transform_action(self.action_transform, asked))
+        found = support_table(self._fitted, asked, transform_action(self.action_transform, asked))
+        index = row_index(actions)
+        return found if index is None else found.set_axis(index, axis=0)
 
     def shell_score(self, factor: float = 1.4) -> float:
         """Error of extrapolation inside the data: fit on the inner actions, predict the outer ones.

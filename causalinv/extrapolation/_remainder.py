@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from causalinv._printing import counted
 from causalinv._typing import FloatArray
 from causalinv._warn import warn
 from causalinv.exceptions import IdentificationWarning
@@ -39,7 +40,9 @@ def holds_more(share: float, d: int) -> bool:
 
 def warn_of_the_rest(share: float, d: int, k: int, directions: Directions | None) -> None:
     """Say what the rest of X may be: it is another thing with directions of the action left out than without."""
-    shown = f"X holds more than the representation of {d} component(s), which shows {max(share, 0.0):.0%} of it"
+    shown = (
+        f"X holds more than the representation of {counted(d, 'component')}, which shows {max(share, 0.0):.0%} of it"
+    )
     if d == k:
         warn(
             f"{shown}: X is noisy, or its state has directions that the action does not move. The mean under "
@@ -48,10 +51,11 @@ def warn_of_the_rest(share: float, d: int, k: int, directions: Directions | None
         )
         return
     if directions is None:
-        left = f"{k - d} direction(s) of the action were left out by n_components={d}"
+        left = f"n_components={d} leaves out {counted(k - d, 'direction')} of the action"
     else:
         left = (
-            f"{k - d} direction(s) of the action were dropped, as a standard deviation of the action moves them by "
+            f"left out: {counted(k - d, 'direction')} of the action, along which its standard deviation moves the "
+            "state by "
             f"at most {directions.upper[d]:.2f} standard deviations of the state's own noise (95% bound)"
         )
     warn(

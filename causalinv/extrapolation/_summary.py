@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from causalinv._printing import Summary
+from causalinv._printing import Summary, counted
 from causalinv.extrapolation._curve import ASSUMPTION, ESTIMAND
 from causalinv.extrapolation._doubts import MEANINGS
 from causalinv.extrapolation._fitted import Fitted
@@ -19,7 +19,8 @@ def summarise(fitted: Fitted, checks: pd.DataFrame, *, reduced: bool) -> Summary
     method = fitted.public("method_")
     learnt = "the state is X itself" if isinstance(fitted.encoder, str) else "the state is learnt from X"
     notes = [
-        f"{n} rows, {k} column(s) of the action, {fitted.phi.shape[1]} coordinate(s) of the state; {learnt}"
+        f"{n} rows; the action has {counted(k, 'column')}, "
+        f"the state {counted(fitted.phi.shape[1], 'coordinate')}; {learnt}"
         + ("" if method is None else f" (method {method})"),
         "value: sum of squared correlations (no unit), less what chance makes of it; about 0 if the assumptions hold",
     ]
@@ -47,8 +48,9 @@ def summarise(fitted: Fitted, checks: pd.DataFrame, *, reduced: bool) -> Summary
             "predict refuses"
         )
     notes.append("untried actions: see support(actions); do_curve(actions) for bands; diagnostics() for slower checks")
-    doubts, made = int(checks["doubt"].sum()), int(checks["value"].notna().sum())
-    told = f"{doubts or 'no'} doubt{'' if doubts == 1 else 's'}"
+    doubts = int(checks["doubt"].sum()) + int(evidence is not None and evidence > 1)
+    made = int(checks["value"].notna().sum())
+    told = counted(doubts, "doubt") if doubts else "no doubts"
     title = f"Extrapolation to untried actions: {made} of {len(checks)} checks made, {told}"
     said = ["not made" if pd.isna(row["value"]) else "yes" if row["doubt"] else "no" for _, row in checks.iterrows()]
     return Summary(title, ESTIMAND, ASSUMPTION, checks.assign(doubt=said), tuple(notes))

@@ -140,8 +140,8 @@ def unsupported(table: pd.DataFrame, *, say: bool = False) -> BoolArray:
     bad: BoolArray = table["status"].to_numpy() == "unsupported"
     if say and bad.any():
         warn(
-            f"{int(bad.sum())} of {len(bad)} actions are unsupported: fewer than 20% of their states lie where "
-            "training states are, so their predictions are continued trends. See support(actions); "
+            f"Unsupported actions: {int(bad.sum())} of {len(bad)}. Fewer than 20% of their states lie where training "
+            "states are, so their predictions are continued trends. See support(actions); "
             "on_unsupported='nan' blanks them.",
             ExtrapolationWarning,
         )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from causalinv._printing import percent
 from causalinv._typing import ArrayLike, FloatArray
+from causalinv._validation import check_alignment
 from causalinv.bounds import SensitivityBounds
 from causalinv.bounds._contrast import Estimand
 from causalinv.inspection._axes import BLACK, BLUE, Display
@@ -51,6 +52,7 @@ class BoundsDisplay(Display):
     """
 
     def __init__(self, bounds: PointwiseBounds, along: ArrayLike | None = None, *, name: str | None = None) -> None:
+        check_alignment(bounds=bounds.to_frame() if bounds.index is not None else None, along=along)
         self.bounds = bounds
         self.along = bounds.propensity if along is None else np.asarray(along, dtype=np.float64)
         if np.isnan(self.along).any():

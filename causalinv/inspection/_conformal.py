@@ -7,8 +7,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from causalinv._frames import row_index
+from causalinv._printing import counted
 from causalinv._typing import Rows
-from causalinv._validation import check_confidence_level
+from causalinv._validation import check_alignment, check_confidence_level, check_outcome
 from causalinv.inspection._axes import BLACK, BLUE, GREY, ORANGE, Display
 from causalinv.invariance import HierarchicalConformalRegressor
 
@@ -53,13 +55,19 @@ class ConformalDisplay(Display):
         Returns
         -------
         ConformalDisplay
+
+        Raises
+        ------
+        ValueError
+            If lengths, or the indexes of pandas objects, differ, or an input is malformed.
         """
         level = check_confidence_level(confidence_level)
+        check_alignment(X=X, y=y)
         ends = np.asarray(model.predict_interval(X, level), dtype=np.float64)
         columns = {"prediction": np.asarray(model.predict(X)), "lower": ends[:, 0], "upper": ends[:, 1]}
         if y is not None:
-            columns["y"] = np.asarray(y, dtype=np.float64)
-        return cls(pd.DataFrame(columns), confidence_level=level)
+            columns["y"] = check_outcome(y, len(ends))
+        return cls(pd.DataFrame(columns, index=row_index(X)), confidence_level=level)
 
     def _draw(self, ax: Any) -> None:
         ordered = self.table.sort_values("prediction", kind="stable").reset_index(drop=True)
@@ -80,7 +88,7 @@ class ConformalDisplay(Display):
             within = ((shown["lower"] <= shown["y"]) & (shown["y"] <= shown["upper"])).to_numpy()
             ax.plot(at[within], shown["y"][within], ".", color=BLACK, label="outcome, inside")
             ax.plot(at[~within], shown["y"][~within], "X", color=ORANGE, markeredgecolor="k", label="outcome, outside")
-            told = f"; {held.mean():.1%} of {len(held)} rows inside{told}"
+            told = f"; {held.mean():.1%} of {counted(len(held), 'row')} inside{told}"
         of = "" if len(shown) == len(ordered) else f"{len(shown)} of {len(ordered)} "
         ax.set(ylim=(low, high), xlabel=f"{of}rows, by prediction", ylabel="outcome", xticks=[])
         ax.set_title(f"{100 * self.confidence_level:g}% for one row of a new environment{told}", fontsize="small")

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from causalinv._printing import at_most
 from causalinv._validation import check_whole
 from causalinv.inspection._axes import BLACK, BLUE, GREY, ORANGE, Display, TableDisplay
 from causalinv.results import InvarianceCertificate
@@ -122,7 +123,8 @@ class AcceptedSetsDisplay(TableDisplay):
                 inside = np.isfinite(end)
                 ax.plot(np.clip(end, -edge, edge), at, "|" if inside else mark, color=color, clip_on=inside)
         ax.axvline(0, color="0.3", linewidth=0.8)
-        labels = [f"{name} (in {share:.0%} of sets)" for name, share in zip(shown.index, shown["share"], strict=True)]
+        shares = zip(shown.index, shown["share"], strict=True)
+        labels = [str(name) if np.isnan(share) else f"{name} (in {share:.0%} of sets)" for name, share in shares]
         ax.set(yticks=range(len(shown)), ylim=(-0.6, len(shown) - 0.4), xlim=(-1.05 * edge, 1.05 * edge))
         ax.set_yticklabels(labels)
         ax.set_xlabel("coefficient, hull over accepted sets")
@@ -186,10 +188,10 @@ class CertificateDisplay(Display):
             "D",
             color=ORANGE,
             markeredgecolor="k",
-            label=f"bound for new ones: {held.violation_upper:.1%}",
+            label=f"bound for new ones: {at_most(held.violation_upper)}",
             clip_on=False,
         )
-        best = f"best with so many: {held.best_possible:.1%}"
+        best = f"best with so many: {at_most(held.best_possible)}"
         if held.method != "hull":
             ax.plot(held.best_possible, 0, "|", color=ORANGE, markeredgewidth=3, markersize=26, label=best)
         proved = "NOT PROVED, " if held.plug_in else ""
@@ -257,7 +259,7 @@ class CertificateCurveDisplay(Display):
         ax.plot(m, self.table["best possible"], color=BLUE, label="best possible, none of them broken")
         if held.n_interventions:
             start = "NOT PROVED, " if held.plug_in else ""
-            label = f"{start}this certificate: {held.violation_upper:.1%} from {held.n_interventions}"
+            label = f"{start}this certificate: {at_most(held.violation_upper)} from {held.n_interventions}"
             ax.plot(held.n_interventions, held.violation_upper, "D", color=ORANGE, markeredgecolor="k", label=label)
         needed = int(np.searchsorted(-self.table["best possible"].to_numpy(), -0.05)) + 1
         if needed <= m[-1]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from causalinv._printing import percent
 from causalinv._typing import ArrayLike
-from causalinv._validation import check_confidence_level
+from causalinv._validation import check_confidence_level, check_list
 from causalinv.inspection._axes import BLACK, BLUE, CYCLE, GREY, ORANGE, STYLES, Display
 from causalinv.ivlike import IVLikeRegression
 from causalinv.metrics import ncer
@@ -111,7 +111,8 @@ class IVLikePathDisplay(Display):
         table = table.iloc[: len(model.coef_)]  # without controls
         names = list(table.index)
         differs = (table["estimate"] - table["least squares"]).abs().to_numpy().argsort(kind="stable")[::-1]
-        order = [names[j] for j in differs[:_SHOWN]] if features is None else [_name(each, names) for each in features]
+        asked = differs[:_SHOWN] if features is None else check_list(features, "features", "names or positions")
+        order = [_name(each, names) for each in asked]
         at = [names.index(name) for name in order]
         coefs = model.gamma_path(grid)
         bands = np.full((*coefs.shape, 2), np.nan)

@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 import sklearn
 from scipy.stats import kendalltau
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._aligned import AlignedRegressorMixin
 from causalinv._fingerprints import fingerprints
 from causalinv._frames import framed, row_index
 from causalinv._labels import Labels, encode, shown
 from causalinv._parallel import generator
+from causalinv._printing import cut
 from causalinv._typing import BoolArray, FloatArray, IntArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_features, check_number, check_outcome
 from causalinv._warn import warn
@@ -36,7 +38,7 @@ _DRIFT = 0.01  # level of the test of a trend along the labels
 _CELLS = 4_000_000  # numbers sorted at once
 
 
-class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
+class HierarchicalConformalRegressor(FitsRows, AlignedRegressorMixin, BaseEstimator):
     r"""Prediction intervals that hold in the next environment, around any regressor.
 
     Environments are drawn from one law, each with rows of its own; a new environment is drawn, and one row of it. The
@@ -117,7 +119,8 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
         if environments is None:
             raise ValueError(
                 "HierarchicalConformalRegressor needs environments=, the label of each row's environment: splitting "
-                "rows without them gives intervals that fail in a new environment."
+                "rows without them gives intervals that fail in a new environment. In a Pipeline pass it by metadata "
+                "routing or as step__environments."
             )
         if self.method not in ("split", "leave_one_environment_out"):
             raise ValueError(f"method must be 'split' or 'leave_one_environment_out', got {self.method!r}.")
@@ -252,8 +255,9 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
                 raise ValueError("share= is proved for method='split' only.")
         if level > self.highest_level_ + _ROUNDING:
             warn(
-                f"{self.n_calibration_} environments that calibrate give finite intervals up to confidence_level="
-                f"{self.highest_level_:.3g}; at {level:g} they are infinite. More environments are needed, not more "
+                f"Environments that calibrate: {self.n_calibration_}, which give finite intervals up to "
+                "confidence_level="
+                f"{cut(self.highest_level_)}; at {level:g} they are infinite. More environments are needed, not more "
                 "rows.",
                 DegenerateInputWarning,
             )
@@ -295,7 +299,7 @@ class HierarchicalConformalRegressor(FitsRows, RegressorMixin, BaseEstimator):
         table.index = pd.Index(levels, name="confidence_level")
         notes = [
             f"Environments that calibrate: {self.n_calibration_}; finite intervals up to level "
-            f"{self.highest_level_:.3g}.",
+            f"{cut(self.highest_level_)}.",
             "Coverage is over environments and one row of each, not for every environment.",
         ]
         if self.drift_pvalue_ <= _DRIFT:

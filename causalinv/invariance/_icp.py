@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._aligned import AlignedRegressorMixin
 from causalinv._matrix import whitener
 from causalinv._typing import BoolArray, FloatArray, Rows
 from causalinv._validation import check_number, check_whole
@@ -41,7 +42,7 @@ _READ = 14  # features up to which a test that reads rows is run on every set: 1
 _LEVERAGE = 0.1  # mean leverage of an environment from which its residuals are visibly shrunk
 
 
-class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, RegressorMixin, BaseEstimator):
+class InvariantCausalPrediction(FitsRows, FitsMoments, LinearPrediction, AlignedRegressorMixin, BaseEstimator):
     """Causes of y that no environment contradicts: the intersection of all sets that pass a test of invariance.
 
     A set of features passes if its regression is the same in all environments, as far as a test can tell. The true

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._aligned import AlignedRegressorMixin
 from causalinv._labels import Labels, encode, shown
 from causalinv._matrix import constant_columns, range_eigh
 from causalinv._parallel import streams
@@ -48,7 +49,7 @@ class InvariantRepresentation(
     LinearPrediction,
     CertifiesTraining,
     ClassNamePrefixFeaturesOutMixin,
-    RegressorMixin,
+    AlignedRegressorMixin,
     TransformerMixin,
     BaseEstimator,
 ):

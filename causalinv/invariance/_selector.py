@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._aligned import AlignedRegressorMixin
 from causalinv._matrix import whitener
 from causalinv._parallel import generator
 from causalinv._typing import FloatArray, RandomState
@@ -49,7 +50,7 @@ _ROWS = 1000  # accepted sets in the table
 
 
 class InvariantSubsetSelector(
-    FitsWeightedRows, LinearPrediction, FeatureChoice, CertifiesTraining, RegressorMixin, BaseEstimator
+    FitsWeightedRows, LinearPrediction, FeatureChoice, CertifiesTraining, AlignedRegressorMixin, BaseEstimator
 ):
     r"""Features whose linear regression is the same in every environment, and which predict best among such sets.
 

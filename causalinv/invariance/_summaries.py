@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from causalinv._printing import counted, rough_percent
 from causalinv._typing import FloatArray
 from causalinv.invariance._linear import names_of
 from causalinv.results import Summary
@@ -45,13 +46,19 @@ def summarise_selector(model: Any) -> Summary:
             f"{100 * (1 - model.level):g}% sure, whichever set was chosen, for Gaussian data: fitted to the "
             "other environments, "
             "the rule's error in each exceeds that of the best rule on the same features by at most "
-            f"{_percent(model.gap_upper_)}."
+            f"{rough_percent(model.gap_upper_)}."
+        )
+    if model.averaging and model.accepted_:
+        notes.insert(
+            0,
+            f"The rule, its risk and gap are of an average over {counted(len(model.invariant_sets_), 'accepted set')}; "
+            "the title, and the errors fitted elsewhere, are of the best one.",
         )
     if not model.accepted_:
         notes.insert(0, "NO set was accepted; this is the one of smallest gap.")
     if model.screened_out_.any():
         notes.append(
-            f"{int(model.screened_out_.sum())} features were screened out before the search; that causes of "
+            f"Screened out before the search: {counted(int(model.screened_out_.sum()), 'feature')}; that causes of "
             f"{_outcome(model)} are not among them rests on faithfulness (no path cancels another)."
         )
     how = (
@@ -59,7 +66,7 @@ def summarise_selector(model: Any) -> Summary:
         if model.eps is None
         else f"{model.metric} <= {model.eps:g}"
     )
-    accepted = f"{len(model.accepted_sets_packed_)} of {model.n_evaluated_} sets accepted"
+    accepted = f"{len(model.accepted_sets_packed_)} of {counted(model.n_evaluated_, 'set')} accepted"
     title = f"Invariant subset: {chosen}" if model.accepted_ else f"No invariant subset; of smallest gap: {chosen}"
     return Summary(
         title=f"{title} ({accepted})",
@@ -69,11 +76,6 @@ def summarise_selector(model: Any) -> Summary:
         table=table,
         notes=tuple(notes),
     )
-
-
-def _percent(share: float) -> str:
-    """A share in percent, without powers of ten."""
-    return f"{100 * share:.3g}%" if share < 10 else f"{100 * share:,.0f}%"
 
 
 def _by_environment(model: Any, risks: dict[str, FloatArray]) -> pd.DataFrame:
@@ -88,8 +90,8 @@ def summarise_representation(model: Any) -> Summary:
         model, {"risk": model.risk_env_, "risk, least squares on all": model.least_squares_risk_env_}
     )
     return Summary(
-        title=f"Invariant representation: {len(model.components_)} combination"
-        f"{'s' if len(model.components_) > 1 else ''} of {model.n_features_in_} features (method {model.method})",
+        title=f"Invariant representation: {counted(len(model.components_), 'combination')} of "
+        f"{counted(model.n_features_in_, 'feature')} (method {model.method})",
         estimand=f"mean squared error (squared units of {_outcome(model)}), in each environment, of "
         + (
             "the best linear rule whose errors have the same mean, and the same covariance with each feature, in all"
@@ -101,12 +103,22 @@ def summarise_representation(model: Any) -> Summary:
         notes=(
             _told(model),
             _GAPS["relative_excess"].replace("features", "representation"),
-            f"The environments differ in {model.n_directions_} direction(s) by more than sampling noise"
-            + (" of Gaussian rows." if model._training_rows is None and model.noise_edge_ > 0 else "."),
+            _differ(model),
             f"Effective dimension of the representation: {model.effective_dimension_:.3g} of {len(model.components_)}.",
             f"Environments move it by {model.moved_by_environment_:.3g} of the distance between two rows, or more.",
         ),
     )
+
+
+def _differ(model: Any) -> str:
+    """In how many directions environments differ, and who says so."""
+    found = counted(model.n_directions_, "direction")
+    if model.n_directions is not None:
+        return f"Said by you: the environments differ in {found}."
+    if model.moments_.is_population:
+        return f"The environments differ in {found}."
+    law = " of Gaussian rows" if model._training_rows is None and model.noise_edge_ > 0 else ""
+    return f"The environments differ in {found} by more than sampling noise{law}."
 
 
 def summarise_inference(model: Any, found: Any, scale: FloatArray, level: float, kind: str) -> Summary:
@@ -155,7 +167,7 @@ def summarise_icp(model: Any) -> Summary:
     told = ", ".join(names[j] for j in named) or "none is shown to be one"
     tested = len(model.sets_)
     notes = [
-        f"{len(model.accepted_sets_)} of {tested} sets accepted by test={_test_named(model.test)} at level "
+        f"{len(model.accepted_sets_)} of {counted(tested, 'set')} accepted by test={_test_named(model.test)} at level "
         f"{model.level:g}; what is in all of them is named a cause.",
         f"Mean squared error by environment (squared units of {outcome}): "
         + ", ".join(f"{label}: {risk:.4g}" for label, risk in zip(model.environments_, model.risk_env_, strict=True)),

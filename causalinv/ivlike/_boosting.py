@@ -17,7 +17,9 @@ from causalinv._progress import counting
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_features, check_number, check_whole
 from causalinv.ivlike._inputs import design_of
+from causalinv.ivlike._knowledge import warn_scaled
 from causalinv.ivlike._scorer import shifted_r2
+from causalinv.moments import Moments
 from causalinv.transformations import Transformation as Augmentation
 
 __all__ = ["IVLikeBoosting"]
@@ -127,12 +129,18 @@ class IVLikeBoosting(RegressorMixin, BaseEstimator):
         ------
         ValueError
             If not exactly one source of knowledge is given, y has several columns, or an input is malformed.
+
+        Warns
+        -----
+        DegenerateInputWarning
+            If directions of the augmentation name features that look like the output of a scaler.
         """
         design, single = design_of(self, X, y, instruments=instruments, augmentation_parameters=augmentation_parameters)
         if design.y.shape[1] > 1:
             raise ValueError(f"y must be a single outcome, got {design.y.shape[1]} columns.")
         if not single:
             column_or_1d(y, warn=True)
+        warn_scaled(self.augmentation, Moments.from_rows(x=design.X))
         self.alpha_ = self._alpha(genuine=instruments is not None)
         rate = check_number(self.learning_rate, "learning_rate", low=0.0, high=1.0, open_low=True)
         n_estimators = check_whole(self.n_estimators, "n_estimators", low=1)

@@ -51,7 +51,8 @@ def bootstrap(
             DegenerateInputWarning,
         )
     unit = "rows" if fit.rows().groups is None else "clusters"
-    accounts = f"{unit} drawn anew, alpha chosen anew" + ("" if pairs is None else ", directions estimated anew")
+    chosen = "alpha chosen anew" if fit.rule.known(fit.design) is None else "the same alpha"
+    accounts = f"{unit} drawn anew, {chosen}" + ("" if pairs is None else ", directions estimated anew")
     return BootstrapResult(
         pd.DataFrame(replicates, columns=fit.index),
         alphas,

@@ -13,16 +13,21 @@ from causalinv.ivlike._reading import ControlSlopes, Reading
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 
-__all__ = ["REACTS", "warn_controls", "warn_degenerate", "warn_reacts"]
+__all__ = ["REACTS", "varying_features", "warn_controls", "warn_degenerate", "warn_reacts"]
 
 _ILL_CONDITIONED = 1e10
 _HARDLY = 1e-3  # share of a coordinate's variance that is moved: a constraint that may be an approximation only
 REACTS = 1e-6  # share of the range of y: a larger change of a prediction is no rounding
 
 
+def varying_features(stage: FirstStage, ridge: float) -> int:
+    """How many features vary; where their rank is lower, coefficients are a convention."""
+    return int(np.count_nonzero(np.diagonal(stage.variance) + ridge + np.any(stage.factor, axis=0)))
+
+
 def warn_degenerate(path: IVLikePath, moments: Moments, stage: FirstStage, ridge: float) -> None:
     """Warn about dependent features and a constant outcome."""
-    varying = int(np.count_nonzero(np.diagonal(stage.variance) + ridge + np.any(stage.factor, axis=0)))
+    varying = varying_features(stage, ridge)
     rank = path.basis.shape[1]
     if rank < varying:
         warn(

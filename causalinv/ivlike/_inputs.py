@@ -10,6 +10,7 @@ import numpy as np
 from causalinv._frames import column_names, outcome_names
 from causalinv._labels import encode
 from causalinv._parallel import generator, seed_estimator
+from causalinv._printing import counted
 from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import (
     check_alignment,
@@ -159,7 +160,9 @@ def check_controls(estimator: Any, controls: Rows, X: Rows) -> FloatArray | None
         return None
     width = coef.shape[-1]
     if controls is None:
-        raise ValueError(f"The model was fitted with {width} controls: pass controls= of the same rows, in that order.")
+        raise ValueError(
+            f"The model was fitted with {counted(width, 'control')}: pass controls= of the same rows, in that order."
+        )
     check_alignment(X=X, controls=controls)
     known = np.ascontiguousarray(check_rows(controls, "controls"))
     slopes, names = estimator._fit.slopes, column_names(controls)

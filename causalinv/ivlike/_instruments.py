@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from causalinv._printing import number, percent
+from causalinv._printing import counted, number, percent
 from causalinv._typing import FloatArray
 from causalinv.ivlike._conditional import clr_set, lm_set
 from causalinv.ivlike._equation import Equation
@@ -100,7 +100,8 @@ def first_stage_table(equation: Equation, names: Sequence[str]) -> Summary:
     ]
     if part.over < 0:
         weakest = [
-            f"{n_instruments} instruments cannot move {n_endogenous} directions: some combination of the features they "
+            f"{counted(n_instruments, 'instrument')} cannot move {n_endogenous} directions: some combination of the "
+            "features they "
             "leave alone, so two-stage least squares has no one answer. Add instruments."
         ]
     elif n_endogenous == 1:
@@ -111,8 +112,7 @@ def first_stage_table(equation: Equation, names: Sequence[str]) -> Summary:
         )
     kind = "rows" if equation.clusters is None else "groups of rows"
     return Summary(
-        f"First stage: F of {n_instruments} instrument{'s' if n_instruments > 1 else ''} for each endogenous feature "
-        "(weak below 10)",
+        f"First stage: F of {counted(n_instruments, 'instrument')} for each endogenous feature (weak below 10)",
         "how much the excluded instruments move each endogenous feature, controls held fixed",
         f"none about the outcome; robust: {kind} are independent",
         frame.rename_axis("feature"),
@@ -139,26 +139,27 @@ def headline(equation: Equation, names: Sequence[str], *, confidence_level: floa
     for j in endogenous[:_SHOWN]:
         lines.append(_set_line(equation, j, names[j], robust=one, level=confidence_level))
     if len(endogenous) > _SHOWN:
-        lines.append(f"{len(endogenous) - _SHOWN} more endogenous features: see weak_instrument_set().")
+        lines.append(f"{counted(len(endogenous) - _SHOWN, 'more endogenous feature')}: see weak_instrument_set().")
     return tuple(lines)
 
 
 def _agreement(equation: Equation) -> str:
     part = equation.reduced
     if part.over < 0:
-        return f"{part.z.shape[1]} instruments for {part.basis.shape[1]} endogenous features: the effect is left open."
+        z, x = part.z.shape[1], part.basis.shape[1]
+        return f"{counted(z, 'instrument')} for {counted(x, 'endogenous feature')}: the effect is left open."
     if part.over == 0:
         return "J: none. With one instrument for each endogenous feature they cannot disagree."
     try:
         found = overidentification(equation, robust=True)
     except ValueError:
         return "J: these rows do not allow it."
-    verdict = "instruments disagree" if found.pvalue < 0.05 else "no disagreement found"
+    verdict = "instruments disagree (at 5%)" if found.pvalue < 0.05 else "no disagreement found"
     return f"Hansen J {number(found.statistic)}, df {part.over}, p {_p(found.pvalue)}: {verdict}."
 
 
 def _needed(pvalue: float) -> str:
-    return "least squares differs" if pvalue < 0.05 else "no difference from least squares shown"
+    return "least squares differs (at 5%)" if pvalue < 0.05 else "no difference from least squares shown"
 
 
 def _set_line(equation: Equation, j: int, name: str, *, robust: bool, level: float) -> str:
@@ -175,4 +176,4 @@ def _set_line(equation: Equation, j: int, name: str, *, robust: bool, level: flo
 
 
 def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "< 0.001" if value < 0.001 else f"{value:.3g}"

@@ -20,7 +20,7 @@ from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 from causalinv.transformations import Transformation as Augmentation
 
-__all__ = ["Augmented", "AugmentedRows", "GenuineInstruments", "Knowledge"]
+__all__ = ["Augmented", "AugmentedRows", "GenuineInstruments", "Knowledge", "warn_scaled"]
 
 _SAME = 1e-6  # of a standard deviation
 MODERATE = 0.1  # an augmentation √11 ≈ 3.3 times its own size: a moderate dose when invariance is not claimed
@@ -106,14 +106,7 @@ class Augmented(Knowledge):
                 f"{type(self.augmentation).__name__} moves no feature (up to rounding), so nothing would be left but "
                 "least squares. Give directions or a function that change the rows."
             )
-        steps = getattr(self.augmentation, "directions", None)
-        if isinstance(steps, pd.DataFrame) and "converted" not in steps.attrs and _standardised(moments):
-            warn(
-                "Every feature has mean 0 and standard deviation 1, as after a scaler, while the directions name "
-                "features, in their own units it seems. Convert them with in_units_of(scaler), or drop the scaler: "
-                "this regression needs none.",
-                DegenerateInputWarning,
-            )
+        warn_scaled(self.augmentation, moments)
 
     def check_path(self, path: IVLikePath) -> None:
         """Refuse a group that leaves nothing."""
@@ -229,6 +222,18 @@ class GenuineInstruments(Knowledge):
     def relevance_note(self, found: Relevance) -> str:
         robust = "" if np.isnan(found.effective_f) else f", effective F {found.effective_f:.3g}"
         return f"first-stage F of the weakest direction: {found.partial_f[0]:.3g}{robust} (weak below 10)."
+
+
+def warn_scaled(augmentation: Augmentation | None, moments: Moments) -> None:
+    """Warn of named directions beside features that look like the output of a scaler, whatever the fit."""
+    steps = getattr(augmentation, "directions", None)
+    if isinstance(steps, pd.DataFrame) and "converted" not in steps.attrs and _standardised(moments):
+        warn(
+            "Every feature has mean 0 and standard deviation 1, as after a scaler, while the directions name "
+            "features, in their own units it seems. Convert them with in_units_of(scaler), or drop the scaler: "
+            "nothing here needs one.",
+            DegenerateInputWarning,
+        )
 
 
 def _standardised(moments: Moments) -> bool:

@@ -38,7 +38,7 @@ class FoldedMoments(MomentsOnly):
         blocks = tuple(self.cells.blocks)
         unit = np.concatenate([spread if b == "y" else np.ones(size) for b, size in self.cells.blocks.items()])
         return Moments.trusted(
-            dict(self.cells.blocks),
+            {b: self.cells.names[b] or size for b, size in self.cells.blocks.items()},
             mean=self.cells.mean(blocks) / unit,
             scatter=self.cells.scatter(blocks) / unit[:, None] / unit,
             weight=self.cells.weight,

@@ -209,13 +209,13 @@ class IVLikePath(Printed):
     def summary(self) -> Summary:
         """How strongly each direction of the features is moved."""
         return Summary(
-            f"How strongly instruments move each direction of the features ({len(self.strength)} of {len(self.basis)})",
-            "strength: the share of a direction's variance that instruments explain (0: they leave it alone)",
+            "How strongly instruments, or an augmentation, move directions of the features",
+            "strength: the share of a direction's variance that they explain (0: they leave it alone)",
             "none: this is algebra of the first stage",
             self.to_frame(),
             (
-                f"rank of the instruments {self.n_instruments_effective}; condition of the features "
-                f"{self.condition:.3g}, where 1 is uncorrelated.",
+                f"rank of what moves them {self.n_instruments_effective}; rank of the features {len(self.strength)} of "
+                f"{len(self.basis)}, their condition {self.condition:.3g}, where 1 is uncorrelated.",
             ),
         )
 

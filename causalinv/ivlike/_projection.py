@@ -9,8 +9,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._matrix import orthonormal_range
+from causalinv._printing import counted
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_features, check_rows
+from causalinv.ivlike._knowledge import warn_scaled
+from causalinv.moments import Moments
 from causalinv.transformations import Translation
 
 __all__ = ["InvariantProjection"]
@@ -62,6 +65,11 @@ class InvariantProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         ------
         ValueError
             If the augmentation leaves no direction, or is not a translation along known directions.
+
+        Warns
+        -----
+        DegenerateInputWarning
+            If directions name features that look like the output of a scaler.
         """
         rows = check_features(self, X, reset=True)
         if not isinstance(self.augmentation, Translation):
@@ -74,8 +82,10 @@ class InvariantProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         basis = orthonormal_range(directions / np.linalg.norm(directions, axis=1, keepdims=True), tol=1e-10)[1]
         if not len(basis):
             raise ValueError(
-                f"The directions span all {rows.shape[1]} feature(s), so no invariant direction is left to keep."
+                f"The directions span all of {counted(rows.shape[1], 'feature')}, so no invariant direction is left to "
+                "keep."
             )
+        warn_scaled(self.augmentation, Moments.from_rows(x=rows))
         self.components_ = basis
         self._n_features_out = len(basis)
         return self

@@ -84,8 +84,8 @@ def overidentification(equation: Equation, *, robust: bool) -> TestResult:
     part = equation.reduced
     if part.over < 1:
         raise ValueError(
-            f"{part.z.shape[1]} excluded instruments for {part.basis.shape[1]} endogenous directions leave nothing to "
-            "test: with one instrument each, any would agree. Overidentification needs more instruments."
+            f"Excluded instruments: {part.z.shape[1]}, endogenous directions: {part.basis.shape[1]}; these leave "
+            "nothing to test: with one instrument each, any would agree. Overidentification needs more instruments."
         )
     e = part.y - part.x @ kclass(part, 1.0)
     _check_errors(part, e)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from causalinv.ivlike._checks import varying_features
 from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._identification import fixed_by_declaration, named_coefficients
@@ -132,7 +133,13 @@ def _notes(fit: Fit, errors: Errors | None, reason: str, *, headed: bool) -> tup
     if fit.slopes is not None:
         count = len(fit.slopes.mean) * fit.coef.shape[1]
         notes.append("the last row is a control." if count == 1 else f"the last {count} rows are controls.")
+    varying, rank = varying_features(fit.reading.stage, fit.ridge), fit.path.basis.shape[1]
+    if rank < varying:
+        notes.append(
+            f"Features are dependent ({varying} that vary, rank {rank}): coefficients that share what they explain "
+            "are a convention, of least norm, and so are their intervals."
+        )
     constant = np.diagonal(fit.reading.moments.cov("x")[0]) == 0
     if constant.any():
-        notes.append(f"{int(constant.sum())} features are constant.")
+        notes.append(f"Constant features: {int(constant.sum())}.")
     return tuple(notes)

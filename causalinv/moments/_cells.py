@@ -11,7 +11,7 @@ import pandas as pd
 
 from causalinv._accumulate import encode_cells
 from causalinv._labels import shown
-from causalinv._printing import Printed, Summary
+from causalinv._printing import Printed, Summary, counted
 from causalinv._typing import ArrayLike, FloatArray
 
 __all__ = ["Cells", "check_overflow", "columns_of"]
@@ -179,7 +179,7 @@ class Cells(Printed):
 
     def __repr__(self) -> str:
         blocks = ", ".join(f"{b}: {k}" for b, k in self.blocks.items())
-        return f"Moments({blocks}; {len(self)} cell{'s' * (len(self) != 1)}, n={self.count.sum():g})"
+        return f"Moments({blocks}; {counted(len(self), 'cell')}, n={self.count.sum():g})"
 
     def __len__(self) -> int:
         return len(self.cells)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import BaseEstimator, MultiOutputMixin
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._aligned import AlignedRegressorMixin
 from causalinv._distances import common_unit
 from causalinv._matrix import centred, lstsq
 from causalinv._typing import FloatArray, Rows
@@ -17,7 +18,7 @@ from causalinv.representation._procrustes import constrained, distortion, procru
 __all__ = ["OrthogonalAlignment"]
 
 
-class OrthogonalAlignment(RegressorMixin, MultiOutputMixin, BaseEstimator):
+class OrthogonalAlignment(AlignedRegressorMixin, MultiOutputMixin, BaseEstimator):
     """Map one space to another by least squares, with a limit on how far the map may be from orthogonal.
 
     Minimises the sum of squares of y - b - W'x over W with ``‖W'W - I‖_F <= max_distortion``. At 0 it is the orthogonal

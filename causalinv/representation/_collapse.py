@@ -25,6 +25,10 @@ _MEANING = {
     "nc3": "distance of the classifier's weights from the class means",
     "nc4": "share of rows whose nearest mean is not the classifier's class",
 }
+_WITHOUT_CLASSIFIER = {
+    "nc3": "not asked: it needs classifier=",
+    "nc4": "share of rows whose nearest mean is not that of their label",
+}
 
 
 def neural_collapse(
@@ -101,7 +105,8 @@ def neural_collapse(
             values["nc3"] = float(np.linalg.norm(_unit(weights[0] - weights[0].mean(axis=0)) - _unit(offsets)))
         decided = codes if weights is None else np.argmax(rows @ weights[0].T + weights[1], axis=1)
         values["nc4"] = float(np.mean(_nearest(points, means) != decided))
-    table = pd.DataFrame({"estimate": values, "meaning": _MEANING}, index=list(_MEANING))
+    meaning = _MEANING if weights is not None else _MEANING | _WITHOUT_CLASSIFIER
+    table = pd.DataFrame({"estimate": values, "meaning": meaning}, index=list(_MEANING))
     table.insert(1, "standard_error", np.nan)
     return Estimate(
         "distances of these rows from complete neural collapse; 0 is complete",

@@ -17,6 +17,7 @@ from causalinv.results import Estimate
 
 __all__ = ["equivariance_score", "invariance_score"]
 
+_ROUNDING = 1e-20  # of a row's mean squared length: a squared error below is rounding alone
 _ROWS = "independent rows, each moved once by a draw that does not depend on other rows"
 
 
@@ -161,6 +162,7 @@ def equivariance_score(Z: Rows, Z_moved: Rows, G: Rows, *, cv: int = 5, confiden
     design = _standardised(np.hstack([before, moves, _products(before, moves)]))
     full = _held_out(design, after, folds)
     total = float(variance.mean()) * n / (n - 1)
+    alone, full = (np.where(errors <= _ROUNDING * total, 0.0, errors) for errors in (alone, full))
     gain = float(alone.mean() - full.mean()) / total
     influence = (alone - full) / total - gain * variance / variance.mean()
     return _equivariance(gain, influence, n - design.shape[1] - 1, level, 1 - float(alone.mean()) / total)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from causalinv._printing import Printed, Summary, percent
+from causalinv._printing import Printed, Summary, counted, percent
 from causalinv._typing import FloatArray
 from causalinv._validation import check_confidence_level
 
@@ -65,9 +65,9 @@ class BootstrapResult(Printed):
         low, high = float(np.min(self.alphas)), float(np.max(self.alphas))
         chosen = f"{low:.3g}" if low == high else f"from {low:.3g} to {high:.3g}"
         return Summary(
-            f"Coefficients of {self.replicates.shape[1]} feature(s) with bootstrap intervals",
+            f"Coefficients of {counted(self.replicates.shape[1], 'feature')} with bootstrap intervals",
             f"what the fit estimates; se and {_LEVEL:.0%} percentile interval over {len(self.replicates)} replications",
             "the rows (or clusters) that were drawn anew are independent",
             self.to_frame(),
-            (f"in every replication: {self.accounts_for}; alpha chosen: {chosen}.",),
+            (f"in every replication: {self.accounts_for}; alpha: {chosen}.",),
         )

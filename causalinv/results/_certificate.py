@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from causalinv._printing import Printed, Summary, plain, wrap
+from causalinv._printing import Printed, Summary, at_most, counted, plain, plural, rough_percent, wrap
 
 __all__ = ["InvarianceCertificate", "best_share"]
 
@@ -100,17 +100,17 @@ class InvarianceCertificate(Printed):
     def _sentences(self, noun: str = "environment") -> list[str]:
         if not isinstance(noun, str) or not noun.strip():
             raise ValueError(f"noun must be a word, what your environments are (noun='hospital'); got {noun!r}.")
-        one, many = noun.strip(), _plural(noun.strip())
+        one, many = noun.strip(), plural(noun.strip())
         percent = f"{100 * self.confidence_level:g}% confidence"
         lines = [self._answer(one, many, percent), f"To break the rule is to have {self._gap(one)}"]
-        lines.append(self._seen(one, many))
+        lines.append(self._seen(one))
         if self.method != "hull":
             lines.append(
-                f"At best, by any method, {_counted(self.n_interventions, one, many)} can prove that at most "
-                f"{self.best_possible:.1%} of new {many} break a rule ({percent})."
+                f"At best, by any method, {counted(self.n_interventions, one)} can prove that at most "
+                f"{at_most(self.best_possible)} of new {many} break a rule ({percent})."
             )
         if self.method != "hull" and self.expected_violation < 1 and self.violation_upper < 1:  # not NaN
-            lines.append(f"The next {one} breaks it with probability at most {self.expected_violation:.1%}.")
+            lines.append(f"The next {one} breaks it with probability at most {at_most(self.expected_violation)}.")
         if self.plug_in:
             lines.append(
                 "Not proved, because the moments are estimated and were taken for exact (plug_in=True). Simulations of "
@@ -125,12 +125,12 @@ class InvarianceCertificate(Printed):
             return f"{start}In the new {one} this rule is not broken, for certain."
         if self.violation_upper >= 1:
             return f"{start}These {many} prove nothing about new ones ({percent})."
-        return f"{start}At most {self.violation_upper:.1%} of new {many} break this rule ({percent})."
+        return f"{start}At most {at_most(self.violation_upper)} of new {many} break this rule ({percent})."
 
     def _gap(self, one: str) -> str:
         """What a gap above the tolerance is, with its unit."""
         size = "above 0 by more than rounding" if self.eps <= _NO_GAP else f"above {self.eps:.3g}"
-        percent = "more" if self.eps <= _NO_GAP else f"{100 * self.eps:.3g}% more"
+        percent = "more" if self.eps <= _NO_GAP else f"{rough_percent(self.eps)} more"
         own = f"the best linear rule on the same features in that {one} alone"
         return {
             "relative_excess": f"a relative excess {size}: {percent} mean squared error than {own}.",
@@ -139,11 +139,11 @@ class InvarianceCertificate(Printed):
             "risk_range": f"a risk range {size}: mean squared error beyond that of the best of these environments.",
         }.get(self.metric, f"a {self.metric} {size}.")
 
-    def _seen(self, one: str, many: str) -> str:
+    def _seen(self, one: str) -> str:
         """How many environments are shown to keep to the tolerance, are not, and failed."""
         shown, unclear = self.n_interventions - self.violations, self.violations - self.failed
         numbers = f"{shown} shown to keep it, {unclear} not shown either way, {self.failed} failed."
-        text = f"Seen: {_counted(self.n_interventions, one, many)}, of which {numbers}"
+        text = f"Seen: {counted(self.n_interventions, one)}, of which {numbers}"
         wrong = dict(self.details).get("miss_rate")
         if wrong is not None:
             text += (
@@ -167,14 +167,3 @@ class InvarianceCertificate(Printed):
         names = ["method", "violation_upper", "expected_violation", "eps", "metric", "confidence_level"]
         names += ["n_interventions", "violations", "failed", "plug_in"]
         return pd.DataFrame([{name: getattr(self, name) for name in names} | dict(self.details)])
-
-
-def _plural(noun: str) -> str:
-    """Countries, branches and hospitals."""
-    if noun.endswith("y") and noun[-2:-1] not in tuple("aeiou"):
-        return noun[:-1] + "ies"
-    return noun + ("es" if noun.endswith(("s", "x", "z", "ch", "sh")) else "s")
-
-
-def _counted(n: int, one: str, many: str) -> str:
-    return f"{n} {one if n == 1 else many}"

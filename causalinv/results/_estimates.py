@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalinv._printing import Printed, Summary, percent
+from causalinv._printing import Printed, Summary, counted, percent
 from causalinv._typing import FloatArray
 
 __all__ = [
@@ -354,6 +354,8 @@ class ExtrapolationDiagnostics(Printed):
         found = dict(_LIMITS)
         side, share, text = found["effective_rank"]
         found["effective_rank"] = side, share * len(self.singular_values), text
+        side, most, text = found["shell_error"]  # no better than the action alone is a doubt, too
+        found["shell_error"] = side, float(np.fmin(most, self.shell_action_only)), text
         for name, limit in self.checks_["threshold"].astype(float).items():
             if not np.isnan(limit):
                 found[str(name)] = ">", limit, f"above {limit:.3f}; the model's summary() says what that means"
@@ -372,8 +374,6 @@ class ExtrapolationDiagnostics(Printed):
                 doubt = bool(self.checks_["doubt"].loc[name])
             elif name == "effective_rank":
                 doubt = doubt or np.isnan(self.effective_rank)  # it moves none
-            elif name == "shell_error":
-                doubt = doubt or self.shell_error > self.shell_action_only
             if doubt:
                 found[name] = text
         return found
@@ -412,7 +412,7 @@ class ExtrapolationDiagnostics(Printed):
             for known, doubt, limit in zip(made, shown["doubt"], shown["doubt if"], strict=True)
         ]
         shown["what it is"] = [_CHECKS.get(str(name), "") for name in shown.index]
-        told = f"{len(notes) or 'no'} reason{'' if len(notes) == 1 else 's'}"
+        told = counted(len(notes), "reason") if notes else "no reasons"
         return Summary(
             f"What can be checked of this extrapolation: {told} to doubt it",
             "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from causalinv._printing import counted
 from causalinv.results import Summary
 from causalinv.sem._model import Model
 
@@ -29,7 +30,8 @@ def describe(model: Model) -> Summary:
         index=pd.Index(model.names, name="node"),
     )
     return Summary(
-        f"Linear structural equation model: {model.n_nodes} nodes, {np.count_nonzero(model.B)} edges, "
+        f"Linear structural equation model: {counted(model.n_nodes, 'node')}, "
+        f"{counted(int(np.count_nonzero(model.B)), 'edge')}, "
         f"{'acyclic' if model.is_acyclic else 'cyclic'}",
         "exact mean and standard deviation of every node, and the standard deviation of its own noise",
         "the model is the truth; nothing is estimated",
@@ -52,7 +54,7 @@ def _listed(names: list[str]) -> str:
 def _notes(model: Model) -> list[str]:
     notes = []
     if len(model.common):
-        notes.append(f"Noise is correlated: {len(model.common)} hidden common causes.")
+        notes.append(f"Noise is correlated: {counted(len(model.common), 'hidden common cause')}.")
     order = model.varsortability()
     if order >= _SORTED:
         notes.append(

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from causalinv._parallel import streams_at
+from causalinv._printing import counted
 from causalinv._typing import FloatArray, IntArray, Node, RandomState
 from causalinv._validation import check_number
 from causalinv.moments import Moments
@@ -184,7 +185,7 @@ class EnvironmentSet(Printed, Generic[M]):
         return len(self.labels)
 
     def __repr__(self) -> str:
-        return f"EnvironmentSet({len(self)} environment{'s' * (len(self) != 1)} of {self.sem!r})"
+        return f"EnvironmentSet({counted(len(self), 'environment')} of {self.sem!r})"
 
     def to_frame(self) -> pd.DataFrame:
         """One row per environment: its intervention, exact mean and standard deviation of the target, and θ."""
@@ -205,11 +206,11 @@ class EnvironmentSet(Printed, Generic[M]):
         table["intervention"] = [_short(iv, self.sem) for iv in self.interventions]
         changed = sum(1 for iv in self.interventions if iv is not None)
         return Summary(
-            f"{len(self)} environments of a linear model with {self.sem.n_nodes} nodes",
+            f"{counted(len(self), 'environment')} of a linear model with {counted(self.sem.n_nodes, 'node')}",
             f"exact mean and standard deviation of the target {self.sem.names[self._target]!r} in each environment",
             "the model is the truth; nothing is estimated",
             table,
-            (f"{changed} of {len(self)} environments change the model; the others observe it.",),
+            (f"Environments that change the model: {changed} of {len(self)}; others observe it.",),
         )
 
     def __getitem__(self, which: Any) -> EnvironmentSet[M]:

@@ -354,7 +354,7 @@ def drafted(model: M, intervention: Intervention | None) -> Draft[M]:
 def warn_about_target(name: str, n: int, of: int) -> None:
     """Warn that `n` `of` so many interventions change the target's own equation."""
     warn(
-        f"{n} of {of} interventions change the equation of the target {name!r}: no set of features need predict it "
-        "invariantly across such environments.",
+        f"Interventions that change the equation of the target {name!r}: {n} of {of}. No set of features need "
+        "predict it invariantly across such environments.",
         TargetInterventionWarning,
     )

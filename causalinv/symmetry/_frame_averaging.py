@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, has_fit_parameter
 
+from causalinv._aligned import AlignedClassifierMixin, AlignedRegressorMixin
 from causalinv._docs import Documented
 from causalinv._frames import row_index
 from causalinv._labels import encode, shown
@@ -145,7 +146,7 @@ def _check_learner(learner: Any, n_rows: int) -> None:
             )
 
 
-class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
+class FrameAveragingRegressor(AlignedRegressorMixin, _FrameAveraging):
     r"""A regressor made exactly invariant, or equivariant, to a group, whatever the learner is.
 
     Each training row is repeated once for every element of its frame, the outcome carried along, with weights that sum
@@ -228,7 +229,7 @@ class FrameAveragingRegressor(RegressorMixin, _FrameAveraging):
         return frame.average(self.symmetry.bring_back(raw, frame.pose, self.output))
 
 
-class FrameAveragingClassifier(ClassifierMixin, _FrameAveraging):
+class FrameAveragingClassifier(AlignedClassifierMixin, _FrameAveraging):
     """A classifier made exactly invariant to a group, or such that the classes change places with it.
 
     Probabilities (or decision values) are averaged over the frame, then the largest wins; labels are never averaged.

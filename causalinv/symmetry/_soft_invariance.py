@@ -18,10 +18,11 @@ from scipy.linalg import cho_solve, cholesky, eigh
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 from scipy.stats import chi2
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._aligned import AlignedRegressorMixin
 from causalinv._docs import documented
 from causalinv._parallel import generator
 from causalinv._printing import Summary, percent
@@ -51,7 +52,7 @@ _ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of a kernel's eigenvalues, ti
 
 
 @documented()
-class SoftInvariantRegressor(RegressorMixin, BaseEstimator):
+class SoftInvariantRegressor(AlignedRegressorMixin, BaseEstimator):
     """Gaussian process regression that learns which of several symmetries the outcome keeps, and how far.
 
     Between imposing a symmetry and ignoring it: each set of candidates has a component that keeps exactly these, and

@@ -6,12 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from causalinv._aligned import AlignedRegressorMixin
 from causalinv._docs import documented
 from causalinv._parallel import generator, seed_estimator
 from causalinv._printing import Summary, percent
@@ -39,7 +40,7 @@ _OUTLIERS = 10.0  # kurtosis of the outcome from which its variance is badly kno
 
 
 @documented()
-class SymmetryScreen(RegressorMixin, BaseEstimator):
+class SymmetryScreen(AlignedRegressorMixin, BaseEstimator):
     """Ask which of several symmetries the outcome has, and predict with those that were not rejected.
 
     With probability at least 1 - level every true symmetry is in `compatible_` (Holm). Nothing says that false ones are
@@ -236,9 +237,9 @@ class SymmetryScreen(RegressorMixin, BaseEstimator):
         """The table with what it says and does not say, as text and HTML."""
         check_is_fitted(self)
         notes = [f"Not rejected at {self.level:g} (Holm): {', '.join(self.compatible_) or 'none'}. This is no proof."]
-        if self.joint_ is not None:
+        if self.joint_ is not None and len(self.compatible_) > 1:
             notes.append(f"These together: p = {self.joint_.pvalue:.3g}.")
-        elif self.compatible_:
+        elif self.joint_ is None and self.compatible_:
             notes.append("These together could not be tested: their frames do not go together.")
         notes += [
             f"{small} lies inside {large} and was rejected, so {large} is false too."

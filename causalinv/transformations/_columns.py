@@ -25,7 +25,8 @@ def positions(columns: Columns, width: int, names: Sequence[str] | None, what: s
     found = list(columns)
     unknown = [each for each in found if isinstance(each, bool) or each not in known]
     if unknown:
-        raise ValueError(f"{what} name columns that X does not have: {unknown}; X has {list(known)}.")
+        has = list(known if names is None else names)
+        raise ValueError(f"{what} name columns that X does not have: {unknown}; X has {has}.")
     at = [known[each] for each in found]
     if len(set(at)) < len(at):
         raise ValueError(f"{what} name a column twice: {found}.")

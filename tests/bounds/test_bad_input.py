@@ -108,6 +108,7 @@ MISTAKES = [
     Mistake("null that is text", lambda: fit().breakdown("zero"), "null must be a real number", TypeError),
     Mistake("benchmark of the only covariate", lambda: fit(X=X[:, :1]).benchmark(), "with one covariate nothing would be left"),
     Mistake("benchmark of all covariates", lambda: fit().benchmark([[0, 1]]), "leaves no covariate"),
+    Mistake("benchmark of letters", lambda: fit(X=FRAME).benchmark("uv"), "columns must be a sequence of covariates, got 'uv'", TypeError),
     Mistake("benchmark of a stranger", lambda: fit(X=FRAME).benchmark(["w"]), r"columns holds 'w', which is no covariate; they are \['u', 'v'\]"),
     # -- policies
     Mistake("policy without its estimand", lambda: ask(policy=np.ones), "policy= belongs to estimand='policy'"),

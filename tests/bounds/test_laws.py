@@ -1,5 +1,7 @@
 """Conditional laws, folds and propensities."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
@@ -111,6 +113,19 @@ def test_clipping_is_counted_and_warned_about():
     assert model.n_clipped_ > 20
     assert model.oof_propensity_.min() == 0.05
     assert f"{model.n_clipped_} of 400 rows" in str(model.average_bounds("mean", odds_ratio=1.5))
+
+
+def test_a_benchmark_does_not_warn_of_the_overlap_without_a_covariate():
+    """A summary gave seventeen warnings, one for every fit without a covariate."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    model = SensitivityBounds(law="marginal", cv=2, clip=0.3, random_state=0)
+    with pytest.warns(OverlapWarning):
+        model.fit(X, X[:, 0] + rng.normal(size=60), treatment=(X[:, 0] > 0).astype(int)).average_bounds(odds_ratio=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OverlapWarning)
+        model.benchmark()
+        model.summary()
 
 
 def test_the_seed_reaches_the_users_learners_unless_they_have_their_own():

@@ -1,5 +1,6 @@
 """What design.md promises of every estimator beyond scikit-learn's own checks."""
 
+import inspect
 import pickle
 from functools import cache
 
@@ -148,6 +149,22 @@ def test_permuted_index_raises_instead_of_aligning_by_position(case):
         relabelled = frame | {name: frame[name].set_axis(np.arange(len(frame["y"])), axis=0)}
         with pytest.raises(ValueError, match=rf"index of {name} .*other labels"):
             case.fit(relabelled)
+
+
+@cases(lambda case: predicts(case) and case.needs_y)
+def test_a_score_of_rows_in_another_order_raises(case):
+    frame = framed(rows())
+    fitted = case.fit(frame)
+    if not hasattr(fitted, "score"):
+        return
+    taken = inspect.signature(fitted.score).parameters
+    known = {name: frame[name] for name in case.metadata if name in taken}
+    shuffled = frame["y"].sample(frac=1.0, random_state=0)
+    with pytest.raises(ValueError, match=r"index of y differs from the index of X.*first at row 0 \(148 against 100\)"):
+        fitted.score(frame["X"], shuffled, **known)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples: X has 120, y has 119"):
+        fitted.score(frame["X"], shuffled[:-1], **known)
+    assert np.isfinite(fitted.score(frame["X"], frame["y"], **known))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

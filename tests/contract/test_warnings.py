@@ -458,7 +458,7 @@ def environments_that_drift(fit):
     fit(HierarchicalConformalRegressor(random_state=0), X, y, environments=e)
 
 
-@provoke("environments that calibrate give finite intervals")
+@provoke("which give finite intervals up to confidence_level=")
 def few_environments_that_calibrate(fit):
     X, y, e = hospitals(6, 0.0)
     quietly(HierarchicalConformalRegressor(random_state=0), X, y, environments=e).predict_interval(X[:2], 0.95)
@@ -580,7 +580,7 @@ def rows_far_out(fit):
     model.predict(data.Z[:5] + 100.0, action=data.action[:5])
 
 
-@provoke("actions are unsupported")
+@provoke("Unsupported actions: ")
 def actions_far_out(fit):
     data = moved()
     model = quietly(Rep4ExRegressor("identity", random_state=0), data.Z, data.y, action=data.action)

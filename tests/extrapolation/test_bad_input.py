@@ -108,7 +108,7 @@ MISTAKES = [
         "unexpected keyword argument 'sample_weight'",
     ),
     # choices
-    (lambda: encode(n_components=3), ValueError, "n_components=3 is more than the 2 column(s) of the action"),
+    (lambda: encode(n_components=3), ValueError, "n_components=3 is more than the 2 columns of the action"),
     (lambda: encode(n_components="all"), ValueError, "n_components must be a whole number or 'auto', got 'all'"),
     (lambda: encode(n_components=0), ValueError, "n_components must be a whole number >= 1"),
     (
@@ -136,7 +136,7 @@ MISTAKES = [
     (lambda: regress(calibration="auto"), TypeError, "calibration must be a real number"),
     # questions
     (lambda: MODEL.predict_do([0.5, 0.5]), ValueError, "actions must have shape (m, 2), one row per action"),
-    (lambda: MODEL.predict_do([[0.5]]), ValueError, "actions must have 2 column(s), as in fit, got shape (1, 1)"),
+    (lambda: MODEL.predict_do([[0.5]]), ValueError, "actions must have 2 columns, as in fit, got shape (1, 1)"),
     (lambda: MODEL.predict_do([[np.nan, 0.0]]), ValueError, "Input actions contains NaN"),
     (lambda: MODEL.predict_do([["a", "b"]]), ValueError, "actions holds text"),
     (lambda: MODEL.predict_do(A[:1], on_unsupported="drop"), ValueError, "on_unsupported must be one of"),

@@ -88,7 +88,7 @@ def test_curve_summary_and_picture_say_so(skewed):
     assert none.tolist() == [True, False, False, False, True]
     assert curve.table.loc[none, ["estimate", "lower", "upper"]].isna().all(axis=None)
     assert curve.table.loc[~none, ["estimate", "lower", "upper"]].notna().all(axis=None)
-    assert "2 action(s) withheld (NaN)" in " ".join(str(curve).split())
+    assert "actions withheld (NaN): 2;" in " ".join(str(curve).split())
     assert "numbers beyond the tried actions are withheld" in " ".join(str(skewed.summary()).split())
     plt = pytest.importorskip("matplotlib.pyplot", reason="pictures are drawn with it (extra plot)")
     display = DoCurveDisplay.from_result(curve).plot()

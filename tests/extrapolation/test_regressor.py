@@ -86,7 +86,7 @@ def test_overlap_and_stretch_by_definition():
 
 
 def test_unsupported_actions_warn_or_are_blank(model):
-    with pytest.warns(ExtrapolationWarning, match=r"1 of 2 actions are unsupported.*on_unsupported='nan'"):
+    with pytest.warns(ExtrapolationWarning, match=r"Unsupported actions: 1 of 2.*on_unsupported='nan'"):
         warned = model.predict_do([[0.0, 0.0], [9.0, 9.0]])
     blank = model.predict_do([[0.0, 0.0], [9.0, 9.0]], on_unsupported="nan")
     assert np.isnan(blank).tolist() == [False, True]
@@ -245,7 +245,7 @@ def test_encoders_of_all_kinds(data, routing):
 
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.ExtrapolationWarning")
 def test_more_components_than_the_action_moves_is_said(data):
-    with pytest.warns(IdentificationWarning, match=r"moves 2 direction\(s\) of a representation of 4"):
+    with pytest.warns(IdentificationWarning, match=r"moves 2 directions of a representation of 4"):
         Rep4ExRegressor(PCA(4)).fit(data.X, data.y, action=data.action)
 
 

@@ -55,7 +55,7 @@ def test_a_path_prints_how_strongly_each_direction_is_moved():
     explained = np.corrcoef(Z[:, 0], X @ np.linalg.solve(np.cov(X.T), np.cov(X.T, Z.T)[:2, 2]))[0, 1] ** 2
     assert table["strength"].tolist() == pytest.approx([0.0, explained], abs=1e-10)  # R² of Z on X
     assert max(map(len, str(path).splitlines())) <= 80
-    assert "rank of the instruments 1" in " ".join(str(path).split())
+    assert "rank of what moves them 1" in " ".join(str(path).split())
     assert path == path  # noqa: PLR0124
     assert len({path, path}) == 1
 

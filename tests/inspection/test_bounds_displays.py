@@ -48,6 +48,9 @@ def test_ribbon_over_the_propensity_and_over_few_values(model):
     np.testing.assert_array_equal(display.band.index, [0, 1, 2])
     with pytest.raises(ValueError, match=r"along must hold one number per row of the bounds, shape \(400,\)"):
         BoundsDisplay(bounds, [1.0])
+    rows = pd.DataFrame(DATA.X)
+    with pytest.raises(ValueError, match="index of along differs from the index of bounds"):
+        BoundsDisplay(model.predict_bounds(rows, odds_ratio=2.0), rows[0][::-1])
 
 
 def test_infinite_band_is_left_out():

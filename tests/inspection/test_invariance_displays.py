@@ -56,6 +56,9 @@ def test_intervals_and_infinite_ends():
     assert ax.get_xlim()[1] > 2.0
     assert [t.get_text().strip() for t in ax.texts] == ["no accepted set"]
     assert "<" in [line.get_marker() for line in ax.lines]
+    nothing = pd.DataFrame({"lower": np.nan, "upper": np.nan, "share": np.nan, "cause": False}, index=["u", "v"])
+    labels = AcceptedSetsDisplay(nothing).plot().ax_.get_yticklabels()
+    assert [t.get_text() for t in labels] == ["v", "u"]  # not "in nan% of sets"
 
 
 def test_a_certificate_in_a_picture():

@@ -248,7 +248,7 @@ def test_weights_are_repetitions():
 def test_summary_names_the_directions():
     data = make_invariance_environments(300, random_state=0)
     model = InvariantRepresentation().fit(data.X, data.y, environments=data.environments)
-    assert "differ in 3 direction(s) by more than sampling noise" in " ".join(str(model.summary()).split())
+    assert "differ in 3 directions by more than sampling noise" in " ".join(str(model.summary()).split())
     assert list(model.get_feature_names_out()) == ["invariantrepresentation0"]
 
 

@@ -167,7 +167,7 @@ def test_screening_is_reported_and_keeps_the_causes():
     assert not model.screened_out_[parents].any()
     again = InvariantSubsetSelector(screen_size=12, search="screened").fit(X, y, environments=e)
     np.testing.assert_array_equal(again.support_, model.support_)
-    assert "48 features were screened out" in str(model.summary())
+    assert "Screened out before the search: 48 features" in str(model.summary())
     assert "rests on faithfulness" in " ".join(str(model.summary()).split())
     # Sets of at most two of all 60 can be searched, and are.
     pairs = InvariantSubsetSelector(max_size=2).fit(X, y, environments=e)

@@ -8,7 +8,15 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
-from causalinv import FunctionAugmentation, GaussianNoise, IVLikeRegression, Moments, Translation
+from causalinv import (
+    FunctionAugmentation,
+    GaussianNoise,
+    InvariantProjection,
+    IVLikeBoosting,
+    IVLikeRegression,
+    Moments,
+    Translation,
+)
 from causalinv.datasets import make_confounded_linear
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.metrics import ncer
@@ -174,6 +182,11 @@ def test_raw_directions_after_a_scaler_that_keeps_names_warn():
     with pytest.warns(DegenerateInputWarning, match="as after a scaler"):
         wrong = IVLikeRegression(augmentation=raw).fit(scaler.transform(frame), y).predict(scaler.transform(frame))
     assert np.abs(wrong - right).max() > 0.1
+    scaled, fitted = scaler.transform(frame), raw.in_units_of(scaler)
+    for make in (lambda steps: IVLikeBoosting(augmentation=steps, n_estimators=2), InvariantProjection):
+        with pytest.warns(DegenerateInputWarning, match="as after a scaler"):
+            make(raw).fit(scaled, y)
+        make(fitted).fit(scaled, y)
 
 
 def test_in_units_of_refuses_a_curved_transformer():

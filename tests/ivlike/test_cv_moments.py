@@ -30,14 +30,15 @@ def splits(rows):
     return [(np.flatnonzero(rows.fold != f), np.flatnonzero(rows.fold == f)) for f in sorted(rows.fold.unique())]
 
 
-@pytest.mark.parametrize("kind", ["instruments", "augmentation", "controls"])
+@pytest.mark.parametrize("kind", ["instruments", "augmentation", "named", "controls"])
 @pytest.mark.parametrize("weights", [None, "w"])
 @pytest.mark.parametrize("outcomes", [["y"], ["y", "other"]])
 def test_equals_a_fit_with_rows(rows, kind, weights, outcomes):
-    augmentation = Translation(np.array([[1.0, 0.4]])) if kind == "augmentation" else None
+    steps = {"augmentation": np.array([[1.0, 0.4]]), "named": pd.DataFrame({"b": [0.4], "a": [1.0]})}
+    augmentation = Translation(steps[kind]) if kind in steps else None
     asked = {"x": ["a", "b"], "y": outcomes, "folds": "fold", "sample_weight": weights}
     given = {} if weights is None else {"sample_weight": rows[weights]}
-    if kind != "augmentation":
+    if augmentation is None:
         asked["g"] = ["z0", "z1"] if kind == "controls" else ["z0", "z1", "z2"]
         given["instruments"] = rows[asked["g"]]
     if kind == "controls":

@@ -127,6 +127,15 @@ def test_dependent_columns_change_nothing_and_few_rows_raise():
         assert np.isnan(equivariance_score(Z, np.ones_like(Z), G).estimate)
 
 
+@pytest.mark.parametrize("shift", [0.1, 1e6])
+def test_what_is_known_without_the_move_scores_exactly_nothing(shift):
+    """The interval was [-2e-29, -9e-30]: rounding that excludes 0."""
+    rng = np.random.default_rng(0)
+    Z, G = rng.normal(size=(90, 3)), rng.normal(size=(90, 1))
+    found = equivariance_score(Z, Z @ rng.normal(size=(3, 3)) + shift, G)
+    assert found.estimate == found.conf_int[0] == found.conf_int[1] == 0.0
+
+
 def test_a_move_that_explains_everything_has_no_standard_error():
     Z, G = np.random.default_rng(4).normal(size=(2, 300, 1))
     found = equivariance_score(Z, G, G)

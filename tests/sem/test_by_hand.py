@@ -338,7 +338,7 @@ def test_objects_copy_pickle_and_cannot_be_changed():
 def test_slices_are_the_environments_they_name_without_new_warnings():
     sem = base()
     names = list(CASES)
-    with pytest.warns(match="1 of 10 interventions"):
+    with pytest.warns(match="target .e.: 1 of 10"):
         envs = sem.environments([*(CASES[n][0] for n in names), Shift("e", 1.0)], labels=[*names, "target"])
     for which in (slice(None, None, -1), [3, 1, 8], np.arange(10) % 2 == 0, -1):
         part = envs[which]

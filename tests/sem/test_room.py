@@ -298,7 +298,7 @@ def test_summaries_hold_the_numbers():
     raw = LinearSEM.from_adjacency(np.diag([1.0, 1.0], k=1))
     assert "Variances rise along 100% of the directed paths" in str(raw)
     assert "Variances rise" not in str(raw.standardize())
-    assert "1 hidden common causes" in str(PRINTED["hidden"]())
+    assert "1 hidden common cause." in str(PRINTED["hidden"]())
     assert "not Gaussian" in str(LinearSEM([[0, 1.0], [0, 0]], noise=Exponential()).regress(1, [0]))
 
 

@@ -117,6 +117,11 @@ def test_wrong_use_is_exit_code_two(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--seed", "-1"])
     assert stop.value.code == 2
+    capsys.readouterr()
+    for sites in ("0", "4"):
+        assert main(["pac", "--d", "9", "3", "--m", "5", "--sites", sites]) == 2
+        told = f"error: --sites must be from 1 to the fewest features, --d 3; got {sites}\n"
+        assert capsys.readouterr().err == told
 
 
 def test_info_lists_versions_and_extras(capsys):

@@ -312,13 +312,14 @@ def _warn_if_none(shown: int, eps: float, needed: float, moments: Moments, why: 
             DegenerateInputWarning,
         )
         return
+    told = f"{float(f'{needed:.3g}'):,.0f}"
     enough = (
         f"; the fewest here are {fewest:g}."
         if fewest < needed
         else f", and the fewest here are {fewest:g}: the rule's excess looks larger than that in all of them."
     )
     warn(
-        f"No environment is shown to keep eps={eps:g}. With {why}, and no excess at all, about {needed:.3g} rows "
+        f"No environment is shown to keep eps={eps:g}. With {why}, and no excess at all, about {told} rows "
         f"in each environment would show it{enough}",
         DegenerateInputWarning,
     )

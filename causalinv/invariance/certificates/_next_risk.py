@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._labels import encode
-from causalinv._printing import Printed, Summary
+from causalinv._printing import Printed, Summary, counted, cut, percent
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_alignment, check_confidence_level, check_rows
 from causalinv._warn import warn
@@ -52,20 +53,25 @@ class NextRisk(Printed):
 
     def summary(self) -> Summary:
         """The bound, the risks that it comes from, and what it does not say."""
-        k, percent = len(self.risks), f"{100 * self.confidence_level:.4g}%"
+        k = len(self.risks)
         return Summary(
             title=f"Mean squared error on the rows of the next environment: at most {self.upper:.4g} "
-            f"({percent} confidence, squared units of y)",
+            f"({_level(self.confidence_level)} confidence, squared units of y)",
             estimand="the mean squared error of this rule over the rows that the next environment sends",
             assumption="the next environment, its number of rows included, is drawn from the law of these",
             table=self.risks,
             notes=(
-                f"Finite bounds up to level {100 * self.highest_level:.4g}%, from {k} environment{'s' * (k != 1)}.",
+                f"Finite bounds up to level {_level(self.highest_level)}, from {counted(k, 'environment')}.",
                 "The bound is about the rows of one environment, drawn as these were, not about its population, "
                 "and not about "
                 "every environment.",
             ),
         )
+
+
+def _level(level: float) -> str:
+    """In percent, cut where it is a long fraction."""
+    return percent(math.floor(1e4 * level + 1e-6) / 1e4)
 
 
 def next_environment_risk(
@@ -134,7 +140,7 @@ def next_environment_risk(
     upper = float(np.sort(risk)[rank - 1]) if rank <= k else float("inf")
     if rank > k:
         warn(
-            f"The bound is finite up to confidence_level={highest:.3g}, from {k} environment{'s' * (k != 1)}; at "
+            f"The bound is finite up to confidence_level={cut(highest)}, from {counted(k, 'environment')}; at "
             f"{level:g} it is infinite. More environments are needed, not more rows.",
             DegenerateInputWarning,
         )
