@@ -110,7 +110,7 @@ class QuantileBounds(CrossFittedBounds):
             Of an interval that covers both ends: all values at which no test rejects that the quantile is there. Exact
             binomial tests without an assumption if rows are independent and of one weight, so for discrete outcomes
             too; else score tests with the variance at order `tau`, which where few rows of the arm lie beyond reach as
-            far as Fay and Feuer's (1997) limit for rare events.
+            far as Fay and Feuer's (1997) limit for rare events, with the mean weight of a further one.
         target : {"set", "band"}, default "set"
             Each order by itself, or all orders, and all others too, at once: the critical value is that of the whole
             cdf, by Gaussian multipliers.

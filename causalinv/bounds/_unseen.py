@@ -120,17 +120,19 @@ def more_of_few(
 
     Row i adds share_i >= 0 if it has the event, `seen` says which had, and `error` is the distance that the normal law
     gives. Independent rows: Fay and Feuer's (1997) gamma limit of a weighted sum of Poisson counts, less its normal
-    part; clusters: what `most_unseen` has beyond `error`. Both fade out with the share of the event, as the skewness
-    of a binomial does.
+    part; but a further event has the mean share, weighted by squares, as it has in the variance of equal chances. They
+    give it the largest, which with inverse propensities is many times as wide, however many events were seen. Clusters:
+    what `most_unseen` has beyond `error`. Both fade out with the share of the event, as the skewness of a binomial does.
     """
     fades = _fading(share, seen)
     if fades <= 0:
         return 0.0
     if groups is not None or not seen.any():
         return max(fades * most_unseen(share, groups, confidence_level) - (error if seen.any() else 0.0), 0.0)
-    y, v, most = float(share[seen].sum()), float(np.sum(share[seen] ** 2)), float(share.max())
+    y, v, more = float(share[seen].sum()), float(np.sum(share[seen] ** 2)), share.max()
+    more *= float(np.sum((share / more) ** 3) / np.sum((share / more) ** 2))
     tail = (1.0 - confidence_level) / 2.0
-    limit = (v + most**2) / (y + most) * gammainccinv((y + most) ** 2 / (v + most**2), tail)
+    limit = (v + more**2) / (y + more) * gammainccinv((y + more) ** 2 / (v + more**2), tail)
     return max(float(limit) - y + float(ndtri(tail)) * float(np.sqrt(v)), 0.0) * fades
 
 
