@@ -144,7 +144,8 @@ def named(X: FloatArray, names: np.ndarray | None) -> Any:
 def _held_out(model: Any, sample: Sample, target: FloatArray, seed: int) -> FloatArray:
     """Predictions from models that did not see the row; rows are dealt in the order of what they hold."""
     n = len(target)
-    order = np.lexsort((sample.phi, *sample.X.T[::-1]))
+    beside = [each for each in (sample.groups, sample.weight) if each is not None]
+    order = np.lexsort((*beside, sample.phi, *sample.X.T[::-1]))
     blocks = None if sample.groups is None else np.unique(sample.groups[order], return_inverse=True)[1]
     n_folds = min(_INNER, n if blocks is None else len(np.unique(blocks)))
     if n_folds < 2:

@@ -78,7 +78,8 @@ def folds_of(rows: Rows, cv: int, rng: np.random.Generator) -> IntArray:
     Rows are dealt in the order of what they hold, so that the order in which they came changes nothing.
     """
     seed = _seed(rng)
-    order = np.lexsort((rows.phi, *rows.X.T[::-1], rows.codes))
+    beside = [each for each in (rows.groups, rows.weight) if each is not None]  # among rows that are alike otherwise
+    order = np.lexsort((*beside, rows.phi, *rows.X.T[::-1], rows.codes))
     codes = rows.codes[order]
     if rows.groups is None:
         split = StratifiedKFold(cv, shuffle=True, random_state=seed).split(codes, codes)

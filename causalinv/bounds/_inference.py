@@ -199,7 +199,7 @@ def band_critical_value(
 def critical_of(scores: FloatArray, level: float, df: float, seed: int) -> float:
     """Quantile of the largest of several standardised sums of independent rows, by Gaussian multipliers.
 
-    With few clusters it is stretched as Student's quantile is against the normal one.
+    It is no less than that of both ends of one sum, and with few clusters stretched as Student's quantile is.
     """
     error = np.sqrt(np.sum(scores**2, axis=0))
     scores = scores[:, error > 0] / error[error > 0]
@@ -209,7 +209,7 @@ def critical_of(scores: FloatArray, level: float, df: float, seed: int) -> float
     for start in range(0, len(scores), _BLOCK):
         block = scores[start : start + _BLOCK]
         draws += rng.standard_normal((_MULTIPLIERS, len(block))) @ block
-    found = float(np.quantile(draws.max(axis=1), level))
+    found = max(float(np.quantile(draws.max(axis=1), level)), quantile_of(0.5 + level / 2.0, np.inf))
     return found * quantile_of(0.5 + level / 2.0, df) / quantile_of(0.5 + level / 2.0, np.inf)
 
 

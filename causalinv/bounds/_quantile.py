@@ -191,7 +191,7 @@ class QuantileBounds(CrossFittedBounds):
         for tau in orders:
             widest, (lower, upper) = plain.ends(tau, limits), cdf.ends(tau, limits)
             low, high = self._exact(arm, tau, level) if exact else cdf.interval(tau, level, limits, critical)
-            lower, upper = max(lower, widest[0]), min(upper, widest[1])
+            lower, upper = (min(max(end, widest[0]), widest[1]) for end in (lower, upper))
             lines[tau] = {
                 "lower": lower,
                 "upper": upper,

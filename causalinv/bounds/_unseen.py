@@ -121,8 +121,9 @@ def more_of_few(
     Row i adds share_i >= 0 if it has the event, `seen` says which had, and `error` is the distance that the normal law
     gives. Independent rows: Fay and Feuer's (1997) gamma limit of a weighted sum of Poisson counts, less its normal
     part; but a further event has the mean share, weighted by squares, as it has in the variance of equal chances. They
-    give it the largest, which with inverse propensities is many times as wide, however many events were seen. Clusters:
-    what `most_unseen` has beyond `error`. Both fade out with the share of the event, as the skewness of a binomial does.
+    give it the largest, which with inverse propensities is many times as wide, however many events were seen.
+    Clusters: what `most_unseen` has beyond `error`. Both fade out with the share of the event, as the skewness of a
+    binomial does.
     """
     fades = _fading(share, seen)
     if fades <= 0:

@@ -213,7 +213,7 @@ def test_rare_events_of_unequal_weight_are_covered():
 
 @pytest.mark.parametrize(("chance", "slope", "most"), [(0.01, 0.0, 2.4), (0.03, 0.0, 1.6), (0.03, -1.0, 1.6)])
 def test_rare_events_under_a_logistic_propensity(chance, slope, most):
-    """Shares are inverse propensities, events independent of these or where they are large; normal limits held 88% to 92%.
+    """Shares are inverse propensities, events independent of these or where they are large; normal limits hold 88-92%.
 
     Fay and Feuer's own limit, with the largest share, was 2.4 to 5.6 times as far from the estimate as the normal one.
     """
