@@ -26,7 +26,7 @@ from causalinv.bounds._inference import (
     ratio_of_means,
 )
 from causalinv.bounds._scores import manski_scores
-from causalinv.bounds._unseen import Pair, Unlike, beyond, note_of, rare_arms
+from causalinv.bounds._unseen import Pair, Unlike, beyond, note_of, notes_of_few, rare_arms
 from causalinv.exceptions import BoundsCrossingWarning, DegenerateInputWarning
 from causalinv.results import BoundsEstimate
 
@@ -303,12 +303,13 @@ class MeanBounds(BoundsBase, ABC):
         return rare_arms(self._rows, self._limits, self._observed(contrast), contrast.rows)
 
     def _still(self, contrast: Contrast, level: float, place: str = "") -> tuple[str, ...]:
-        """What is said of arms whose outcomes, among the rows of a question, are all one number."""
-        arms = [arm for arm in self._rare(contrast) if not arm.seen.any()]
-        notes = tuple(note_of(self._rows, self._limits, arm, level, place) for arm in arms)
-        for note in notes:
-            warn(f"No outcome of an arm is unlike the others: {note}", DegenerateInputWarning)
-        return notes
+        """What is said of arms whose outcomes, among the rows of a question, are all or nearly all one number."""
+        arms = self._rare(contrast)
+        none = tuple(note_of(self._rows, self._limits, arm, level, place) for arm in arms if not arm.seen.any())
+        few = notes_of_few(self._rows, self._observed(contrast), contrast.rows, arms, place)
+        for note in (*none, *few):
+            warn(f"No outcome of an arm, or hardly one, is unlike the others: {note}", DegenerateInputWarning)
+        return (*none, *few)
 
     def _reach(self, contrast: Contrast, strength: Any, repeat: int, arm: int) -> FloatArray:
         """How far an outcome of the arm that is larger by one moves the top of an end, at most; as in Manski's ends."""

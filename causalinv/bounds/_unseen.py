@@ -12,7 +12,9 @@ from causalinv._printing import percent
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.bounds._rows import Rows
 
-__all__ = ["Pair", "Unlike", "beyond", "more_of_few", "most_unseen", "note_of", "rare_arms"]
+__all__ = ["Pair", "Unlike", "beyond", "more_of_few", "most_unseen", "note_of", "notes_of_few", "rare_arms"]
+
+_FEW, _NEARLY_ALL = 10, 0.75  # outcomes unlike the most frequent one, and its share, of which users hear
 
 Pair = tuple[float, float]
 
@@ -154,3 +156,22 @@ def note_of(rows: Rows, limits: FloatArray, arm: Unlike, confidence_level: float
     if np.isfinite(limits[code]).all():
         return f"{said}. The interval reaches as far as unlike outcomes within the limits could move it."
     return f"{said}. The interval does not show that where the outcome has no limit: give outcome_support=."
+
+
+def notes_of_few(
+    rows: Rows, shares: Sequence[FloatArray], inside: BoolArray | None, known: Sequence[Unlike], place: str = ""
+) -> tuple[str, ...]:
+    """What is said of arms with few outcomes unlike the others whose sizes nothing bounds, beside those `known`."""
+    notes = []
+    for share in shares:
+        own = np.flatnonzero(share > 0 if inside is None else (share > 0) & inside)
+        if len(own) < 2 or any(arm.code == rows.codes[own[0]] for arm in known):
+            continue
+        values, counts = np.unique(rows.phi[own], return_counts=True)
+        most, few = int(counts.max()), len(own) - int(counts.max())
+        if 0 < few < _FEW and most >= _NEARLY_ALL * len(own):
+            notes.append(
+                f"{place}only {few} of {len(own)} outcomes of arm {rows.arms.tolist()[rows.codes[own[0]]]!r} are not "
+                f"{values[np.argmax(counts)]:g}: errors rest on these, and intervals cover less than they say."
+            )
+    return tuple(notes)
