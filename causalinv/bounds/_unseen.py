@@ -104,7 +104,8 @@ def most_unseen(share: FloatArray, groups: IntArray | None, confidence_level: fl
     Row i would add at most share_i >= 0, with a chance :math:`p_i`; of clusters that of any of their rows. What is
     not rejected is :math:`\prod (1 - p_i) \ge (1 - level) / 2`, and of that the largest :math:`\sum share_i p_i` is
     returned: :math:`p_i = (1 - \lambda / share_i)_+`. For equal shares it is Clopper and Pearson's limit of an event
-    that did not happen; unequal ones are taken at their worst, with the events where they weigh most.
+    that did not happen; unequal ones are taken at their worst, with the events where they weigh most. For independent
+    rows it is no more than `more_of_few` has it, of no event.
     """
     sums: FloatArray = share if groups is None else np.bincount(groups, weights=share).astype(np.float64)
     units = np.sort(sums[sums > 0])[::-1]
@@ -112,7 +113,8 @@ def most_unseen(share: FloatArray, groups: IntArray | None, confidence_level: fl
         return 0.0
     allowed = np.log(2.0 / (1.0 - confidence_level))
     level = np.max((np.cumsum(np.log(units)) - allowed) / np.arange(1, len(units) + 1))
-    return float(np.sum(np.maximum(units - np.exp(level), 0.0)))
+    worst = float(np.sum(np.maximum(units - np.exp(level), 0.0)))
+    return worst if groups is not None else min(worst, allowed * _further(units))
 
 
 def more_of_few(
@@ -132,11 +134,16 @@ def more_of_few(
         return 0.0
     if groups is not None or not seen.any():
         return max(fades * most_unseen(share, groups, confidence_level) - (error if seen.any() else 0.0), 0.0)
-    y, v, more = float(share[seen].sum()), float(np.sum(share[seen] ** 2)), share.max()
-    more *= float(np.sum((share / more) ** 3) / np.sum((share / more) ** 2))
+    y, v, more = float(share[seen].sum()), float(np.sum(share[seen] ** 2)), _further(share)
     tail = (1.0 - confidence_level) / 2.0
     limit = (v + more**2) / (y + more) * gammainccinv((y + more) ** 2 / (v + more**2), tail)
     return max(float(limit) - y + float(ndtri(tail)) * float(np.sqrt(v)), 0.0) * fades
+
+
+def _further(share: FloatArray) -> float:
+    """What a further event adds: the mean share, weighted by squares."""
+    most = float(share.max())
+    return most * float(np.sum((share / most) ** 3) / np.sum((share / most) ** 2))
 
 
 def _fading(share: FloatArray, seen: BoolArray) -> float:

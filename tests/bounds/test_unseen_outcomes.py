@@ -57,7 +57,22 @@ def test_unequal_shares_are_taken_at_their_worst(seed):
         ).fun
         for start in (np.full(7, 1 / 7), share / share.sum())
     )
-    assert most_unseen(share, None, 0.95) == pytest.approx(best, rel=1e-6)
+    assert most_unseen(share, np.arange(7), 0.95) == pytest.approx(best, rel=1e-6)
+    limit = chi2.isf(0.025, 2.0) / 2.0 * np.average(share, weights=share**2)  # of a Poisson count of 0
+    assert most_unseen(share, None, 0.95) == pytest.approx(min(best, limit), rel=1e-6)
+
+
+def test_no_event_limits_no_less_than_one():
+    """Of 2,000 rows under a logistic propensity the limit of no event was .0148, of one .0091."""
+    x = np.random.default_rng(0).normal(size=2000)
+    share = 1.0 / expit(x[np.random.default_rng(1).random(2000) < expit(x)]) / 2000.0
+    limits = []
+    for events in (0, 1, 2):
+        seen = np.argsort(np.argsort(np.abs(share - np.median(share)))) < events
+        reach = 1.959963984540054 * np.sqrt((share[seen] ** 2).sum())
+        limits.append(share[seen].sum() + reach + more_of_few(share, seen, None, 0.95, reach))
+    assert limits == sorted(limits)
+    assert limits[0] == most_unseen(share, None, 0.95) < 0.6 * most_unseen(share, np.arange(len(share)), 0.95)
 
 
 def test_without_covariates_and_confounding_the_interval_is_the_exact_one():
