@@ -14,7 +14,7 @@ from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_confidence_level, check_numbers
 from causalinv.bounds._contrast import Contrast, column_of
 from causalinv.bounds._functions import finite_density_ratio
-from causalinv.bounds._inference import critical_of
+from causalinv.bounds._inference import POOR_OVERLAP, critical_of, said_of_freedom
 from causalinv.bounds._location import spline_basis, spline_knots
 from causalinv.bounds._means import MeanBounds
 from causalinv.bounds._nesting import Ladder
@@ -85,7 +85,7 @@ class ConditionalCurves(MeanBounds):
                 f"was seen; got {'none' if not at.size else f'{at.min():g} to {at.max():g}'}."
             )
         own = finite_density_ratio(odds_ratio)
-        fit = _Fit(x, np.unique(at), self)
+        fit = _Fit(x, np.unique(at), self, contrast.df)
         ladder = Ladder.to(odds_ratio)
         rungs, steps = ladder.caps
         at_own, *each = [fit.of(self._scores_of(contrast, cap)) for cap in (own, *rungs, *steps)]
@@ -114,6 +114,7 @@ class ConditionalCurves(MeanBounds):
             },
             index=pd.Index(fit.grid, name=str(column)),
         )
+        poor = self._poor_overlap(contrast)
         return BoundsEstimate(
             self._title,
             f"{contrast.text}, given {column!r}",
@@ -122,8 +123,13 @@ class ConditionalCurves(MeanBounds):
             level,
             len(rows.codes),
             target="band",
-            notes=(*self._notes(), *self._still(contrast, level)),
-            poor_overlap=self._poor_overlap(contrast),
+            notes=(
+                *self._notes(),
+                *said_of_freedom(contrast.df, rows.groups, "curves"),
+                *self._still(contrast, level),
+                *([f"{POOR_OVERLAP}."] if poor else []),
+            ),
+            poor_overlap=poor,
             moved=tuple((more[:, 1].any(axis=1) | (lower != ladder_ends[0]) | (upper != ladder_ends[1])).tolist()),
         )
 
@@ -165,8 +171,8 @@ class _Ends:
 class _Fit:
     """Weighted least squares of scores on splines of one covariate."""
 
-    def __init__(self, x: FloatArray, grid: FloatArray, model: MeanBounds) -> None:
-        self.grid, self.rows, self.df, self.seed = grid, model._rows, model._df, model._later
+    def __init__(self, x: FloatArray, grid: FloatArray, model: MeanBounds, df: float) -> None:
+        self.grid, self.rows, self.df, self.seed = grid, model._rows, df, model._later
         knots = spline_knots(x, _KNOTS)
         unit = float(x.std()) or 1.0
         self.design, self.new = (

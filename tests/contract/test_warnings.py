@@ -505,7 +505,7 @@ def limits_from_the_sample(fit):
     fit(ManskiBounds(outcome_support="observed", random_state=0), X, y, treatment=arm)
 
 
-@provoke("degrees of freedom to averages")
+@provoke(", because they, or those of an arm, are few or of ")
 def few_groups(fit):
     X, y, arm = treated()
     model = SensitivityBounds(law="marginal", cv=2, random_state=0)
