@@ -1,7 +1,7 @@
-"""Coverage of intervals where events are rare, and of outer quantiles.
+"""Coverage of intervals where events are rare, and of outer quantiles: exact sums over the number of events, no draws.
 
 Without covariates an interval is a function of the number of events in the arm (of the ranks of its outcomes), so that
-its coverage is a sum of binomial chances. With covariates data sets are drawn.
+its coverage is a sum of binomial chances.
 """
 
 import warnings
@@ -9,15 +9,12 @@ import warnings
 import numpy as np
 import pandas as pd
 from _record import record
-from scipy.optimize import brentq
-from scipy.special import expit
 from scipy.stats import binom, norm
 
 from causalinv.bounds import QuantileBounds, SensitivityBounds
 
 warnings.simplefilter("ignore")
 RATIOS = (1.0, 2.0)
-SETS = 250
 
 
 def worst(p, ratio, sign):
@@ -56,53 +53,6 @@ def events():
     return table.sort_values("upper end")
 
 
-def covariates():
-    """Three normal covariates, a logistic propensity and chance; law by kernels, five folds."""
-    wide = np.random.default_rng(99).normal(size=(400_000, 3))
-
-    def propensity(x):
-        return expit(x[:, 0] + 0.5 * x[:, 1])
-
-    rows = []
-    for n in (500, 2000):
-        for chance in (0.01, 0.03, 0.3):
-            for slope in (0.7, -0.7):  # events where the arm is common, or where it is rare
-
-                def at(x, level, slope=slope):
-                    return expit(level + slope * (x[:, 0] + x[:, 2]))
-
-                level = brentq(lambda c, at=at, chance=chance: at(wide, c).mean() - chance, -20.0, 5.0)
-                p, e, found = at(wide, level), propensity(wide), []
-                for number in range(SETS):
-                    rng = np.random.default_rng([number, n, int(1e4 * chance)])
-                    x = rng.normal(size=(n, 3))
-                    arm, y = rng.random(n) < propensity(x), 1.0 * (rng.random(n) < at(x, level))
-                    model = SensitivityBounds(law="kernel", random_state=0).fit(x, y, treatment=1 * arm)
-                    table = model.average_bounds("mean", odds_ratio=RATIOS, target="set").table
-                    found.append(table.assign(events=y[arm].sum()))
-                for ratio in RATIOS:
-                    outside = np.minimum(ratio * p, 1 - (1 - p) / ratio), np.maximum(p / ratio, 1 - ratio * (1 - p))
-                    high, low = (np.mean(e * p + (1 - e) * each) for each in outside)
-                    got = pd.DataFrame([each.loc[ratio] for each in found])
-                    reach = norm.ppf(0.975) * got.se_upper
-                    more = ((got.ci_upper - got.upper) / reach)[reach > 0]
-                    rows.append(
-                        {
-                            "rows": n,
-                            "chance": chance,
-                            "events": "where the arm is " + ("common" if slope > 0 else "rare"),
-                            "odds ratio": ratio,
-                            "events in the arm": got.events.mean(),
-                            "upper end, normal errors alone": np.mean(got.upper + reach >= high),
-                            "upper end": np.mean(got.ci_upper >= high),
-                            "lower end": np.mean(got.ci_lower <= low),
-                            "reach against normal": more.mean(),
-                        }
-                    )
-                    print(rows[-1], flush=True)
-    return pd.DataFrame(rows).set_index(["rows", "chance", "events", "odds ratio"]).sort_values("upper end")
-
-
 def quantiles():
     rows = []
     for size in (100, 300):
@@ -131,19 +81,17 @@ def quantiles():
 
 
 def main():
-    few, outer, drawn = events(), quantiles(), covariates()
+    few, outer = events(), quantiles()
     record(
         "bounds_rare_events",
         {
             "chance of an event: nominal .975 at each end, losing cells first": few,
             "quantiles: nominal .975 at the upper end, losing cells first": outer,
-            f"chance of an event with covariates, {SETS} data sets a line, losing cells first": drawn,
             "reading": (
-                "The first two are exact, each end by itself; with covariates the s.e. is .010 at .975. 'normal errors "
-                "alone': the end plus 1.96 standard errors, as before. 'ends at the largest value': coverage of an "
-                "interval that ended there, as those of .97 and .99 did. No limit means that no row of the sample "
-                "bounds the quantile, as in binomial tests. 'reach against normal': distance from end to limit over "
-                "1.96 standard errors, mean over samples with an event."
+                "Exact: intervals of 95% for both ends, each end by itself. 'normal errors alone': the end plus 1.96 "
+                "standard errors, as before. 'ends at the largest value': coverage of an interval that ended there, as "
+                "those of .97 and .99 did. No limit means that no row of the sample bounds the quantile, as in "
+                "binomial tests."
             ),
         },
     )
