@@ -2,8 +2,8 @@
 
 Error: root mean squared at 1 to 1.5 times the tried range (max-norm), in standard deviations of the curve inside.
 Polynomials of the action: the one that leave-one-out chooses, which a user could have fitted, and the best of degree
-1 to 5, chosen with the truth in hand. "Lost in silence": ours is farther than the honest polynomial, and neither the
-fit nor the prediction warned.
+1 to 5, chosen with the truth in hand. "Lost": ours is farther than the honest polynomial; where the number is withheld,
+the one that on_unsupported="ignore" gives. "In silence": neither the fit nor the prediction warned.
 
 python benchmarks/extrapolation_audit.py rows.jsonl GROUP [data sets] [first seed] [start of the name]
 python benchmarks/extrapolation_audit.py --table rows.jsonl ...
@@ -56,6 +56,7 @@ TOLD = {
     "unsupported": "unsupported",
     "nothing but noise": "undecided",
     "different values": "few values",
+    "are withheld": "withheld",
 }
 
 
@@ -70,7 +71,8 @@ def study(group, name, seed):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = Rep4ExRegressor(random_state=0).fit(X, y, action=action)
-        ours = model.predict_do(asked)
+        given = np.isfinite(model.predict_do(asked)).all()
+        ours = model.predict_do(asked, on_unsupported="ignore")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         known = Rep4ExRegressor("identity", calibration=0.0, random_state=0).fit(Z, y, action=action)
@@ -91,6 +93,7 @@ def study(group, name, seed):
         "told": told,
         "warned": bool(said),
         "unsupported": float((status == "unsupported").mean()),
+        "number given": bool(given),
         "lost": bool(of(ours) > polynomial),
     }
 
@@ -99,17 +102,19 @@ def table(paths):
     lines = [json.loads(line) for path in paths for line in Path(path).read_text(encoding="utf-8").splitlines()]
     frame = pd.DataFrame(lines)
     frame["lost in silence"] = frame["lost"] & ~frame["warned"]
+    frame["lost, number given"] = frame["lost"] & frame["number given"]
     frame["lost to the best"] = frame["ours"] > frame["best polynomial"]
     for group, part in frame.groupby("group", sort=False):
         cells = part.groupby("cell", sort=False)
         found = cells[["ours", "state given", "polynomial", "best polynomial"]].median()
         found.insert(0, "sets", cells.size())
-        found = found.join(cells[["lost", "lost in silence", "lost to the best"]].mean())
+        shares = ["number given", "lost, number given", "lost", "lost in silence", "lost to the best"]
+        found = found.join(cells[shares].mean())
         for short in TOLD.values():
             shares = cells["told"].apply(lambda told, short=short: np.mean([short in each for each in told]))
             if shares.any():
                 found[short] = shares
-        order = "lost" if group != "broken" else "ours"
+        order = "lost, number given" if group != "broken" else "ours"
         shown = found.sort_values(order, ascending=False).round(2).to_string()
         print(f"## {group}, losing cells first\n\n```text\n{shown}\n```\n")
         lost = part["lost in silence"]

@@ -17,7 +17,7 @@ from causalinv._typing import FloatArray
 from causalinv.extrapolation._action_only import action_only
 from causalinv.extrapolation._fitted import Fitted
 from causalinv.extrapolation._response import REACH
-from causalinv.extrapolation._support import support_table, unsupported
+from causalinv.extrapolation._support import support_table, unsupported, why_withheld, withheld
 from causalinv.results import Estimate
 
 __all__ = ["BANDS", "Curve", "half_widths", "lean"]
@@ -127,6 +127,8 @@ class Curve:
         errors = curves.std(axis=0, ddof=1)
         multiples = (half[errors > 0] / errors[errors > 0]).round(2)
         support = support_table(fitted, asked, given)
+        none = withheld(support, fitted)
+        estimate, half = (np.where(none, np.nan, each) for each in (estimate, half))
         table = pd.DataFrame(asked, columns=names).assign(
             estimate=estimate,
             lower=estimate - half,
@@ -143,12 +145,13 @@ class Curve:
                 f"{beyond} action(s) lead to states that were never seen: their numbers are continued trends, "
                 "not estimates"
             )
+        if none.any():
+            notes.append(f"{int(none.sum())} action(s) withheld (NaN): {why_withheld(fitted)}")
         evidence = fitted.public("noise_evidence_")
         if evidence is not None and evidence > 1:
             notes.append(
                 f"the state's own noise V does not look Gaussian (evidence {evidence:.1f}, a doubt above 1): "
-                "beyond the tried actions "
-                "action_only may be nearer, with lognormal V more often than not, and the band may miss"
+                "beyond the tried actions action_only may be nearer, and the band may miss"
             )
         together = self.kind == "simultaneous"
         title = f"Mean outcome if the action were set, with {self.kind} {percent(self.level)} intervals"

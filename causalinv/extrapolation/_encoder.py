@@ -17,6 +17,8 @@ from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning, I
 from causalinv.extrapolation._action_encoder import ActionEncoder
 from causalinv.extrapolation._candidates import DEFAULT, DEFAULT_REDUCED, MOST_ROWS, N_FOLDS, Candidates, held_out
 from causalinv.extrapolation._dimension import Directions, warn_of_undecided
+from causalinv.extrapolation._features import action_regression, beyond_rounding
+from causalinv.extrapolation._one_sided import ROWS, one_sidedness
 from causalinv.extrapolation._remainder import holds_more, reconstruction, warn_of_the_rest
 from causalinv.extrapolation._representation import METHODS, Learner, Representation
 from causalinv.extrapolation._resampling import Resampling
@@ -83,6 +85,10 @@ class LinearInvarianceEncoder(ActionEncoder):
     noise_evidence_ : float
         Evidence that V is not Gaussian: what the likelihood of the location model gains by a mixture, in units of what
         BIC asks for it. Above 1 there is a warning; NaN, with one, where X takes too few values to fit any law.
+    noise_skewness_ : float
+        How one-sided V is in the location model: its quantile skewness (q97.5 + q2.5 - 2 median) / (q97.5 - q2.5) along
+        the direction where that is largest. 0 symmetric, .33 Gumbel, .63 exponential; a learnt V shows less. Above .4,
+        where `noise_evidence_` is above 1 too, `Rep4ExRegressor` gives no numbers beyond the tried actions.
     precision_gap_ : float or None
         How far two estimates of M'S⁻¹M are apart that agree if V is Gaussian: of the ``"ef"`` fit, where there is one.
     reconstruction_ : float
@@ -184,11 +190,12 @@ class LinearInvarianceEncoder(ActionEncoder):
         self.effects_: pd.DataFrame | None = None if directions is None else directions.to_frame()
         learner = self._learner(rows, acts, [*self.bandwidths] * self.n_repeats)
         representation = self._without_the_rest(learner, rows, wanted, directions)
-        evidence = representation.noise_evidence
-        if evidence is None:
-            evidence = learner.learn(DEFAULT, representation.n_components).noise_evidence
-        assert evidence is not None
-        self.noise_evidence_: float = evidence
+        located = representation
+        if located.noise_evidence is None:
+            located = learner.learn(DEFAULT, representation.n_components)
+        assert located.noise_evidence is not None
+        self.noise_evidence_: float = located.noise_evidence
+        self.noise_skewness_ = self._skewness(located, rows, acts)
         self.scales_ = representation.eigenvalues
         self.n_iter_ = representation.n_iter
         self.precision_gap_ = gap if representation.precision_gap is None else representation.precision_gap
@@ -263,6 +270,13 @@ class LinearInvarianceEncoder(ActionEncoder):
                 "this encoder, which then fits noise. Reduce them first, for example make_pipeline(PCA(10), encoder).",
                 DegenerateInputWarning,
             )
+
+    @staticmethod
+    def _skewness(located: Representation, rows: FloatArray, acts: FloatArray) -> float:
+        step = max(1, len(rows) // ROWS)
+        phi, acts = located(rows[::step]), acts[::step]
+        W, b = action_regression(phi, acts)
+        return one_sidedness(beyond_rounding(phi - acts @ W.T - b, phi))
 
     def _learner(self, rows: FloatArray, acts: FloatArray, widths: Sequence[float]) -> Learner:
         rngs = streams(self.random_state, len(widths), "encoder")

@@ -33,7 +33,7 @@ from causalinv.extrapolation._features import action_regression
 from causalinv.extrapolation._fitted import Fitted, Recipe, check_tried, warn_of_unmoved
 from causalinv.extrapolation._steps import steps_of
 from causalinv.extrapolation._summary import summarise
-from causalinv.extrapolation._support import support_table, unsupported, within_reach
+from causalinv.extrapolation._support import support_table, unsupported, withheld, within_reach
 from causalinv.results import Estimate, ExtrapolationDiagnostics
 
 __all__ = ["Rep4ExRegressor"]
@@ -108,8 +108,9 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     --------
     No data can show that an action is confounded if action and V are jointly Gaussian, and predictions are then wrong
     without a word; docs/mathematics/extrapolation.md derives what can be seen. With heavy-tailed or skew V (Laplace, t,
-    Gumbel) the tails of the learnt representation, from which extrapolation is made, are less certain; with lognormal V
-    a polynomial in A was nearer in three data sets of four.
+    Gumbel) the tails of the learnt representation, from which extrapolation is made, are less certain. With one-sided V
+    (exponential, lognormal) a polynomial in A was nearer more often than not, and numbers beyond the tried actions are
+    withheld.
 
     Notes
     -----
@@ -200,12 +201,19 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         actions : array-like of shape (m, k), or (m,) if k is 1
             Columns of a frame are matched by name; more than 1e9 half ranges away from those tried is refused.
         on_unsupported : {"warn", "nan", "ignore"}, default "warn"
-            What to do where `support` says ``unsupported``: the number and a warning, NaN, or the number alone.
+            What to do where `support` says ``unsupported``: the number and a warning, NaN, or the number alone. Where
+            it says ``withheld``: NaN and a warning, NaN, or the number alone.
 
         Returns
         -------
         ndarray of shape (m,)
             Units of y.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If actions are unsupported, or their numbers are withheld: V is one-sided, as lognormal and exponential
+            laws are, and the state was learnt.
         """
         if on_unsupported not in _ON_UNSUPPORTED:
             raise ValueError(f"on_unsupported must be one of {_ON_UNSUPPORTED}, got {on_unsupported!r}.")
@@ -214,8 +222,9 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         means = self._fitted.control.mean_do(given)
         if on_unsupported == "ignore":
             return means
-        bad = unsupported(support_table(self._fitted, asked, given), say=on_unsupported == "warn")
-        return np.where(bad, np.nan, means) if on_unsupported == "nan" else means
+        table, say = support_table(self._fitted, asked, given), on_unsupported == "warn"
+        bad, none = unsupported(table, say=say), withheld(table, self._fitted, say=say)
+        return np.where(none | bad if on_unsupported == "nan" else none, np.nan, means)
 
     def do_curve(
         self,
@@ -247,8 +256,9 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         -------
         Estimate
             Table with the action's columns, ``estimate``, ``lower``, ``upper``, ``status`` (tried, supported, partial,
-            unsupported), ``overlap``, and ``action_only``: a polynomial of the action alone, right among tried actions
-            if smooth, a guess beyond; where tried, a gap between the two is a warning.
+            unsupported, withheld: NaN, as in `predict_do`), ``overlap``, and ``action_only``: a polynomial of the
+            action alone, right among tried actions if smooth, a guess beyond; where tried, a gap between the two is
+            a warning.
 
         Notes
         -----
@@ -348,7 +358,8 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             ``tried`` (bool): a mixture of actions that were tried. ``stretch``: distance from the middle of the tried
             actions in units of their half range, the largest over columns. ``overlap``: share of the states under this
             action that lie where training states are. ``status``: ``tried``, or by the overlap ``supported``
-            (at least .8), ``unsupported`` (below .2), ``partial``.
+            (at least .8), ``unsupported`` (below .2), ``partial``; ``withheld`` beyond the tried actions if the state
+            was learnt and V is one-sided (`noise_skewness_` of `LinearInvarianceEncoder` above .4).
         """
         asked = self._asked(actions)
         return support_table(self._fitted, asked, transform_action(self.action_transform, asked))

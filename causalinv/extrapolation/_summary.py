@@ -8,6 +8,7 @@ from causalinv._printing import Summary
 from causalinv.extrapolation._curve import ASSUMPTION, ESTIMAND
 from causalinv.extrapolation._doubts import MEANINGS
 from causalinv.extrapolation._fitted import Fitted
+from causalinv.extrapolation._support import one_sided, why_withheld
 
 __all__ = ["summarise"]
 
@@ -38,6 +39,8 @@ def summarise(fitted: Fitted, checks: pd.DataFrame, *, reduced: bool) -> Summary
             else "no doubt"
         )
         notes.append(f"noise_evidence {evidence:.2f} (doubt above 1): {told}")
+    if one_sided(fitted):
+        notes.append(f"numbers beyond the tried actions are withheld: {why_withheld(fitted)}")
     if reduced:
         notes.append(
             "X holds more than the representation: the mean under do(A = a) needs Gaussian noise of the state; "

@@ -11,8 +11,20 @@ from causalinv._typing import BoolArray, FloatArray
 from causalinv._warn import warn
 from causalinv.exceptions import ExtrapolationWarning
 from causalinv.extrapolation._fitted import Fitted
+from causalinv.extrapolation._one_sided import ONE_SIDED
 
-__all__ = ["hull_mask", "overlap", "status", "stretch", "support_table", "unsupported", "within_reach"]
+__all__ = [
+    "hull_mask",
+    "one_sided",
+    "overlap",
+    "status",
+    "stretch",
+    "support_table",
+    "unsupported",
+    "why_withheld",
+    "withheld",
+    "within_reach",
+]
 
 _HULL_DIMENSIONS = 4  # up to which the hull's facets are listed; beyond, one linear programme per action
 _NEIGHBOURS, _REGION = 10, 0.99
@@ -89,14 +101,38 @@ def support_table(fitted: Fitted, asked: FloatArray, given: FloatArray) -> pd.Da
     control, tried = fitted.control, fitted.tried.actions
     share = overlap(control.whiten(fitted.phi), given @ control.W.T + control.b, control.residuals)
     inside = hull_mask(tried, asked)
-    return pd.DataFrame(
-        {
-            "tried": inside,
-            "stretch": stretch(tried, asked),
-            "overlap": share,
-            "status": status(inside, share),
-        }
+    words = np.array(status(inside, share), dtype=object)
+    if one_sided(fitted):
+        words[~inside] = "withheld"
+    return pd.DataFrame({"tried": inside, "stretch": stretch(tried, asked), "overlap": share, "status": words})
+
+
+def one_sided(fitted: Fitted) -> bool:
+    """Whether V is so one-sided that a state that was learnt under it cannot carry a number beyond tried actions."""
+    evidence, skewness = fitted.public("noise_evidence_"), fitted.public("noise_skewness_")
+    return evidence is not None and skewness is not None and evidence > 1 and skewness > ONE_SIDED
+
+
+def why_withheld(fitted: Fitted) -> str:
+    """Why there are no numbers beyond the tried actions, where there are none."""
+    skewness = fitted.public("noise_skewness_")
+    return (
+        f"the state's own noise V is one-sided (quantile skewness {skewness:.2f}, {ONE_SIDED:g} is the most), "
+        "and a learnt state is then no ground to go beyond the tried actions from"
     )
+
+
+def withheld(table: pd.DataFrame, fitted: Fitted, *, say: bool = False) -> BoolArray:
+    """Which rows of a table of support have no number; with a warning if asked."""
+    none: BoolArray = table["status"].to_numpy() == "withheld"
+    if say and none.any():
+        warn(
+            f"The numbers of {int(none.sum())} of {len(none)} actions are withheld (NaN): {why_withheld(fitted)}. Give "
+            "the state itself if you have it (encoder='identity'), or compare with a polynomial of the action "
+            "(action_only in do_curve). on_unsupported='ignore' gives the numbers all the same.",
+            ExtrapolationWarning,
+        )
+    return none
 
 
 def unsupported(table: pd.DataFrame, *, say: bool = False) -> BoolArray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalinv._typing import ArrayLike, Rows
+from causalinv._typing import ArrayLike, FloatArray, Rows
 from causalinv._validation import check_rows, check_whole
 from causalinv.extrapolation import Rep4ExRegressor
 from causalinv.inspection._axes import BLUE, ORANGE, Display
@@ -16,14 +16,14 @@ from causalinv.results import Estimate
 __all__ = ["DoCurveDisplay"]
 
 #: Grey of the background behind each status: the darker, the less the data say.
-_SHADES = {"tried": 0.0, "supported": 0.06, "partial": 0.15, "unsupported": 0.3}
+_SHADES = {"tried": 0.0, "supported": 0.06, "partial": 0.15, "unsupported": 0.3, "withheld": 0.5}
 
 
 class DoCurveDisplay(Display):
     """Mean outcome along one action: our curve and band, what the action alone says, and how far the data reach.
 
     Among tried actions (white) the two curves estimate the same thing: where they part, doubt the model. Beyond, only
-    ours has a reason to continue, and the darker the background the weaker it is.
+    ours has a reason to continue, and the darker the background the weaker it is; where numbers are withheld, it ends.
 
     Parameters
     ----------
@@ -154,11 +154,17 @@ class DoCurveDisplay(Display):
         ax.plot(at, self.table["action_only"], color=ORANGE, linestyle="--", label="from the action alone")
         if self.truth is not None:
             ax.plot(at, self.truth, color="black", linestyle=":", label="truth")
-        shown = self.table[["lower", "upper"]].to_numpy()
-        middle = np.r_[self.table["estimate"], self.table["action_only"], [] if self.truth is None else self.truth]
+        known = np.empty(0) if self.truth is None else self.truth
+        middle = _given(np.r_[self.table["estimate"], self.table["action_only"], known])
+        shown = _given(np.r_[self.table["lower"], self.table["upper"], middle])
         room = np.ptp(middle)
         ax.set_ylim(max(shown.min(), middle.min() - room), min(shown.max(), middle.max() + room))
         ax.set_xlim(at[0], at[-1])
         ax.set_xlabel(self.along)
         ax.set_ylabel("mean outcome under the action")
         ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+
+
+def _given(values: FloatArray) -> FloatArray:
+    """Those that are not withheld."""
+    return values[~np.isnan(values)]

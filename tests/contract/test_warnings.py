@@ -587,6 +587,15 @@ def actions_far_out(fit):
     model.predict_do([[50.0]])
 
 
+@provoke("actions are withheld", slow=True)
+def actions_beyond_one_sided_noise(fit):
+    state = rng()
+    V, action = state.lognormal(sigma=0.75, size=1500), state.uniform(-1, 1, 1500)
+    Z = 1.3 * action + 1.2 * (V - V.mean())
+    model = quietly(Rep4ExRegressor(clone(FAST), random_state=0), np.c_[Z, np.tanh(Z)], Z + V, action=action)
+    model.predict_do([[1.3]])
+
+
 @provoke("rows are rows on which the encoder was fitted", slow=True)
 def rows_seen_before(fit):
     data = moved()
