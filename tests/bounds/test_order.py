@@ -163,7 +163,9 @@ def test_curves_stay_inside_manskis(estimand):
     assert any(model.conditional_bounds(0, **ask).moved)
 
 
-@pytest.mark.filterwarnings("ignore::causalinv.exceptions.OverlapWarning")
+@pytest.mark.filterwarnings(
+    "ignore::causalinv.exceptions.OverlapWarning", "ignore::causalinv.exceptions.DegenerateInputWarning"
+)
 def test_ends_of_quantiles_stay_inside_manskis_on_both_sides():
     """Where propensities are extreme an estimated upper end lay below Manski's lower one."""
     rng = np.random.default_rng(0)
