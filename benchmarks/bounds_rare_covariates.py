@@ -58,14 +58,8 @@ def cell(n, chance, slope):
         }
 
 
-def main():
-    rows = []
-    for n in (500, 2000):
-        for chance in (0.01, 0.03, 0.3):
-            for slope in (0.7, -0.7):
-                for row in cell(n, chance, slope):
-                    rows.append(row)
-                    print(row, flush=True)
+def write(rows):
+    """Record the lines that there are."""
     keys = ["rows", "chance", "events where the arm is", "odds ratio"]
     record(
         "bounds_rare_covariates",
@@ -78,6 +72,15 @@ def main():
             ),
         },
     )
+
+
+def main():
+    rows = []
+    for chance in (0.01, 0.03, 0.3):
+        for n in (500, 2000):
+            for slope in (0.7, -0.7):
+                rows.extend(cell(n, chance, slope))
+                write(rows)
 
 
 if __name__ == "__main__":
