@@ -14,7 +14,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from causalinv._typing import FloatArray
 from causalinv.bounds._arm_law import ArmLaw
-from causalinv.bounds._laws import Law, LawLike, Sample, compress, fit_law
+from causalinv.bounds._laws import Law, LawLike, Sample, centre_and_unit, compress, fit_law
 from causalinv.bounds._location import fit_shared, location
 
 __all__ = ["Candidate", "ConditionalLaw", "candidates", "fit_conditional", "fit_weighted", "named"]
@@ -107,8 +107,7 @@ def fit_conditional(chosen: list[Candidate], sample: Sample, atoms: FloatArray, 
 
 def _residuals(outcome: Any, sample: Sample, seed: int) -> tuple[Any, FloatArray]:
     """The location fitted to all rows, and what it leaves: out of fold, or by leverages where these are known."""
-    unit = float(sample.phi.std()) or 1.0
-    centre = float(sample.phi.mean())
+    centre, unit = centre_and_unit(sample.phi)
     standard = (sample.phi - centre) / unit
     model = location(outcome, seed)
     if isinstance(outcome, str):
@@ -144,7 +143,8 @@ def named(X: FloatArray, names: np.ndarray | None) -> Any:
 def _held_out(model: Any, sample: Sample, target: FloatArray, seed: int) -> FloatArray:
     """Predictions from models that did not see the row; rows are dealt in the order of what they hold."""
     n = len(target)
-    order = np.lexsort((sample.phi, *sample.X.T[::-1]))
+    beside = [each for each in (sample.groups, sample.weight) if each is not None]
+    order = np.lexsort((*beside, sample.phi, *sample.X.T[::-1]))
     blocks = None if sample.groups is None else np.unique(sample.groups[order], return_inverse=True)[1]
     n_folds = min(_INNER, n if blocks is None else len(np.unique(blocks)))
     if n_folds < 2:

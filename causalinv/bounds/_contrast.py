@@ -111,9 +111,10 @@ class Contrast:
     def tilt(self, e: FloatArray, codes: Any) -> tuple[FloatArray, FloatArray]:
         """Overlap weight h of every row, and what estimating the propensities in it adds to first order."""
         one, zero = e[:, self.arm], e[:, self.control]
-        both = one + zero
-        moved = (zero / both) ** 2 * ((codes == self.arm) - one) + (one / both) ** 2 * ((codes == self.control) - zero)
-        return one * zero / both, moved
+        both, took, control = one + zero, codes == self.arm, codes == self.control
+        weight = one * zero / both
+        moved = (zero / both) ** 2 * (took - one) + (one / both) ** 2 * (control - zero)
+        return weight, np.where(took | control, moved, -weight)  # of other arms they cancel, to the last digit
 
 
 def arm_position(rows: Rows, arm: Hashable | None, name: str, default: int) -> int:

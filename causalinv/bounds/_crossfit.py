@@ -78,7 +78,8 @@ def folds_of(rows: Rows, cv: int, rng: np.random.Generator) -> IntArray:
     Rows are dealt in the order of what they hold, so that the order in which they came changes nothing.
     """
     seed = _seed(rng)
-    order = np.lexsort((rows.phi, *rows.X.T[::-1], rows.codes))
+    beside = [each for each in (rows.groups, rows.weight) if each is not None]  # among rows that are alike otherwise
+    order = np.lexsort((*beside, rows.phi, *rows.X.T[::-1], rows.codes))
     codes = rows.codes[order]
     if rows.groups is None:
         split = StratifiedKFold(cv, shuffle=True, random_state=seed).split(codes, codes)
@@ -95,8 +96,8 @@ def folds_of(rows: Rows, cv: int, rng: np.random.Generator) -> IntArray:
         missing = np.flatnonzero(np.bincount(codes[train], minlength=rows.n_arms) == 0)
         if missing.size:
             raise ValueError(
-                f"groups put all rows of arm {rows.arms[missing[0]]!r} into one fold, so nothing is left to learn it "
-                "from. Use fewer folds, cv=, or finer groups."
+                f"groups put all rows of arm {rows.arms.tolist()[missing[0]]!r} into one fold, so nothing is left to "
+                "learn it from. Use fewer folds, cv=, or finer groups."
             )
     return folds
 
@@ -198,6 +199,7 @@ def _not_behind(asked: list[Candidate], losses: FloatArray) -> list[int]:
     """Candidates that are not clearly behind the best, and of those with forests the best."""
     best = int(np.argmin(losses.sum(axis=1)))
     behind = losses - losses[best]
+    behind = behind / (np.abs(behind).max() or 1.0)  # squares of losses may be no floats
     error = behind.std(axis=1) * np.sqrt(behind.shape[1])
     near = [i for i in range(len(asked)) if behind[i].sum() <= _CLEARLY * error[i]]
     forests = [i for i in near if asked[i].law == "forest"] if len(asked) > 1 else []

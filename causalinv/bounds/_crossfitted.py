@@ -136,14 +136,15 @@ class CrossFittedBounds(BoundsBase):
             return ()
         return (f"{self.n_clipped_} of {len(self._rows.codes)} rows had a propensity clipped.",)
 
-    def _poor_overlap(self, contrast: Contrast | None = None) -> bool:
-        """Of the arms of a question, among its rows as it weighs them; without one, of all."""
+    def _poor_overlap(self, contrast: Contrast | None = None, *, arms: list[int] | None = None) -> bool:
+        """Of the arms of a question, among its rows as it weighs them; of `arms` over all rows."""
         e, weight = self._crossfit(0).raw, self._rows.weight
         share = np.ones(len(e)) if weight is None else weight
         if contrast is not None:
             e = e[:, np.flatnonzero(contrast.asked(e.shape[1]))]
             share = share if contrast.rows is None else share * contrast.rows
             share = share * self._overlap(contrast)[0] if contrast.estimand == "overlap" else share
+        e = e if arms is None else e[:, arms]
         extreme = np.any((e < _EXTREME) | (e > 1.0 - _EXTREME), axis=1)
         return float(np.average(extreme, weights=share)) > _MANY_EXTREME
 

@@ -14,7 +14,7 @@ from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_confidence_level, check_numbers
 from causalinv.bounds._contrast import Contrast, column_of
 from causalinv.bounds._functions import finite_density_ratio
-from causalinv.bounds._inference import critical_of
+from causalinv.bounds._inference import POOR_OVERLAP, critical_of, said_of_freedom
 from causalinv.bounds._location import spline_basis, spline_knots
 from causalinv.bounds._means import MeanBounds
 from causalinv.bounds._nesting import Ladder
@@ -85,32 +85,36 @@ class ConditionalCurves(MeanBounds):
                 f"was seen; got {'none' if not at.size else f'{at.min():g} to {at.max():g}'}."
             )
         own = finite_density_ratio(odds_ratio)
-        fit = _Fit(x, np.unique(at), self)
+        fit = _Fit(x, np.unique(at), self, contrast.df)
         ladder = Ladder.to(odds_ratio)
         rungs, steps = ladder.caps
         at_own, *each = [fit.of(self._scores_of(contrast, cap)) for cap in (own, *rungs, *steps)]
         below, between = each[: len(rungs)], each[len(rungs) :]
         band = fit.band(below, level)  # the next rung's
-        manski = fit.of(self._manski_terms(contrast)) if np.isfinite(self._limits).all() else None
-        floor, ceiling = self._possible(contrast)
-        lower = ladder.falling([f.low for f in below], [f.low for f in between])
-        upper = -ladder.falling([-f.high for f in below], [-f.high for f in between])
+        ladder_ends = lower, upper = (
+            ladder.falling([f.low for f in below], [f.low for f in between]),
+            -ladder.falling([-f.high for f in below], [-f.high for f in between]),
+        )
         more = self._along(fit, contrast, rungs[-1], level, np.column_stack([lower - band[0], band[1] - upper]))
         down, up = more.sum(axis=1).T
-        nowhere = np.full(len(lower), np.inf)
+        manski = [np.clip(end, *self._possible(contrast)) for end in self._manski_curve(fit, contrast)]
+        lower, upper = (np.clip(end, *np.sort(manski, axis=0)) for end in ladder_ends)  # splines may cross
+        low, high = np.minimum(band[0] - down, lower), np.maximum(band[1] + up, upper)
+        lower, upper, low, high = (np.clip(each, *self._possible(contrast)) for each in (lower, upper, low, high))
         table = pd.DataFrame(
             {
-                "lower": np.clip(lower, floor, ceiling),
-                "upper": np.clip(upper, floor, ceiling),
+                "lower": lower,
+                "upper": upper,
                 "se_lower": at_own.se_low,
                 "se_upper": at_own.se_high,
-                "ci_lower": np.clip(band[0] - down, floor, ceiling),
-                "ci_upper": np.clip(band[1] + up, floor, ceiling),
-                "manski_lower": -nowhere if manski is None else manski.low,
-                "manski_upper": nowhere if manski is None else manski.high,
+                "ci_lower": low,
+                "ci_upper": high,
+                "manski_lower": manski[0],
+                "manski_upper": manski[1],
             },
             index=pd.Index(fit.grid, name=str(column)),
         )
+        poor = self._poor_overlap(contrast)
         return BoundsEstimate(
             self._title,
             f"{contrast.text}, given {column!r}",
@@ -119,10 +123,23 @@ class ConditionalCurves(MeanBounds):
             level,
             len(rows.codes),
             target="band",
-            notes=(*self._notes(), *self._still(contrast, level)),
-            poor_overlap=self._poor_overlap(contrast),
-            moved=tuple(bool(each.any()) for each in more[:, 1]),
+            notes=(
+                *self._notes(),
+                *said_of_freedom(contrast.df, rows.groups, "curves"),
+                *self._still(contrast, level),
+                *([f"{POOR_OVERLAP}."] if poor else []),
+            ),
+            poor_overlap=poor,
+            moved=tuple((more[:, 1].any(axis=1) | (lower != ladder_ends[0]) | (upper != ladder_ends[1])).tolist()),
         )
+
+    def _manski_curve(self, fit: _Fit, contrast: Contrast) -> tuple[FloatArray, FloatArray]:
+        """Ends under no assumption, by the same regression; infinite where a limit is."""
+        if not np.isfinite(self._limits).all():
+            nowhere = np.full(len(fit.grid), np.inf)
+            return -nowhere, nowhere
+        found = fit.of(self._manski_terms(contrast))
+        return found.low, found.high
 
     def _along(self, fit: _Fit, contrast: Contrast, cap: Any, level: float, errors: FloatArray) -> FloatArray:
         """What a band adds to its errors (g, 2), (g, 2, 2): of few and of no unlike outcomes, down and up."""
@@ -154,8 +171,8 @@ class _Ends:
 class _Fit:
     """Weighted least squares of scores on splines of one covariate."""
 
-    def __init__(self, x: FloatArray, grid: FloatArray, model: MeanBounds) -> None:
-        self.grid, self.rows, self.df, self.seed = grid, model._rows, model._df, model._later
+    def __init__(self, x: FloatArray, grid: FloatArray, model: MeanBounds, df: float) -> None:
+        self.grid, self.rows, self.df, self.seed = grid, model._rows, df, model._later
         knots = spline_knots(x, _KNOTS)
         unit = float(x.std()) or 1.0
         self.design, self.new = (

@@ -70,7 +70,13 @@ class Divergence:
 
     def __init__(self, f: Callable[[FloatArray], FloatArray], *, name: str = "custom"):
         self.name = name
-        one, zero = (float(np.asarray(f(np.array([t])), dtype=float)[0]) for t in (1.0, 0.0))
+        ends = [np.asarray(f(np.array([t])), dtype=float) for t in (1.0, 0.0)]
+        if any(end.shape != (1,) for end in ends):
+            raise ValueError(
+                f"The divergence {name!r} must turn an array into one of the same shape: use numpy's functions, as "
+                "np.maximum in place of max."
+            )
+        one, zero = (float(end[0]) for end in ends)
         if not abs(one) < 1e-9:
             raise ValueError(f"The divergence {name!r} needs f(1) = 0, got {one!r}.")
         if not np.isfinite(zero):
@@ -351,7 +357,7 @@ def check_propensity(propensity: ArrayLike) -> FloatArray:
     bad = ~((e > 0) & (e <= 1))
     if bad.any():
         raise ValueError(
-            f"propensity must lie in (0, 1], got {e[bad].ravel()[0]!r} ({int(bad.sum())} of {e.size}). Where the arm "
-            "never occurs nothing about it is known."
+            f"propensity must lie in (0, 1], got {float(e[bad].ravel()[0])!r} ({int(bad.sum())} of {e.size}). Where "
+            "the arm never occurs nothing about it is known."
         )
     return e

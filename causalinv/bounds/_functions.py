@@ -215,6 +215,7 @@ def kth_order(lower: ArrayLike, upper: ArrayLike, k: int) -> tuple[FloatArray, F
     ----------
     lower, upper : array-like of shape (n_divergences, ...)
         Ends.
+        Not NaN.
     k : int
         From 1, the tightest, to n_divergences, the loosest.
 
@@ -225,7 +226,7 @@ def kth_order(lower: ArrayLike, upper: ArrayLike, k: int) -> tuple[FloatArray, F
     Raises
     ------
     ValueError
-        If shapes differ or k is out of range.
+        If shapes differ, an end is NaN or k is out of range.
 
     Examples
     --------
@@ -236,6 +237,9 @@ def kth_order(lower: ArrayLike, upper: ArrayLike, k: int) -> tuple[FloatArray, F
     low, high = np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
     if low.shape != high.shape or low.ndim == 0:
         raise ValueError(f"lower and upper must have one shape (n_divergences, ...), got {low.shape} and {high.shape}.")
+    unknown = int(np.isnan(low).sum() + np.isnan(high).sum())
+    if unknown:
+        raise ValueError(f"{unknown} of the ends are NaN, which have no order: leave these divergences or rows out.")
     if check_whole(k, "k", low=1) > len(low):
         raise ValueError(f"k must be at most the number of divergences, {len(low)}, got {k}.")
     return np.sort(low, axis=0)[-k], np.sort(high, axis=0)[k - 1]

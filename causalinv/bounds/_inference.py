@@ -12,9 +12,12 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from causalinv._clusters import RobustCovariance, robust_covariance
 from causalinv._typing import FloatArray, IntArray
+from causalinv._warn import warn
 from causalinv.bounds._rows import Rows
+from causalinv.exceptions import DegenerateInputWarning
 
 __all__ = [
+    "POOR_OVERLAP",
     "band_critical_value",
     "clustered",
     "combine",
@@ -26,11 +29,18 @@ __all__ = [
     "joint_freedom",
     "quantile_of",
     "ratio_of_means",
+    "said_of_freedom",
 ]
 
 _MULTIPLIERS, _BLOCK = 2000, 4096  # draws for a band, and rows at once
+_FEW = 10.0  # degrees of freedom below which users hear of them: t exceeds the normal quantile by an eighth
 _MANY = 30.0  # degrees of freedom of independent rows from which on Student's law is taken as the normal one
 
+#: What is said where propensities are extreme.
+POOR_OVERLAP = (
+    "overlap is poor: more than 5% of the propensities lie outside [0.03, 0.97]. Ends lean on few rows, and their "
+    "intervals cover less than they say"
+)
 Target = Literal["parameter", "set", "band"]
 
 
@@ -74,6 +84,22 @@ def joint_freedom(shares: Sequence[FloatArray], groups: IntArray | None) -> floa
         freedoms.append(df)
     left = sum(v**2 / df for v, df in zip(square, freedoms, strict=True))
     return sum(square) ** 2 / left if left > 0 else np.inf
+
+
+def said_of_freedom(df: float, groups: IntArray | None, answers: str) -> tuple[str, ...]:
+    """What is said, and warned, of few degrees of freedom."""
+    if df >= _FEW:
+        return ()
+    what, unlike = ("rows", "weight") if groups is None else ("groups", "size")
+    few = (
+        f"The {what} leave {df:.2g} degrees of freedom to {answers}, because they, or those of an arm, are few or of "
+        f"unequal {unlike}: intervals are wide, from Student's t with these."
+        if df > 0
+        else f"An average rests on one of the {what}, or an arm on one or none: it has no standard error and nothing "
+        "limits its interval."
+    )
+    warn(few, DegenerateInputWarning)
+    return (few,)
 
 
 def ratio_of_means(
@@ -199,7 +225,7 @@ def band_critical_value(
 def critical_of(scores: FloatArray, level: float, df: float, seed: int) -> float:
     """Quantile of the largest of several standardised sums of independent rows, by Gaussian multipliers.
 
-    With few clusters it is stretched as Student's quantile is against the normal one.
+    It is no less than that of both ends of one sum, and with few clusters stretched as Student's quantile is.
     """
     error = np.sqrt(np.sum(scores**2, axis=0))
     scores = scores[:, error > 0] / error[error > 0]
@@ -209,7 +235,7 @@ def critical_of(scores: FloatArray, level: float, df: float, seed: int) -> float
     for start in range(0, len(scores), _BLOCK):
         block = scores[start : start + _BLOCK]
         draws += rng.standard_normal((_MULTIPLIERS, len(block))) @ block
-    found = float(np.quantile(draws.max(axis=1), level))
+    found = max(float(np.quantile(draws.max(axis=1), level)), quantile_of(0.5 + level / 2.0, np.inf))
     return found * quantile_of(0.5 + level / 2.0, df) / quantile_of(0.5 + level / 2.0, np.inf)
 
 

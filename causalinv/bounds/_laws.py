@@ -14,7 +14,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from causalinv._typing import FloatArray, IntArray
 
-__all__ = ["Law", "LawLike", "Sample", "Similarity", "compress", "fit_law"]
+__all__ = ["Law", "LawLike", "Sample", "Similarity", "centre_and_unit", "compress", "fit_law"]
 
 N_ATOMS = 128
 N_POOL = 10_000  # rows among which a kernel or neighbours look: fits grow with n, not with its square
@@ -54,6 +54,15 @@ def compress(phi: FloatArray) -> tuple[FloatArray, IntArray]:
     rank[np.argsort(phi, kind="stable")] = (np.arange(len(phi)) + 0.5) / len(phi)
     _, codes = np.unique(np.searchsorted(edges, rank, side="right"), return_inverse=True)
     return np.bincount(codes, weights=phi) / np.bincount(codes), codes
+
+
+def centre_and_unit(phi: FloatArray) -> tuple[float, float]:
+    """Mean and standard deviation, 1 if that is 0; of numbers whose squares are no floats too."""
+    largest = float(np.abs(phi).max())
+    if not largest > 0:
+        return 0.0, 1.0
+    relative = phi / largest
+    return largest * float(relative.mean()), largest * float(relative.std()) or 1.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,8 @@ class _Forest:
             forest.set_params(random_state=seed)
         self.sample = sample
         # Only the leaves are used, so the outcome's units and origin are free; trees lose digits in both.
-        standard = (sample.phi - sample.phi.mean()) / (sample.phi.std() or 1.0)
+        centre, unit = centre_and_unit(sample.phi)
+        standard = (sample.phi - centre) / unit
         self.forest = forest.fit(sample.X, standard, sample_weight=sample.weight)
         self.leaves = forest.apply(sample.X).astype(np.int32)
 

@@ -17,6 +17,7 @@ from causalinv._warn import warn
 from causalinv.bounds._base import BoundsBase
 from causalinv.bounds._contrast import Contrast, Ends, Estimand, Policy, groups_of
 from causalinv.bounds._inference import (
+    POOR_OVERLAP,
     Target,
     clustered,
     combine,
@@ -24,15 +25,14 @@ from causalinv.bounds._inference import (
     interval,
     joint_freedom,
     ratio_of_means,
+    said_of_freedom,
 )
 from causalinv.bounds._scores import manski_scores
-from causalinv.bounds._unseen import Pair, Unlike, beyond, note_of, rare_arms
+from causalinv.bounds._unseen import Pair, Unlike, beyond, note_of, notes_of_few, rare_arms
 from causalinv.exceptions import BoundsCrossingWarning, DegenerateInputWarning
 from causalinv.results import BoundsEstimate
 
 __all__ = ["MeanBounds"]
-
-_FEW = 10.0  # degrees of freedom below which users hear of them: t exceeds the normal quantile by an eighth
 
 
 class MeanBounds(BoundsBase, ABC):
@@ -303,12 +303,13 @@ class MeanBounds(BoundsBase, ABC):
         return rare_arms(self._rows, self._limits, self._observed(contrast), contrast.rows)
 
     def _still(self, contrast: Contrast, level: float, place: str = "") -> tuple[str, ...]:
-        """What is said of arms whose outcomes, among the rows of a question, are all one number."""
-        arms = [arm for arm in self._rare(contrast) if not arm.seen.any()]
-        notes = tuple(note_of(self._rows, self._limits, arm, level, place) for arm in arms)
-        for note in notes:
-            warn(f"No outcome of an arm is unlike the others: {note}", DegenerateInputWarning)
-        return notes
+        """What is said of arms whose outcomes, among the rows of a question, are all or nearly all one number."""
+        arms = self._rare(contrast)
+        none = tuple(note_of(self._rows, self._limits, arm, level, place) for arm in arms if not arm.seen.any())
+        few = notes_of_few(self._rows, self._observed(contrast), contrast.rows, arms, place)
+        for note in (*none, *few):
+            warn(f"No outcome of an arm, or hardly one, is unlike the others: {note}", DegenerateInputWarning)
+        return (*none, *few)
 
     def _reach(self, contrast: Contrast, strength: Any, repeat: int, arm: int) -> FloatArray:
         """How far an outcome of the arm that is larger by one moves the top of an end, at most; as in Manski's ends."""
@@ -332,24 +333,10 @@ class MeanBounds(BoundsBase, ABC):
 
     def _result_notes(self, contrast: Contrast, df: float, *, poor: bool) -> tuple[str, ...]:
         """What a reader of averages must know; `df` are the least degrees of freedom of any, overlap the poorest."""
-        limits, notes = self._limits, self._notes()
-        if df < _FEW:
-            what, unlike = ("rows", "weight") if self._rows.groups is None else ("groups", "size")
-            few = (
-                f"The {what} leave {df:.2g} degrees of freedom to averages, because they, or those of an arm, are few "
-                f"or of unequal {unlike}: intervals are wide, from Student's t with these."
-                if df > 0
-                else f"An average rests on one of the {what}, or an arm on one or none: it has no standard error and "
-                "nothing limits its interval."
-            )
-            warn(few, DegenerateInputWarning)
-            notes += (few,)
+        limits, notes = self._limits, self._notes() + said_of_freedom(df, self._rows.groups, "averages")
         if poor:
             other = "" if self._index != "odds_ratio" or contrast.estimand == "overlap" else "ask for 'overlap', or "
-            notes += (
-                "overlap is poor: more than 5% of the propensities lie outside [0.03, 0.97]. Ends lean on few rows, "
-                f"and their intervals cover less than they say; {other}restrict with where=.",
-            )
+            notes += (f"{POOR_OVERLAP}; {other}restrict with where=.",)
         if contrast.estimand == "ate" and np.isfinite(limits).all() and (limits == limits[0]).all():
             notes += (
                 "Manski's interval for a contrast of arms is as wide as the outcome's range, or wider, and always "

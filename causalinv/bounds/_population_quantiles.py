@@ -139,13 +139,18 @@ class CdfBounds:
         return lower, self._first(lambda cut: moved(cut, 0).min() >= tau, limits[1])
 
     def _more(self, cut: float, end: int, cap: Cap | None, level: float, error: float) -> float:
-        """What a spread lacks where few rows of the arm are above the cut (end 0) or not above it (1)."""
-        if cap is None:
-            return 0.0
-        e, inside = self.fits[0].propensity[:, self.arm], self.inside
-        weight = np.ones(len(e)) if self.rows.weight is None else self.rows.weight
-        share = np.where(inside, weight * (1.0 + cap[1] * (1.0 - e) / e), 0.0) / float(weight.sum())
+        """What a spread lacks where few rows of the arm are above the cut (end 0) or not above it (1).
+
+        Without an assumption the rows of other arms are above, or not, too.
+        """
+        inside = self.inside
+        weight = np.ones(len(inside)) if self.rows.weight is None else self.rows.weight
         seen = inside & ((self.rows.phi <= cut) if end else (self.rows.phi > cut))
+        if cap is None:
+            share, seen = weight / float(weight.sum()), seen | ~inside
+        else:
+            e = self.fits[0].propensity[:, self.arm]
+            share = np.where(inside, weight * (1.0 + cap[1] * (1.0 - e) / e), 0.0) / float(weight.sum())
         return more_of_few(share, seen, self.rows.groups, level, error)
 
     def _first(self, reached: Callable[[float], bool], otherwise: float) -> float:

@@ -17,7 +17,7 @@ from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
 from causalinv.bounds._contrast import Ends
 from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._functions import Cap, finite_density_ratio
-from causalinv.bounds._inference import freedom
+from causalinv.bounds._inference import POOR_OVERLAP, freedom, said_of_freedom
 from causalinv.bounds._laws import LawLike
 from causalinv.bounds._nesting import Ladder
 from causalinv.bounds._population_quantiles import CdfBounds
@@ -110,7 +110,7 @@ class QuantileBounds(CrossFittedBounds):
             Of an interval that covers both ends: all values at which no test rejects that the quantile is there. Exact
             binomial tests without an assumption if rows are independent and of one weight, so for discrete outcomes
             too; else score tests with the variance at order `tau`, which where few rows of the arm lie beyond reach as
-            far as Fay and Feuer's (1997) limit for rare events.
+            far as Fay and Feuer's (1997) limit for rare events, with the mean weight of a further one.
         target : {"set", "band"}, default "set"
             Each order by itself, or all orders, and all others too, at once: the critical value is that of the whole
             cdf, by Gaussian multipliers.
@@ -126,7 +126,7 @@ class QuantileBounds(CrossFittedBounds):
         )
         which = f"{self.tau:g}-quantile" if tau is None else "quantiles"
         text = f"{which} of Y if all rows took arm {self._rows.arms.tolist()[a]!r}"
-        return self._estimate(lines, text, odds_ratio, level, target)
+        return self._estimate(lines, text, odds_ratio, level, target=target, arms=[a])
 
     def effect_bounds(
         self,
@@ -171,7 +171,7 @@ class QuantileBounds(CrossFittedBounds):
                 lines[order] = {name: mine[name] - other[name.replace(name[-5:], mirror[name[-5:]])] for name in ends}
         which = f"{self.tau:g}-quantile" if tau is None else "quantiles"
         text = f"{which} of Y under arm {labels[0]!r} minus that under {labels[1]!r}, over all rows"
-        return self._estimate(lines, text, odds_ratio, level, target)
+        return self._estimate(lines, text, odds_ratio, level, target=target, arms=arms)
 
     def _orders(self, tau: Any) -> list[float]:
         found = [self.tau] if tau is None else np.atleast_1d(np.asarray(tau, dtype=float)).tolist()
@@ -186,12 +186,12 @@ class QuantileBounds(CrossFittedBounds):
             finite_density_ratio(odds_ratio)
         cdf = self._cdf(arm, None if odds_ratio is None else Ladder.to(odds_ratio))
         critical = cdf.band(level, self._later) if target == "band" else None
-        exact = odds_ratio is None and critical is None and self._rows.weight is None and self._clusters is None
+        exact = self._is_exact(odds_ratio, target)
         lines = {}
         for tau in orders:
             widest, (lower, upper) = plain.ends(tau, limits), cdf.ends(tau, limits)
             low, high = self._exact(arm, tau, level) if exact else cdf.interval(tau, level, limits, critical)
-            lower, upper = max(lower, widest[0]), min(upper, widest[1])
+            lower, upper = (min(max(end, widest[0]), widest[1]) for end in (lower, upper))
             lines[tau] = {
                 "lower": lower,
                 "upper": upper,
@@ -202,25 +202,45 @@ class QuantileBounds(CrossFittedBounds):
             }
         return lines
 
+    def _is_exact(self, odds_ratio: float | None, target: str) -> bool:
+        """Whether intervals are by binomial tests."""
+        independent = self._rows.weight is None and self._clusters is None
+        return odds_ratio is None and target != "band" and independent
+
     def _cdf(self, arm: int, ladder: Ladder | None) -> CdfBounds:
         fits = [] if ladder is None else [self._crossfit(r) for r in range(self._n_repeats())]
-        rows, df = self._rows, self._df
-        if fits:
-            share = (rows.codes == arm).astype(float)
-            df = min(df, freedom(share if rows.weight is None else rows.weight * share, rows.groups))
-        return CdfBounds(rows, fits, arm=arm, ladder=ladder, clusters=self._clusters, df=df)
+        df = self._freedom(arm, limited=ladder is not None)
+        return CdfBounds(self._rows, fits, arm=arm, ladder=ladder, clusters=self._clusters, df=df)
+
+    def _freedom(self, arm: int, *, limited: bool) -> float:
+        """Degrees of freedom: of all rows, and under an odds ratio of the arm's."""
+        rows = self._rows
+        share = (rows.codes == arm).astype(float)
+        own = freedom(share if rows.weight is None else rows.weight * share, rows.groups) if limited else np.inf
+        return min(self._df, own)
 
     def _estimate(
-        self, lines: dict[float, dict[str, float]], text: str, odds_ratio: float | None, level: float, target: str
+        self,
+        lines: dict[float, dict[str, float]],
+        text: str,
+        odds_ratio: float | None,
+        level: float,
+        *,
+        target: str,
+        arms: list[int],
     ) -> BoundsEstimate:
         order = ["lower", "upper", "se_lower", "se_upper", "ci_lower", "ci_upper", "manski_lower", "manski_upper"]
         table = pd.DataFrame(lines).T.assign(se_lower=np.nan, se_upper=np.nan)[order].rename_axis("tau")
         claim = f"none about confounding; {self._support_text}"
         if odds_ratio is not None:
             claim = f"said by you: knowing Y(a) would change the odds of the arm by a factor of at most {odds_ratio:g}"
-        poor = odds_ratio is not None and self._poor_overlap()
+        rows, poor = self._rows, odds_ratio is not None and self._poor_overlap(arms=arms)
+        notes: tuple[str, ...] = (f"{POOR_OVERLAP}.",) if poor else ()
+        if not self._is_exact(odds_ratio, target):
+            df = min(self._freedom(arm, limited=odds_ratio is not None) for arm in arms)
+            notes += said_of_freedom(df, rows.groups, "quantiles")
         return BoundsEstimate(
-            self._title, text, claim, table, level, len(self._rows.codes), target=target, poor_overlap=poor
+            self._title, text, claim, table, level, len(rows.codes), target=target, notes=notes, poor_overlap=poor
         )
 
     def _exact(self, arm: int, tau: float, level: float) -> tuple[float, float]:

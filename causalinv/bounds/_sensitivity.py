@@ -119,7 +119,8 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
             Λ, or a grid of them. Either this or `density_ratio`. For "att" it is about Y(control) among those who took
             `arm`.
         density_ratio : (float, float)
-            Limits (m, M), 0 <= m <= 1 <= M, of the density ratio instead; ``(0, M)`` limits it from above only.
+            Limits (m, M), 0 <= m <= 1 <= M, of the density ratio instead; ``(0, M)`` limits it from above only. In
+            small samples estimated ends of two pairs need not nest as the pairs do; those of odds ratios always do.
         {interval}
             ``"band"``: both ends at all odds ratios of the grid at once.
 

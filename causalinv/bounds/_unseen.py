@@ -12,7 +12,9 @@ from causalinv._printing import percent
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.bounds._rows import Rows
 
-__all__ = ["Pair", "Unlike", "beyond", "more_of_few", "most_unseen", "note_of", "rare_arms"]
+__all__ = ["Pair", "Unlike", "beyond", "more_of_few", "most_unseen", "note_of", "notes_of_few", "rare_arms"]
+
+_FEW, _NEARLY_ALL = 10, 0.75  # outcomes unlike the most frequent one, and its share, of which users hear
 
 Pair = tuple[float, float]
 
@@ -102,7 +104,8 @@ def most_unseen(share: FloatArray, groups: IntArray | None, confidence_level: fl
     Row i would add at most share_i >= 0, with a chance :math:`p_i`; of clusters that of any of their rows. What is
     not rejected is :math:`\prod (1 - p_i) \ge (1 - level) / 2`, and of that the largest :math:`\sum share_i p_i` is
     returned: :math:`p_i = (1 - \lambda / share_i)_+`. For equal shares it is Clopper and Pearson's limit of an event
-    that did not happen; unequal ones are taken at their worst, with the events where they weigh most.
+    that did not happen; unequal ones are taken at their worst, with the events where they weigh most. For independent
+    rows it is no more than `more_of_few` has it, of no event.
     """
     sums: FloatArray = share if groups is None else np.bincount(groups, weights=share).astype(np.float64)
     units = np.sort(sums[sums > 0])[::-1]
@@ -110,7 +113,8 @@ def most_unseen(share: FloatArray, groups: IntArray | None, confidence_level: fl
         return 0.0
     allowed = np.log(2.0 / (1.0 - confidence_level))
     level = np.max((np.cumsum(np.log(units)) - allowed) / np.arange(1, len(units) + 1))
-    return float(np.sum(np.maximum(units - np.exp(level), 0.0)))
+    worst = float(np.sum(np.maximum(units - np.exp(level), 0.0)))
+    return worst if groups is not None else min(worst, allowed * _further(units))
 
 
 def more_of_few(
@@ -120,18 +124,26 @@ def more_of_few(
 
     Row i adds share_i >= 0 if it has the event, `seen` says which had, and `error` is the distance that the normal law
     gives. Independent rows: Fay and Feuer's (1997) gamma limit of a weighted sum of Poisson counts, less its normal
-    part; clusters: what `most_unseen` has beyond `error`. Both fade out with the share of the event, as the skewness
-    of a binomial does.
+    part; but a further event has the mean share, weighted by squares, as it has in the variance of equal chances. They
+    give it the largest, which with inverse propensities is many times as wide, however many events were seen.
+    Clusters: what `most_unseen` has beyond `error`. Both fade out with the share of the event, as the skewness of a
+    binomial does.
     """
     fades = _fading(share, seen)
     if fades <= 0:
         return 0.0
     if groups is not None or not seen.any():
         return max(fades * most_unseen(share, groups, confidence_level) - (error if seen.any() else 0.0), 0.0)
-    y, v, most = float(share[seen].sum()), float(np.sum(share[seen] ** 2)), float(share.max())
+    y, v, more = float(share[seen].sum()), float(np.sum(share[seen] ** 2)), _further(share)
     tail = (1.0 - confidence_level) / 2.0
-    limit = (v + most**2) / (y + most) * gammainccinv((y + most) ** 2 / (v + most**2), tail)
+    limit = (v + more**2) / (y + more) * gammainccinv((y + more) ** 2 / (v + more**2), tail)
     return max(float(limit) - y + float(ndtri(tail)) * float(np.sqrt(v)), 0.0) * fades
+
+
+def _further(share: FloatArray) -> float:
+    """What a further event adds: the mean share, weighted by squares."""
+    most = float(share.max())
+    return most * float(np.sum((share / most) ** 3) / np.sum((share / most) ** 2))
 
 
 def _fading(share: FloatArray, seen: BoolArray) -> float:
@@ -151,3 +163,22 @@ def note_of(rows: Rows, limits: FloatArray, arm: Unlike, confidence_level: float
     if np.isfinite(limits[code]).all():
         return f"{said}. The interval reaches as far as unlike outcomes within the limits could move it."
     return f"{said}. The interval does not show that where the outcome has no limit: give outcome_support=."
+
+
+def notes_of_few(
+    rows: Rows, shares: Sequence[FloatArray], inside: BoolArray | None, known: Sequence[Unlike], place: str = ""
+) -> tuple[str, ...]:
+    """What is said of arms with few outcomes unlike the others whose sizes nothing bounds, beside those `known`."""
+    notes = []
+    for share in shares:
+        own = np.flatnonzero(share > 0 if inside is None else (share > 0) & inside)
+        if len(own) < 2 or any(arm.code == rows.codes[own[0]] for arm in known):
+            continue
+        values, counts = np.unique(rows.phi[own], return_counts=True)
+        most, few = int(counts.max()), len(own) - int(counts.max())
+        if 0 < few < _FEW and most >= _NEARLY_ALL * len(own):
+            notes.append(
+                f"{place}only {few} of {len(own)} outcomes of arm {rows.arms.tolist()[rows.codes[own[0]]]!r} are not "
+                f"{values[np.argmax(counts)]:g}: errors rest on these, and intervals cover less than they say."
+            )
+    return tuple(notes)

@@ -140,6 +140,7 @@ MISTAKES = [
     Mistake("f-ball of the treated", lambda: f_ball().average_bounds("att"), "for estimand='att' use ManskiBounds or SensitivityBounds"),
     Mistake("f(1) is not 0", lambda: Divergence(lambda t: t**2), r"needs f\(1\) = 0"),
     Mistake("f(0) is infinite", lambda: Divergence(lambda t: -np.log(np.maximum(t, 0.0) + 0.0) if t.min() > 0 else np.full(t.shape, np.inf)), r"f\(0\) = inf"),
+    Mistake("f is of one number", lambda: Divergence(lambda t: max(t, 1.0) - 1.0), "must turn an array into one of the same shape"),
     Mistake("f is not convex", lambda: Divergence(lambda t: np.sin(3 * (t - 1))), "is not finite and convex"),
     Mistake("quantile of order one", lambda: fit(QuantileBounds, tau=1.0), "tau must be below 1"),
     Mistake("quantile of order zero", lambda: fit(QuantileBounds, tau=0.0), "tau must be a number > 0"),
@@ -152,6 +153,7 @@ MISTAKES = [
     Mistake("no values", lambda: cap_bounds([], 0.5, odds_ratio=2.0), "values must be one row of finite numbers"),
     Mistake("k of zero", lambda: kth_order([[0.0]], [[1.0]], 0), "k must be a whole number >= 1"),
     Mistake("k above", lambda: kth_order([[0.0]], [[1.0]], 2), "k must be at most the number of divergences, 1, got 2"),
+    Mistake("ends that are NaN", lambda: kth_order([[0.0, np.nan]], [[1.0, 2.0]], 1), "1 of the ends are NaN"),
     Mistake("ends of two shapes", lambda: kth_order([[0.0]], [1.0], 1), "must have one shape"),
     # -- data
     Mistake("unknown simulation", lambda: make_confounded_treatment(kind="gamma"), "kind must be one of .* got 'gamma'"),

@@ -95,7 +95,7 @@ def test_errors_of_curves_are_hc3_and_degrees_of_freedom_those_of_normal_rows():
     x, treatment = r.normal(size=60), np.arange(60) % 2
     model = ManskiBounds(outcome_support=(-9.0, 9.0)).fit(x[:, None], r.normal(size=60), treatment=treatment)
     model._later = 0
-    fit = _Fit(x, np.array([-1.0, 0.0, 1.5]), model)
+    fit = _Fit(x, np.array([-1.0, 0.0, 1.5]), model, model._df)
     score = x + r.normal(size=60) * (1 + np.abs(x))
     value, part = fit.regressed(score)
     peer = OLS(score, fit.design).fit(cov_type="HC3")
@@ -113,7 +113,7 @@ def test_errors_of_curves_with_clusters_are_the_sandwich_over_clusters():
     model = ManskiBounds(outcome_support=(-9.0, 9.0))
     model.fit(x[:, None], r.normal(size=60), treatment=np.arange(60) % 2, groups=groups)
     model._later = 0
-    fit = _Fit(x, np.array([-1.0, 0.0, 1.5]), model)
+    fit = _Fit(x, np.array([-1.0, 0.0, 1.5]), model, model._df)
     score = x + r.normal(size=60) + r.normal(size=12)[groups]
     _, part = fit.regressed(score)
     peer = OLS(score, fit.design).fit(cov_type="cluster", cov_kwds={"groups": groups})
@@ -129,7 +129,7 @@ def test_band_covers_at_the_outermost_value():
         x = r.normal(size=60)
         model = ManskiBounds(outcome_support=(-9.0, 9.0)).fit(x[:, None], x * 0, treatment=np.arange(60) % 2)
         model._later = 0
-        fit, score = _Fit(x, x.max(keepdims=True), model), r.normal(size=60)
+        fit, score = _Fit(x, x.max(keepdims=True), model, model._df), r.normal(size=60)
         low, high = fit.band([fit.of((score, score))], 0.95)
         missed += not low[0] <= 0 <= high[0]
     assert missed / 200 < 0.1

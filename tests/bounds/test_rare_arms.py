@@ -1,12 +1,26 @@
 """Few treated rows or clusters among many: degrees of freedom are those of the arms, not of all rows."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from causalinv.bounds import ManskiBounds, QuantileBounds, SensitivityBounds
 from causalinv.bounds._nesting import Ladder
 from causalinv.exceptions import DegenerateInputWarning
+
+
+class Fixed(ClassifierMixin, BaseEstimator):
+    """Propensities .49, .49 and .02 everywhere."""
+
+    def fit(self, X, y):
+        self.classes_ = np.arange(3)
+        return self
+
+    def predict_proba(self, X):
+        return np.tile([0.49, 0.49, 0.02], (len(X), 1))
 
 
 def width(line):
@@ -76,3 +90,39 @@ def test_an_arm_without_events_is_said():
     assert not any(
         "outcomes of arm" in note for note in ManskiBounds().fit(None, y, treatment=treatment).summary().notes
     )
+
+
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
+def test_curves_and_quantiles_say_that_freedom_is_short():
+    """Averages did; intervals of quantiles and curves from 7 degrees of freedom came without a word."""
+    rng = np.random.default_rng(3)
+    X, y, treatment = rng.normal(size=(120, 1)), rng.normal(size=120), (np.arange(120) < 8) * 1
+    quantiles = QuantileBounds(cv=2, random_state=0, law="marginal").fit(X, y, treatment=treatment)
+    curves = SensitivityBounds(cv=2, random_state=0, law="marginal").fit(X, y, treatment=treatment)
+    for ask, answers in (
+        (lambda: quantiles.population_bounds(odds_ratio=1.5), "quantiles"),
+        (lambda: quantiles.effect_bounds(odds_ratio=1.5), "quantiles"),
+        (lambda: quantiles.population_bounds(target="band"), None),  # of all rows
+        (quantiles.population_bounds, None),  # exact
+        (lambda: curves.conditional_bounds(0, odds_ratio=1.5), "curves"),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            notes = ask().notes
+        said = [f"degrees of freedom to {answers}" in text for text in (*notes, *(str(w.message) for w in caught))]
+        assert sum(said) == (2 if answers else 0)
+    line = curves.conditional_bounds(0, odds_ratio=1.0, grid=[0.0]).table.iloc[0]
+    assert width(line) >= stats.t.ppf(0.975, 8.1)  # as averages have it
+
+
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
+def test_overlap_of_quantiles_is_that_of_the_arms_asked_about():
+    """A rare third arm flagged every question."""
+    treatment = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [97, 97, 6]))
+    y = np.random.default_rng(1).normal(size=200)
+    model = QuantileBounds(cv=2, random_state=0, law="marginal", propensity=Fixed())
+    model.fit(y[:, None], y, treatment=treatment)
+    assert not model.effect_bounds(odds_ratio=1.5, arm=1, control=0).poor_overlap
+    found = model.effect_bounds(odds_ratio=1.5, arm=2, control=0)
+    assert found.poor_overlap
+    assert any("overlap is poor" in note for note in found.notes)

@@ -41,6 +41,17 @@ def test_the_forest_does_not_depend_on_units_or_origin(unit, origin, base):
     np.testing.assert_allclose((moved.upper - origin) / unit, base.upper, atol=2e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+@pytest.mark.parametrize("how", [{}, {"law": "forest"}, {"outcome": "spline", "law": "scaled"}])
+def test_outcomes_whose_squares_are_no_floats(how, unit):
+    """1e200 raised that y holds NaN; 1e-200 was taken for one number, and ends moved by .014."""
+    found = [
+        fit(SensitivityBounds(cv=2, random_state=0, **how), scale * DATA.y).average_bounds(odds_ratio=2.0).table / scale
+        for scale in (1.0, unit)
+    ]
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6, atol=1e-6)
+
+
 def test_manskis_note_on_contrasts_needs_equal_limits():
     y = np.where(DATA.treatment == 1, 5.0 + DATA.y, DATA.y)
     with pytest.warns(ObservedSupportWarning):

@@ -505,14 +505,14 @@ def limits_from_the_sample(fit):
     fit(ManskiBounds(outcome_support="observed", random_state=0), X, y, treatment=arm)
 
 
-@provoke("degrees of freedom to averages")
+@provoke(", because they, or those of an arm, are few or of ")
 def few_groups(fit):
     X, y, arm = treated()
     model = SensitivityBounds(law="marginal", cv=2, random_state=0)
     fit(model, X, y, treatment=arm, groups=np.arange(120) % 4).average_bounds(odds_ratio=2.0)
 
 
-@provoke("No outcome of an arm is unlike the others: ")
+@provoke("No outcome of an arm, or hardly one, is unlike the others: ")
 def arm_without_events(fit):
     X, _, arm = treated()
     y = ((np.arange(120) == np.flatnonzero(arm == 0)[0]) * 1).astype(float)
