@@ -158,10 +158,10 @@ MISTAKES = [
     Mistake("func returns flat G", lambda: func(lambda r: (r, r[:, 0])).fit(X, Y), r"G of shape \(40, q\)"),
     Mistake("func returns NaN", lambda: func(lambda r: (r * np.nan, r)).fit(X, Y), "Input GX returned by func contains NaN"),
     Mistake("declared invariance is false", lambda: ALONG.check_invariance(lambda r: r[:, 0], X, random_state=0), "f is not invariant to this Translation"),
-    Mistake("letters of a sign flip", lambda: InvariantCoordinates(SignFlip("ab")).fit(FRAME), "columns of SignFlip must be a sequence of columns, got 'ab'", TypeError),
+    Mistake("letters of a sign flip", lambda: InvariantCoordinates(SignFlip("ab")).fit(FRAME), "columns of SignFlip must be a sequence of columns or of sequences of them, got 'ab'", TypeError),
     Mistake("letters of cells", lambda: Moments.from_rows(x=X, environments=["a", "b"] * (len(X) // 2)).select(cells="ab"), "cells must be a sequence of labels, got 'ab'", TypeError),
     Mistake("unknown column of a flip", lambda: InvariantCoordinates(SignFlip(["z"])).fit(FRAME), r"does not have: \['z'\]; X has \['a', 'b', 'c'\]\.$"),
-    Mistake("projection of everything", lambda: InvariantProjection(Translation(np.eye(3))).fit(X), r"span all of 3 features"),
+    Mistake("projection of everything", lambda: InvariantProjection(Translation(np.eye(3))).fit(X), r"span all of X's 3 feature"),
     Mistake("projection of noise", lambda: InvariantProjection(GaussianNoise()).fit(X), "must be a Translation.*got GaussianNoise"),
     # -- Moments
     Mistake("no block", Moments.from_rows, "needs at least one block"),

@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from causalinv._matrix import orthonormal_range
-from causalinv._printing import counted
 from causalinv._typing import FloatArray, Rows
 from causalinv._validation import check_features, check_rows
 from causalinv.ivlike._knowledge import warn_scaled
@@ -82,8 +81,7 @@ class InvariantProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         basis = orthonormal_range(directions / np.linalg.norm(directions, axis=1, keepdims=True), tol=1e-10)[1]
         if not len(basis):
             raise ValueError(
-                f"The directions span all of {counted(rows.shape[1], 'feature')}, so no invariant direction is left to "
-                "keep."
+                f"The directions span all of X's {rows.shape[1]} feature(s): no invariant direction is left to keep."
             )
         warn_scaled(self.augmentation, Moments.from_rows(x=rows))
         self.components_ = basis

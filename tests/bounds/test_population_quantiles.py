@@ -65,6 +65,7 @@ def test_bands_hold_the_rows_and_everything_nests(marginal):
     assert (limited.upper <= plain.upper).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["normal", "rounded"])
 def test_intervals_cover_the_population_ends(kind):
     """25 data sets: two-sided 95% for both ends at once, each end missed by 2.5%."""

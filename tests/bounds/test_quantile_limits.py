@@ -18,6 +18,7 @@ def _interval(y, a, tau, support, level=0.95, **kwargs):
     return fitted.population_bounds(arm=1, confidence_level=level).conf_int
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "weights", "pairs"])
 def test_a_jump_just_above_the_order_is_covered(kind):
     """P(Y = 0 in the arm) such that the least cdf reaches .501 at 0: the lower end is 0, the upper one 1."""

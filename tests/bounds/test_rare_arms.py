@@ -57,6 +57,7 @@ def test_an_arm_of_one_cluster_limits_nothing():
     assert np.isposinf(line.ci_upper)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
 def test_mean_of_eight_treated_rows_is_covered():
     """A normal quantile covered .88; 150 replications have an s.e. of 1.8%."""

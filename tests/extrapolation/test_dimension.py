@@ -117,7 +117,7 @@ def test_resamples_choose_the_dimension_again():
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.ExtrapolationWarning")
 def test_what_is_left_of_x_is_said():
     X, y, action = two_directions(1.6, 1.2, 0, n=1000)
-    with pytest.warns(IdentificationWarning, match="1 direction.s. of the action were left out by n_components=1"):
+    with pytest.warns(IdentificationWarning, match="n_components=1 leaves out 1 direction of the action"):
         model = Rep4ExRegressor(small(1)).fit(X, y, action=action)
     assert model.reduced_
     with pytest.warns(IdentificationWarning, match="X is noisy, or its state has directions that the action does not"):

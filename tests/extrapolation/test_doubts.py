@@ -42,6 +42,7 @@ def test_thresholds_are_quantiles_and_fall_to_what_is_tolerated(name):
     assert not nothing.doubt
 
 
+@pytest.mark.slow
 def test_statistics_are_chi_squared_where_the_state_is_given():
     """n times the sum: mean q and, at a given state, few beyond the 95% quantile; 40 sets, states that are exact."""
     n, reps, df = 200, 40, {"nonlinear_mean": 2, "unequal_noise": 2, "direct_effect": 2}

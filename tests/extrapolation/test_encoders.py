@@ -246,7 +246,12 @@ def test_score_of_two_arms_that_stand_one_after_the_other():
 
 
 @pytest.mark.parametrize(
-    ("noise", "doubtful"), [("gaussian", False), ("mixture", True), ("laplace", True), ("gumbel", True)]
+    ("noise", "doubtful"),
+    [
+        ("gaussian", False),
+        ("laplace", True),
+        *(pytest.param(law, True, marks=pytest.mark.slow) for law in ("mixture", "gumbel")),
+    ],
 )
 def test_laws_of_v_that_are_not_gaussian_are_warned_about(noise, doubtful):
     data = make_extrapolation_data(2500, noise=noise, random_state=70)

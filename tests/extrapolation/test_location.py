@@ -155,7 +155,9 @@ def test_a_warp_is_undone_up_to_its_tails(draw, gaussian):
 
 
 @pytest.mark.filterwarnings("ignore:X holds more than the representation")
-@pytest.mark.parametrize("noise", ["gaussian", "mixture", "laplace"])
+@pytest.mark.parametrize(
+    "noise", ["gaussian", *(pytest.param(each, marks=pytest.mark.slow) for each in ("mixture", "laplace"))]
+)
 def test_it_betters_what_it_starts_from(noise):
     data = make_extrapolation_data(2500, noise=noise, random_state=33)
     train, rest = slice(0, 1500), slice(1500, None)

@@ -120,6 +120,7 @@ def test_do_curve_is_complete_and_does_not_depend_on_workers(model):
     assert one.to_frame().equals(one.table)
 
 
+@pytest.mark.slow
 def test_bootstrap_error_is_that_of_repeated_samples():
     """Standard errors against the spread of the estimate over 30 fresh samples (oracle state)."""
     asked = [[0.0], [0.8], [1.4]]
@@ -221,7 +222,7 @@ def test_exclusion_violated_shows_in_the_consistency(data):
 
 
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.ExtrapolationWarning")
-@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("routing", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_encoders_of_all_kinds(data, routing):
     class Plain:  # no scikit-learn object at all
         def fit(self, X):

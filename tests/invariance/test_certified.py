@@ -98,6 +98,7 @@ def test_features_that_are_constant_in_an_environment_do_not_certify_more(consta
     assert ranks_lost(moments).tolist() == [-constant] * 1500
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.IdentificationWarning")  # often no set is accepted
 def test_the_bound_holds_simultaneously_after_the_search():
     """400 data sets, 4 environments of 60 rows, coefficients that differ: the rule learnt elsewhere has a true relative

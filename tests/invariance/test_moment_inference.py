@@ -79,6 +79,7 @@ def test_few_rows_keep_the_size_of_the_statistic(n):
     assert 0.01 * 600 < rejected <= stats.binom.isf(1e-3, 600, 0.065)
 
 
+@pytest.mark.slow
 def test_few_rows_and_many_equations_do_not_pull_the_estimate_to_least_squares():
     """Iterated weights covered .57 here, off by 1.4 standard deviations."""
     rng, covered, coefs, runs = np.random.default_rng(2), np.zeros(2), [], 60

@@ -214,7 +214,7 @@ def test_the_command_line_runs_it(tmp_path, capsys):
     assert main(["pac", "--reps", "0"]) == 2
     assert "n_reps must be a whole number >= 1" in capsys.readouterr().err
     assert main([*arguments, "--sites", "9"]) == 2
-    assert "--sites must be 1 to" in capsys.readouterr().err
+    assert "--sites must be from 1 to" in capsys.readouterr().err
     (tmp_path / "file").touch()
     assert main([*arguments, "--out", str(tmp_path / "file" / "inside")]) == 2
     assert "error: " in capsys.readouterr().err

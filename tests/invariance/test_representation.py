@@ -86,21 +86,22 @@ def test_hidden_causes_and_cycles_are_allowed():
 
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.IdentificationWarning")  # where the edge is crossed by chance
 def test_sampling_noise_alone_makes_no_direction():
-    """Equal environments, 200 data sets each of 1 and 12 features: the edge is crossed in about one of a hundred
+    """Equal environments, 50 data sets each of 1 and 12 features: the edge is crossed in about one of a hundred
     (binomial limit at 1e-5); a shift stands out."""
     sem = random_sem(13, random_state=0)
     quiet = sem.environments([None] * 4)
     loud = sem.environments([None, None, None, Shift(sem.features[0], std=3.0)])
     for keep in (1, 12):
-        crossed = 0
-        for seed in range(200):
+        crossed, strongest = 0, 0.0
+        for seed in range(50):
             X, y, e = quiet.sample(100, random_state=seed)
             model = InvariantRepresentation().fit(X[:, :keep], y, environments=e)
             crossed += model.n_directions_ > 0
+            strongest = max(strongest, model.direction_strengths_[0] / model.noise_edge_)
             if not model.n_directions_:
                 np.testing.assert_allclose(model.coef_, model.least_squares_coef_, rtol=1e-7)
-        assert crossed <= stats.binom.isf(1e-5, 200, 0.01)
-        assert 0.4 * model.noise_edge_ < model.direction_strengths_[0]
+        assert crossed <= stats.binom.isf(1e-5, 50, 0.01)
+        assert strongest > 0.4  # the edge is not far off
     X, y, e = loud.sample(200, random_state=0)
     assert InvariantRepresentation().fit(X, y, environments=e).n_directions_ == 1
     forced = InvariantRepresentation(n_directions=0).fit(X, y, environments=e)
@@ -158,7 +159,7 @@ def test_the_coefficients_converge_at_root_n():
         error = []
         for seed in range(12):
             X, y, e = data.environment_set.sample(n, random_state=seed)
-            fit = InvariantRepresentation(n_directions=2).fit(X, y, environments=e)
+            fit = InvariantRepresentation(n_directions=2).fit_moments(Moments.from_rows(x=X, y=y, environments=e))
             error.append(np.sum((fit.coef_ - truth) ** 2))
         errors.append(np.sqrt(np.mean(error)))
     slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]

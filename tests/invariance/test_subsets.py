@@ -149,6 +149,7 @@ def test_p_values_equal_scipys_on_the_residuals():
         assert chow[k] == pytest.approx(stats.f.sf(F, 2 * p, len(y) - 3 * p), rel=1e-8, abs=1e-14)
 
 
+@pytest.mark.slow
 def test_size_of_the_tests_on_the_true_causes():
     """2000 replications at level .05 on the parents. Chow is exact: binomial limits at 1e-5. The residual test takes
     2 (E - 1) = 4 times the smallest of 6 dependent p-values, so its size may exceed .05, but not 6/4 of it."""

@@ -238,6 +238,7 @@ def test_coverage_of_intervals(integration):
     assert np.abs(np.mean(hits) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 250)
 
 
+@pytest.mark.slow
 def test_invariance_test_has_uniform_pvalues_under_the_null_and_power_against_both_alternatives():
     def pvalue(seed, confounding, broken, aug=None):
         rng = np.random.default_rng([11, seed])

@@ -100,6 +100,7 @@ def uneven(seed, *, clusters=15, n=300):
     return x[:, None], x + 2.0 * w + error, z, w, groups
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
 def test_controls_predictions_and_bands_cover_in_uneven_clusters():
     """They covered .81, .87 and .85 in 15 clusters; 100 replications have an s.e. of 2.5%."""

@@ -99,6 +99,7 @@ def test_constants_are_no_information():
     assert overidentification(only, robust=True).df == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("robust", [False, True])
 def test_sizes_and_power(robust):
     """Valid instruments, and y exogenous to x: 5% within 3 s.e. of 200 replications; else rejections."""

@@ -199,6 +199,7 @@ def test_robust_sets_hold_what_hotellings_test_does_not_reject(clustered):
     assert len(shapes) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [0.0, 0.15])
 def test_sets_cover_whatever_the_strength_of_the_instruments(strength):
     """95% less 3 s.e. of 200 replications, where two-stage least squares covers far less."""
