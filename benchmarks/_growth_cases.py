@@ -319,7 +319,7 @@ CASES = [
     (
         "InvariantCausalPrediction, chow, pairs",
         "features",
-        [20, 40, 80],
+        [15, 30, 60],
         fit(icp(test="chow", max_size=2), by_environment, "d"),
         2,
     ),

@@ -256,9 +256,8 @@ class HierarchicalConformalRegressor(FitsRows, AlignedRegressorMixin, BaseEstima
         if level > self.highest_level_ + _ROUNDING:
             warn(
                 f"Environments that calibrate: {self.n_calibration_}, which give finite intervals up to "
-                "confidence_level="
-                f"{cut(self.highest_level_)}; at {level:g} they are infinite. More environments are needed, not more "
-                "rows.",
+                f"confidence_level={cut(self.highest_level_)}; at {level:g} they are infinite. More environments are "
+                "needed, not more rows.",
                 DegenerateInputWarning,
             )
             lower, upper = np.full(len(array), -np.inf), np.full(len(array), np.inf)

@@ -160,6 +160,16 @@ def test_units_whose_squares_are_no_floats_are_refused_by_name(unit):
             model.fit(X, unit * y[:, 0])
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_statistic_has_no_unit_of_y(unit):
+    """It is 0 only where moving rows changes nothing, relative to its own size."""
+    X, y = world(40, np.random.default_rng(0), delta=0.5)
+    results = [symmetry_test(X, each, SignFlip([0]), poses="uniform", random_state=0) for each in (y, unit * y)]
+    assert results[0].statistic > 1
+    assert results[1].statistic == pytest.approx(results[0].statistic, rel=1e-9)
+    assert results[1].pvalue == results[0].pvalue
+
+
 @pytest.mark.parametrize("group", [SignFlip([0]), EuclideanGroup(3, translations=False)])
 def test_a_pvalue_is_that_of_other_units_and_orders_where_outcomes_tie(group):
     """Ties of y were ordered by a number that depends on the unit of X: p of .04 to .10 for the same rows."""
