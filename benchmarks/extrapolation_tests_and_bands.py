@@ -28,14 +28,15 @@ def rejection_rate(reps, n=600, **kwargs):
     return {"replications": reps, "rejected": rate, "Monte-Carlo s.e.": np.sqrt(max(rate * (1 - rate), 1e-4) / reps)}
 
 
-@threadpool_limits.wrap(limits=1)
 def bands(seed, n_bootstrap, encoder, n=500):
     """Whether the band holds the truth, and half its width, at each of the places; the spread of the truth inside."""
     data = make_extrapolation_data(n, n_latent=1, n_features=4, random_state=seed)
     X = data.Z if encoder == "identity" else data.X
     calibration = 0.0 if encoder == "identity" else 1.0
-    model = Rep4ExRegressor(encoder, calibration=calibration, random_state=0).fit(X, data.y, action=data.action)
-    table = model.do_curve(ASKED, n_bootstrap=n_bootstrap, band="pointwise").table
+    model = Rep4ExRegressor(encoder, calibration=calibration, random_state=0)
+    with threadpool_limits(limits=1):  # in here: a function that limits wrap cannot be sent to a process
+        model.fit(X, data.y, action=data.action)
+        table = model.do_curve(ASKED, n_bootstrap=n_bootstrap, band="pointwise").table
     truth = data.truth_do(ASKED)
     held = (table["lower"].to_numpy() <= truth) & (truth <= table["upper"].to_numpy())
     return held, (table["upper"] - table["lower"]).to_numpy() / 2, truth[INSIDE].std()

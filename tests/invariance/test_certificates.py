@@ -772,6 +772,7 @@ def test_a_pipeline_is_certified_as_a_whole(trained):
     assert certify(neutral, fresh, eps=1e-6, method="holdout").violations == 0
 
 
+@pytest.mark.slow
 def test_two_level_covers_the_true_violation():
     """300 trials of 20 environments, 150 rows each, against the violation known from exact moments."""
     sem = textbook_sem("chain")

@@ -219,6 +219,7 @@ def test_intervals_say_what_they_cover_and_identified_needs_alpha_zero():
     assert several.confint().index.names == ["outcome", "feature"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("integration", ["closed_form", "sampled"])
 def test_coverage_of_intervals(integration):
     """250 data sets, three binomial standard errors are allowed; 2,000 data sets in benchmarks/."""

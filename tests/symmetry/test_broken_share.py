@@ -105,6 +105,7 @@ def test_an_outcome_that_is_all_broken_has_a_limit_near_1():
     assert 0.6 < lower <= share <= 1.0
 
 
+@pytest.mark.slow
 def test_critical_values_that_know_the_skewness():
     """Johnson's t by scipy's moments, 30 rows that lean to the left: Student's t is above its 95% point in 9%."""
     rng, quantile, above = np.random.default_rng(4), stats.t.ppf(0.95, 29), np.zeros(2)
