@@ -219,8 +219,7 @@ def test_intervals_say_what_they_cover_and_identified_needs_alpha_zero():
     assert several.confint().index.names == ["outcome", "feature"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("integration", ["closed_form", "sampled"])
+@pytest.mark.parametrize("integration", ["closed_form", pytest.param("sampled", marks=pytest.mark.slow)])
 def test_coverage_of_intervals(integration):
     """250 data sets, three binomial standard errors are allowed; 2,000 data sets in benchmarks/."""
     cov = np.array([[2.0, 0.5, 0.3], [0.5, 1.5, 0.2], [0.3, 0.2, 1.0]])

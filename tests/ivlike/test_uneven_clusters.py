@@ -127,8 +127,7 @@ def test_squared_residuals_are_unmixed():
     assert not _unmixing(np.ones(3), np.eye(3)).any()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("q", "kind"), [(1, "marked"), (3, "lines")])
+@pytest.mark.parametrize(("q", "kind"), [(1, "marked"), pytest.param(3, "lines", marks=pytest.mark.slow)])
 def test_size_with_many_controls(q, kind):
     """As their squares mix, residuals hid unequal variances: 40 controls in 100 rows rejected .11, 60 in 200 .07."""
     rng = np.random.default_rng(4)
