@@ -134,10 +134,11 @@ def more_of_few(
         return 0.0
     if groups is not None or not seen.any():
         return max(fades * most_unseen(share, groups, confidence_level) - (error if seen.any() else 0.0), 0.0)
+    unit = float(share.max())  # squares of shares may be no floats
+    share, tail = share / unit, (1.0 - confidence_level) / 2.0
     y, v, more = float(share[seen].sum()), float(np.sum(share[seen] ** 2)), _further(share)
-    tail = (1.0 - confidence_level) / 2.0
     limit = (v + more**2) / (y + more) * gammainccinv((y + more) ** 2 / (v + more**2), tail)
-    return max(float(limit) - y + float(ndtri(tail)) * float(np.sqrt(v)), 0.0) * fades
+    return unit * max(float(limit) - y + float(ndtri(tail)) * float(np.sqrt(v)), 0.0) * fades
 
 
 def _further(share: FloatArray) -> float:

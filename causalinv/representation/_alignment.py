@@ -51,6 +51,7 @@ class OrthogonalAlignment(AlignedRegressorMixin, MultiOutputMixin, BaseEstimator
     fewer columns of y than of X the problem has no closed form even at 0; the answer is the best that alternating
     projections of Green and Gower found from nine starts (from one, for maps of more than 400 entries). The set of
     admissible W is not convex, so that in between as well the answer is a local minimum, never worse than the start.
+    Columns of X that do not vary have no part in the map, if the others are enough for W'W = I.
 
     λ-orthogonality in the literature is a *penalty* with a threshold; the limit here is our reading of it.
 
@@ -110,9 +111,15 @@ class OrthogonalAlignment(AlignedRegressorMixin, MultiOutputMixin, BaseEstimator
         if distortion(free) <= limit:
             found = start = free
         else:
-            gram, cross = points.T @ points, points.T @ wanted
+            # A column that does not vary shows nothing; it would only give the others room in W'W = I.
+            used = np.flatnonzero(np.any(points, axis=0))
+            if len(used) < wanted.shape[1]:
+                used = np.arange(points.shape[1])  # too few for W'W = I without it
+            gram, cross = points[:, used].T @ points[:, used], points[:, used].T @ wanted
             turn = procrustes(gram, cross)
-            start, found, self.converged_ = (turn, turn, True) if limit == 0 else constrained(gram, cross, turn, limit)
+            answer = (turn, turn, True) if limit == 0 else constrained(gram, cross, turn, limit)
+            start, found, self.converged_ = np.zeros_like(free), np.zeros_like(free), answer[2]
+            start[used], found[used] = answer[:2]
         of = [float(np.sum((wanted - points @ each) ** 2)) for each in (start, found)]
         self.start_loss_, self.loss_ = (each / total if total > 0 else float("nan") for each in of)
         self.distortion_ = distortion(found)

@@ -213,6 +213,8 @@ def test_limit_of_unequal_shares_is_fay_and_feuers_with_a_mean_share():
     expected = fades * (limit - y - 1.959963984540054 * np.sqrt(v))
     assert more_of_few(share, seen, None, 0.95, 0.0) == pytest.approx(expected)
     assert more_of_few(share, ~seen, None, 0.95, 0.0) == 0.0
+    for unit in (1e-200, 1e160):  # squares of these are no floats
+        assert more_of_few(unit * share, seen, None, 0.95, 0.0) == pytest.approx(unit * expected)
 
 
 def test_rare_events_of_unequal_weight_are_covered():

@@ -196,8 +196,7 @@ def test_one_column_of_two_is_the_best_point_of_the_circle(seed):
 
 def test_fewer_columns_of_dependent_ones_are_the_best_of_many_starts():
     rng = np.random.default_rng(7)
-    X = rng.normal(size=(20, 4))
-    X[:, 0], Y = 3.0, rng.normal(size=(20, 3))
+    X, Y = rng.normal(size=(20, 4)), rng.normal(size=(20, 3))
     X[:, 3] = X[:, 1]
     points, wanted = X - X.mean(axis=0), Y - Y.mean(axis=0)
     best = np.inf
@@ -208,3 +207,18 @@ def test_fewer_columns_of_dependent_ones_are_the_best_of_many_starts():
         )
         best = min(best, found.fun / np.sum(wanted**2))
     assert OrthogonalAlignment().fit(X, Y).loss_ <= best + 1e-7
+
+
+@pytest.mark.parametrize("constant", [1.0, np.where(np.arange(20) % 2, 0.3, 0.1 + 0.2)])
+@pytest.mark.parametrize("limit", [0.0, 0.2])
+def test_a_column_that_does_not_vary_gives_the_others_no_room(constant, limit):
+    """It would be the same map with a smaller loss: W'W = I lets what nothing shows take the place of what is shown."""
+    rng = np.random.default_rng(3)
+    X, Y = rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
+    alone = OrthogonalAlignment(max_distortion=limit).fit(X, Y)
+    beside = OrthogonalAlignment(max_distortion=limit).fit(np.insert(X, 1, constant, axis=1), Y)
+    np.testing.assert_allclose(np.delete(beside.coef_, 1, axis=1), alone.coef_, rtol=1e-7, atol=1e-9)
+    np.testing.assert_array_equal(beside.coef_[:, 1], 0.0)
+    assert beside.distortion_ == pytest.approx(alone.distortion_, abs=1e-9)
+    few = OrthogonalAlignment().fit(np.column_stack([X[:, :1], np.ones(20)]), Y)  # one column for two targets
+    assert few.distortion_ < 1e-9

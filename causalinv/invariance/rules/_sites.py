@@ -94,14 +94,23 @@ def site_directions(moments: Moments, n_sites: int | None = None, rows: FloatArr
         still = np.diag(moments.pooled.scatter(("x", "y"))[0]) == 0
         centred = np.where(still, 0.0, rows - moments.pooled.mean(("x", "y"))[0])
         standard = np.column_stack([np.ones(len(rows)), centred]) / units
-        # In an order of their own, so that the order in which rows and environments came changes nothing.
-        order = np.argsort(np.round(standard @ np.cos(np.arange(standard.shape[1])), 9), kind="stable")
-        edge = _shuffled_edge(standard[order] @ half, moments.count)
+        edge = _shuffled_edge(_in_own_order(standard @ half, standard[:, np.r_[False, ~still]]), moments.count)
     limit = _EXACT * max(strengths[0], _EXACT) if known else edge
     s = int(np.sum(strengths > limit)) if n_sites is None else min(n_sites, p)
     # Back to the units of the data: a difference of second moments has columns in units * pooled^(1/2) * directions.
     scale = units[:, None] * (vectors * np.sqrt(values))
     return SiteDirections(scale @ directions[:, :s], strengths, edge)
+
+
+def _in_own_order(white: FloatArray, varying: FloatArray) -> FloatArray:
+    """White rows in an order that hangs neither on theirs nor on columns that are constant or depend on others.
+
+    By their length and by their part along the rows' own skewness; what is alike in both, by a sum of the columns.
+    """
+    length = np.sum(white**2, axis=1)
+    along = white @ np.mean(length[:, None] * white, axis=0)
+    mixed = varying @ np.cos(np.arange(varying.shape[1]))
+    return np.asarray(white[np.lexsort([np.round(each, 9) for each in (mixed, along, length)])])
 
 
 def _shuffled_edge(white: FloatArray, counts: FloatArray) -> float:
