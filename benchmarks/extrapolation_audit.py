@@ -53,7 +53,7 @@ TOLD = {
     "direct_effect": "direct_effect",
     "does not look Gaussian": "noise",
     "X holds more": "reduced",
-    "are unsupported": "unsupported",
+    "Unsupported actions": "unsupported",
     "nothing but noise": "undecided",
     "different values": "few values",
     "are withheld": "withheld",

@@ -58,7 +58,9 @@ def choose(X, action):
         encoder = LinearInvarianceEncoder(method="ef", n_repeats=1, bandwidths=(1.0,), random_state=0)
         encoder.fit(X, action=action)
     said = [str(w.message) for w in caught if issubclass(w.category, IdentificationWarning)]
-    return encoder.n_components_, any("may be nothing but noise" in s or "were dropped" in s for s in said)
+    return encoder.n_components_, any(
+        "may be nothing but noise" in s or "of the action, along which" in s for s in said
+    )
 
 
 def main(sets):

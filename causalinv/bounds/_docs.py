@@ -83,7 +83,7 @@ _TEXTS = {
             Clopper and Pearson's limit of what did not happen (its version for unequal weights, and for clusters); of
             an f-ball, as far as they could move Manski's end. Without known limits a warning says that it does not.
             Where one of two possible outcomes is rare, the interval reaches as far as Fay and Feuer's (1997) limit,
-            with the mean weight of a further event in place of the largest (limits of 97.5% held in 98% and more; in
+            with the mean weight of a further event in place of the largest (limits of 97.5% held in 97% and more; in
             92% at the least where all events are in the tenth of rows with the smallest propensity). Of more possible
             outcomes a warning says where nearly all are one number (of 100 rows with 2 to 5 others, limits of 97.5%
             held in 75% to 91%).""",

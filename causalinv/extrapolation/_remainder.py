@@ -55,8 +55,7 @@ def warn_of_the_rest(share: float, d: int, k: int, directions: Directions | None
     else:
         left = (
             f"left out: {counted(k - d, 'direction')} of the action, along which its standard deviation moves the "
-            "state by "
-            f"at most {directions.upper[d]:.2f} standard deviations of the state's own noise (95% bound)"
+            f"state by at most {directions.upper[d]:.2f} standard deviations of the state's own noise (95% bound)"
         )
     warn(
         f"{shown}; {left}. If the outcome depends strongly on one of them, predictions at untried actions miss "

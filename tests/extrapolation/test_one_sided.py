@@ -1,6 +1,7 @@
 """One-sided V: numbers of a learnt state beyond the tried actions are withheld; the measure of it is a known one."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.base import clone
 from causalinv.exceptions import ExtrapolationWarning, IdentificationWarning
 from causalinv.extrapolation import LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.extrapolation._one_sided import ONE_SIDED, one_sidedness
+from causalinv.extrapolation._support import one_sided
 from causalinv.inspection import DoCurveDisplay
 
 FAST = LinearInvarianceEncoder(method="npiv+location", n_repeats=1, bandwidths=(1.0,), n_landmarks=60, random_state=0)
@@ -61,6 +63,16 @@ def test_the_measure_is_that_of_the_law_in_any_coordinates(name, law):
     wild = V.copy()
     wild[::4000] = 1e6  # ten rows in 40,000
     assert one_sidedness(V[:, :1]) == pytest.approx(one_sidedness(wild[:, :1]), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "skewness", "expected"),
+    [(2.0, 0.43, True), (2.0, 0.37, False), (0.9, 0.6, False), (np.nan, 0.6, False), (None, None, False)],
+)
+def test_both_numbers_must_speak_against_v(evidence, skewness, expected):
+    stand_in = SimpleNamespace(public={"noise_evidence_": evidence, "noise_skewness_": skewness}.get)
+    assert one_sided(stand_in) is expected
+    assert quantile_skewness(stats.gumbel_r()) + 0.04 < ONE_SIDED < quantile_skewness(stats.expon()) - 0.2
 
 
 def test_noise_that_is_not_there_is_not_one_sided():
