@@ -8,6 +8,8 @@ rounding too, so a relative floor alone would keep it.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 from scipy.linalg import eigh, qr, svd
 
@@ -25,6 +27,7 @@ __all__ = [
     "factor_split",
     "inverse_ranges",
     "inverse_root",
+    "inverse_roots",
     "lstsq",
     "matrix_rank",
     "orthonormal_range",
@@ -201,6 +204,40 @@ def inverse_root(matrix: FloatArray, floor: float) -> FloatArray:
     values, vectors = eigh((matrix + matrix.T) / 2)
     factor = np.where(values > floor, 1.0 / np.sqrt(np.maximum(values, floor)), 0.0)
     return np.asarray((vectors * factor) @ vectors.T)
+
+
+def inverse_roots(matrices: FloatArray, *, least: float) -> tuple[FloatArray, BoolArray]:
+    """Inverses of Cholesky factors, of many symmetric matrices at once.
+
+    Parameters
+    ----------
+    matrices : ndarray of shape (N, k, k)
+    least : float
+        Smallest spread of a combination of the standardised variables: below it a matrix is not sound.
+
+    Returns
+    -------
+    roots : ndarray of shape (N, k, k)
+        R with R'R the inverse of a matrix. Of one that is not sound they are finite and mean nothing.
+    sound : ndarray of bool, shape (N,)
+    """
+    variance = np.diagonal(matrices, axis1=1, axis2=2)
+    unit = np.sqrt(np.where(variance > 0, variance, 1.0))
+    scaled = matrices / (unit[:, :, None] * unit[:, None, :])
+    sound = (variance > 0).all(axis=1)
+    if not scaled.size:
+        return scaled, sound
+    try:
+        lower = np.linalg.cholesky(scaled)
+    except np.linalg.LinAlgError:  # by one of them
+        lower = np.broadcast_to(np.eye(scaled.shape[1]), scaled.shape).copy()
+        sound &= False
+        for i, matrix in enumerate(scaled):
+            with suppress(np.linalg.LinAlgError):
+                lower[i], sound[i] = np.linalg.cholesky(matrix), (variance[i] > 0).all()
+    inverse = np.linalg.inv(lower)
+    sound &= np.abs(inverse).max(axis=(1, 2)) <= 1.0 / least
+    return inverse / unit[:, None, :], sound
 
 
 def dependent_columns(cov: FloatArray, *, tol: float = _DEPENDENT) -> BoolArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,12 @@ from causalinv.ivlike._design import RowDesign, named
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._integrations import ClosedForm, Moved
 from causalinv.ivlike._intervals import unseen_at, warn_unseen
-from causalinv.ivlike._path import IVLikePath, Split
+from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._paths import Split, path_like
 from causalinv.ivlike._reading import Reading
-from causalinv.ivlike._resample import Resampler
+from causalinv.ivlike._resample import Cells, Resampler, Resamples
 from causalinv.results import BootstrapResult
-from causalinv.transformations import Translation
+from causalinv.transformations import FirstStage, Translation
 
 __all__ = ["bootstrap", "replications"]
 
@@ -71,36 +74,76 @@ def replications(
     generators = streams(random_state, n_replications, "bootstrap")
     counts = [unit_counts(design.n_units, rng) for rng in generators]
     _check_room(fit, design, reading, counts)
-    split = Split.of(reading.stage)
-    known = fit.rule.known(design)
-    coefs: list[FloatArray] = []
-    alphas = [] if known is None else [fit.alpha] * n_replications
-    still: list[BoolArray] = []
-    varies = _varies(reading)
-    table = None
-    if drawn is None or isinstance(design, ClosedForm):
-        table = Resampler(design, reading, fit.rule.folds).readings(counts)
+    redrawn = None
+    if drawn is not None:
+        assert isinstance(design, Moved)
+        augmentation, (first, second) = design.augmentation, drawn
+
+        def redrawn(r: int) -> Translation:
+            return _redrawn(augmentation, first, second, generators[r])
+
+    made: list[_Made] = []
+    again = _Again(fit, Split.of(reading.stage))
     with counting(n_replications, "bootstrap replications") as step:
-        for rng, count in zip(generators, counts, strict=True):
-            again = design
-            if drawn is not None and isinstance(design, Moved):
-                again = design.with_augmentation(_redrawn(design.augmentation, *drawn, rng))
-            if table is None:  # other directions draw other copies
-                each = count if design.groups is None else count[design.groups]
-                moments, total = again.reweighted(design.share * each).collect(fit.rule.folds)
+        if redrawn is None or (isinstance(design, ClosedForm) and design.features is None):
+            table = Resampler(design, reading, fit.rule.folds)
+            size = table.step(fit.rule.n_tried * design.X.shape[1])
+            for resamples in table.resamples(counts, size, redrawn):
+                made += again.each(resamples)
+                step(len(resamples))
+        else:  # other directions draw other copies
+            for r, count in enumerate(counts):
+                rows = count if design.groups is None else count[design.groups]
+                moved = design.with_augmentation(redrawn(r))
+                made.append(again.one(moved, moved.reweighted(design.share * rows).collect(fit.rule.folds)))
+                step(1)
+    coefs, alphas, varies = zip(*made, strict=True)
+    return np.stack(coefs), np.array(alphas), np.array(varies) < _varies(reading)
+
+
+_Made = tuple[FloatArray, float, BoolArray]  # coefficients (p d,), strength, and features (d,) that vary
+
+
+@dataclass(frozen=True)
+class _Again:
+    """A fit once more, on resamples that are like its rows."""
+
+    fit: Fit
+    split: Split
+
+    def each(self, resamples: Resamples) -> Iterator[_Made]:
+        """Replications together, and those with care that are not sound so."""
+        found, rule, known = resamples.whole(), self.fit.rule, self.fit.rule.known(resamples.design)
+        size = len(resamples)
+        sound = np.zeros(size, bool)
+        if found is not None:
+            with np.errstate(all="ignore"):  # of those that are not sound
+                reading, whole = found
+                if known is None:
+                    alphas, chosen = rule.choose_each(resamples, reading, self.split, ridge=self.fit.ridge)
+                else:
+                    alphas, chosen = np.full(size, known), np.ones(size, bool)
+                if chosen.any():
+                    coefs, solved = self.split.coefs(reading.stage, alphas, ridge=self.fit.ridge)
+                    sound = whole & chosen & solved & resamples.complete
+                    coefs, varies = np.swapaxes(coefs, 1, 2).reshape(size, -1), _varies(reading)
+        for r in range(size):
+            if sound[r]:
+                yield coefs[r], float(alphas[r]), varies[r]
             else:
-                moments, total = next(table)
-            found = again.reading(moments, total)
-            still.append(_varies(found) < varies)
-            if known is not None:
-                coefs.append(split.coef(found.stage, known, ridge=fit.ridge).T.ravel())
-            else:
-                path = IVLikePath.resembling(found.stage, split, ridge=fit.ridge)
-                strength = fit.rule.choose(again, found, path, (moments, total))
-                coefs.append(strength.coef(path).T.ravel())
-                alphas.append(strength.alpha)
-            step(1)
-    return np.stack(coefs), np.array(alphas), np.array(still)
+                yield self.one(resamples.design_of(r), resamples.one(r))
+
+    def one(self, design: RowDesign, cells: Cells) -> _Made:
+        """One replication from its moments, one cell per fold."""
+        found, ridge, rule = design.reading(*cells), self.fit.ridge, self.fit.rule
+        known = rule.known(design)
+        if known is not None:
+            coefs, sound = self.split.coefs(FirstStage.stack([found.stage]), np.array([known]), ridge=ridge)
+            coef = coefs[0] if sound[0] else IVLikePath.from_first_stage(found.stage, ridge=ridge).coef(known)
+            return coef.T.ravel(), self.fit.alpha, _varies(found)
+        path = path_like(found.stage, self.split, ridge=ridge)
+        strength = rule.choose(design, found, path, cells)
+        return strength.coef(path).T.ravel(), strength.alpha, _varies(found)
 
 
 def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[FloatArray]) -> None:
@@ -127,8 +170,8 @@ def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[Floa
 
 
 def _varies(reading: Reading) -> BoolArray:
-    """Features (d,) that vary, their copies included."""
-    return np.asarray(np.diagonal(reading.stage.variance) > 0)
+    """Features (..., d) that vary, their copies included."""
+    return np.asarray(np.diagonal(reading.stage.variance, axis1=-2, axis2=-1) > 0)
 
 
 def _redrawn(augmentation: Any, first: Any, second: Any, rng: np.random.Generator) -> Translation:

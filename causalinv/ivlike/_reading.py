@@ -10,7 +10,7 @@ from causalinv._typing import FloatArray
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 
-__all__ = ["Centred", "ControlSlopes", "Copy", "Reading", "less_chance"]
+__all__ = ["Centred", "ControlSlopes", "Copy", "Reading", "by_chance", "less_chance"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Reading:
     """What one pass over the rows gives: their moments, the first stage, and the moments of all copies.
 
     With `whole` the explained part is the whole reaction E(δ'h)², not what G explains of it.
-    `slopes` are those of the controls, if there are any: they are partialled out of everything else.
+    `slopes` are those of the controls, if there are any: they are partialled out of everything else. A stack of readings
+    has a cell of moments for each, and arrays with one more dimension in front.
     """
 
     moments: Moments
@@ -105,7 +106,7 @@ class Reading:
 
     def with_controls(self, coef: FloatArray) -> FloatArray:
         """Coefficients (d, p) of the features, and below them those of the controls."""
-        return coef if self.slopes is None else np.vstack([coef, self.slopes.coef(coef)])
+        return coef if self.slopes is None else np.concatenate([coef, self.slopes.coef(coef)], axis=-2)
 
     @property
     def regressed(self) -> bool:
@@ -132,8 +133,12 @@ def less_chance(explained: FloatArray, risk: FloatArray, total: Moments, *, q: i
     As in the adjusted R², times Kish's design effect, rows over rows of equal weight that would vary as much: noise of
     heavy rows is explained more. Exact for equal weights, to first order in q over rows for others.
     """
-    n = float(total.count.sum())
-    if not np.isfinite(n):
+    n = total.count.sum(keepdims=True)
+    if not np.isfinite(n).all():
         return explained
-    effect = max(n / float(total.pool().effective_count[0]), 1.0)
-    return explained - effect * q / max(n - q - spent, 1.0) * (risk - explained)
+    return explained - by_chance(n, total.pool().effective_count, q=q, spent=spent) * (risk - explained)
+
+
+def by_chance(n: FloatArray, effective: FloatArray, *, q: int, spent: int) -> FloatArray:
+    """Share of noise in n rows, of weights that stand for `effective` ones, that q regressors explain by chance."""
+    return np.maximum(n / effective, 1.0) * q / np.maximum(n - q - spent, 1.0)

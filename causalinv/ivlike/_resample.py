@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from causalinv._typing import FloatArray, IntArray
+from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._design import RowDesign
+from causalinv.ivlike._integrations import Moved
 from causalinv.ivlike._reading import Reading
 from causalinv.moments import Moments
 
-__all__ = ["Resampler"]
+__all__ = ["Cells", "Readings", "Resampler", "Resamples"]
 
-_BATCH = 2e7  # numbers held at once: 160 MB
+Cells = tuple[Moments, Moments]  # of rows and of all copies, one cell per fold
+Readings = tuple[Reading, BoolArray]  # a stack, and which of them are sound
+
+_BATCH = 2e7  # numbers held at once while products are summed: 160 MB
+_AT_ONCE, _MOST = 3e6, 256  # numbers held at once for resamples, 24 MB and as much again in between, and resamples
 _CONSTANT = 1e-12  # of a column's squares about the mean of all rows: a spread in a resample that is rounding
 _SAME = 1e-9  # relative: means of folds in which a column is constant, and the same constant
 
@@ -46,28 +51,119 @@ class _Table:
     place: IntArray
     shares: tuple[float, ...]
 
-    def moments(self, sums: FloatArray, *, count: FloatArray, square: FloatArray, cells: pd.Index) -> Moments:
-        """Moments of cells from their sums (n_cells, K)."""
-        full = sums[:, self.place]
+    def moments(self, sums: Sums, cells: pd.Index | None = None) -> Moments:
+        """Moments of cells from their sums; without labels each is one of a stack, else they are folds."""
+        full = sums.products[:, self.place]
         weight = full[:, 0, 0]
-        mean = full[:, 0, 1:] / weight[:, None]
+        mean = full[:, 0, 1:] / np.where(weight > 0, weight, 1.0)[:, None]
         scatter = full[:, 1:, 1:] - weight[:, None, None] * mean[:, :, None] * mean[:, None, :]
         # A rare category that was not drawn: no variance, and not its rounding, which would be scaled up.
         squares, spread = (np.diagonal(each, axis1=1, axis2=2) for each in (full[:, 1:, 1:], scatter))
         still = spread <= _CONSTANT * squares
         if still.any():
             scatter[still[:, :, None] | still[:, None, :]] = 0.0
-            first = np.take_along_axis(mean, np.argmax(still, axis=0)[None], axis=0)
-            mean = np.where(still & (np.abs(mean - first) <= _SAME * np.abs(first)), first, mean)
+            if cells is not None:
+                first = np.take_along_axis(mean, np.argmax(still, axis=0)[None], axis=0)
+                mean = np.where(still & (np.abs(mean - first) <= _SAME * np.abs(first)), first, mean)
         return Moments.trusted(
             self.spec,
             mean=self.centre + self.scale * mean,
             scatter=scatter * np.outer(self.scale, self.scale),
-            weight=weight.copy(),
-            count=count * len(self.shares),
-            cells=cells,
-            weight_sq=square * sum(share**2 for share in self.shares),
+            weight=np.where(weight > 0, weight, 1.0),
+            count=np.maximum(sums.count, 1.0) * len(self.shares),
+            cells=pd.RangeIndex(len(weight)) if cells is None else cells,
+            weight_sq=sums.square * sum(share**2 for share in self.shares),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums over rows (..., K): products of blocks, and (...) rows drawn and squares of their weights."""
+
+    products: FloatArray
+    count: FloatArray
+    square: FloatArray
+
+    def each(self, change: Callable[[FloatArray], FloatArray]) -> Sums:
+        """Every array changed alike."""
+        return Sums(change(self.products), change(self.count), change(self.square))
+
+
+@dataclass(frozen=True, eq=False)
+class Resamples:
+    """Some resamples, together and one by one.
+
+    Attributes
+    ----------
+    design : RowDesign
+    labels : ndarray of int, shape (C,)
+        Of the folds, -1 for rows that only train.
+    sums : list of (_Table, Sums)
+        Of rows and, if they differ, of copies: (B, C, ...).
+    augmentations : list of Transformation or None
+        Of every resample, if they are not that of the design.
+    """
+
+    design: RowDesign
+    labels: IntArray
+    sums: list[tuple[_Table, Sums]]
+    augmentations: list[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.sums[0][1].count)
+
+    @property
+    def complete(self) -> BoolArray:
+        """Resamples (B,) with rows in every fold."""
+        return np.asarray((self.sums[0][1].count > 0).all(axis=1))
+
+    def one(self, r: int) -> Cells:
+        """Moments of rows and of copies of a resample, a cell per fold that has rows."""
+        keep = self.sums[0][1].count[r] > 0
+        cells = pd.Index(self.labels[keep])
+        return self._cells(lambda part: part[r][keep], cells)
+
+    def design_of(self, r: int) -> RowDesign:
+        """The design of a resample."""
+        if self.augmentations is None:
+            return self.design
+        assert isinstance(self.design, Moved)
+        return self.design.with_augmentation(self.augmentations[r])
+
+    def whole(self) -> Readings | None:
+        """Readings (B,) of the resamples; None where they come one by one."""
+        return self._readings(lambda part: part.sum(axis=1))
+
+    def folds(self) -> tuple[Readings | None, Readings | None]:
+        """Readings (B C) of rows outside and, judged, inside every fold that judges, resample by resample."""
+        inside = self.labels >= 0
+        return (
+            self._readings(lambda part: _others(part)[:, inside].reshape(-1, *part.shape[2:])),
+            self._readings(lambda part: part[:, inside].reshape(-1, *part.shape[2:]), judged=True),
+        )
+
+    def _cells(self, change: Callable[[FloatArray], FloatArray], cells: pd.Index | None = None) -> Cells:
+        moments = [table.moments(sums.each(change), cells) for table, sums in self.sums]
+        return moments[0], moments[-1]
+
+    def _readings(self, change: Callable[[FloatArray], FloatArray], *, judged: bool = False) -> Readings | None:
+        moments, total = self._cells(change)
+        found = self.design.readings(moments, total, judged=judged)
+        if found is None or self.augmentations is None:
+            return found
+        reading, sound = found
+        blocks, names = moments.blocks["x"], moments.names["x"]
+        steps = np.stack([each.parameters(blocks, names) for each in self.augmentations])
+        steps = np.repeat(steps, len(moments) // len(steps), axis=0)
+        return replace(reading, stage=replace(reading.stage, factor=steps)), sound
+
+
+def _others(parts: FloatArray) -> FloatArray:
+    """Sums (B, C, ...) of all folds but each; added, as a fold that is nearly all would cancel."""
+    out = np.zeros_like(parts)
+    out[:, 1:] += np.cumsum(parts, axis=1)[:, :-1]
+    out[:, :-1] += np.cumsum(parts[:, ::-1], axis=1)[:, ::-1][:, 1:]
+    return out
 
 
 class Resampler:
@@ -132,28 +228,30 @@ class Resampler:
         place[rows, columns] = place[columns, rows] = np.arange(len(rows))
         return _Table(spec, products, centre, scale, place, tuple(share for _, share in copies))
 
-    def readings(self, counts: list[FloatArray]) -> Iterator[tuple[Moments, Moments]]:
-        """Moments of rows and of copies, one cell per fold, for every vector of counts (n_units,)."""
-        labels = np.unique(self._fold)
-        width = self._own.products.shape[1] + (0 if self._total is None else self._total.products.shape[1])
-        step = max(int(_BATCH / (len(self._fold) + width * len(labels))), 1)
+    def resamples(
+        self, counts: Sequence[FloatArray], step: int, redrawn: Callable[[int], Any] | None = None
+    ) -> Iterator[Resamples]:
+        """At most `step` resamples at a time, of vectors of counts (n_units,); `redrawn` makes the augmentation of one.
+
+        Folds follow each other in what was summed, so that each is a slice.
+        """
+        labels, first = np.unique(self._fold, return_index=True)
+        parts = [slice(i, j) for i, j in zip(first, [*first[1:], len(self._fold)], strict=True)]
+
+        def summed(values: FloatArray, by: FloatArray) -> FloatArray:
+            return np.stack([by[:, part] @ values[part] for part in parts], axis=1)
+
         for at in range(0, len(counts), step):
             drawn = np.stack(counts[at : at + step])[:, self._unit]
-            inside = [self._fold == label for label in labels]
-            present = (drawn > 0).astype(np.float64)
+            rows = summed(self._rows, (drawn > 0).astype(np.float64))
+            square = summed(self._square, drawn**2)
+            tables = [self._own] if self._total is None else [self._own, self._total]
+            sums = [(table, Sums(summed(table.products, drawn), rows, square)) for table in tables]
+            again = None if redrawn is None else [redrawn(r) for r in range(at, at + len(drawn))]
+            yield Resamples(self.design, labels, sums, again)
 
-            def sums(values: Any, by: FloatArray, masks: list[Any] = inside) -> FloatArray:
-                return np.stack([by[:, mask] @ values[mask] for mask in masks], axis=1)
-
-            weights, squares = sums(self._rows, present), sums(self._square, drawn**2)
-            own = sums(self._own.products, drawn)
-            total = None if self._total is None else sums(self._total.products, drawn)
-            for r in range(len(drawn)):
-                keep = weights[r] > 0
-                cells = pd.Index(labels[keep])
-                given: dict[str, Any] = {"count": weights[r][keep], "square": squares[r][keep], "cells": cells}
-                moments = self._own.moments(own[r][keep], **given)
-                yield (
-                    moments,
-                    moments if total is None or self._total is None else self._total.moments(total[r][keep], **given),
-                )
+    def step(self, more: int) -> int:
+        """Resamples at a time, each with so many further numbers in every fold, so that memory is bounded."""
+        width = sum(8 * table.place.size for table in (self._own, self._total) if table is not None)
+        folds = int(self._fold.max() - self._fold.min()) + 1
+        return int(np.clip(_AT_ONCE / (len(self._fold) + folds * (width + more)), 1, _MOST))
