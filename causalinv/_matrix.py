@@ -47,6 +47,7 @@ __all__ = [
 RANK_TOL = 1e-12  # of the largest eigenvalue, after scaling to unit diagonal
 _EPS = float(np.finfo(np.float64).eps)
 _CONSTANT = 4.0  # roundings of the mean: what a column of equal numbers can show as spread
+_SMALL = 5  # rows: of triangles that are inverted as any matrix
 _DEPENDENT = 1e-10  # of a feature's variance, what is left of it once earlier ones are known
 
 
@@ -235,9 +236,21 @@ def inverse_roots(matrices: FloatArray, *, least: float) -> tuple[FloatArray, Bo
         for i, matrix in enumerate(scaled):
             with suppress(np.linalg.LinAlgError):
                 lower[i], sound[i] = np.linalg.cholesky(matrix), (variance[i] > 0).all()
-    inverse = np.linalg.inv(lower)
+    inverse = _inverse_triangles(lower)
     sound &= np.abs(inverse).max(axis=(1, 2)) <= 1.0 / least
     return inverse / unit[:, None, :], sound
+
+
+def _inverse_triangles(lower: FloatArray) -> FloatArray:
+    """Inverses of lower triangles (N, k, k), by halves: numpy has none for them in a stack."""
+    half = lower.shape[1] // 2
+    if half < _SMALL:
+        return np.asarray(np.linalg.inv(lower))
+    out = np.zeros_like(lower)
+    out[:, :half, :half] = top = _inverse_triangles(lower[:, :half, :half])
+    out[:, half:, half:] = rest = _inverse_triangles(lower[:, half:, half:])
+    out[:, half:, :half] = -rest @ (lower[:, half:, :half] @ top)
+    return out
 
 
 def dependent_columns(cov: FloatArray, *, tol: float = _DEPENDENT) -> BoolArray:

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from causalinv._frames import column_names
 from causalinv._parallel import streams
 from causalinv._progress import counting
 from causalinv._typing import BoolArray, FloatArray, RandomState, Rows
-from causalinv._validation import check_alignment, check_rows, check_whole
+from causalinv._validation import check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
-from causalinv.ivlike._design import RowDesign, named
+from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._fit import Fit
-from causalinv.ivlike._integrations import ClosedForm, Moved
+from causalinv.ivlike._integrations import ClosedForm
 from causalinv.ivlike._intervals import unseen_at, warn_unseen
+from causalinv.ivlike._pairs import Pairs
 from causalinv.ivlike._path import IVLikePath
 from causalinv.ivlike._paths import Split, path_like
 from causalinv.ivlike._reading import Reading
-from causalinv.ivlike._resample import Cells, Resampler, Resamples
+from causalinv.ivlike._resample import Cells, Resampler, Resamples, along
 from causalinv.results import BootstrapResult
-from causalinv.transformations import FirstStage, Translation
+from causalinv.transformations import FirstStage
 
 __all__ = ["bootstrap", "replications"]
-
-_LONG = 1e-8  # squared length of a direction, of that of the longest
 
 
 def unit_counts(n: int, rng: np.random.Generator) -> FloatArray:
@@ -70,31 +67,24 @@ def replications(
     """Coefficients (B, p d), strengths (B,), and where (B, d) a feature that varies in the rows did not."""
     design, reading = fit.read_again()
     n_replications = check_whole(n_replications, "n_replications", low=2)
-    drawn = None if pairs is None else _check_pairs(*pairs, design)
+    drawn = None if pairs is None else Pairs.of(*pairs, design)
     generators = streams(random_state, n_replications, "bootstrap")
     counts = [unit_counts(design.n_units, rng) for rng in generators]
     _check_room(fit, design, reading, counts)
-    redrawn = None
-    if drawn is not None:
-        assert isinstance(design, Moved)
-        augmentation, (first, second) = design.augmentation, drawn
-
-        def redrawn(r: int) -> Translation:
-            return _redrawn(augmentation, first, second, generators[r])
-
     made: list[_Made] = []
     again = _Again(fit, Split.of(reading.stage))
     with counting(n_replications, "bootstrap replications") as step:
-        if redrawn is None or (isinstance(design, ClosedForm) and design.features is None):
+        if drawn is None or (isinstance(design, ClosedForm) and design.features is None):
             table = Resampler(design, reading, fit.rule.folds)
-            size = table.step(fit.rule.n_tried * design.X.shape[1])
-            for resamples in table.resamples(counts, size, redrawn):
-                made += again.each(resamples)
+            for resamples in table.resamples(counts, fit.rule.n_tried * design.X.shape[1]):
+                some = generators[len(made) : len(made) + len(resamples)]
+                steps = None if drawn is None else drawn.redrawn(some)
+                made += again.each(replace(resamples, steps=steps))
                 step(len(resamples))
         else:  # other directions draw other copies
-            for r, count in enumerate(counts):
+            for rng, count in zip(generators, counts, strict=True):
                 rows = count if design.groups is None else count[design.groups]
-                moved = design.with_augmentation(redrawn(r))
+                moved = along(design, drawn.redrawn([rng])[0])
                 made.append(again.one(moved, moved.reweighted(design.share * rows).collect(fit.rule.folds)))
                 step(1)
     coefs, alphas, varies = zip(*made, strict=True)
@@ -118,15 +108,16 @@ class _Again:
         sound = np.zeros(size, bool)
         if found is not None:
             with np.errstate(all="ignore"):  # of those that are not sound
-                reading, whole = found
+                reading, sound = found
+                alphas, coefs, chosen = np.full(size, known, dtype=np.float64), None, resamples.complete
                 if known is None:
-                    alphas, chosen = rule.choose_each(resamples, reading, self.split, ridge=self.fit.ridge)
-                else:
-                    alphas, chosen = np.full(size, known), np.ones(size, bool)
-                if chosen.any():
-                    coefs, solved = self.split.coefs(reading.stage, alphas, ridge=self.fit.ridge)
-                    sound = whole & chosen & solved & resamples.complete
-                    coefs, varies = np.swapaxes(coefs, 1, 2).reshape(size, -1), _varies(reading)
+                    alphas, coefs, good = rule.choose_each(resamples, reading, self.split, ridge=self.fit.ridge)
+                    chosen &= good
+                if coefs is None:
+                    coefs, good = self.split.coefs(reading.stage, alphas, ridge=self.fit.ridge)
+                    chosen &= good
+                sound = sound & chosen
+                coefs, varies = np.swapaxes(coefs, 1, 2).reshape(size, -1), _varies(reading)
         for r in range(size):
             if sound[r]:
                 yield coefs[r], float(alphas[r]), varies[r]
@@ -172,43 +163,3 @@ def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[Floa
 def _varies(reading: Reading) -> BoolArray:
     """Features (..., d) that vary, their copies included."""
     return np.asarray(np.diagonal(reading.stage.variance, axis1=-2, axis2=-1) > 0)
-
-
-def _redrawn(augmentation: Any, first: Any, second: Any, rng: np.random.Generator) -> Translation:
-    """Directions of pairs that are drawn anew."""
-    which = rng.integers(len(first), size=len(first))
-    keep = len(augmentation.directions)
-    given: dict[str, Any] = {"scale": augmentation.scale, "outcome_invariant": augmentation.outcome_invariant}
-    if isinstance(first, np.ndarray):
-        # Principal directions from the Gram matrix, where they are long enough for it to show them.
-        moved = (second - first)[which] / np.sqrt(len(first))
-        values, vectors = np.linalg.eigh(moved.T @ moved)
-        if keep <= len(values) and values[-keep] > _LONG * values[-1]:
-            return Translation(np.sqrt(values[-keep:, None]) * vectors[:, -keep:].T, **given)
-    drawn = (rows.iloc[which] if isinstance(rows, pd.DataFrame) else rows[which] for rows in (first, second))
-    return Translation.from_pairs(*drawn, n_directions=keep, **given)
-
-
-def _check_pairs(X: Rows, X_other: Rows, design: Any) -> tuple[Any, Any]:
-    """The pairs under their names, if they are those that the directions came from."""
-    augmentation = design.knowledge.augmentation
-    if not isinstance(augmentation, Translation):
-        raise ValueError("pairs= needs an augmentation made by Translation.from_pairs.")
-    check_alignment(X=X, X_other=X_other)
-    first, second = (
-        named(check_rows(rows, name), column_names(rows))
-        for rows, name in ((X, "X of pairs"), (X_other, "X_other of pairs"))
-    )
-    d, names = design.X.shape[1], design.names
-    fitted = augmentation.parameters(d, names)
-    shown = Translation.from_pairs(first, second, n_directions=len(fitted)).parameters(d, names)
-    inside = np.linalg.svd(shown, full_matrices=False)[2]
-    left = fitted - fitted @ inside.T @ inside
-    gap = float((np.linalg.norm(left, axis=1) / np.linalg.norm(fitted, axis=1)).max())
-    if gap > 1e-6:
-        raise ValueError(
-            f"pairs= show other directions than the augmentation has: of one of its {len(fitted)} directions a "
-            f"share of {gap:.2g} is outside their span. Give the pairs that Translation.from_pairs made it from, "
-            "with their column names and in the units of X."
-        )
-    return first, second

@@ -209,9 +209,7 @@ class Controlled(Instruments):
     def judged(self, moments: Moments, total: Moments) -> Reading:
         return Instruments.read_moments(with_controls(moments.pool()))
 
-    def readings(
-        self, moments: Moments, total: Moments, *, judged: bool = False
-    ) -> tuple[Reading, BoolArray] | None:
+    def readings(self, moments: Moments, total: Moments, *, judged: bool = False) -> tuple[Reading, BoolArray] | None:
         if judged:
             every = with_controls(moments)
             return super().readings(every, every)

@@ -201,16 +201,16 @@ class CrossValidated(StrengthRule):
         inside = self.alphas.min() < self.alphas[best] < self.alphas.max()
         return Strength.single(float(self.alphas[best]), table, at_edge=len(self.alphas) > 1 and not inside)
 
-
     @property
     def n_tried(self) -> int:  # type: ignore[override]
         return 4 * len(self.alphas)
 
     def choose_each(
         self, resamples: Resamples, reading: Reading, split: Split, *, ridge: float
-    ) -> tuple[FloatArray, BoolArray]:
+    ) -> tuple[FloatArray, FloatArray | None, BoolArray]:
         rest, held = resamples.folds()
-        assert rest is not None and held is not None  # as the reading is a stack
+        assert rest is not None  # as the reading is a stack
+        assert held is not None
         (train, learnt), (test, judged) = rest, held
         paths = split.paths(train.stage, ridge=self.ridge)
         risks = _risks(paths.coefs(self.alphas), train, test, self.shift_size)
@@ -221,7 +221,7 @@ class CrossValidated(StrengthRule):
         risks = risks.reshape(len(square), -1, *risks.shape[1:]) / np.where(square > 0, square, 1.0)[:, None, :, None]
         weights = test.moments.weight.reshape(risks.shape[:2])
         mean = np.einsum("bc,bcm->bm", weights, risks.mean(axis=2)) / weights.sum(axis=1, keepdims=True)
-        return self.alphas[_best(mean)], sound.reshape(weights.shape).all(axis=1)
+        return self.alphas[_best(mean)], None, sound.reshape(weights.shape).all(axis=1)
 
 
 def _best(risk: FloatArray) -> IntArray:
@@ -339,9 +339,7 @@ def _risks(coefs: FloatArray, train: Reading, test: Reading, k: float) -> FloatA
         coefs, seen = np.concatenate([coefs, of_controls], axis=2), np.concatenate([seen, slopes.mean], axis=1)
     stage = test.stage
     cross, outcome = (np.swapaxes(part, 1, 2)[..., None] for part in (stage.cross, stage.outcome))
-    each = replace(
-        stage, variance=stage.variance[:, None], cross=cross, factor=stage.factor[:, None], outcome=outcome
-    )
+    each = replace(stage, variance=stage.variance[:, None], cross=cross, factor=stage.factor[:, None], outcome=outcome)
     own, explained = each.risks(coefs)
     risk = own + np.diagonal(test.moments.cov("y"), axis1=1, axis2=2)[:, :, None]
     if test.regressed:

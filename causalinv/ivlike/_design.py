@@ -128,9 +128,7 @@ class RowDesign(Design):
         """First stages of every cell, in a stack, and which are sound; None where they are found one by one."""
         return None
 
-    def readings(
-        self, moments: Moments, total: Moments, *, judged: bool = False
-    ) -> tuple[Reading, BoolArray] | None:
+    def readings(self, moments: Moments, total: Moments, *, judged: bool = False) -> tuple[Reading, BoolArray] | None:
         """`reading` (or `judged`) of every cell, in a stack, and which are sound; None where they come one by one."""
         found = self.stages(moments, total)
         return None if found is None else (Reading(moments, found[0], total), found[1])

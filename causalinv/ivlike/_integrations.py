@@ -175,7 +175,9 @@ class ClosedForm(Moved):
         steps = self.augmentation.parameters(moments.blocks["x"], moments.names["x"])
         factor = np.broadcast_to(steps, (len(moments), *steps.shape))
         none = np.zeros((*factor.shape[:2], self.y.shape[1]))
-        return FirstStage(moments.cov("x"), moments.cov("x", "y"), factor, none, added=True), np.ones(len(moments), bool)
+        return FirstStage(moments.cov("x"), moments.cov("x", "y"), factor, none, added=True), np.ones(
+            len(moments), bool
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,7 +98,9 @@ class IVLikePath(Printed):
         _, size, rotation = singular_values(pushes @ whiten)
         turn = whiten @ rotation.T
         basis = np.hstack([fixed, rest @ turn]) / scale[:, None]
-        basis[(np.diag(variance) == 0) & (column_lengths(stage.factor) == 0)] = 0.0  # a constant that nothing moves, not even by rounding
+        basis[(np.diag(variance) == 0) & (column_lengths(stage.factor) == 0)] = (
+            0.0  # a constant that nothing moves, not even by rounding
+        )
         pushes = pushes @ turn
         return cls(
             basis=basis,

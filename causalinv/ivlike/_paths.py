@@ -44,11 +44,13 @@ class Paths:
     def coefs(self, alphas: FloatArray) -> FloatArray:
         """Coefficients (N, p, d, m) at many strengths >= 0, limits included."""
         finite = np.where(np.isinf(alphas), 1.0, alphas)
-        strength = np.where(self.moved, self.strength, 1.0)[:, None, :, None]
-        b, e = (np.swapaxes(part, 1, 2)[..., None] for part in (self.outcome, self.explained))
-        shrunk = (finite * b + e) / (finite + strength)
-        weights = np.where(self.moved[:, None] & np.isfinite(alphas), shrunk, b)
-        return np.asarray(self.basis[:, None] @ weights)
+        gain = np.where(self.moved, self.strength, 1.0)[:, :, None] + finite
+        np.divide(1.0, gain, out=gain)
+        gain[:, :, np.isinf(alphas)] = 0.0
+        turned = np.where(self.moved[:, None], self.explained - self.strength[:, :, None] * self.outcome, 0.0)
+        coefs = (self.basis[:, None] * np.swapaxes(turned, 1, 2)[:, :, None]) @ gain[:, None]
+        coefs += np.swapaxes(self.basis @ self.outcome, 1, 2)[..., None]  # those at infinity
+        return np.asarray(coefs)
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,20 @@ from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.ivlike._controls import Controlled
 from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._integrations import Moved
+from causalinv.ivlike._products import place_of, products
 from causalinv.ivlike._reading import Reading
 from causalinv.moments import Moments
+from causalinv.transformations import Translation
 
-__all__ = ["Cells", "Readings", "Resampler", "Resamples"]
+__all__ = ["Cells", "Readings", "Resampler", "Resamples", "along"]
 
 Cells = tuple[Moments, Moments]  # of rows and of all copies, one cell per fold
 Readings = tuple[Reading, BoolArray]  # a stack, and which of them are sound
 
-_BATCH = 2e7  # numbers held at once while products are summed: 160 MB
-_AT_ONCE, _MOST = 3e6, 256  # numbers held at once for resamples, 24 MB and as much again in between, and resamples
+_PIECE = 2e5  # products summed at once, which stay in the cache
+_SUMMED = 5e6  # numbers held at once while resamples are summed: 40 MB
+_AT_ONCE, _COPIES = 1e6, 8  # numbers worked with at once, which stay near the cache, copies of moments among them
+_MOST = 256  # resamples at once
 _CONSTANT = 1e-12  # of a column's squares about the mean of all rows: a spread in a resample that is rounding
 _SAME = 1e-9  # relative: means of folds in which a column is constant, and the same constant
 
@@ -88,6 +92,10 @@ class Sums:
         """Every array changed alike."""
         return Sums(change(self.products), change(self.count), change(self.square))
 
+    def of(self, some: slice) -> Sums:
+        """Those of some resamples."""
+        return self.each(lambda part: part[some])
+
 
 @dataclass(frozen=True, eq=False)
 class Resamples:
@@ -100,14 +108,14 @@ class Resamples:
         Of the folds, -1 for rows that only train.
     sums : list of (_Table, Sums)
         Of rows and, if they differ, of copies: (B, C, ...).
-    augmentations : list of Transformation or None
-        Of every resample, if they are not that of the design.
+    steps : ndarray of shape (B, q, d) or None
+        Directions of every resample, if they are not those of the design.
     """
 
     design: RowDesign
     labels: IntArray
     sums: list[tuple[_Table, Sums]]
-    augmentations: list[Any] | None = None
+    steps: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.sums[0][1].count)
@@ -125,10 +133,7 @@ class Resamples:
 
     def design_of(self, r: int) -> RowDesign:
         """The design of a resample."""
-        if self.augmentations is None:
-            return self.design
-        assert isinstance(self.design, Moved)
-        return self.design.with_augmentation(self.augmentations[r])
+        return self.design if self.steps is None else along(self.design, self.steps[r])
 
     def whole(self) -> Readings | None:
         """Readings (B,) of the resamples; None where they come one by one."""
@@ -149,13 +154,18 @@ class Resamples:
     def _readings(self, change: Callable[[FloatArray], FloatArray], *, judged: bool = False) -> Readings | None:
         moments, total = self._cells(change)
         found = self.design.readings(moments, total, judged=judged)
-        if found is None or self.augmentations is None:
+        if found is None or self.steps is None:
             return found
         reading, sound = found
-        blocks, names = moments.blocks["x"], moments.names["x"]
-        steps = np.stack([each.parameters(blocks, names) for each in self.augmentations])
-        steps = np.repeat(steps, len(moments) // len(steps), axis=0)
+        steps = np.repeat(self.steps, len(moments) // len(self), axis=0)
         return replace(reading, stage=replace(reading.stage, factor=steps)), sound
+
+
+def along(design: RowDesign, steps: FloatArray) -> RowDesign:
+    """The rows under a translation along other directions (q, d), one standard deviation long."""
+    assert isinstance(design, Moved)
+    claimed = design.augmentation.outcome_invariant
+    return design.with_augmentation(Translation(steps, outcome_invariant=claimed))
 
 
 def _others(parts: FloatArray) -> FloatArray:
@@ -187,6 +197,7 @@ class Resampler:
         fold = np.zeros(n, dtype=int) if folds is None else folds
         pairs, code = np.unique(np.stack([fold, groups], axis=1), axis=0, return_inverse=True)
         self._fold, self._unit, self._code = pairs[:, 0], pairs[:, 1], code.reshape(-1)
+        self._each = np.array_equal(self._unit, np.arange(n))  # every row is drawn alone
         weight = np.ones(n) if design.weight is None else design.weight
         self._rows, self._square = (
             np.bincount(self._code, weights=each).astype(np.float64) for each in (np.ones(n), weight**2)
@@ -210,48 +221,48 @@ class Resampler:
         centre = moments.mean(names)[0]
         spread = np.sqrt(np.maximum(np.diagonal(moments.cov(names)[0]), 0.0))
         scale = np.where(spread > 0, spread, 1.0)
-        rows, columns = np.triu_indices(len(centre) + 1)
-        products = np.zeros((len(self._fold), len(rows)))
-        step = max(int(_BATCH / 4 / len(rows)), 1)
+        size = (len(centre) + 1) * (len(centre) + 2) // 2
+        sums = np.zeros((len(self._fold), size))
+        step = max(int(_PIECE / size), 1)
         for blocks, share in copies:
             for at in range(0, len(weight), step):
                 part = slice(at, at + step)
                 v = (np.hstack([blocks[name][part] for name in names]) - centre) / scale
                 v[:, spread == 0] = 0.0
                 v = np.column_stack([np.ones(len(v)), v])
-                each = (share * weight[part])[:, None] * v[:, rows] * v[:, columns]
+                each = products(v, share * weight[part])
                 if len(self._fold) == len(weight):
-                    products[self._code[part]] += each
+                    sums[self._code[part]] += each
                 else:
-                    np.add.at(products, self._code[part], each)
-        place = np.empty((len(centre) + 1, len(centre) + 1), dtype=int)
-        place[rows, columns] = place[columns, rows] = np.arange(len(rows))
-        return _Table(spec, products, centre, scale, place, tuple(share for _, share in copies))
+                    np.add.at(sums, self._code[part], each)
+        return _Table(spec, sums, centre, scale, place_of(len(centre) + 1), tuple(share for _, share in copies))
 
-    def resamples(
-        self, counts: Sequence[FloatArray], step: int, redrawn: Callable[[int], Any] | None = None
-    ) -> Iterator[Resamples]:
-        """At most `step` resamples at a time, of vectors of counts (n_units,); `redrawn` makes the augmentation of one.
+    def resamples(self, counts: Sequence[FloatArray], more: int) -> Iterator[Resamples]:
+        """Some resamples at a time, for vectors of counts (n_units,), so that memory is bounded.
 
-        Folds follow each other in what was summed, so that each is a slice.
+        Each is given `more` numbers to work with in every fold.
         """
         labels, first = np.unique(self._fold, return_index=True)
+        # Folds follow each other in what was summed, so that each is a slice.
         parts = [slice(i, j) for i, j in zip(first, [*first[1:], len(self._fold)], strict=True)]
+        tables = [self._own] if self._total is None else [self._own, self._total]
+        width = sum(table.place.size for table in tables)
+        summed = _how_many(_SUMMED, len(self._fold) + len(labels) * width)
+        step = _how_many(_AT_ONCE, len(labels) * (_COPIES * width + more))
 
-        def summed(values: FloatArray, by: FloatArray) -> FloatArray:
+        def sums(values: FloatArray, by: FloatArray) -> FloatArray:
             return np.stack([by[:, part] @ values[part] for part in parts], axis=1)
 
-        for at in range(0, len(counts), step):
-            drawn = np.stack(counts[at : at + step])[:, self._unit]
-            rows = summed(self._rows, (drawn > 0).astype(np.float64))
-            square = summed(self._square, drawn**2)
-            tables = [self._own] if self._total is None else [self._own, self._total]
-            sums = [(table, Sums(summed(table.products, drawn), rows, square)) for table in tables]
-            again = None if redrawn is None else [redrawn(r) for r in range(at, at + len(drawn))]
-            yield Resamples(self.design, labels, sums, again)
+        for at in range(0, len(counts), summed):
+            drawn = np.stack(counts[at : at + summed])
+            drawn = drawn if self._each else drawn[:, self._unit]
+            rows, square = sums(self._rows, (drawn > 0).astype(np.float64)), sums(self._square, drawn**2)
+            found = [(table, Sums(sums(table.products, drawn), rows, square)) for table in tables]
+            for begin in range(0, len(drawn), step):
+                some = slice(begin, min(begin + step, len(drawn)))
+                yield Resamples(self.design, labels, [(table, each.of(some)) for table, each in found])
 
-    def step(self, more: int) -> int:
-        """Resamples at a time, each with so many further numbers in every fold, so that memory is bounded."""
-        width = sum(8 * table.place.size for table in (self._own, self._total) if table is not None)
-        folds = int(self._fold.max() - self._fold.min()) + 1
-        return int(np.clip(_AT_ONCE / (len(self._fold) + folds * (width + more)), 1, _MOST))
+
+def _how_many(held: float, each: int) -> int:
+    """How many resamples fit into what is held at once."""
+    return int(np.clip(held / each, 1, _MOST))

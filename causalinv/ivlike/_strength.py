@@ -103,10 +103,10 @@ def _ratios(values: FloatArray) -> FloatArray:
 
 def _minus_log_likelihood(values: FloatArray, inside: FloatArray) -> FloatArray:
     """Minus the log marginal likelihood (..., 199) on the grid, the scale integrated out under 1/σ²."""
-    scale = 1.0 + _ratios(values)[..., None] / values[..., None, :]
-    fit = 0.5 * np.log(scale).sum(axis=-1)
-    squares = np.sum(inside[..., None, :] ** 2 / scale, axis=-1)
-    return np.asarray(fit + values.shape[-1] / 2 * np.log(np.maximum(squares, 1e-300)))
+    total = values[..., None, :] + _ratios(values)[..., None]
+    fit = 0.5 * (np.log(total).sum(axis=-1) - np.log(values).sum(axis=-1, keepdims=True))
+    squares = (1.0 / total) @ (values * inside**2)[..., None]
+    return np.asarray(fit + values.shape[-1] / 2 * np.log(np.maximum(squares[..., 0], 1e-300)))
 
 
 @dataclass(frozen=True)
@@ -162,12 +162,13 @@ class StrengthRule(ABC):
 
     def choose_each(
         self, resamples: Resamples, reading: Reading, split: Split, *, ridge: float
-    ) -> tuple[FloatArray, BoolArray]:
-        """Strengths (B,) of a stack, as `choose` has them, and which are sound; for the others `choose` is asked.
+    ) -> tuple[FloatArray, FloatArray | None, BoolArray]:
+        """Strengths (B,) of a stack, as `choose` has them, coefficients (B, d, p) if known, and which are sound.
 
-        `reading` and `split` are those of the whole resamples. A rule that leaves this out is asked for each.
+        `choose` is asked for the others: for all, by a rule that leaves this out. `reading` and `split` are those of
+        the whole resamples.
         """
-        return np.ones(len(resamples)), np.zeros(len(resamples), bool)
+        return np.ones(len(resamples)), None, np.zeros(len(resamples), bool)
 
 
 @dataclass(frozen=True)
@@ -208,15 +209,16 @@ class NormMatching(StrengthRule):
 
     def choose_each(
         self, resamples: Resamples, reading: Reading, split: Split, *, ridge: float
-    ) -> tuple[FloatArray, BoolArray]:
+    ) -> tuple[FloatArray, FloatArray | None, BoolArray]:
         paths = split.paths(reading.stage, ridge=ridge)
         coefs = paths.coefs(_REFERENCE_FIRST)[:, 0]
         squares = np.einsum("nim,nim->nm", coefs, coefs)
         values, vectors = np.linalg.eigh(_augmented(reading.stage))
         likelihood = _minus_log_likelihood(values, np.einsum("nji,nj->ni", vectors, coefs[:, :, 0]))
         target = (1.0 - _GRID[np.argmin(likelihood, axis=1)]) * squares[:, 0]
-        chosen = _NORM_ALPHAS[np.argmin(np.abs(squares[:, 1:] - target[:, None]), axis=1)]
-        return chosen, paths.sound & (values[:, 0] > _CLEAR * values[:, -1])
+        best = np.argmin(np.abs(squares[:, 1:] - target[:, None]), axis=1)
+        chosen = np.take_along_axis(coefs, 1 + best[:, None, None], axis=2)
+        return _NORM_ALPHAS[best], chosen, paths.sound & (values[:, 0] > _CLEAR * values[:, -1])
 
 
 class EmpiricalBayes(StrengthRule):
