@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +19,7 @@ from causalinv.ivlike._integrations import ClosedForm
 from causalinv.ivlike._intervals import unseen_at, warn_unseen
 from causalinv.ivlike._pairs import Pairs
 from causalinv.ivlike._path import IVLikePath
-from causalinv.ivlike._paths import Split, path_like
+from causalinv.ivlike._paths import Split, paths_like
 from causalinv.ivlike._reading import Reading
 from causalinv.ivlike._resample import Cells, Resampler, Resamples, along
 from causalinv.results import BootstrapResult
@@ -85,10 +84,10 @@ def replications(
             for rng, count in zip(generators, counts, strict=True):
                 rows = count if design.groups is None else count[design.groups]
                 moved = along(design, drawn.redrawn([rng])[0])
-                made.append(again.one(moved, moved.reweighted(design.share * rows).collect(fit.rule.folds)))
+                made += again.alone([(moved, moved.reweighted(design.share * rows).collect(fit.rule.folds))])
                 step(1)
     coefs, alphas, varies = zip(*made, strict=True)
-    return np.stack(coefs), np.array(alphas), np.array(varies) < _varies(reading)
+    return np.stack(coefs), np.array(alphas), np.array(varies) < _varies(reading.stage)
 
 
 _Made = tuple[FloatArray, float, BoolArray]  # coefficients (p d,), strength, and features (d,) that vary
@@ -101,40 +100,51 @@ class _Again:
     fit: Fit
     split: Split
 
-    def each(self, resamples: Resamples) -> Iterator[_Made]:
-        """Replications together, and those with care that are not sound so."""
-        found, rule, known = resamples.whole(), self.fit.rule, self.fit.rule.known(resamples.design)
-        size = len(resamples)
+    def each(self, resamples: Resamples) -> list[_Made]:
+        """Replications together; what is not sound so is read on its own."""
+        rule, ridge, size = self.fit.rule, self.fit.ridge, len(resamples)
+        known = rule.known(resamples.design)
+        found = None if known is None and not rule.n_tried else resamples.whole()
+        made: list[_Made] = []
         sound = np.zeros(size, bool)
         if found is not None:
             with np.errstate(all="ignore"):  # of those that are not sound
-                reading, sound = found
-                alphas, coefs, chosen = np.full(size, known, dtype=np.float64), None, resamples.complete
+                (reading, good), coefs, alphas = found, None, np.full(size, known, dtype=np.float64)
+                sound = good & resamples.complete
                 if known is None:
-                    alphas, coefs, good = rule.choose_each(resamples, reading, self.split, ridge=self.fit.ridge)
-                    chosen &= good
+                    alphas, coefs, good = rule.choose_each(resamples, reading, self.split, ridge=ridge)
+                    sound &= good
                 if coefs is None:
-                    coefs, good = self.split.coefs(reading.stage, alphas, ridge=self.fit.ridge)
-                    chosen &= good
-                sound = sound & chosen
-                coefs, varies = np.swapaxes(coefs, 1, 2).reshape(size, -1), _varies(reading)
-        for r in range(size):
-            if sound[r]:
-                yield coefs[r], float(alphas[r]), varies[r]
-            else:
-                yield self.one(resamples.design_of(r), resamples.one(r))
+                    coefs, good = self.split.coefs(reading.stage, alphas, ridge=ridge)
+                    sound &= good
+            coefs = np.swapaxes(coefs, 1, 2).reshape(size, -1)
+            made = list(zip(coefs, alphas.tolist(), _varies(reading.stage), strict=True))
+        rest = np.flatnonzero(~sound).tolist()
+        others = self.alone([(resamples.design_of(r), resamples.one(r)) for r in rest])
+        if len(rest) == size:
+            return others
+        for r, other in zip(rest, others, strict=True):
+            made[r] = other
+        return made
 
-    def one(self, design: RowDesign, cells: Cells) -> _Made:
-        """One replication from its moments, one cell per fold."""
-        found, ridge, rule = design.reading(*cells), self.fit.ridge, self.fit.rule
-        known = rule.known(design)
+    def alone(self, given: list[tuple[RowDesign, Cells]]) -> list[_Made]:
+        """Replications from designs and moments, one cell per fold, that are read one by one."""
+        if not given:
+            return []
+        rule, ridge, readings = self.fit.rule, self.fit.ridge, [design.reading(*cells) for design, cells in given]
+        stages, known = [reading.stage for reading in readings], rule.known(given[0][0])
+        made: list[_Made] = []
         if known is not None:
-            coefs, sound = self.split.coefs(FirstStage.stack([found.stage]), np.array([known]), ridge=ridge)
-            coef = coefs[0] if sound[0] else IVLikePath.from_first_stage(found.stage, ridge=ridge).coef(known)
-            return coef.T.ravel(), self.fit.alpha, _varies(found)
-        path = path_like(found.stage, self.split, ridge=ridge)
-        strength = rule.choose(design, found, path, cells)
-        return strength.coef(path).T.ravel(), strength.alpha, _varies(found)
+            coefs, sound = self.split.coefs(FirstStage.stack(stages), np.full(len(given), known), ridge=ridge)
+            for coef, good, stage in zip(coefs, sound, stages, strict=True):
+                found = coef if good else IVLikePath.from_first_stage(stage, ridge=ridge).coef(known)
+                made.append((found.T.ravel(), self.fit.alpha, _varies(stage)))
+            return made
+        paths = paths_like(stages, self.split, ridge=ridge)
+        for (design, cells), reading, path in zip(given, readings, paths, strict=True):
+            strength = rule.choose(design, reading, path, cells)
+            made.append((strength.coef(path).T.ravel(), strength.alpha, _varies(reading.stage)))
+        return made
 
 
 def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[FloatArray]) -> None:
@@ -160,6 +170,6 @@ def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[Floa
     warn(f"{told}, and spread the replicates. confint() has other intervals.", DegenerateInputWarning)
 
 
-def _varies(reading: Reading) -> BoolArray:
+def _varies(stage: FirstStage) -> BoolArray:
     """Features (..., d) that vary, their copies included."""
-    return np.asarray(np.diagonal(reading.stage.variance, axis1=-2, axis2=-1) > 0)
+    return np.asarray(np.diagonal(stage.variance, axis1=-2, axis2=-1) > 0)

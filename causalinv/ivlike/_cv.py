@@ -17,7 +17,7 @@ from causalinv.ivlike._fitted import FittedRegression
 from causalinv.ivlike._integrations import Copies
 from causalinv.ivlike._moment_fit import FoldedMoments, fit_on_moments
 from causalinv.ivlike._path import IVLikePath, check_alphas
-from causalinv.ivlike._paths import Split, path_like
+from causalinv.ivlike._paths import Split, paths_like
 from causalinv.ivlike._reading import Reading, by_chance
 from causalinv.ivlike._resample import Resamples
 from causalinv.ivlike._strength import Cells, Strength, StrengthRule
@@ -282,25 +282,27 @@ def _held_out(
     """
     moments, total = cells
     labels = moments.cells.tolist()
-    risks, weights, split = [], [], None
     shared = total is moments
 
     def of(cells: list[Any]) -> Cells:
         own = moments.select(cells=cells)
         return own, own if shared else total.select(cells=cells)
 
+    folds: list[tuple[Reading, Moments, Reading]] = []
     for held in (label for label in labels if label >= 0):
         rest = of([label for label in labels if label != held])
         train = design.reading(*rest)
         seen = train.moments if train.slopes is None else design.judged(*rest).moments
         test = design.judged(*of([held]))
-        if test.fitted:
-            # Of the data that is refused; a fold of a resample, of which few rows were drawn, does not judge.
-            if not resampled:
-                _refuse_fold(test)
-            continue
-        split = Split.of(train.stage) if split is None else split
-        path = path_like(train.stage, split, ridge=ridge)
+        if not test.fitted:
+            folds.append((train, seen, test))
+        elif not resampled:  # a fold of a resample, of which few rows were drawn, does not judge
+            _refuse_fold(test)
+    if not folds:
+        _refuse_fold(test)
+    stages = [train.stage for train, _, _ in folds]
+    risks = []
+    for path, (train, seen, test) in zip(paths_like(stages, Split.of(stages[0]), ridge=ridge), folds, strict=True):
         coefs = path.coefs(alphas)
         if coefs.shape[2] == 1:  # strengths side by side, as if they were outcomes
             risks.append(_risk(train.with_controls(coefs[:, :, 0].T), seen, test, k) / unit**2)
@@ -308,10 +310,7 @@ def _held_out(
             risks.append(
                 np.array([(_risk(train.with_controls(coef), seen, test, k) / unit**2).mean() for coef in coefs])
             )
-        weights.append(test.moments.weight[0])
-    if not risks:
-        _refuse_fold(test)
-    return np.array(risks), np.array(weights)
+    return np.array(risks), np.array([test.moments.weight[0] for _, _, test in folds])
 
 
 def _refuse_fold(test: Reading) -> NoReturn:

@@ -7,6 +7,7 @@ well conditioned, is not `sound`: its numbers mean nothing, and it is decomposed
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from causalinv._typing import BoolArray, FloatArray
 from causalinv.ivlike._path import STRENGTH_TOL, IVLikePath, condition_of, split_of, units_of
 from causalinv.transformations import FirstStage
 
-__all__ = ["WELL_CONDITIONED", "Paths", "Split", "path_like"]
+__all__ = ["WELL_CONDITIONED", "Paths", "Split", "paths_like"]
 
 WELL_CONDITIONED = 1e-4  # smallest spread of a combination of standardised features, for the fast way
 
@@ -51,6 +52,11 @@ class Paths:
         coefs = (self.basis[:, None] * np.swapaxes(turned, 1, 2)[:, :, None]) @ gain[:, None]
         coefs += np.swapaxes(self.basis @ self.outcome, 1, 2)[..., None]  # those at infinity
         return np.asarray(coefs)
+
+    def one(self, i: int, stage: FirstStage, split: Split) -> IVLikePath:
+        """One of them, by its first stage and the split they are like."""
+        parts = (self.basis[i], self.strength[i], self.moved, self.outcome[i], self.explained[i])
+        return IVLikePath(*parts, len(stage.factor), condition_of(self.basis[i] * split.scale[:, None]))
 
 
 @dataclass(frozen=True)
@@ -155,20 +161,13 @@ class Split:
         )
 
 
-def path_like(stage: FirstStage, split: Split, *, ridge: float = 0.0) -> IVLikePath:
+def paths_like(stages: Sequence[FirstStage], split: Split, *, ridge: float = 0.0) -> list[IVLikePath]:
     """The same as `IVLikePath.from_first_stage`, several times faster for moments like those of `split`."""
-    paths = split.paths(FirstStage.stack([stage]), ridge=ridge)
-    if not paths.sound[0]:
-        return IVLikePath.from_first_stage(stage, ridge=ridge)
-    return IVLikePath(
-        basis=paths.basis[0],
-        strength=paths.strength[0],
-        moved=paths.moved,
-        outcome=paths.outcome[0],
-        explained=paths.explained[0],
-        n_instruments_effective=len(stage.factor),
-        condition=condition_of(paths.basis[0] * split.scale[:, None]),
-    )
+    paths = split.paths(FirstStage.stack(stages), ridge=ridge)
+    return [
+        paths.one(i, stage, split) if sound else IVLikePath.from_first_stage(stage, ridge=ridge)
+        for i, (stage, sound) in enumerate(zip(stages, paths.sound, strict=True))
+    ]
 
 
 def _solved(matrix: FloatArray, right: FloatArray) -> tuple[FloatArray, BoolArray]:

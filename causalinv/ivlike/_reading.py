@@ -89,8 +89,9 @@ class Reading:
     """What one pass over the rows gives: their moments, the first stage, and the moments of all copies.
 
     With `whole` the explained part is the whole reaction E(δ'h)², not what G explains of it.
-    `slopes` are those of the controls, if there are any: they are partialled out of everything else. A stack of readings
-    has a cell of moments for each, and arrays with one more dimension in front.
+    `slopes` are those of the controls, if there are any: they are partialled out of everything else.
+
+    A stack of readings has a cell of moments for each, and arrays with one more dimension in front.
     """
 
     moments: Moments

@@ -146,7 +146,7 @@ class StrengthRule(ABC):
     from_data: ClassVar[bool] = True
     to_zero: ClassVar[bool] = False  # whether the strength goes to 0 as rows are added, so that the limit is that of 0
     folds: IntArray | None = None
-    n_tried: int = 0  # strengths, of each replication
+    n_tried: int = 0  # strengths that `choose_each` tries; 0 if the rule has none
 
     def prepare(self, design: Design) -> StrengthRule:
         """The rule with what it needs to make once, so that it chooses alike in every bootstrap replication."""

@@ -48,9 +48,16 @@ class FirstStage:
 
     @classmethod
     def stack(cls, stages: Sequence[FirstStage]) -> FirstStage:
-        """A stack of first stages of one shape."""
-        parts = ([getattr(each, name) for each in stages] for name in ("variance", "cross", "factor", "outcome"))
-        return cls(*map(np.stack, parts), added=stages[0].added)
+        """A stack of first stages; instruments of lower rank than others are filled up with some of no strength."""
+        q = max(len(each.factor) for each in stages)
+        factor, outcome = (
+            np.zeros((len(stages), q, stages[0].factor.shape[1])),
+            np.zeros((len(stages), q, stages[0].cross.shape[1])),
+        )
+        for i, each in enumerate(stages):
+            factor[i, : len(each.factor)], outcome[i, : len(each.factor)] = each.factor, each.outcome
+        variance, cross = (np.stack([getattr(each, name) for each in stages]) for name in ("variance", "cross"))
+        return cls(variance, cross, factor, outcome, stages[0].added)
 
     def take(self, at: BoolArray) -> FirstStage:
         """Some first stages of a stack."""

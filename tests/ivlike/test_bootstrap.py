@@ -7,7 +7,7 @@ from causalinv import IVLikeRegression, IVLikeRegressionCV, Translation
 from causalinv.ivlike import FunctionAugmentation, SignFlip
 from causalinv.ivlike._bootstrap import unit_counts
 from causalinv.ivlike._path import IVLikePath
-from causalinv.ivlike._paths import Split, path_like
+from causalinv.ivlike._paths import Split, paths_like
 from causalinv.ivlike._resample import Resampler
 from causalinv.transformations import FirstStage
 
@@ -100,4 +100,4 @@ def test_the_fast_path_leaves_what_is_ill_conditioned_to_the_careful_one():
     for alpha in (0.0, 0.1, np.inf):
         expected = model.path_.coef(alpha)
         assert not split.coefs(FirstStage.stack([stage]), np.array([alpha]))[1].any()
-        np.testing.assert_allclose(path_like(stage, split).coef(alpha), expected, rtol=1e-9)
+        np.testing.assert_allclose(paths_like([stage], split)[0].coef(alpha), expected, rtol=1e-9)
