@@ -8,8 +8,6 @@ rounding too, so a relative floor alone would keep it.
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 from scipy.linalg import eigh, qr, svd
 
@@ -225,20 +223,20 @@ def inverse_roots(matrices: FloatArray, *, least: float) -> tuple[FloatArray, Bo
     variance = np.diagonal(matrices, axis1=1, axis2=2)
     unit = np.sqrt(np.where(variance > 0, variance, 1.0))
     scaled = matrices / (unit[:, :, None] * unit[:, None, :])
-    sound = (variance > 0).all(axis=1)
+    sound: BoolArray = np.asarray((variance > 0).all(axis=1))
     if not scaled.size:
         return scaled, sound
     try:
         lower = np.linalg.cholesky(scaled)
     except np.linalg.LinAlgError:  # by one of them
         lower = np.broadcast_to(np.eye(scaled.shape[1]), scaled.shape).copy()
-        sound &= False
         for i, matrix in enumerate(scaled):
-            with suppress(np.linalg.LinAlgError):
-                lower[i], sound[i] = np.linalg.cholesky(matrix), (variance[i] > 0).all()
+            try:
+                lower[i] = np.linalg.cholesky(matrix)
+            except np.linalg.LinAlgError:
+                sound[i] = False
     inverse = _inverse_triangles(lower)
-    sound &= np.abs(inverse).max(axis=(1, 2)) <= 1.0 / least
-    return inverse / unit[:, None, :], sound
+    return inverse / unit[:, None, :], sound & (np.abs(inverse).max(axis=(1, 2)) <= 1.0 / least)
 
 
 def _inverse_triangles(lower: FloatArray) -> FloatArray:

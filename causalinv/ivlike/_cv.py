@@ -214,14 +214,13 @@ class CrossValidated(StrengthRule):
         (train, learnt), (test, judged) = rest, held
         paths = split.paths(train.stage, ridge=self.ridge)
         risks = _risks(paths.coefs(self.alphas), train, test, self.shift_size)
-        sound = learnt & judged & paths.sound
-        if test.regressed:
-            sound &= test.total.count - test.stage.factor.shape[1] - test.spent >= 1  # else it does not judge
+        left = test.total.count - test.stage.factor.shape[1] - test.spent if test.regressed else np.ones(len(judged))
+        sound = learnt & judged & paths.sound & (left >= 1)  # else a fold does not judge
         square = np.diagonal(reading.moments.cov("y"), axis1=1, axis2=2)
         risks = risks.reshape(len(square), -1, *risks.shape[1:]) / np.where(square > 0, square, 1.0)[:, None, :, None]
         weights = test.moments.weight.reshape(risks.shape[:2])
         mean = np.einsum("bc,bcm->bm", weights, risks.mean(axis=2)) / weights.sum(axis=1, keepdims=True)
-        return self.alphas[_best(mean)], None, sound.reshape(weights.shape).all(axis=1)
+        return self.alphas[_best(mean)], None, np.asarray(sound.reshape(weights.shape).all(axis=1))
 
 
 def _best(risk: FloatArray) -> IntArray:
@@ -288,29 +287,21 @@ def _held_out(
         own = moments.select(cells=cells)
         return own, own if shared else total.select(cells=cells)
 
-    folds: list[tuple[Reading, Moments, Reading]] = []
+    folds: list[tuple[Reading, Reading]] = []
     for held in (label for label in labels if label >= 0):
-        rest = of([label for label in labels if label != held])
-        train = design.reading(*rest)
-        seen = train.moments if train.slopes is None else design.judged(*rest).moments
         test = design.judged(*of([held]))
         if not test.fitted:
-            folds.append((train, seen, test))
+            folds.append((design.reading(*of([label for label in labels if label != held])), test))
         elif not resampled:  # a fold of a resample, of which few rows were drawn, does not judge
             _refuse_fold(test)
     if not folds:
         _refuse_fold(test)
-    stages = [train.stage for train, _, _ in folds]
+    stages = [train.stage for train, _ in folds]
     risks = []
-    for path, (train, seen, test) in zip(paths_like(stages, Split.of(stages[0]), ridge=ridge), folds, strict=True):
-        coefs = path.coefs(alphas)
-        if coefs.shape[2] == 1:  # strengths side by side, as if they were outcomes
-            risks.append(_risk(train.with_controls(coefs[:, :, 0].T), seen, test, k) / unit**2)
-        else:
-            risks.append(
-                np.array([(_risk(train.with_controls(coef), seen, test, k) / unit**2).mean() for coef in coefs])
-            )
-    return np.array(risks), np.array([test.moments.weight[0] for _, _, test in folds])
+    for path, (train, test) in zip(paths_like(stages, Split.of(stages[0]), ridge=ridge), folds, strict=True):
+        coefs = np.moveaxis(path.coefs(alphas), 0, 2).swapaxes(0, 1)[None]
+        risks.append((_risks(coefs, train.as_stack(), test.as_stack(), k)[0] / unit[:, None] ** 2).mean(axis=0))
+    return np.array(risks), np.array([test.moments.weight[0] for _, test in folds])
 
 
 def _refuse_fold(test: Reading) -> NoReturn:
@@ -321,17 +312,8 @@ def _refuse_fold(test: Reading) -> NoReturn:
     )
 
 
-def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> FloatArray:
-    """Held-out risk of every column of coefficients: the intercept is that of the training rows."""
-    moments = test.moments
-    variance, explained = test.risks(coef)
-    intercept = train.mean("y")[0] - train.mean("x")[0] @ coef
-    offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - intercept
-    return np.asarray(variance + offset**2 + (k**2 - 1.0) * explained)
-
-
 def _risks(coefs: FloatArray, train: Reading, test: Reading, k: float) -> FloatArray:
-    """`_risk` (N, p, m) of coefficients (N, p, d, m) of a stack."""
+    """Held-out risks (N, p, m) of coefficients (N, p, d, m) of a stack; intercepts are those of the training rows."""
     seen, slopes = train.moments.mean("x"), train.slopes
     if slopes is not None:  # below the features
         of_controls = np.swapaxes(slopes.of_y, 1, 2)[..., None] - slopes.of_x[:, None] @ coefs

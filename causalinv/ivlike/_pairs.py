@@ -65,7 +65,7 @@ class Pairs:
 
     def redrawn(self, generators: Sequence[np.random.Generator]) -> FloatArray:
         """Parameters (B, q, d) of the augmentation along pairs that are drawn anew by each generator."""
-        n, d, keep = len(self.first), self.n_features, len(self.augmentation.directions)
+        n, d, keep = len(self.first), self.n_features, len(np.asarray(self.augmentation.directions))
         which = [rng.integers(n, size=n) for rng in generators]
         steps, clear = np.empty((len(which), keep, d)), np.zeros(len(which), bool)
         if isinstance(self.first, np.ndarray) and keep <= d:

@@ -100,6 +100,14 @@ class Reading:
     whole: bool = False
     slopes: ControlSlopes | None = None
 
+    def as_stack(self) -> Reading:
+        """A stack of this one."""
+        slopes = self.slopes
+        if slopes is not None:
+            parts = {name: getattr(slopes, name)[None] for name in ("of_y", "of_x", "mean")}
+            slopes = replace(slopes, **parts)
+        return replace(self, stage=FirstStage.stack([self.stage]), slopes=slopes)
+
     @property
     def spent(self) -> int:
         """Rank of what was partialled out, the constant among it."""
@@ -134,12 +142,12 @@ def less_chance(explained: FloatArray, risk: FloatArray, total: Moments, *, q: i
     As in the adjusted R², times Kish's design effect, rows over rows of equal weight that would vary as much: noise of
     heavy rows is explained more. Exact for equal weights, to first order in q over rows for others.
     """
-    n = total.count.sum(keepdims=True)
-    if not np.isfinite(n).all():
-        return explained
-    return explained - by_chance(n, total.pool().effective_count, q=q, spent=spent) * (risk - explained)
+    share = by_chance(total.count.sum(keepdims=True), total.pool().effective_count, q=q, spent=spent)
+    return explained - share * (risk - explained)
 
 
 def by_chance(n: FloatArray, effective: FloatArray, *, q: int, spent: int) -> FloatArray:
-    """Share of noise in n rows, of weights that stand for `effective` ones, that q regressors explain by chance."""
-    return np.maximum(n / effective, 1.0) * q / np.maximum(n - q - spent, 1.0)
+    """Share of the noise in n rows, of weights that stand for `effective`, that q regressors explain by chance."""
+    known = np.isfinite(n)  # of a population nothing is explained by chance
+    n, effective = (np.where(known, each, 1.0) for each in (n, effective))
+    return np.where(known, np.maximum(n / effective, 1.0) * q / np.maximum(n - q - spent, 1.0), 0.0)

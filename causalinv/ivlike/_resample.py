@@ -55,9 +55,9 @@ class _Table:
     place: IntArray
     shares: tuple[float, ...]
 
-    def moments(self, sums: Sums, cells: pd.Index | None = None) -> Moments:
-        """Moments of cells from their sums; without labels each is one of a stack, else they are folds."""
-        full = sums.products[:, self.place]
+    def moments(self, sums: FloatArray, cells: pd.Index | None = None) -> Moments:
+        """Moments of cells from their sums (n_cells, K + 2); without labels each is one of a stack, else folds."""
+        full = sums[:, self.place]
         weight = full[:, 0, 0]
         mean = full[:, 0, 1:] / np.where(weight > 0, weight, 1.0)[:, None]
         scatter = full[:, 1:, 1:] - weight[:, None, None] * mean[:, :, None] * mean[:, None, :]
@@ -74,27 +74,10 @@ class _Table:
             mean=self.centre + self.scale * mean,
             scatter=scatter * np.outer(self.scale, self.scale),
             weight=np.where(weight > 0, weight, 1.0),
-            count=np.maximum(sums.count, 1.0) * len(self.shares),
+            count=np.maximum(sums[:, -2], 1.0) * len(self.shares),
             cells=pd.RangeIndex(len(weight)) if cells is None else cells,
-            weight_sq=sums.square * sum(share**2 for share in self.shares),
+            weight_sq=sums[:, -1] * sum(share**2 for share in self.shares),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """Sums over rows (..., K): products of blocks, and (...) rows drawn and squares of their weights."""
-
-    products: FloatArray
-    count: FloatArray
-    square: FloatArray
-
-    def each(self, change: Callable[[FloatArray], FloatArray]) -> Sums:
-        """Every array changed alike."""
-        return Sums(change(self.products), change(self.count), change(self.square))
-
-    def of(self, some: slice) -> Sums:
-        """Those of some resamples."""
-        return self.each(lambda part: part[some])
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,30 +89,29 @@ class Resamples:
     design : RowDesign
     labels : ndarray of int, shape (C,)
         Of the folds, -1 for rows that only train.
-    sums : list of (_Table, Sums)
-        Of rows and, if they differ, of copies: (B, C, ...).
+    sums : list of (_Table, ndarray of shape (B, C, K + 2))
+        Of rows and, if they differ, of copies: sums of products, rows drawn, and sums of squared weights.
     steps : ndarray of shape (B, q, d) or None
         Directions of every resample, if they are not those of the design.
     """
 
     design: RowDesign
     labels: IntArray
-    sums: list[tuple[_Table, Sums]]
+    sums: list[tuple[_Table, FloatArray]]
     steps: FloatArray | None = None
 
     def __len__(self) -> int:
-        return len(self.sums[0][1].count)
+        return len(self.sums[0][1])
 
     @property
     def complete(self) -> BoolArray:
         """Resamples (B,) with rows in every fold."""
-        return np.asarray((self.sums[0][1].count > 0).all(axis=1))
+        return np.asarray((self.sums[0][1][:, :, -2] > 0).all(axis=1))
 
     def one(self, r: int) -> Cells:
         """Moments of rows and of copies of a resample, a cell per fold that has rows."""
-        keep = self.sums[0][1].count[r] > 0
-        cells = pd.Index(self.labels[keep])
-        return self._cells(lambda part: part[r][keep], cells)
+        keep = self.sums[0][1][r, :, -2] > 0
+        return self._cells(lambda part: part[r][keep], pd.Index(self.labels[keep]))
 
     def design_of(self, r: int) -> RowDesign:
         """The design of a resample."""
@@ -143,12 +125,12 @@ class Resamples:
         """Readings (B C) of rows outside and, judged, inside every fold that judges, resample by resample."""
         inside = self.labels >= 0
         return (
-            self._readings(lambda part: _others(part)[:, inside].reshape(-1, *part.shape[2:])),
-            self._readings(lambda part: part[:, inside].reshape(-1, *part.shape[2:]), judged=True),
+            self._readings(lambda part: _others(part)[:, inside].reshape(-1, part.shape[2])),
+            self._readings(lambda part: part[:, inside].reshape(-1, part.shape[2]), judged=True),
         )
 
     def _cells(self, change: Callable[[FloatArray], FloatArray], cells: pd.Index | None = None) -> Cells:
-        moments = [table.moments(sums.each(change), cells) for table, sums in self.sums]
+        moments = [table.moments(change(sums), cells) for table, sums in self.sums]
         return moments[0], moments[-1]
 
     def _readings(self, change: Callable[[FloatArray], FloatArray], *, judged: bool = False) -> Readings | None:
@@ -197,7 +179,6 @@ class Resampler:
         fold = np.zeros(n, dtype=int) if folds is None else folds
         pairs, code = np.unique(np.stack([fold, groups], axis=1), axis=0, return_inverse=True)
         self._fold, self._unit, self._code = pairs[:, 0], pairs[:, 1], code.reshape(-1)
-        self._each = np.array_equal(self._unit, np.arange(n))  # every row is drawn alone
         weight = np.ones(n) if design.weight is None else design.weight
         self._rows, self._square = (
             np.bincount(self._code, weights=each).astype(np.float64) for each in (np.ones(n), weight**2)
@@ -254,13 +235,11 @@ class Resampler:
             return np.stack([by[:, part] @ values[part] for part in parts], axis=1)
 
         for at in range(0, len(counts), summed):
-            drawn = np.stack(counts[at : at + summed])
-            drawn = drawn if self._each else drawn[:, self._unit]
-            rows, square = sums(self._rows, (drawn > 0).astype(np.float64)), sums(self._square, drawn**2)
-            found = [(table, Sums(sums(table.products, drawn), rows, square)) for table in tables]
+            drawn = np.stack(counts[at : at + summed])[:, self._unit]
+            size = [sums(self._rows, (drawn > 0).astype(np.float64)), sums(self._square, drawn**2)]
+            found = [(table, np.dstack([sums(table.products, drawn), *size])) for table in tables]
             for begin in range(0, len(drawn), step):
-                some = slice(begin, min(begin + step, len(drawn)))
-                yield Resamples(self.design, labels, [(table, each.of(some)) for table, each in found])
+                yield Resamples(self.design, labels, [(table, each[begin : begin + step]) for table, each in found])
 
 
 def _how_many(held: float, each: int) -> int:
