@@ -25,6 +25,7 @@ __all__ = [
     "factor_split",
     "inverse_ranges",
     "inverse_root",
+    "inverse_roots",
     "lstsq",
     "matrix_rank",
     "orthonormal_range",
@@ -44,6 +45,7 @@ __all__ = [
 RANK_TOL = 1e-12  # of the largest eigenvalue, after scaling to unit diagonal
 _EPS = float(np.finfo(np.float64).eps)
 _CONSTANT = 4.0  # roundings of the mean: what a column of equal numbers can show as spread
+_SMALL = 5  # rows: of triangles that are inverted as any matrix
 _DEPENDENT = 1e-10  # of a feature's variance, what is left of it once earlier ones are known
 
 
@@ -201,6 +203,52 @@ def inverse_root(matrix: FloatArray, floor: float) -> FloatArray:
     values, vectors = eigh((matrix + matrix.T) / 2)
     factor = np.where(values > floor, 1.0 / np.sqrt(np.maximum(values, floor)), 0.0)
     return np.asarray((vectors * factor) @ vectors.T)
+
+
+def inverse_roots(matrices: FloatArray, *, least: float) -> tuple[FloatArray, BoolArray]:
+    """Inverses of Cholesky factors, of many symmetric matrices at once.
+
+    Parameters
+    ----------
+    matrices : ndarray of shape (N, k, k)
+    least : float
+        Smallest spread of a combination of the standardised variables: below it a matrix is not sound.
+
+    Returns
+    -------
+    roots : ndarray of shape (N, k, k)
+        R with R'R the inverse of a matrix. Of one that is not sound they are finite and mean nothing.
+    sound : ndarray of bool, shape (N,)
+    """
+    variance = np.diagonal(matrices, axis1=1, axis2=2)
+    unit = np.sqrt(np.where(variance > 0, variance, 1.0))
+    scaled = matrices / (unit[:, :, None] * unit[:, None, :])
+    sound: BoolArray = np.asarray((variance > 0).all(axis=1))
+    if not scaled.size:
+        return scaled, sound
+    try:
+        lower = np.linalg.cholesky(scaled)
+    except np.linalg.LinAlgError:  # by one of them
+        lower = np.broadcast_to(np.eye(scaled.shape[1]), scaled.shape).copy()
+        for i, matrix in enumerate(scaled):
+            try:
+                lower[i] = np.linalg.cholesky(matrix)
+            except np.linalg.LinAlgError:
+                sound[i] = False
+    inverse = _inverse_triangles(lower)
+    return inverse / unit[:, None, :], sound & (np.abs(inverse).max(axis=(1, 2)) <= 1.0 / least)
+
+
+def _inverse_triangles(lower: FloatArray) -> FloatArray:
+    """Inverses of lower triangles (N, k, k), by halves: numpy has none for them in a stack."""
+    half = lower.shape[1] // 2
+    if half < _SMALL:
+        return np.asarray(np.linalg.inv(lower))
+    out = np.zeros_like(lower)
+    out[:, :half, :half] = top = _inverse_triangles(lower[:, :half, :half])
+    out[:, half:, half:] = rest = _inverse_triangles(lower[:, half:, half:])
+    out[:, half:, :half] = -rest @ (lower[:, half:, :half] @ top)
+    return out
 
 
 def dependent_columns(cov: FloatArray, *, tol: float = _DEPENDENT) -> BoolArray:

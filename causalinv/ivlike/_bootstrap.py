@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from causalinv._frames import column_names
 from causalinv._parallel import streams
 from causalinv._progress import counting
 from causalinv._typing import BoolArray, FloatArray, RandomState, Rows
-from causalinv._validation import check_alignment, check_rows, check_whole
+from causalinv._validation import check_whole
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
-from causalinv.ivlike._design import RowDesign, named
+from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._fit import Fit
-from causalinv.ivlike._integrations import ClosedForm, Moved
+from causalinv.ivlike._integrations import ClosedForm
 from causalinv.ivlike._intervals import unseen_at, warn_unseen
-from causalinv.ivlike._path import IVLikePath, Split
+from causalinv.ivlike._pairs import Pairs
+from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._paths import Split, paths_like
 from causalinv.ivlike._reading import Reading
-from causalinv.ivlike._resample import Resampler
+from causalinv.ivlike._resample import Cells, Resampler, Resamples, along
 from causalinv.results import BootstrapResult
-from causalinv.transformations import Translation
+from causalinv.transformations import FirstStage
 
 __all__ = ["bootstrap", "replications"]
-
-_LONG = 1e-8  # squared length of a direction, of that of the longest
 
 
 def unit_counts(n: int, rng: np.random.Generator) -> FloatArray:
@@ -67,40 +66,85 @@ def replications(
     """Coefficients (B, p d), strengths (B,), and where (B, d) a feature that varies in the rows did not."""
     design, reading = fit.read_again()
     n_replications = check_whole(n_replications, "n_replications", low=2)
-    drawn = None if pairs is None else _check_pairs(*pairs, design)
+    drawn = None if pairs is None else Pairs.of(*pairs, design)
     generators = streams(random_state, n_replications, "bootstrap")
     counts = [unit_counts(design.n_units, rng) for rng in generators]
     _check_room(fit, design, reading, counts)
-    split = Split.of(reading.stage)
-    known = fit.rule.known(design)
-    coefs: list[FloatArray] = []
-    alphas = [] if known is None else [fit.alpha] * n_replications
-    still: list[BoolArray] = []
-    varies = _varies(reading)
-    table = None
-    if drawn is None or isinstance(design, ClosedForm):
-        table = Resampler(design, reading, fit.rule.folds).readings(counts)
+    made: list[_Made] = []
+    again = _Again(fit, Split.of(reading.stage))
     with counting(n_replications, "bootstrap replications") as step:
-        for rng, count in zip(generators, counts, strict=True):
-            again = design
-            if drawn is not None and isinstance(design, Moved):
-                again = design.with_augmentation(_redrawn(design.augmentation, *drawn, rng))
-            if table is None:  # other directions draw other copies
-                each = count if design.groups is None else count[design.groups]
-                moments, total = again.reweighted(design.share * each).collect(fit.rule.folds)
-            else:
-                moments, total = next(table)
-            found = again.reading(moments, total)
-            still.append(_varies(found) < varies)
-            if known is not None:
-                coefs.append(split.coef(found.stage, known, ridge=fit.ridge).T.ravel())
-            else:
-                path = IVLikePath.resembling(found.stage, split, ridge=fit.ridge)
-                strength = fit.rule.choose(again, found, path, (moments, total))
-                coefs.append(strength.coef(path).T.ravel())
-                alphas.append(strength.alpha)
-            step(1)
-    return np.stack(coefs), np.array(alphas), np.array(still)
+        if drawn is None or (isinstance(design, ClosedForm) and design.features is None):
+            table = Resampler(design, reading, fit.rule.folds)
+            for resamples in table.resamples(counts, fit.rule.n_tried * design.X.shape[1]):
+                some = generators[len(made) : len(made) + len(resamples)]
+                steps = None if drawn is None else drawn.redrawn(some)
+                made += again.each(replace(resamples, steps=steps))
+                step(len(resamples))
+        else:  # other directions draw other copies
+            for rng, count in zip(generators, counts, strict=True):
+                rows = count if design.groups is None else count[design.groups]
+                moved = along(design, drawn.redrawn([rng])[0])
+                made += again.alone([(moved, moved.reweighted(design.share * rows).collect(fit.rule.folds))])
+                step(1)
+    coefs, alphas, varies = zip(*made, strict=True)
+    return np.stack(coefs), np.array(alphas), np.array(varies) < _varies(reading.stage)
+
+
+_Made = tuple[FloatArray, float, BoolArray]  # coefficients (p d,), strength, and features (d,) that vary
+
+
+@dataclass(frozen=True)
+class _Again:
+    """A fit once more, on resamples that are like its rows."""
+
+    fit: Fit
+    split: Split
+
+    def each(self, resamples: Resamples) -> list[_Made]:
+        """Replications together; what is not sound so is read on its own."""
+        rule, ridge, size = self.fit.rule, self.fit.ridge, len(resamples)
+        known = rule.known(resamples.design)
+        found = None if known is None and not rule.n_tried else resamples.whole()
+        made: list[_Made] = []
+        sound = np.zeros(size, bool)
+        if found is not None:
+            with np.errstate(all="ignore"):  # of those that are not sound
+                (reading, good), coefs, alphas = found, None, np.full(size, known, dtype=np.float64)
+                sound = good & resamples.complete
+                if known is None:
+                    alphas, coefs, good = rule.choose_each(resamples, reading, self.split, ridge=ridge)
+                    sound &= good
+                if coefs is None:
+                    coefs, good = self.split.coefs(reading.stage, alphas, ridge=ridge)
+                    sound &= good
+            coefs = np.swapaxes(coefs, 1, 2).reshape(size, -1)
+            made = list(zip(coefs, alphas.tolist(), _varies(reading.stage), strict=True))
+        rest = np.flatnonzero(~sound).tolist()
+        others = self.alone([(resamples.design_of(r), resamples.one(r)) for r in rest])
+        if len(rest) == size:
+            return others
+        for r, other in zip(rest, others, strict=True):
+            made[r] = other
+        return made
+
+    def alone(self, given: list[tuple[RowDesign, Cells]]) -> list[_Made]:
+        """Replications from designs and moments, one cell per fold, that are read one by one."""
+        if not given:
+            return []
+        rule, ridge, readings = self.fit.rule, self.fit.ridge, [design.reading(*cells) for design, cells in given]
+        stages, known = [reading.stage for reading in readings], rule.known(given[0][0])
+        made: list[_Made] = []
+        if known is not None:
+            coefs, sound = self.split.coefs(FirstStage.stack(stages), np.full(len(given), known), ridge=ridge)
+            for coef, good, stage in zip(coefs, sound, stages, strict=True):
+                found = coef if good else IVLikePath.from_first_stage(stage, ridge=ridge).coef(known)
+                made.append((found.T.ravel(), self.fit.alpha, _varies(stage)))
+            return made
+        paths = paths_like(stages, self.split, ridge=ridge)
+        for (design, cells), reading, path in zip(given, readings, paths, strict=True):
+            strength = rule.choose(design, reading, path, cells)
+            made.append((strength.coef(path).T.ravel(), strength.alpha, _varies(reading.stage)))
+        return made
 
 
 def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[FloatArray]) -> None:
@@ -126,46 +170,6 @@ def _check_room(fit: Fit, design: RowDesign, reading: Reading, counts: list[Floa
     warn(f"{told}, and spread the replicates. confint() has other intervals.", DegenerateInputWarning)
 
 
-def _varies(reading: Reading) -> BoolArray:
-    """Features (d,) that vary, their copies included."""
-    return np.asarray(np.diagonal(reading.stage.variance) > 0)
-
-
-def _redrawn(augmentation: Any, first: Any, second: Any, rng: np.random.Generator) -> Translation:
-    """Directions of pairs that are drawn anew."""
-    which = rng.integers(len(first), size=len(first))
-    keep = len(augmentation.directions)
-    given: dict[str, Any] = {"scale": augmentation.scale, "outcome_invariant": augmentation.outcome_invariant}
-    if isinstance(first, np.ndarray):
-        # Principal directions from the Gram matrix, where they are long enough for it to show them.
-        moved = (second - first)[which] / np.sqrt(len(first))
-        values, vectors = np.linalg.eigh(moved.T @ moved)
-        if keep <= len(values) and values[-keep] > _LONG * values[-1]:
-            return Translation(np.sqrt(values[-keep:, None]) * vectors[:, -keep:].T, **given)
-    drawn = (rows.iloc[which] if isinstance(rows, pd.DataFrame) else rows[which] for rows in (first, second))
-    return Translation.from_pairs(*drawn, n_directions=keep, **given)
-
-
-def _check_pairs(X: Rows, X_other: Rows, design: Any) -> tuple[Any, Any]:
-    """The pairs under their names, if they are those that the directions came from."""
-    augmentation = design.knowledge.augmentation
-    if not isinstance(augmentation, Translation):
-        raise ValueError("pairs= needs an augmentation made by Translation.from_pairs.")
-    check_alignment(X=X, X_other=X_other)
-    first, second = (
-        named(check_rows(rows, name), column_names(rows))
-        for rows, name in ((X, "X of pairs"), (X_other, "X_other of pairs"))
-    )
-    d, names = design.X.shape[1], design.names
-    fitted = augmentation.parameters(d, names)
-    shown = Translation.from_pairs(first, second, n_directions=len(fitted)).parameters(d, names)
-    inside = np.linalg.svd(shown, full_matrices=False)[2]
-    left = fitted - fitted @ inside.T @ inside
-    gap = float((np.linalg.norm(left, axis=1) / np.linalg.norm(fitted, axis=1)).max())
-    if gap > 1e-6:
-        raise ValueError(
-            f"pairs= show other directions than the augmentation has: of one of its {len(fitted)} directions a "
-            f"share of {gap:.2g} is outside their span. Give the pairs that Translation.from_pairs made it from, "
-            "with their column names and in the units of X."
-        )
-    return first, second
+def _varies(stage: FirstStage) -> BoolArray:
+    """Features (..., d) that vary, their copies included."""
+    return np.asarray(np.diagonal(stage.variance, axis1=-2, axis2=-1) > 0)

@@ -8,13 +8,13 @@ a Schur complement does the same, so that folds and bootstrap replications regre
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
-from causalinv._matrix import constant_columns, lstsq, matrix_rank, range_eigh, solve_range
-from causalinv._typing import FloatArray
+from causalinv._matrix import constant_columns, inverse_roots, lstsq, matrix_rank, range_eigh, solve_range
+from causalinv._typing import BoolArray, FloatArray
 from causalinv.ivlike._design import named
 from causalinv.ivlike._integrations import Instruments
 from causalinv.ivlike._reading import ControlSlopes, Reading
@@ -23,6 +23,7 @@ from causalinv.moments import Moments
 __all__ = ["Controlled", "PartialledOut", "partial_out", "partial_out_rows", "read_moments", "with_controls"]
 
 _EXPLAINED = 1e-10  # of a variable's variance, what controls leave: it is a combination of them
+_LEAST = 1e-4  # smallest spread of a combination of standardised controls, or share left by them, for a stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +100,30 @@ def partial_out(moments: Moments, block: str = "c") -> tuple[Moments, ControlSlo
     part = {name: slopes[:, i:j] for name, i, j in zip(rest, at[:-1], at[1:], strict=True)}
     rank = len(range_eigh(own)[0])
     return without, ControlSlopes(part["y"], part["x"], moments.mean(block)[0], rank, moments.names[block])
+
+
+def _partial_out_each(moments: Moments) -> tuple[Moments, ControlSlopes, BoolArray]:
+    """`partial_out` of every cell, slopes in a stack, and which are sound: nothing is a combination of controls."""
+    rest = tuple(name for name in moments.blocks if name != "c")
+    root, sound = inverse_roots(moments.cov("c"), least=_LEAST)
+    half, cov = root @ moments.cov("c", rest), moments.cov(rest)
+    left = cov - np.swapaxes(half, 1, 2) @ half
+    known, spread = (np.diagonal(part, axis1=1, axis2=2) for part in (cov, left))
+    sound &= (spread > _LEAST**2 * known).all(axis=1)
+    without = Moments.trusted(
+        {name: moments.names[name] or moments.blocks[name] for name in rest},
+        mean=moments.mean(rest),
+        scatter=left * moments.weight[:, None, None],
+        weight=moments.weight,
+        count=moments.count,
+        cells=moments.cells,
+        weight_sq=moments.weight_sq,
+        weight_range=moments.weight_range,
+    )
+    root = np.swapaxes(root, 1, 2)
+    of_y, of_x = (root @ (np.swapaxes(root, 1, 2) @ moments.cov("c", block)) for block in ("y", "x"))
+    rank = moments.blocks["c"]
+    return without, ControlSlopes(of_y, of_x, moments.mean("c"), rank, moments.names["c"]), sound
 
 
 def read_moments(moments: Moments) -> Reading:
@@ -183,6 +208,14 @@ class Controlled(Instruments):
 
     def judged(self, moments: Moments, total: Moments) -> Reading:
         return Instruments.read_moments(with_controls(moments.pool()))
+
+    def readings(self, moments: Moments, total: Moments, *, judged: bool = False) -> tuple[Reading, BoolArray] | None:
+        if judged:
+            every = with_controls(moments)
+            return super().readings(every, every)
+        without, slopes, sound = _partial_out_each(moments)
+        found = super().readings(without, without)
+        return None if found is None else (replace(found[0], slopes=slopes), found[1] & sound)
 
     @property
     def constants(self) -> FloatArray:

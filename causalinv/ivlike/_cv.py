@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 
 from causalinv._parallel import generator
-from causalinv._typing import ArrayLike, FloatArray, RandomState
+from causalinv._typing import ArrayLike, BoolArray, FloatArray, IntArray, RandomState
 from causalinv._validation import check_number, check_whole
 from causalinv.ivlike._design import Design, RowDesign
 from causalinv.ivlike._fit import Fit
 from causalinv.ivlike._fitted import FittedRegression
 from causalinv.ivlike._integrations import Copies
 from causalinv.ivlike._moment_fit import FoldedMoments, fit_on_moments
-from causalinv.ivlike._path import IVLikePath, Split, check_alphas
-from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._path import IVLikePath, check_alphas
+from causalinv.ivlike._paths import Split, paths_like
+from causalinv.ivlike._reading import Reading, by_chance
+from causalinv.ivlike._resample import Resamples
 from causalinv.ivlike._strength import Cells, Strength, StrengthRule
 from causalinv.moments import Moments
 from causalinv.transformations import Transformation as Augmentation
@@ -195,11 +197,39 @@ class CrossValidated(StrengthRule):
         deviation = risks.std(axis=0, ddof=1) if len(risks) > 1 else np.full(len(mean), np.nan)
         square = float(spread[0]) ** 2 if len(spread) == 1 else 1.0
         table = pd.DataFrame({"alpha": self.alphas, "gamma": gammas, "risk": mean * square, "std": deviation * square})
-        # Of strengths that are equally good up to rounding the first: rounding must not choose.
-        # The estimate of a risk can be negative, as what noise explains by chance is taken off.
-        best = int(np.argmax(mean <= mean.min() + _EQUALLY_GOOD * np.abs(mean.min())))
+        best = int(_best(mean))
         inside = self.alphas.min() < self.alphas[best] < self.alphas.max()
         return Strength.single(float(self.alphas[best]), table, at_edge=len(self.alphas) > 1 and not inside)
+
+    @property
+    def n_tried(self) -> int:  # type: ignore[override]
+        return 4 * len(self.alphas)
+
+    def choose_each(
+        self, resamples: Resamples, reading: Reading, split: Split, *, ridge: float
+    ) -> tuple[FloatArray, FloatArray | None, BoolArray]:
+        rest, held = resamples.folds()
+        assert rest is not None  # as the reading is a stack
+        assert held is not None
+        (train, learnt), (test, judged) = rest, held
+        paths = split.paths(train.stage, ridge=self.ridge)
+        risks = _risks(paths.coefs(self.alphas), train, test, self.shift_size)
+        left = test.total.count - test.stage.factor.shape[1] - test.spent if test.regressed else np.ones(len(judged))
+        sound = learnt & judged & paths.sound & (left >= 1)  # else a fold does not judge
+        square = np.diagonal(reading.moments.cov("y"), axis1=1, axis2=2)
+        risks = risks.reshape(len(square), -1, *risks.shape[1:]) / np.where(square > 0, square, 1.0)[:, None, :, None]
+        weights = test.moments.weight.reshape(risks.shape[:2])
+        mean = np.einsum("bc,bcm->bm", weights, risks.mean(axis=2)) / weights.sum(axis=1, keepdims=True)
+        return self.alphas[_best(mean)], None, np.asarray(sound.reshape(weights.shape).all(axis=1))
+
+
+def _best(risk: FloatArray) -> IntArray:
+    """Position (...) of the least risk (..., m); of strengths that are equally good up to rounding the first.
+
+    Rounding must not choose. The estimate of a risk can be negative, as what noise explains by chance is taken off.
+    """
+    least = risk.min(axis=-1, keepdims=True)
+    return np.asarray(np.argmax(risk <= least + _EQUALLY_GOOD * np.abs(least), axis=-1))
 
 
 def _folds(design: RowDesign, cv: Any, random_state: RandomState) -> np.ndarray:
@@ -251,36 +281,27 @@ def _held_out(
     """
     moments, total = cells
     labels = moments.cells.tolist()
-    risks, weights, split = [], [], None
     shared = total is moments
 
     def of(cells: list[Any]) -> Cells:
         own = moments.select(cells=cells)
         return own, own if shared else total.select(cells=cells)
 
+    folds: list[tuple[Reading, Reading]] = []
     for held in (label for label in labels if label >= 0):
-        rest = of([label for label in labels if label != held])
-        train = design.reading(*rest)
-        seen = train.moments if train.slopes is None else design.judged(*rest).moments
         test = design.judged(*of([held]))
-        if test.fitted:
-            # Of the data that is refused; a fold of a resample, of which few rows were drawn, does not judge.
-            if not resampled:
-                _refuse_fold(test)
-            continue
-        split = Split.of(train.stage) if split is None else split
-        path = IVLikePath.resembling(train.stage, split, ridge=ridge)
-        coefs = path.coefs(alphas)
-        if coefs.shape[2] == 1:  # strengths side by side, as if they were outcomes
-            risks.append(_risk(train.with_controls(coefs[:, :, 0].T), seen, test, k) / unit**2)
-        else:
-            risks.append(
-                np.array([(_risk(train.with_controls(coef), seen, test, k) / unit**2).mean() for coef in coefs])
-            )
-        weights.append(test.moments.weight[0])
-    if not risks:
+        if not test.fitted:
+            folds.append((design.reading(*of([label for label in labels if label != held])), test))
+        elif not resampled:  # a fold of a resample, of which few rows were drawn, does not judge
+            _refuse_fold(test)
+    if not folds:
         _refuse_fold(test)
-    return np.array(risks), np.array(weights)
+    stages = [train.stage for train, _ in folds]
+    risks = []
+    for path, (train, test) in zip(paths_like(stages, Split.of(stages[0]), ridge=ridge), folds, strict=True):
+        coefs = np.moveaxis(path.coefs(alphas), 0, 2).swapaxes(0, 1)[None]
+        risks.append((_risks(coefs, train.as_stack(), test.as_stack(), k)[0] / unit[:, None] ** 2).mean(axis=0))
+    return np.array(risks), np.array([test.moments.weight[0] for _, test in folds])
 
 
 def _refuse_fold(test: Reading) -> NoReturn:
@@ -291,10 +312,20 @@ def _refuse_fold(test: Reading) -> NoReturn:
     )
 
 
-def _risk(coef: FloatArray, train: Moments, test: Reading, k: float) -> FloatArray:
-    """Held-out risk of every column of coefficients: the intercept is that of the training rows."""
-    moments = test.moments
-    variance, explained = test.risks(coef)
-    intercept = train.mean("y")[0] - train.mean("x")[0] @ coef
-    offset = moments.mean("y")[0] - moments.mean("x")[0] @ coef - intercept
-    return np.asarray(variance + offset**2 + (k**2 - 1.0) * explained)
+def _risks(coefs: FloatArray, train: Reading, test: Reading, k: float) -> FloatArray:
+    """Held-out risks (N, p, m) of coefficients (N, p, d, m) of a stack; intercepts are those of the training rows."""
+    seen, slopes = train.moments.mean("x"), train.slopes
+    if slopes is not None:  # below the features
+        of_controls = np.swapaxes(slopes.of_y, 1, 2)[..., None] - slopes.of_x[:, None] @ coefs
+        coefs, seen = np.concatenate([coefs, of_controls], axis=2), np.concatenate([seen, slopes.mean], axis=1)
+    stage = test.stage
+    cross, outcome = (np.swapaxes(part, 1, 2)[..., None] for part in (stage.cross, stage.outcome))
+    each = replace(stage, variance=stage.variance[:, None], cross=cross, factor=stage.factor[:, None], outcome=outcome)
+    own, explained = each.risks(coefs)
+    risk = own + np.diagonal(test.moments.cov("y"), axis1=1, axis2=2)[:, :, None]
+    if test.regressed:
+        chance = by_chance(test.total.count, test.total.effective_count, q=stage.factor.shape[1], spent=test.spent)
+        explained = explained - chance[:, None, None] * (risk - explained)
+    moved = np.einsum("ni,npim->npm", test.moments.mean("x") - seen, coefs)
+    offset = (test.moments.mean("y") - train.moments.mean("y"))[:, :, None] - moved
+    return np.asarray(risk + offset**2 + (k**2 - 1.0) * explained)

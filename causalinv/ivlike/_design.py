@@ -15,7 +15,7 @@ import numpy as np
 
 from causalinv._frames import framed
 from causalinv._matrix import whitener
-from causalinv._typing import FloatArray
+from causalinv._typing import BoolArray, FloatArray
 from causalinv.ivlike._knowledge import Knowledge
 from causalinv.ivlike._path import IVLikePath
 from causalinv.ivlike._reading import Centred, ControlSlopes, Copy, Reading
@@ -123,6 +123,15 @@ class RowDesign(Design):
     def judged(self, moments: Moments, total: Moments) -> Reading:
         """A reading in which controls, if there are any, stand among the features and the instruments."""
         return self.reading(moments, total)
+
+    def stages(self, moments: Moments, total: Moments) -> tuple[FirstStage, BoolArray] | None:
+        """First stages of every cell, in a stack, and which are sound; None where they are found one by one."""
+        return None
+
+    def readings(self, moments: Moments, total: Moments, *, judged: bool = False) -> tuple[Reading, BoolArray] | None:
+        """`reading` (or `judged`) of every cell, in a stack, and which are sound; None where they come one by one."""
+        found = self.stages(moments, total)
+        return None if found is None else (Reading(moments, found[0], total), found[1])
 
     def centred(self, reading: Reading) -> Iterator[Centred]:
         """Every copy about the mean of all, instruments standardised."""

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from causalinv._matrix import symmetric_root, whitener
-from causalinv._typing import FloatArray
+from causalinv._matrix import inverse_roots, symmetric_root, whitener
+from causalinv._typing import BoolArray, FloatArray
 from causalinv.ivlike._design import RowDesign, named
 from causalinv.ivlike._knowledge import Augmented
 from causalinv.ivlike._path import IVLikePath
@@ -32,6 +32,8 @@ __all__ = [
     "WholeReaction",
     "by_source",
 ]
+
+_LEAST = 1e-4  # smallest spread of a combination of standardised parameters, for a stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,15 @@ class Moved(RowDesign):
             return FirstStage(moments.cov("x")[0], moments.cov("x", "y")[0], half @ factor, none, added=True)
         return FirstStage(total.cov("x")[0], total.cov("x", "y")[0], factor, none, added=False)
 
+    def stages(self, moments: Moments, total: Moments) -> tuple[FirstStage, BoolArray] | None:
+        root, sound = inverse_roots(total.cov("g"), least=_LEAST)
+        factor = root @ total.cov("g", "z")
+        none = np.zeros((*factor.shape[:2], self.y.shape[1]))
+        if not self.first_stage_known:
+            return FirstStage(total.cov("x"), total.cov("x", "y"), factor, none, added=False), sound
+        steps = np.swapaxes(root, 1, 2) @ factor
+        return FirstStage(moments.cov("x"), moments.cov("x", "y"), steps, none, added=True), sound
+
     def least_squares_form(
         self, reading: Reading, path: IVLikePath, alpha: float, *, exactly: bool
     ) -> tuple[FloatArray, FloatArray] | None:
@@ -156,6 +167,18 @@ class ClosedForm(Moved):
     def stage(self, moments: Moments, total: Moments) -> FirstStage:
         return super().stage(moments, total) if self.features is not None else self.augmentation.first_stage(moments)
 
+    def stages(self, moments: Moments, total: Moments) -> tuple[FirstStage, BoolArray] | None:
+        if self.features is not None:
+            return super().stages(moments, total)
+        if not self.augmentation.translates:
+            return None
+        steps = self.augmentation.parameters(moments.blocks["x"], moments.names["x"])
+        factor = np.broadcast_to(steps, (len(moments), *steps.shape))
+        none = np.zeros((*factor.shape[:2], self.y.shape[1]))
+        return FirstStage(moments.cov("x"), moments.cov("x", "y"), factor, none, added=True), np.ones(
+            len(moments), bool
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Paired(Moved):
@@ -203,6 +226,9 @@ class Sampled(Paired):
         self.check_varies(total)
         return FirstStage.from_moments(total)
 
+    def stages(self, moments: Moments, total: Moments) -> tuple[FirstStage, BoolArray] | None:
+        return _regressed(total)
+
 
 class WholeReaction(Moved):
     r"""The whole reaction :math:`E(\delta'h)^2` is penalised, however the parameters are written.
@@ -230,6 +256,9 @@ class WholeReaction(Moved):
         factor = symmetric_root(total.second_moment("z")[0])
         none = np.zeros((len(factor), self.y.shape[1]))
         return FirstStage(total.cov("x")[0], total.cov("x", "y")[0], factor, none, added=False)
+
+    def stages(self, moments: Moments, total: Moments) -> tuple[FirstStage, BoolArray] | None:
+        return None  # the rank of a reaction is told with care
 
     def centred(self, reading: Reading) -> Iterator[Centred]:
         total = reading.total
@@ -274,6 +303,9 @@ class Instruments(RowDesign):
 
     def stage(self, moments: Moments, total: Moments) -> FirstStage:
         return FirstStage.from_moments(moments)
+
+    def stages(self, moments: Moments, total: Moments) -> tuple[FirstStage, BoolArray] | None:
+        return _regressed(moments)
 
     @staticmethod
     def read_moments(moments: Moments, slopes: ControlSlopes | None = None) -> Reading:
@@ -322,6 +354,13 @@ class Copies(Instruments):
     def independent(self, rows: FloatArray) -> tuple[FloatArray, np.ndarray | None]:
         # Copies of a row are one observation, in the degrees of freedom too.
         return (rows, None) if self.groups is None else (by_source(rows, self.groups), None)
+
+
+def _regressed(moments: Moments) -> tuple[FirstStage, BoolArray]:
+    """`FirstStage.from_moments` of every cell, in a stack, and which are sound."""
+    root, sound = inverse_roots(moments.cov("g"), least=_LEAST)
+    factor, outcome = (root @ moments.cov("g", block) for block in ("x", "y"))
+    return FirstStage(moments.cov("x"), moments.cov("x", "y"), factor, outcome, added=False), sound
 
 
 def by_source(rows: FloatArray, source: np.ndarray) -> FloatArray:

@@ -34,65 +34,13 @@ from causalinv._typing import ArrayLike, FloatArray
 from causalinv._validation import check_number
 from causalinv.transformations import FirstStage
 
-__all__ = ["IVLikePath", "Split", "check_alpha", "check_alphas"]
+__all__ = ["STRENGTH_TOL", "IVLikePath", "check_alpha", "check_alphas", "condition_of", "split_of", "units_of"]
 
 _ROUNDING = 1e-12  # of the spread of a standardised feature
 _DIRECTION_TOL = 1e-10  # directions of unit length that differ by less are one direction
 _NOTHING = 1e-13  # of a coordinate's variance, what is left without the augmentation
-_WELL_CONDITIONED = 1e-4  # smallest spread of a combination of standardised features, for the fast way
 _NO_STRENGTH = 1e-12  # root of the share of a feature's variance that instruments explain by rounding
-_STRENGTH_TOL = 1e-9  # of the largest singular value: what sampled instruments do not move, up to rounding
-
-
-@dataclass(frozen=True)
-class Split:
-    """Coefficients that the instruments do not move, and those that they do: bases (d, .) in units of `scale` (d,)."""
-
-    scale: FloatArray
-    still: FloatArray
-    moving: FloatArray
-
-    @classmethod
-    def of(cls, stage: FirstStage) -> Split:
-        """The split of a first stage."""
-        spread, pushed = np.sqrt(np.diag(stage.variance)), column_lengths(stage.factor)
-        scale = np.where(spread > 0, spread, np.where(pushed > 0, pushed, 1.0))
-        return cls(scale, *_split(stage.factor / scale, declared=stage.added))
-
-    def scaled(self, stage: FirstStage, ridge: float) -> tuple[Split, FloatArray, FloatArray, FloatArray]:
-        """Variance, covariance with the outcome and factor in these units; the split anew if it is another."""
-        inside = 1.0 / self.scale
-        variance = stage.variance * inside[:, None] * inside
-        if ridge:
-            variance[np.diag_indices(len(variance))] += ridge * inside**2
-        factor = stage.factor * inside
-        split = self
-        if np.abs(factor @ self.still).max(initial=0.0) > _STRENGTH_TOL * np.abs(factor).max(initial=0.0):
-            split = Split(self.scale, *_split(factor, declared=stage.added))
-        return split, variance, stage.cross * inside[:, None], factor
-
-    def coef(self, stage: FirstStage, alpha: float, *, ridge: float = 0.0) -> FloatArray:
-        """Coefficients (d, p) at one strength, without the path: one linear system where it is well conditioned."""
-        split, variance, cross, factor = self.scaled(stage, ridge)
-        if alpha == 0 and split.still.shape[1] and np.any(stage.outcome):
-            return IVLikePath.from_first_stage(stage, ridge=ridge).coef(alpha)
-        explained, right = factor.T @ factor, factor.T @ stage.outcome
-        total = variance + explained if stage.added else variance
-        back = np.eye(len(cross))
-        if np.isinf(alpha):
-            matrix, right = total, cross
-        elif alpha > 0:
-            matrix, right = total + explained / alpha, cross + right / alpha
-        elif split.still.shape[1]:
-            back = split.still
-            matrix, right = back.T @ variance @ back, back.T @ cross
-        else:
-            matrix = explained
-        try:
-            root = _inverse_root(matrix)
-        except np.linalg.LinAlgError:
-            return IVLikePath.from_first_stage(stage, ridge=ridge).coef(alpha)
-        return np.asarray(back @ (root.T @ (root @ right))) / self.scale[:, None]
+STRENGTH_TOL = 1e-9  # of the largest singular value: what sampled instruments do not move, up to rounding
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,12 +78,11 @@ class IVLikePath(Printed):
         """Decompose; `ridge` adds to the variance of each feature."""
         d = len(stage.variance)
         variance = stage.variance + ridge * np.eye(d)
-        spread, pushed = np.sqrt(np.diag(variance)), column_lengths(stage.factor)
-        scale = np.where(spread > 0, spread, np.where(pushed > 0, pushed, 1.0))
+        scale = units_of(variance, stage.factor)
         root, target = _root(variance / np.outer(scale, scale), stage.cross / scale[:, None])
         factor = stage.factor / scale
 
-        still, moving = _split(factor, declared=stage.added)
+        still, moving = split_of(factor, declared=stage.added)
         # Features have unit variance by now; scaling these coordinates again would spoil the minimum norm.
         # What is left of them can be rounding alone, so the floor is absolute.
         fixed = still @ whitener((root @ still).T @ (root @ still), rescale=False, least=RANK_TOL)
@@ -151,7 +98,9 @@ class IVLikePath(Printed):
         _, size, rotation = singular_values(pushes @ whiten)
         turn = whiten @ rotation.T
         basis = np.hstack([fixed, rest @ turn]) / scale[:, None]
-        basis[(spread == 0) & (pushed == 0)] = 0.0  # a constant that nothing moves, not even by rounding
+        basis[(np.diag(variance) == 0) & (column_lengths(stage.factor) == 0)] = (
+            0.0  # a constant that nothing moves, not even by rounding
+        )
         pushes = pushes @ turn
         return cls(
             basis=basis,
@@ -160,45 +109,7 @@ class IVLikePath(Printed):
             outcome=np.vstack([(root @ fixed).T @ target, (varies @ turn).T @ target]),
             explained=np.vstack([np.zeros((fixed.shape[1], stage.cross.shape[1])), pushes.T @ stage.outcome]),
             n_instruments_effective=len(stage.factor),
-            condition=max(_condition(fixed), _condition(rest @ whiten)),
-        )
-
-    @classmethod
-    def resembling(cls, stage: FirstStage, split: Split, *, ridge: float = 0.0) -> IVLikePath:
-        """The same as `from_first_stage` for moments like those of `split`, several times faster.
-
-        One generalised eigendecomposition where features are far from dependent and the instruments move the same
-        directions; otherwise the careful way.
-        """
-        split, variance, cross, factor = split.scaled(stage, ridge)
-        still, moving = split.still, split.moving
-        pushes = factor @ moving
-        try:
-            fixed, rest, inner = still, moving, moving.T @ variance @ moving
-            if still.shape[1]:
-                fixed = still @ _inverse_root(still.T @ variance @ still).T
-                shared = fixed.T @ variance @ moving
-                rest, inner = moving - fixed @ shared, inner - shared.T @ shared
-            inner += pushes.T @ pushes if stage.added else 0.0
-            root = _inverse_root(inner)
-        except np.linalg.LinAlgError:
-            return cls.from_first_stage(stage, ridge=ridge)
-        half = pushes @ root.T
-        strength, turn = np.linalg.eigh(half.T @ half)
-        if strength.min(initial=1.0) < _WELL_CONDITIONED * strength.max(initial=0.0):
-            return cls.from_first_stage(stage, ridge=ridge)
-        turn = root.T @ turn
-        along = rest @ turn
-        k, p = fixed.shape[1], cross.shape[1]
-        basis = np.hstack([fixed, along])
-        return cls(
-            basis=basis / split.scale[:, None],
-            strength=np.concatenate([np.zeros(k), strength]),
-            moved=np.arange(basis.shape[1]) >= k,
-            outcome=basis.T @ cross,
-            explained=np.vstack([np.zeros((k, p)), (pushes @ turn).T @ stage.outcome]),
-            n_instruments_effective=len(factor),
-            condition=_condition(basis),
+            condition=max(condition_of(fixed), condition_of(rest @ whiten)),
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -249,6 +160,12 @@ class IVLikePath(Printed):
         return found
 
 
+def units_of(variance: FloatArray, factor: FloatArray) -> FloatArray:
+    """Units (d,) of features: their spread; of those that only an augmentation moves, by how much it does."""
+    spread, pushed = np.sqrt(np.diag(variance)), column_lengths(factor)
+    return np.where(spread > 0, spread, np.where(pushed > 0, pushed, 1.0))
+
+
 def _root(cov: FloatArray, cross: FloatArray) -> tuple[FloatArray, FloatArray]:
     """R (r, d) with R'R = cov, and t (r, p) with R't = cross, on the range of `cov`."""
     values, vectors, _ = range_eigh(cov, rescale=False)
@@ -261,7 +178,7 @@ def _without_rounding(varies: FloatArray) -> FloatArray:
     return without_small(varies, _ROUNDING)
 
 
-def _split(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArray]:
+def split_of(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArray]:
     """Orthonormal bases (d, .) of the coefficients that the instruments do not move, and of those that they do."""
     if declared:
         # Directions that the analyst chose count however short they are; only their independence is in question.
@@ -269,27 +186,14 @@ def _split(factor: FloatArray, *, declared: bool) -> tuple[FloatArray, FloatArra
         factor = factor[length > 0] / length[length > 0, None]
     else:
         factor = without_small(factor, _NO_STRENGTH)  # of standardised features: uncorrelated up to rounding
-    tol = _DIRECTION_TOL if declared else _STRENGTH_TOL
+    tol = _DIRECTION_TOL if declared else STRENGTH_TOL
     moving, still = orthonormal_range(factor, tol=tol)
     basis = still.T.copy()
     basis[np.linalg.norm(basis, axis=1) < tol] = 0.0  # fixed at 0, not at a rounding of it
     return basis, moving.T
 
 
-def _inverse_root(matrix: FloatArray) -> FloatArray:
-    """L^-1 with L L' a matrix that is far from singular in its own units; raises LinAlgError if it is not."""
-    if not len(matrix):
-        return matrix
-    unit = np.sqrt(np.diagonal(matrix))
-    if not (unit > 0).all():
-        raise np.linalg.LinAlgError
-    inverse = np.linalg.inv(np.linalg.cholesky(matrix / unit[:, None] / unit))
-    if np.abs(inverse).max() > 1.0 / _WELL_CONDITIONED:
-        raise np.linalg.LinAlgError
-    return np.asarray(inverse / unit)
-
-
-def _condition(basis: FloatArray) -> float:
+def condition_of(basis: FloatArray) -> float:
     """Largest squared coefficient norm of a combination of standardised features that has variance one."""
     return float(np.sum(basis**2, axis=0).max(initial=1.0))
 

@@ -10,7 +10,7 @@ from causalinv._typing import FloatArray
 from causalinv.moments import Moments
 from causalinv.transformations import FirstStage
 
-__all__ = ["Centred", "ControlSlopes", "Copy", "Reading", "less_chance"]
+__all__ = ["Centred", "ControlSlopes", "Copy", "Reading", "by_chance", "less_chance"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class Reading:
 
     With `whole` the explained part is the whole reaction E(δ'h)², not what G explains of it.
     `slopes` are those of the controls, if there are any: they are partialled out of everything else.
+
+    A stack of readings has a cell of moments for each, and arrays with one more dimension in front.
     """
 
     moments: Moments
@@ -98,6 +100,14 @@ class Reading:
     whole: bool = False
     slopes: ControlSlopes | None = None
 
+    def as_stack(self) -> Reading:
+        """A stack of this one."""
+        slopes = self.slopes
+        if slopes is not None:
+            parts = {name: getattr(slopes, name)[None] for name in ("of_y", "of_x", "mean")}
+            slopes = replace(slopes, **parts)
+        return replace(self, stage=FirstStage.stack([self.stage]), slopes=slopes)
+
     @property
     def spent(self) -> int:
         """Rank of what was partialled out, the constant among it."""
@@ -105,7 +115,7 @@ class Reading:
 
     def with_controls(self, coef: FloatArray) -> FloatArray:
         """Coefficients (d, p) of the features, and below them those of the controls."""
-        return coef if self.slopes is None else np.vstack([coef, self.slopes.coef(coef)])
+        return coef if self.slopes is None else np.concatenate([coef, self.slopes.coef(coef)], axis=-2)
 
     @property
     def regressed(self) -> bool:
@@ -132,8 +142,12 @@ def less_chance(explained: FloatArray, risk: FloatArray, total: Moments, *, q: i
     As in the adjusted R², times Kish's design effect, rows over rows of equal weight that would vary as much: noise of
     heavy rows is explained more. Exact for equal weights, to first order in q over rows for others.
     """
-    n = float(total.count.sum())
-    if not np.isfinite(n):
-        return explained
-    effect = max(n / float(total.pool().effective_count[0]), 1.0)
-    return explained - effect * q / max(n - q - spent, 1.0) * (risk - explained)
+    share = by_chance(total.count.sum(keepdims=True), total.pool().effective_count, q=q, spent=spent)
+    return explained - share * (risk - explained)
+
+
+def by_chance(n: FloatArray, effective: FloatArray, *, q: int, spent: int) -> FloatArray:
+    """Share of the noise in n rows, of weights that stand for `effective`, that q regressors explain by chance."""
+    known = np.isfinite(n)  # of a population nothing is explained by chance
+    n, effective = (np.where(known, each, 1.0) for each in (n, effective))
+    return np.where(known, np.maximum(n / effective, 1.0) * q / np.maximum(n - q - spent, 1.0), 0.0)

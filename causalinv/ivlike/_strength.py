@@ -18,12 +18,13 @@ import numpy as np
 import pandas as pd
 
 from causalinv._matrix import range_eigh
-from causalinv._typing import FloatArray, IntArray
+from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.ivlike._design import Design
 from causalinv.ivlike._path import IVLikePath, check_alpha
+from causalinv.ivlike._paths import Split
 from causalinv.ivlike._reading import Reading
+from causalinv.ivlike._resample import Cells, Resamples
 from causalinv.linear_rule import least_squares
-from causalinv.moments import Moments
 from causalinv.transformations import FirstStage, GaussianNoise
 
 __all__ = [
@@ -40,10 +41,10 @@ __all__ = [
     "strength_rule",
 ]
 
-Cells = tuple[Moments, Moments]  # of rows and of all copies, one cell per fold
-
 _GRID = np.arange(1, 200) / 200  # of the confounding strength
 _NORM_ALPHAS = np.logspace(-4, 0, 201)
+_REFERENCE_FIRST = np.r_[np.inf, _NORM_ALPHAS]
+_CLEAR = 1e-10  # of the largest eigenvalue: all of a covariance are kept, without a doubt
 
 
 def confounding_posterior(cov: FloatArray, coef: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -65,34 +66,47 @@ def confounding_posterior(cov: FloatArray, coef: FloatArray) -> tuple[FloatArray
     probability : ndarray of shape (199,)
         Posterior weights.
     """
-    values, likelihood = _minus_log_likelihood(cov, coef)
-    theta = _GRID / ((1.0 - _GRID) * np.mean(1.0 / values))
+    values, inside = _on_range(cov, coef)
+    likelihood = _minus_log_likelihood(values, inside)
     weights = np.exp(likelihood.min() - likelihood)
-    return _GRID, theta, weights / weights.sum()
+    return _GRID, _ratios(values), weights / weights.sum()
 
 
 def confounding_strength(cov: FloatArray, coef: FloatArray) -> float:
     """Most likely strength of confounding β on the grid 1/200 … 199/200."""
-    return float(_GRID[np.argmin(_minus_log_likelihood(cov, coef)[1])])
+    return float(_GRID[np.argmin(_minus_log_likelihood(*_on_range(cov, coef)))])
 
 
 def choose_by_norm(stage: FirstStage, path: IVLikePath) -> float:
     """Strength in [1e-4, 1] at which ``|h|² = (1 - β) |h_inf|²``, nearest on a grid of 201 (first outcome)."""
-    augmented = stage.variance + (stage.factor.T @ stage.factor if stage.added else 0.0)
     reference = path.coef(np.inf)[:, 0]
-    target = (1.0 - confounding_strength(augmented, reference)) * np.sum(reference**2)
+    target = (1.0 - confounding_strength(_augmented(stage), reference)) * np.sum(reference**2)
     norms = np.sum(path.coefs(_NORM_ALPHAS)[:, :, 0] ** 2, axis=1)
     return float(_NORM_ALPHAS[np.argmin(np.abs(norms - target))])
 
 
-def _minus_log_likelihood(cov: FloatArray, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Eigenvalues kept, and minus the log marginal likelihood on the grid, the scale integrated out under 1/σ²."""
+def _augmented(stage: FirstStage) -> FloatArray:
+    """Variance (..., d, d) of the features with what an augmentation adds."""
+    return stage.variance + (np.swapaxes(stage.factor, -1, -2) @ stage.factor if stage.added else 0.0)
+
+
+def _on_range(cov: FloatArray, coef: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Eigenvalues that are kept, and the coefficients along their vectors."""
     values, vectors, _ = range_eigh(cov, rescale=False)
-    inside = vectors.T @ coef
-    theta = _GRID / ((1.0 - _GRID) * np.mean(1.0 / values))
-    scale = 1.0 + theta[:, None] / values
-    fit = 0.5 * np.log(scale).sum(axis=1)
-    return values, fit + len(values) / 2 * np.log(np.maximum(np.sum(inside**2 / scale, axis=1), 1e-300))
+    return values, vectors.T @ coef
+
+
+def _ratios(values: FloatArray) -> FloatArray:
+    """θ (..., 199) of the grid, given eigenvalues (..., r)."""
+    return np.asarray(_GRID / ((1.0 - _GRID) * np.mean(1.0 / values, axis=-1, keepdims=True)))
+
+
+def _minus_log_likelihood(values: FloatArray, inside: FloatArray) -> FloatArray:
+    """Minus the log marginal likelihood (..., 199) on the grid, the scale integrated out under 1/σ²."""
+    total = values[..., None, :] + _ratios(values)[..., None]
+    fit = 0.5 * (np.log(total).sum(axis=-1) - np.log(values).sum(axis=-1, keepdims=True))
+    squares = (1.0 / total) @ (values * inside**2)[..., None]
+    return np.asarray(fit + values.shape[-1] / 2 * np.log(np.maximum(squares[..., 0], 1e-300)))
 
 
 @dataclass(frozen=True)
@@ -132,6 +146,7 @@ class StrengthRule(ABC):
     from_data: ClassVar[bool] = True
     to_zero: ClassVar[bool] = False  # whether the strength goes to 0 as rows are added, so that the limit is that of 0
     folds: IntArray | None = None
+    n_tried: int = 0  # strengths that `choose_each` tries; 0 if the rule has none
 
     def prepare(self, design: Design) -> StrengthRule:
         """The rule with what it needs to make once, so that it chooses alike in every bootstrap replication."""
@@ -144,6 +159,16 @@ class StrengthRule(ABC):
     @abstractmethod
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         """The strength, or the mixture, for what was read; `cells` are the moments of its folds, if known already."""
+
+    def choose_each(
+        self, resamples: Resamples, reading: Reading, split: Split, *, ridge: float
+    ) -> tuple[FloatArray, FloatArray | None, BoolArray]:
+        """Strengths (B,) of a stack, as `choose` has them, coefficients (B, d, p) if known, and which are sound.
+
+        `choose` is asked for the others: for all, by a rule that leaves this out. `reading` and `split` are those of
+        the whole resamples.
+        """
+        return np.ones(len(resamples)), None, np.zeros(len(resamples), bool)
 
 
 @dataclass(frozen=True)
@@ -175,10 +200,25 @@ class Auto(StrengthRule):
 class NormMatching(StrengthRule):
     """``"cc"``: the norm that the estimated strength of confounding leaves."""
 
+    n_tried = 2 * len(_NORM_ALPHAS)
+
     def choose(self, design: Design, reading: Reading, path: IVLikePath, cells: Cells | None = None) -> Strength:
         _check_one_outcome(reading, "cc")
         alpha = choose_by_norm(reading.stage, path)
         return Strength.single(alpha, at_edge=alpha in (_NORM_ALPHAS[0], _NORM_ALPHAS[-1]))
+
+    def choose_each(
+        self, resamples: Resamples, reading: Reading, split: Split, *, ridge: float
+    ) -> tuple[FloatArray, FloatArray | None, BoolArray]:
+        paths = split.paths(reading.stage, ridge=ridge)
+        coefs = paths.coefs(_REFERENCE_FIRST)[:, 0]
+        squares = np.einsum("nim,nim->nm", coefs, coefs)
+        values, vectors = np.linalg.eigh(_augmented(reading.stage))
+        likelihood = _minus_log_likelihood(values, np.einsum("nji,nj->ni", vectors, coefs[:, :, 0]))
+        target = (1.0 - _GRID[np.argmin(likelihood, axis=1)]) * squares[:, 0]
+        best = np.argmin(np.abs(squares[:, 1:] - target[:, None]), axis=1)
+        chosen = np.take_along_axis(coefs, 1 + best[:, None, None], axis=2)
+        return _NORM_ALPHAS[best], chosen, paths.sound & (values[:, 0] > _CLEAR * values[:, -1])
 
 
 class EmpiricalBayes(StrengthRule):

@@ -6,8 +6,10 @@ import pytest
 from causalinv import IVLikeRegression, IVLikeRegressionCV, Translation
 from causalinv.ivlike import FunctionAugmentation, SignFlip
 from causalinv.ivlike._bootstrap import unit_counts
-from causalinv.ivlike._path import IVLikePath, Split
+from causalinv.ivlike._path import IVLikePath
+from causalinv.ivlike._paths import Split, paths_like
 from causalinv.ivlike._resample import Resampler
+from causalinv.transformations import FirstStage
 
 pytestmark = pytest.mark.filterwarnings("ignore::causalinv.exceptions.CausalInvWarning")
 
@@ -77,7 +79,7 @@ def test_resampled_moments_are_those_of_weighted_rows():
     design, reading = model._fit.read_again()
     count = unit_counts(80, np.random.default_rng(0))
     folds = np.arange(80) % 3 - 1
-    moments, total = next(Resampler(design, reading, folds).readings([count]))
+    moments, total = next(Resampler(design, reading, folds).resamples([count], 1)).one(0)
     again = design.reweighted(design.weight * count).collect(folds)
     for ours, theirs in zip((moments, total), again, strict=True):
         names = tuple(theirs.blocks)
@@ -97,5 +99,5 @@ def test_the_fast_path_leaves_what_is_ill_conditioned_to_the_careful_one():
     split = Split.of(stage)
     for alpha in (0.0, 0.1, np.inf):
         expected = model.path_.coef(alpha)
-        np.testing.assert_allclose(split.coef(stage, alpha), expected, rtol=1e-9)
-        np.testing.assert_allclose(IVLikePath.resembling(stage, split).coef(alpha), expected, rtol=1e-9)
+        assert not split.coefs(FirstStage.stack([stage]), np.array([alpha]))[1].any()
+        np.testing.assert_allclose(paths_like([stage], split)[0].coef(alpha), expected, rtol=1e-9)

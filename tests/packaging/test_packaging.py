@@ -167,14 +167,15 @@ _NO_RANK = {
         "eigh": "strengths of directions, against the edge of sampling noise",
         "eigvalsh": "the simulated law of that edge",
     },
-    "ivlike/_bootstrap.py": {
+    "ivlike/_pairs.py": {
         "eigh": "principal directions where all are long; else Translation.from_pairs",
         "svd": "directions of pairs, whose rank is known",
     },
     "ivlike/_kclass.py": {"eigh": "LIML's root; where residuals have no spread it is refused"},
     "inspection/_representation.py": {"eigvalsh": "a spectrum that is drawn whole"},
     "ivlike/_sensitivity.py": {"eigvalsh": "the largest eigenvalue, a length"},
-    "ivlike/_path.py": {"eigh": "strengths where all are well conditioned; else the whole decomposition"},
+    "ivlike/_paths.py": {"eigh": "strengths where all are well conditioned; else the whole decomposition"},
+    "ivlike/_strength.py": {"eigh": "a spectrum of which all is kept without a doubt; else range_eigh"},
     "ivlike/_weak_identification.py": {
         "eig": "roots of a polynomial, the ends of a set",
         "eigh": "ends of quadratic sets; what fits exactly is refused, or the line",
