@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -91,11 +92,11 @@ class ConditionalCurves(MeanBounds):
         fit = _Fit(x, np.unique(at), self, contrast.df)
         ladder = Ladder.to(odds_ratio)
         rungs, steps = ladder.caps
-        at_own, *each = [self._fitted(fit, contrast, cap) for cap in (own, *rungs, *steps)]
-        below, between = each[: len(rungs)], each[len(rungs) :]
+        at_own, *below = [[fit.regressed(each) for each in self._scores_of(contrast, cap)] for cap in (own, *rungs)]
+        between = [[fit.value(each) for each in self._scores_of(contrast, cap)] for cap in steps]
         ladder_ends = lower, upper = (
-            ladder.falling([low.value for low, _ in below], [low.value for low, _ in between]),
-            -ladder.falling([-high.value for _, high in below], [-high.value for _, high in between]),
+            ladder.falling([low.value for low, _ in below], [low for low, _ in between]),
+            -ladder.falling([-high.value for _, high in below], [-high for _, high in between]),
         )
         reach = fit.reach(below, level)
         more = self._along(fit, contrast, rungs, level, reach)
@@ -146,8 +147,8 @@ class ConditionalCurves(MeanBounds):
         if not np.isfinite(self._limits).all():
             nowhere = np.full(len(fit.grid), np.inf)
             return -nowhere, nowhere
-        low, high = (fit.regressed(score) for score in self._manski_terms(contrast))
-        return low.value, high.value
+        low, high = (fit.value(score) for score in self._manski_terms(contrast))
+        return low, high
 
     def _along(self, fit: _Fit, contrast: Contrast, caps: list[Any], level: float, reach: FloatArray) -> FloatArray:
         """What bands add to their errors (k, g, 2), (k, g, 2, 2): of few and of no unlike outcomes, down and up."""
@@ -163,11 +164,10 @@ class ConditionalCurves(MeanBounds):
                 at[:] = beyond(arms, each, groups, level, (error[0], error[1]))
         return more
 
-    def _fitted(self, fit: _Fit, contrast: Contrast, cap: Any) -> tuple[_End, _End]:
-        """Both ends: scores, means over the repeats, regressed."""
+    def _scores_of(self, contrast: Contrast, cap: Any) -> list[FloatArray]:
+        """Scores of both ends, means over the repeats."""
         found = [self._terms(contrast, cap, r) for r in range(self._n_repeats())]
-        low, high = (fit.regressed(np.mean(scores, axis=0)) for scores in zip(*found, strict=True))
-        return low, high
+        return [np.mean(each, axis=0) for each in zip(*found, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -193,35 +193,40 @@ class _Fit:
         )
         self.hats = hats(x, np.unique(np.quantile(x, np.linspace(0.0, 1.0, _HATS), method="inverted_cdf")))
         self.weight = np.ones(len(x)) if self.rows.weight is None else self.rows.weight
-        self.bread = pseudo_inverse(self.design.T @ (self.weight[:, None] * self.design))
+        self.moved = self.weight[:, None] * self.design
+        self.bread = pseudo_inverse(self.design.T @ self.moved)
+        self.along = self.design @ self.bread @ self.new.T  # of a weighted score in the fit at the grid (n, g)
+        self.free = np.maximum(1.0 - np.sum((self.moved @ self.bread) * self.design, axis=1), _FITTED)
 
     def shares(self) -> FloatArray:
         """Share (g, n) of every row's score in the fit."""
-        return self.new @ self.bread @ (self.weight[:, None] * self.design).T
+        return self.along.T * self.weight
+
+    def value(self, score: FloatArray) -> FloatArray:
+        """Fit at the grid (g,)."""
+        return self.new @ (self.bread @ (self.moved.T @ score))
 
     def regressed(self, score: FloatArray) -> _End:
         """Fit at the grid, and its errors: HC3, or more where squared residuals along the covariate say so."""
-        moved = self.weight[:, None] * self.design
-        coef = self.bread @ (moved.T @ score)
-        left = self.weight * (score - self.design @ coef)
-        along = self.design @ self.bread @ self.new.T
+        left = self.weight * (score - self.design @ (self.bread @ (self.moved.T @ score)))
         groups = self.rows.groups
         if groups is not None:
-            part = np.zeros((int(groups.max()) + 1, along.shape[1]))
-            np.add.at(part, groups, along * left[:, None])
+            part = np.zeros((int(groups.max()) + 1, self.along.shape[1]))
+            np.add.at(part, groups, self.along * left[:, None])
             part *= np.sqrt(len(part) / max(len(part) - 1, 1))
-            return _End(self.new @ coef, part, _norm(part), _freedom(part))
-        free = np.maximum(1.0 - np.sum((moved @ self.bread) * self.design, axis=1), _FITTED)
-        part, smooth = along * (left / free)[:, None], self._smoothed(along) * np.abs(left / np.sqrt(free))[:, None]
-        return _End(self.new @ coef, part, np.maximum(_norm(part), _norm(smooth)), _freedom(smooth))
+            return _End(self.value(score), part, _norm(part), _freedom(part))
+        part = self.along * (left / self.free)[:, None]
+        smooth = self.smoothed * np.abs(left / np.sqrt(self.free))[:, None]
+        return _End(self.value(score), part, np.maximum(_norm(part), _norm(smooth)), _freedom(smooth))
 
-    def _smoothed(self, along: FloatArray) -> FloatArray:
+    @cached_property
+    def smoothed(self) -> FloatArray:
         """Multiples (n, g) of residuals, whose squares are those of `along` if residuals' squares are smoothed."""
         mass = self.hats.sum(axis=0)
-        out: FloatArray = np.sqrt(self.hats @ (self.hats.T @ along**2 / mass[:, None]))
+        out: FloatArray = np.sqrt(self.hats @ (self.hats.T @ self.along**2 / mass[:, None]))
         return out
 
-    def reach(self, rungs: list[tuple[_End, _End]], level: float) -> FloatArray:
+    def reach(self, rungs: list[list[_End]], level: float) -> FloatArray:
         """How far beyond the ends of every rung its band goes, (k, g, 2): all ends, values and rungs at once."""
         parts = np.hstack([part for low, high in rungs for part in (low.part, -high.part)])
         share = ndtr(critical_of(parts, level, np.inf, self.seed))
@@ -234,7 +239,8 @@ class _Fit:
 
 
 def _norm(part: FloatArray) -> FloatArray:
-    out: FloatArray = np.sqrt(np.sum(part**2, axis=0))
+    unit = float(np.abs(part).max(initial=0.0)) or 1.0  # squares of the parts may be no floats
+    out: FloatArray = unit * np.sqrt(np.sum((part / unit) ** 2, axis=0))
     return out
 
 

@@ -230,8 +230,9 @@ def critical_of(scores: FloatArray, level: float, df: float, seed: int) -> float
 
     It is no less than that of both ends of one sum, and with few clusters stretched as Student's quantile is.
     """
-    error = np.sqrt(np.sum(scores**2, axis=0))
-    scores = scores[:, error > 0] / error[error > 0]
+    most = np.abs(scores).max(axis=0, initial=0.0)
+    scores = scores[:, most > 0] / most[most > 0]  # squares may be no floats
+    scores = scores / np.sqrt(np.sum(scores**2, axis=0))
     if not scores.size:
         return quantile_of(0.5 + level / 2.0, df)
     rng, draws = np.random.default_rng(seed), np.zeros((_MULTIPLIERS, scores.shape[1]))

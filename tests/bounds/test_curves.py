@@ -141,9 +141,19 @@ def test_band_covers_at_the_outermost_value():
         model._later = 0
         fit, score = _Fit(x, x.max(keepdims=True), model, model._df), r.normal(size=60)
         end = fit.regressed(score)
-        (down, up), value = fit.reach([(end, end)], 0.95)[0, 0], float(end.value[0])
+        (down, up), value = fit.reach([[end, end]], 0.95)[0, 0], float(end.value[0])
         missed += not value - down <= 0 <= value + up
     assert missed / 200 < 0.1
+
+
+def test_errors_of_curves_keep_the_unit_of_huge_outcomes():
+    """Squares of outcomes near 1e200 are no numbers: errors were infinite."""
+    x, y, t = data(3, 120)
+    found = []
+    for unit in (1.0, 2.0**660):
+        model = SensitivityBounds(outcome="linear", law="pooled", cv=2, random_state=0).fit(x, unit * y, treatment=t)
+        found.append(model.conditional_bounds(0, odds_ratio=1.5, grid=[0.0, 1.0]).table.iloc[:, :6] / unit)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
 
 
 def test_a_curve_of_rare_events_nests_in_the_odds_ratio():
