@@ -8,8 +8,8 @@ are sums of products. Residuals are taken as long as their errors (HC2), and the
 what this estimate has on average, both under normal errors of equal variance; so the Beta law with this mean and
 variance is then close to that of the classical test, and keeps its power where q is not small beside n. With many
 controls squared residuals are nearly alike whatever the errors are, for each mixes all of them, by the squares of
-:math:`M = I - FF'` with F fitted. So the mean is taken from unmixed ones (Cattaneo, Jansson and Newey, 2018), up to
-1000 rows, and the variance keeps its ratio to its square.
+:math:`M = I - FF'` with F fitted. So the mean is taken from unmixed ones (`causalinv._unmixing`), and the variance
+keeps its ratio to its square.
 
 With clusters signs are flipped cluster by cluster, residuals adjusted as in CR2 (Bell and McCaffrey, 2002); the squared
 length of the sum of the scores is then at most their number times the largest eigenvalue of their scatter, and in units
@@ -22,12 +22,11 @@ import numpy as np
 from scipy.stats import beta
 
 from causalinv._typing import FloatArray
+from causalinv._unmixing import unmixing
 from causalinv.ivlike._equation import cluster_sums
 
 __all__ = ["as_long_as_errors", "clustered_pvalue", "share_pvalue"]
 
-_UNMIXED = 1000  # rows up to which squared residuals are unmixed
-_TOLD = 0.05  # eigenvalues from 0 to 1 of what mixes error variances: below, residuals tell noise
 _PAIRS = 3000  # rows up to which correlations of residuals count: they are of the order of fitted / rows squared
 _FITTED = 1e-10  # of a row, what is left by what is fitted: a row that is fitted exactly has no residual
 
@@ -63,24 +62,10 @@ def share_pvalue(residual: FloatArray, moved: FloatArray, fitted: FloatArray, *,
         flipped = 2 * float(np.sum((moved.T @ (long[:, None] * moved)) ** 2) - np.sum((own * long) ** 2))
         variance *= flipped * m * (m + 2) / (2 * (q - float(own @ own) + _correlated(moved, fitted, left)))
         mean = float(own @ long)
-        unmixed = q * float(_unmixing(own, fitted) @ square) if n <= _UNMIXED else mean
+        unmixed = float(unmixing(own, fitted) @ square)
         if unmixed > 0:
             mean, variance = unmixed, variance * (unmixed / mean) ** 2
     return statistic, _beta_tail(share, mean, variance)
-
-
-def _unmixing(own: FloatArray, fitted: FloatArray) -> FloatArray:
-    r"""Weights (n,) of squared residuals whose mean is :math:`\sum own σ^2 / \sum own`, whatever the variances are.
-
-    A squared residual has mean :math:`\sum_j M_{ij}^2 σ_j^2`. Directions that residuals hardly tell apart are left out;
-    equal variances are met exactly all the same.
-    """
-    mixed = (np.eye(len(own)) - fitted @ fitted.T) ** 2
-    values, vectors = np.linalg.eigh(mixed)
-    vectors = vectors[:, values > _TOLD]
-    weights: FloatArray = vectors @ ((vectors.T @ own) / values[values > _TOLD])
-    total = float(weights @ np.diagonal(mixed) ** 0.5)  # a row of squares of M adds up to M_ii
-    return weights / total if total > 0 else np.zeros_like(own)
 
 
 def clustered_pvalue(

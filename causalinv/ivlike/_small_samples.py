@@ -3,8 +3,10 @@
 At ``alpha=0`` along known directions the fit is least squares on the coordinates that they leave alone; with as many
 instruments as features it is two-stage least squares, whose rows are the projected features; at ``alpha=inf`` of rows
 that nothing augments, least squares itself. There the corrections of `_clusters` apply: HC2 or CR2, with the degrees
-of freedom of Bell and McCaffrey; and so do the bootstraps of t (`_bootstrap_t`). Elsewhere there is the influence of
-every row and its asymptotics.
+of freedom of Bell and McCaffrey; and so do the bootstraps of t (`_bootstrap_t`). Of rows "HCK" is HC2 whose variances
+are unbiased however unequal the errors are (`causalinv._unmixing`). HC2 is unbiased for equal ones only: where a row
+pulls the fit or many columns are fitted its intervals are too short. Elsewhere there is the influence of every row and
+its asymptotics.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from scipy.stats import t as student
 from causalinv._clusters import UNSEEN, hidden_share, robust_covariance
 from causalinv._matrix import column_lengths, matrix_rank, pseudo_inverse
 from causalinv._typing import BoolArray, FloatArray
+from causalinv._unmixing import unmixed_variances
 from causalinv.ivlike._bootstrap_t import ClusterSums, drawn_t, wild_t
 from causalinv.ivlike._design import RowDesign
 from causalinv.ivlike._inference import Influence
@@ -26,10 +29,11 @@ from causalinv.ivlike._reading import Reading
 
 __all__ = ["COV_TYPES", "CovType", "Errors", "errors_of", "unseen_combinations"]
 
-CovType = Literal["auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap", "misspecified"]
-COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3", "wild", "bootstrap", "misspecified")
+CovType = Literal["auto", "classical", "HC1", "HC2", "HC3", "HCK", "wild", "bootstrap", "misspecified"]
+COV_TYPES = ("auto", "classical", "HC1", "HC2", "HC3", "HCK", "wild", "bootstrap", "misspecified")
 
 _SMALL = 30.0  # degrees of freedom: with more, corrections change nothing that matters
+_COLUMNS = 20  # rows per column: with fewer, squared residuals are mixtures, whatever the degrees of freedom
 _MANY = 5000  # clusters (rows, if there are none): with more, degrees of freedom are counted where they may be few
 
 
@@ -91,10 +95,11 @@ def errors_of(
 ) -> Errors:
     """Covariance and degrees of freedom of combinations of the mean of y and coefficients (d, p).
 
-    Combinations have shape (m, 1 + d), or (m, 1 + d + c) with the coefficients of c controls last. ``"auto"`` takes HC2
-    (CR2 with clusters) where the fit is least squares and some combination has fewer than 30 degrees of freedom, and
-    the influence of the rows (HC1, CR1 for least squares) elsewhere; where the fit is no least squares, with as many
-    degrees of freedom as the unequal parts of rows or clusters leave. `influence` is that of the rows on the
+    Combinations have shape (m, 1 + d), or (m, 1 + d + c) with the coefficients of c controls last. ``"auto"`` takes HCK
+    (CR2 with clusters) where the fit is least squares and some combination has fewer than 30 degrees of freedom, or
+    there are more columns than a twentieth of the rows, and the influence of the rows (HC1, CR1 for least squares)
+    elsewhere; where the fit is no least squares, with as many degrees of freedom as the unequal parts of rows or
+    clusters leave. `influence` is that of the rows on the
     combinations. Without `few` the fit does not count as least squares.
     """
     p, clustered = coef.shape[1], design.groups is not None
@@ -117,9 +122,12 @@ def errors_of(
             "directions, or with an instrument for every feature); this one is not. Use cov_type='HC1'."
         )
     asymptotic = asymptotic.without(unseen)
+    if clustered and cov_type == "HCK":
+        raise ValueError("cov_type='HCK' is for rows that are independent; with groups= use 'HC2', which is CR2 there.")
+    many = not clustered and _COLUMNS * matrix_rank(regressors) > len(regressors)
     # Degrees of freedom cost rows times squared columns each: among many rows they are counted where they may be few.
     counted = np.ones(len(combine), bool)
-    if cov_type == "auto" and influence.n_clusters > _MANY:
+    if cov_type == "auto" and not many and influence.n_clusters > _MANY:
         counted = (uneven < 2 * _SMALL).any(axis=0) & ~unseen
         if not counted.any():
             return asymptotic
@@ -142,8 +150,32 @@ def errors_of(
         df[counted] = fit.df(contrasts[counted])
         dfs.append(np.where(np.isnan(df), float(influence.df), df))
     df = np.stack(dfs)
-    found = Errors(np.stack(covs), df, names[correction - 1]).without(unseen)
-    return asymptotic if cov_type == "auto" and df[:, ~unseen].min(initial=np.inf) >= _SMALL else found
+    found = Errors(np.stack(covs), df, names[correction - 1])
+    if cov_type == "auto" and not many and df[:, ~unseen].min(initial=np.inf) >= _SMALL:
+        found = asymptotic
+    elif cov_type in ("auto", "HCK") and not clustered:
+        found = _unmixed(found, regressors, residual, contrasts, design.weight)
+    return found.without(unseen)
+
+
+def _unmixed(
+    errors: Errors, regressors: FloatArray, residual: FloatArray, contrasts: FloatArray, weight: FloatArray | None
+) -> Errors:
+    """The same correlations with unmixed variances; HC3 where one is not positive."""
+    cov, df = errors.cov.copy(), errors.df.copy()
+    for at, column in enumerate(residual.T):
+        variance, own = unmixed_variances(regressors, column, contrasts, weight)
+        negative = (variance <= 0) | (own <= 0)
+        if negative.any():
+            jackknife = robust_covariance(regressors, column, weight=weight, correction=3)
+            some = contrasts[negative]
+            variance[negative], own[negative] = np.sum((some @ jackknife.cov) * some, axis=1), jackknife.df(some)
+        known = np.isfinite(variance) & np.isfinite(own)
+        before = np.diagonal(cov[at])
+        longer = np.sqrt(np.divide(variance, before, out=np.ones(len(variance)), where=known & (before > 0)))
+        cov[at] *= longer[:, None] * longer
+        df[at] = np.where(known, own, df[at])
+    return Errors(cov, df, "HCK")
 
 
 def unseen_combinations(
