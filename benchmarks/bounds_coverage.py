@@ -202,7 +202,14 @@ def curve(cell, seed):
     }
 
 
-CURVES = ("curve, n=500, smooth", "curve, n=2000, smooth", "curve, n=500, wavy", "curve, n=2000, wavy")
+CURVES = (
+    "curve, n=200, smooth",
+    "curve, n=200, wavy",
+    "curve, n=500, smooth",
+    "curve, n=2000, smooth",
+    "curve, n=500, wavy",
+    "curve, n=2000, wavy",
+)
 
 
 def one(cell, seed):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
@@ -58,7 +58,8 @@ def check_outcome(outcome: Any) -> None:
     """Raise unless it is None, "linear", "spline" or a regressor."""
     if outcome is None or (isinstance(outcome, str) and outcome in ("linear", "spline")):
         return
-    if isinstance(outcome, str) or not (hasattr(outcome, "fit") and hasattr(outcome, "predict")):
+    known = not isinstance(outcome, str | type) and hasattr(outcome, "fit") and hasattr(outcome, "predict")
+    if not known or is_classifier(outcome):
         raise TypeError(f"outcome must be None, 'linear', 'spline' or a regressor with predict, got {outcome!r}.")
 
 

@@ -105,7 +105,8 @@ def folds_of(rows: Rows, cv: int, rng: np.random.Generator) -> IntArray:
 def fit_propensity(propensity: Any, rows: Rows, train: BoolArray, seed: int) -> Any:
     """Fit a clone of the classifier; None is a logistic regression on standardised features."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)) if propensity is None else propensity
-    if not (hasattr(model, "fit") and (hasattr(model, "predict_proba") or hasattr(type(model), "predict_proba"))):
+    known = hasattr(model, "fit") and (hasattr(model, "predict_proba") or hasattr(type(model), "predict_proba"))
+    if isinstance(model, type) or not known:
         raise TypeError(f"propensity must be a classifier with predict_proba, got {propensity!r}.")
     model = seed_estimator(model, np.random.default_rng(seed))
     X = named(rows.X[train], None if propensity is None else rows.varying_names)

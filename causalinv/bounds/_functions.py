@@ -201,7 +201,8 @@ def finite_density_ratio(odds_ratio: Any, density_ratio: Any = None) -> Cap:
     """The same for laws that are estimated: it must be finite."""
     m, M = density_ratio_of(odds_ratio, density_ratio)
     if np.isinf(M):
-        raise ValueError("An infinite odds_ratio is no assumption, and the sample knows no tail: use ManskiBounds.")
+        which = "odds_ratio" if density_ratio is None else "density_ratio"
+        raise ValueError(f"An infinite {which} is no assumption, and the sample knows no tail: use ManskiBounds.")
     return m, M
 
 

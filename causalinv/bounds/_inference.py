@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 _MULTIPLIERS, _BLOCK = 2000, 4096  # draws for a band, and rows at once
-_FEW = 10.0  # degrees of freedom below which users hear of them: t exceeds the normal quantile by an eighth
+_FEW = 10.0  # degrees of freedom below which users hear of clusters: t exceeds the normal quantile by an eighth
+_FEW_ROWS = 20.0  # the same of rows, whose outcomes may be skew: t of 20 lognormal ones covers 87%
 _MANY = 30.0  # degrees of freedom of independent rows from which on Student's law is taken as the normal one
 
 #: What is said where propensities are extreme.
@@ -87,18 +88,20 @@ def joint_freedom(shares: Sequence[FloatArray], groups: IntArray | None) -> floa
 
 
 def said_of_freedom(df: float, groups: IntArray | None, answers: str) -> tuple[str, ...]:
-    """What is said, and warned, of few degrees of freedom."""
-    if df >= _FEW:
+    """What is said, and of very few warned, of few degrees of freedom."""
+    if df >= (_FEW_ROWS if groups is None else _FEW):
         return ()
     what, unlike = ("rows", "weight") if groups is None else ("groups", "size")
+    skew = "; they hold for outcomes near a normal law, and cover less of skew ones" if groups is None else ""
     few = (
         f"The {what} leave {df:.2g} degrees of freedom to {answers}, because they, or those of an arm, are few or of "
-        f"unequal {unlike}: intervals are wide, from Student's t with these."
+        f"unequal {unlike}: intervals are wide, from Student's t with these{skew}."
         if df > 0
         else f"An average rests on one of the {what}, or an arm on one or none: it has no standard error and nothing "
         "limits its interval."
     )
-    warn(few, DegenerateInputWarning)
+    if df < _FEW:
+        warn(few, DegenerateInputWarning)
     return (few,)
 
 
@@ -227,8 +230,9 @@ def critical_of(scores: FloatArray, level: float, df: float, seed: int) -> float
 
     It is no less than that of both ends of one sum, and with few clusters stretched as Student's quantile is.
     """
-    error = np.sqrt(np.sum(scores**2, axis=0))
-    scores = scores[:, error > 0] / error[error > 0]
+    most = np.abs(scores).max(axis=0, initial=0.0)
+    scores = scores[:, most > 0] / most[most > 0]  # squares may be no floats
+    scores = scores / np.sqrt(np.sum(scores**2, axis=0))
     if not scores.size:
         return quantile_of(0.5 + level / 2.0, df)
     rng, draws = np.random.default_rng(seed), np.zeros((_MULTIPLIERS, scores.shape[1]))

@@ -15,7 +15,7 @@ from causalinv._matrix import orthonormal_range, whitener
 from causalinv._parallel import seed_estimator
 from causalinv._typing import FloatArray
 
-__all__ = ["SmoothingSplines", "location", "spline_basis", "spline_knots"]
+__all__ = ["SmoothingSplines", "hats", "location", "spline_basis", "spline_knots"]
 
 _KNOTS, _MODES = 14, 10  # knots of a column, and smoothest shapes that are kept of it
 _LINEAR = 3.0  # how much less a straight line is shrunk than the smoothest bend, as a factor of its size
@@ -46,6 +46,11 @@ def spline_knots(x: FloatArray, n_knots: int) -> FloatArray | None:
 def spline_basis(x: FloatArray, knots: FloatArray) -> FloatArray:
     """Cubic B-splines, which sum to one; constant beyond the outermost knots."""
     return BSpline.design_matrix(np.clip(x, knots[0], knots[-1]), knots, 3).toarray()
+
+
+def hats(x: FloatArray, knots: FloatArray) -> FloatArray:
+    """Piecewise linear functions, one at a knot and 0 at the others: they sum to one; flat beyond the outer knots."""
+    return np.stack([np.interp(x, knots, hat) for hat in np.eye(len(knots))], axis=1)
 
 
 class SmoothingSplines(TransformerMixin, BaseEstimator):

@@ -12,7 +12,7 @@ from scipy.stats import binom
 from causalinv._printing import Summary
 from causalinv._typing import ArrayLike, FloatArray, RandomState
 from causalinv._typing import Rows as Given
-from causalinv._validation import check_choice, check_confidence_level, check_number
+from causalinv._validation import check_choice, check_confidence_level, check_number, check_numbers
 from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
 from causalinv.bounds._contrast import Ends
 from causalinv.bounds._crossfitted import CrossFittedBounds
@@ -174,7 +174,9 @@ class QuantileBounds(CrossFittedBounds):
         return self._estimate(lines, text, odds_ratio, level, target=target, arms=arms)
 
     def _orders(self, tau: Any) -> list[float]:
-        found = [self.tau] if tau is None else np.atleast_1d(np.asarray(tau, dtype=float)).tolist()
+        found = [self.tau] if tau is None else check_numbers(tau, "tau").ravel().tolist()
+        if not found:
+            raise ValueError("tau is an empty grid; give at least one order between 0 and 1.")
         return [check_order(each) for each in found]
 
     def _quantiles(

@@ -178,7 +178,7 @@ class _Taken:
 
     def __init__(self, estimator: Any, X: Given, y: Given, labels: pd.Index | None) -> None:
         self.raw: Any = None
-        self.labels = labels
+        self.labels, self.covariates = labels, X is not None
         if X is None:
             self.n = len_of(y)
             self.values = np.zeros((self.n, 1))
@@ -197,14 +197,18 @@ class _Taken:
         """The rows that are kept, as they came; a frame if they had names."""
         if self.raw is not None:
             return self.raw.loc[kept] if hasattr(self.raw, "loc") else np.asarray(self.raw)[kept]
-        values, labels = self.values[kept], None if self.labels is None else self.labels[kept]
+        values = self.values[kept] if self.covariates else np.empty((int(kept.sum()), 0))
+        labels = None if self.labels is None else self.labels[kept]
         return values if self.names is None else pd.DataFrame(values, columns=self.names, index=labels)
 
     def numbers(self, estimator: Any, kept: BoolArray) -> tuple[FloatArray, Any, np.ndarray | None]:
         """Features as numbers, the fitted transformer and the columns' names."""
         if self.raw is None:
             return self.values[kept], None, self.names
-        transformer = clone(estimator.features).fit(self.given(kept))
+        asked = estimator.features
+        if isinstance(asked, str | type) or not (hasattr(asked, "fit") and hasattr(asked, "transform")):
+            raise TypeError(f"features must be None or a transformer with fit and transform, got {asked!r}.")
+        transformer = clone(asked).fit(self.given(kept))
         return (
             transformed(transformer, self.given(kept)),
             transformer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Hashable, Sequence
@@ -127,6 +128,7 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         Returns
         -------
         BoundsEstimate
+            Where overlap is poor, the notes of "ate" at one strength also give the answer for "overlap".
 
         Warns
         -----
@@ -136,7 +138,16 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         asked = {"estimand": estimand, "arm": arm, "control": control, "policy": policy}
         strengths = _strengths(odds_ratio, density_ratio)
         index = "odds_ratio" if density_ratio is None else "density_ratio"
-        return self._answer(asked, where, by, strengths, confidence_level=confidence_level, target=target, index=index)
+        how: dict[str, Any] = {"confidence_level": confidence_level, "target": target, "index": index}
+        found = self._answer(asked, where, by, strengths, **how)
+        if not found.poor_overlap or estimand != "ate" or by is not None or len(strengths) > 1:
+            return found
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nobody asked
+            beside = self._answer(asked | {"estimand": "overlap"}, where, None, strengths, **how)
+        if beside.poor_overlap:
+            return found
+        return dataclasses.replace(found, notes=(*found.notes, _beside(beside)))
 
     def _terms(self, contrast: Contrast, strength: Any, repeat: int) -> Ends:
         rows, fitted, cap = self._rows, self._crossfit(repeat), strength
@@ -343,6 +354,14 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
         lower, upper = np.clip(lower, low, high), np.clip(upper, low, high)
         claim = self._claim({odds_ratio if density_ratio is None else str(density_ratio): cap})
         return PointwiseBounds(lower, upper, low, high, e, text, claim, self._labels_of(X))
+
+
+def _beside(found: BoundsEstimate) -> str:
+    """What is said of another estimand beside the one that was asked for."""
+    low, high = found.conf_int
+    return (
+        f"beside it, {found.estimand}: bounds [{found.lower:.4g}, {found.upper:.4g}], interval [{low:.4g}, {high:.4g}]."
+    )
 
 
 def _conditional_ends(e: FloatArray, law: Any, cap: Cap) -> Ends:

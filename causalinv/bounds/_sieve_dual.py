@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 
 from causalinv._typing import BoolArray, FloatArray, IntArray
 from causalinv.bounds._divergences import Divergence
+from causalinv.bounds._location import hats
 from causalinv.bounds._solver import solve
 
 __all__ = ["AtomsAt", "dual_regressors", "f_ball_scores"]
@@ -129,11 +130,7 @@ class SieveDual:
         """Hats of every feature, each block summing to one, flat beyond the outer knots; 1 if nothing varies."""
         if not self.knots:
             return np.ones((len(X), 1))
-        blocks = [
-            np.stack([np.interp(x, knots, hat) for hat in np.eye(len(knots))], axis=1)
-            for x, knots in zip(X.T[self.used], self.knots, strict=True)
-        ]
-        return np.concatenate(blocks, axis=1)
+        return np.concatenate([hats(x, knots) for x, knots in zip(X.T[self.used], self.knots, strict=True)], axis=1)
 
     def _unit(self, e: FloatArray) -> FloatArray:
         """What lambda is a multiple of: one over the slope of the radius."""

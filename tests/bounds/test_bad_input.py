@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -53,6 +53,17 @@ class Mistake:
 
 
 MISTAKES = [
+    # -- learners
+    Mistake("features said by name", lambda: fit(features="passthrough"), "features must be None or a transformer", TypeError),
+    Mistake("features as a class", lambda: fit(features=StandardScaler), "features must be None or a transformer", TypeError),
+    Mistake("propensity as a class", lambda: fit(propensity=LogisticRegression), "propensity must be a classifier with", TypeError),
+    Mistake("outcome as a class", lambda: fit(outcome=LinearRegression), "outcome must be None, 'linear'", TypeError),
+    Mistake("outcome by a classifier", lambda: fit(outcome=LogisticRegression()), "outcome must be None, 'linear'", TypeError),
+    Mistake("infinite density ratio", lambda: ask(odds_ratio=None, density_ratio=(0, np.inf)), "An infinite density_ratio is no assumption"),
+    Mistake("no orders", lambda: fit(QuantileBounds).population_bounds(arm=1, tau=[]), "tau is an empty grid; give at least one order"),
+    Mistake("no orders, effect", lambda: fit(QuantileBounds).effect_bounds(tau=[], odds_ratio=2), "tau is an empty grid; give at least one"),
+    Mistake("orders as text", lambda: fit(QuantileBounds).population_bounds(arm=1, tau="a"), "tau must", TypeError),
+    Mistake("curve without covariates", lambda: fit(X=None).conditional_bounds(0, odds_ratio=2.0), r"column=0 is no column of X; they are \[\]"),
     # -- arms
     Mistake("no treatment", lambda: fit(treatment=None), "SensitivityBounds needs treatment=, the arm of each row.*step__treatment"),
     Mistake("no treatment, Manski", lambda: fit(ManskiBounds, treatment=None), "ManskiBounds needs treatment="),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
+from sklearn.naive_bayes import GaussianNB
 from statsmodels.api import OLS
 
 from causalinv.bounds import ManskiBounds, SensitivityBounds
@@ -97,12 +98,21 @@ def test_errors_of_curves_are_hc3_and_degrees_of_freedom_those_of_normal_rows():
     model._later = 0
     fit = _Fit(x, np.array([-1.0, 0.0, 1.5]), model, model._df)
     score = x + r.normal(size=60) * (1 + np.abs(x))
-    value, part = fit.regressed(score)
+    end = fit.regressed(score)
     peer = OLS(score, fit.design).fit(cov_type="HC3")
-    np.testing.assert_allclose(value, fit.new @ peer.params, rtol=1e-8)
+    np.testing.assert_allclose(end.value, fit.new @ peer.params, rtol=1e-8)
     leverage = peer.get_influence().hat_matrix_diag
     assert leverage.max() > 0.99  # of the outermost row, whose error is none of its residual's
-    np.testing.assert_allclose(fit.error(part), np.sqrt(np.diag(fit.new @ peer.cov_params() @ fit.new.T)), rtol=1e-8)
+    own = np.sqrt(np.sum(end.part**2, axis=0))
+    np.testing.assert_allclose(own, np.sqrt(np.diag(fit.new @ peer.cov_params() @ fit.new.T)), rtol=1e-8)
+    # Squares smoothed by weighted means at five quantiles, and HC2 by statsmodels' residuals over their leverage.
+    squares = peer.resid**2 / np.maximum(1 - leverage, 1e-8)
+    at = np.quantile(x, [0, 0.25, 0.5, 0.75, 1], method="inverted_cdf")
+    share = np.array([np.interp(x, at, hat) for hat in np.eye(5)])
+    smooth = np.interp(x, at, share @ squares / share.sum(axis=1))
+    along = fit.new @ np.linalg.pinv(fit.design)
+    assert (np.sqrt(along**2 @ smooth) > own).any()
+    np.testing.assert_allclose(end.error, np.maximum(own, np.sqrt(along**2 @ smooth)), rtol=1e-7)
     assert _freedom(r.normal(size=(20_000, 3))) == pytest.approx(20_000, rel=0.1)
 
 
@@ -115,10 +125,10 @@ def test_errors_of_curves_with_clusters_are_the_sandwich_over_clusters():
     model._later = 0
     fit = _Fit(x, np.array([-1.0, 0.0, 1.5]), model, model._df)
     score = x + r.normal(size=60) + r.normal(size=12)[groups]
-    _, part = fit.regressed(score)
+    end = fit.regressed(score)
     peer = OLS(score, fit.design).fit(cov_type="cluster", cov_kwds={"groups": groups})
     known = peer.cov_params() * (60 - fit.design.shape[1]) / 59
-    np.testing.assert_allclose(fit.error(part), np.sqrt(np.diag(fit.new @ known @ fit.new.T)), rtol=1e-8)
+    np.testing.assert_allclose(end.error, np.sqrt(np.diag(fit.new @ known @ fit.new.T)), rtol=1e-8)
 
 
 def test_band_covers_at_the_outermost_value():
@@ -130,6 +140,33 @@ def test_band_covers_at_the_outermost_value():
         model = ManskiBounds(outcome_support=(-9.0, 9.0)).fit(x[:, None], x * 0, treatment=np.arange(60) % 2)
         model._later = 0
         fit, score = _Fit(x, x.max(keepdims=True), model, model._df), r.normal(size=60)
-        low, high = fit.band([fit.of((score, score))], 0.95)
-        missed += not low[0] <= 0 <= high[0]
+        end = fit.regressed(score)
+        (down, up), value = fit.reach([[end, end]], 0.95)[0, 0], float(end.value[0])
+        missed += not value - down <= 0 <= value + up
     assert missed / 200 < 0.1
+
+
+def test_errors_of_curves_keep_the_unit_of_huge_outcomes():
+    """Squares of outcomes near 1e200 are no numbers: errors were infinite."""
+    x, y, t = data(3, 120)
+    found = []
+    for unit in (1.0, 2.0**660):
+        model = SensitivityBounds(outcome="linear", law="pooled", cv=2, random_state=0).fit(x, unit * y, treatment=t)
+        found.append(model.conditional_bounds(0, odds_ratio=1.5, grid=[0.0, 1.0]).table.iloc[:, :6] / unit)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+
+
+def test_a_curve_of_rare_events_nests_in_the_odds_ratio():
+    """What few events add was taken at the last rung alone: a band fell by .016 of the range from 1 to 1.7."""
+    tenths = (
+        "-10 5 1 -11 17 12 9 10 1 -13 -13 -5 5 8 13 -3 -3 -6 -10 2 -3 -2 7 1 -7 -4 10 6 13 5 -14 24 3 -2 9 -7 7 -1 3 6 "
+        "22 9 3 -10 -4"
+    )
+    x = np.array(tenths.split(), dtype=float)[:, None] / 10
+    t = np.array(list("000011111000011010110111101010010110111011100"), dtype=int)
+    y = np.array(list("011011111000111010100110001111011110111111100"), dtype=float)
+    model = SensitivityBounds(law="kernel", cv=2, propensity=GaussianNB(), random_state=0).fit(x, y, treatment=t)
+    found = [model.conditional_bounds(0, odds_ratio=odds, grid=[-0.7, 0.3, 0.9]).conf_int for odds in (1, 1.7, 2.2, 4)]
+    for small, large in pairwise(found):
+        assert (large[:, 0] <= small[:, 0]).all()
+        assert (large[:, 1] >= small[:, 1]).all()

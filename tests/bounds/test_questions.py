@@ -370,3 +370,17 @@ def test_rows_of_other_arms_have_no_part_in_an_overlap_weighted_effect():
     weight, moved = contrast.tilt(e, codes)
     assert ((weight + moved)[codes == 1] == 0.0).all()
     assert (np.abs((weight + moved)[codes != 1]) > 0.0).all()
+
+
+def test_where_overlap_is_poor_the_answer_for_overlap_weights_stands_beside():
+    """In such sets intervals for all rows cover .85 at one end, those for overlap weights .96."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=(400, 1))
+    t = (r.random(400) < 1 / (1 + np.exp(-3 * x[:, 0]))).astype(int)
+    model = SensitivityBounds(law="marginal", cv=2, clip=0.001, random_state=0)
+    model.fit(x, x[:, 0] + r.normal(size=400), treatment=t)
+    found, other = (model.average_bounds(each, odds_ratio=1.5) for each in ("ate", "overlap"))
+    (low, high), said = other.conf_int, found.notes[-1]
+    assert f"bounds [{other.lower:.4g}, {other.upper:.4g}], interval [{low:.4g}, {high:.4g}]" in said
+    assert other.estimand in said
+    assert not any("beside it" in note for note in (*other.notes, *model.average_bounds(odds_ratio=[1, 2]).notes))
