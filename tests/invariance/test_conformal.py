@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from causalinv import HierarchicalConformalRegressor, InvariantSubsetSelector
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning
@@ -99,6 +101,52 @@ def test_most_of_the_next_environment_is_covered():
         lower, upper = model.predict_interval(X[~old], 0.8, share=0.7).to_numpy().T
         held += np.mean((lower <= y[~old]) & (y[~old] <= upper)) >= 0.7
     assert stats.binom.ppf(1e-5, 150, 0.8) <= held <= stats.binom.ppf(1 - 1e-5, 150, 6 / 7)
+
+
+class _Always(RegressorMixin, BaseEstimator):
+    """Predicts one number."""
+
+    def __init__(self, value=0.1):
+        self.value = value
+
+    def fit(self, X, y):
+        self.fitted_ = True
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.value)
+
+
+@pytest.mark.parametrize("method", ["split", LEFT_OUT])
+def test_an_outcome_that_is_a_limit_is_inside(method):
+    """Outcomes of two values: the nearest environments decide, and rounding of y - c + c must not put y outside."""
+    X, e = np.zeros((8, 1)), np.arange(8)
+    missed = 0
+    for c in np.random.default_rng(9).uniform(-3, 3, 200):
+        for value in (-1.0, 1.0):
+            inner = _Always(c)
+            y = np.full(8, value)
+            model = HierarchicalConformalRegressor(inner, method=method, random_state=0).fit(X, y, environments=e)
+            lower, upper = model.predict_interval(X[:1], 0.8).to_numpy()[0]
+            missed += not lower <= value <= upper
+            assert upper - lower == pytest.approx(2 * abs(value - c))
+            if method == "split":
+                lower, upper = model.predict_interval(X[:1], 0.8, share=0.5).to_numpy()[0]
+                missed += not lower <= value <= upper
+    assert missed == 0
+
+
+def test_limits_never_cross():
+    """Leaving out, at levels below one half: upper quantiles of c + r can lie below lower ones of c - r."""
+    rng = np.random.default_rng(10)
+    e = np.repeat(np.arange(8), [1, 1, 2, 20, 3, 30, 7, 9])
+    X = rng.normal(size=(len(e), 3))
+    y = X[:, 0] + rng.normal(size=8)[e] + rng.normal(size=len(e))
+    model = HierarchicalConformalRegressor(DecisionTreeRegressor(random_state=0), method=LEFT_OUT)
+    model.fit(X, y, environments=e)
+    for level in (0.05, 0.1, 0.3, 0.5, 0.8):
+        found = model.predict_interval(X, level)
+        assert (found["lower"] <= found["upper"]).all()
 
 
 def test_so_few_environments_cannot_promise_so_much():
