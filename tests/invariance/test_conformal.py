@@ -1,5 +1,6 @@
 """Hierarchical conformal intervals: against the definition by hand, coverage, few environments, drift, frozen ones."""
 
+import math
 import warnings
 
 import numpy as np
@@ -147,6 +148,39 @@ def test_limits_never_cross():
     for level in (0.05, 0.1, 0.3, 0.5, 0.8):
         found = model.predict_interval(X, level)
         assert (found["lower"] <= found["upper"]).all()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 2 / 3, 0.7, 1.0])
+def test_most_of_the_next_environment_is_its_definition(share):
+    """Per environment the smallest score that so many rows do not exceed; of K such numbers the conformal rank."""
+    X, y, e = hospitals(7, np.random.default_rng(11))
+    model = HierarchicalConformalRegressor(FrozenEstimator(_Always().fit(X, y))).fit(X, y, environments=e)
+    each = []
+    for k in range(7):
+        scores = np.abs(y[e == k] - 0.1)
+        each.append(min(value for value in scores if np.mean(scores <= value) >= share - 1e-12))
+    for level, rank in ((0.5, 4), (0.7, 6), (0.875, 7)):
+        found = model.predict_interval(X[:1], level, share=share).to_numpy()[0]
+        np.testing.assert_allclose(found, [0.1 - sorted(each)[rank - 1], 0.1 + sorted(each)[rank - 1]])
+
+
+@pytest.mark.parametrize(("n", "share", "k"), [(3, 0.6, 2), (7, 0.4, 3), (7, 0.35, 2), (4, 0.01, 1), (4, 1.0, 3)])
+def test_so_many_environments_calibrate(n, share, k):
+    X, y, e = hospitals(n, np.random.default_rng(12))
+    model = HierarchicalConformalRegressor(calibration_share=share, random_state=0).fit(X, y, environments=e)
+    assert (model.n_calibration_, model.highest_level_) == (k, k / (k + 1))
+
+
+@pytest.mark.parametrize(("n", "warned"), [(5, False), (6, True)])
+def test_a_trend_is_told_at_the_level_that_it_says(n, warned):
+    """In perfect order Kendall's exact p is 2 / n!: .0167 of five environments, .0028 of six."""
+    X, y, e = np.zeros((2 * n, 1)), np.repeat(np.arange(n) + 1.0, 2), np.repeat(np.arange(n), 2)
+    model = HierarchicalConformalRegressor(FrozenEstimator(_Always().fit(X, y)))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit(X, y, environments=e)
+    assert model.drift_pvalue_ == pytest.approx(2 / math.factorial(n))
+    assert (len(told) == 1) == warned
 
 
 def test_so_few_environments_cannot_promise_so_much():

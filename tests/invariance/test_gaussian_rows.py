@@ -76,5 +76,7 @@ def test_two_level_is_silent_of_gaussian_rows():
 def test_small_and_constant_columns_are_not_looked_at():
     labels = encode(np.repeat(np.arange(3), 19), "e", 57)
     assert against_gaussian({"a": np.random.default_rng(7).exponential(size=57) ** 3}, labels) is None
+    labels = encode(np.repeat(np.arange(3), 20), "e", 60)
+    assert against_gaussian({"a": np.random.default_rng(7).exponential(size=60) ** 3}, labels) is not None
     labels = encode(np.repeat(np.arange(3), 30), "e", 90)
     assert against_gaussian({"a": np.repeat([1e8, 2.0, 0.1], 30), "b": np.zeros(90)}, labels) is None

@@ -447,6 +447,22 @@ def test_ks_of_few_rows_is_counted_out():
     assert rejected <= stats.binom.isf(1e-3, 600, 0.01)  # by the limit .07, as no overlap was p = 0
 
 
+def test_ranks_are_wilcoxons_for_location_and_scale_times_the_number_of_comparisons():
+    rng = np.random.default_rng(13)
+    for sizes in ((30, 50), (30, 40, 50)):
+        e = np.repeat(np.arange(len(sizes)), sizes)
+        residual = rng.normal(size=len(e)) * (1 + 0.4 * (e == 1)) + 0.2 * (e == 0)
+        away = np.abs(residual - np.median(residual))
+        least = 1.0
+        for k in range(len(sizes)):
+            for each in (residual, away):
+                found = stats.mannwhitneyu(each[e == k], each[e != k], method="asymptotic").pvalue
+                least = min(least, found)
+        wanted = min(1.0, least * 2 * (1 if len(sizes) == 2 else len(sizes)))
+        assert wanted < 1
+        assert two_sample_pvalue(residual, encode(e, "e", len(e)), "ranks") == pytest.approx(wanted)
+
+
 def test_what_cannot_be_tested_says_why():
     """Too many features was said of a logistic regression without end, and of a function that returned NaN."""
     rng = np.random.default_rng(0)
