@@ -451,7 +451,7 @@ def test_ranks_are_wilcoxons_for_location_and_scale_times_the_number_of_comparis
     rng = np.random.default_rng(13)
     for sizes in ((30, 50), (30, 40, 50)):
         e = np.repeat(np.arange(len(sizes)), sizes)
-        residual = rng.normal(size=len(e)) * (1 + 0.4 * (e == 1)) + 0.2 * (e == 0)
+        residual = rng.normal(size=len(e)) * (1 + 0.8 * (e == 1)) + 0.5 * (e == 0)
         away = np.abs(residual - np.median(residual))
         least = 1.0
         for k in range(len(sizes)):
