@@ -267,8 +267,8 @@ class HierarchicalConformalRegressor(FitsRows, AlignedRegressorMixin, BaseEstima
         elif self.method == "split":
             centre = self._ask(self.estimator_, array)
             half = self._half(level) if share is None else self._half_for_share(level, share)
-            half = half + _ULPS * (np.abs(centre) + half)
-            lower, upper = centre - half, centre + half
+            wide = half + _ULPS * (np.abs(centre) + half)
+            lower, upper = centre - wide, centre + wide
         else:
             said = np.array([self._ask(model, array) for model in self._left_out])
             lower, upper = np.empty(len(array)), np.empty(len(array))

@@ -317,6 +317,8 @@ def test_two_samples_of_one_equation_are_welchs():
         welch = stats.ttest_ind(a, b, equal_var=False)
         q = _Equations([a[:, None], b[:, None]], [np.ones((len(a), 1)), np.ones((len(b), 1))])
         value = q.value(np.empty(0))
+        spread = sum(np.sum((each - each.mean()) ** 2) / len(each) / (len(each) - 3) for each in (a, b))
+        assert value == pytest.approx((a.mean() - b.mean()) ** 2 / spread)  # E[1 / sum of squares] = 1 / (n - 3)
         assert q.pvalue(np.empty(0), 1) == pytest.approx(stats.f.sf(value, 1, welch.df), rel=0.01)
         assert q.pvalue(np.empty(0), 1) == pytest.approx(welch.pvalue, rel=0.1)  # its mean is divided out: (n-3)/(n-1)
 
