@@ -323,6 +323,19 @@ def test_two_samples_of_one_equation_are_welchs():
         assert q.pvalue(np.empty(0), 1) == pytest.approx(welch.pvalue, rel=0.1)  # its mean is divided out: (n-3)/(n-1)
 
 
+def test_the_test_of_fit_has_an_equation_less_for_each_coefficient():
+    """Three environments, four equations between them and one coefficient: chi-squared of three, rows being many."""
+    rng = np.random.default_rng(17)
+    e = np.repeat(np.arange(3), 2000)
+    h = rng.normal(size=6000)
+    x = h + rng.normal(size=6000) * (1 + e) + e
+    made = parts(x[:, None], x + h + rng.normal(size=6000), e)
+    found = infer(made, 0.95, robust=False)
+    q = _Equations(made, [np.column_stack([np.ones(2000), part[:, 1:]]) for part in made])
+    assert 0.01 < found.fit_pvalue < 0.99
+    assert found.fit_pvalue == pytest.approx(stats.chi2.sf(q.value(found.coef), 3), rel=0.02)
+
+
 def test_kurtosis_lowers_the_degrees_of_freedom():
     """The variance of a variance, by draws of t9 rows; few rows have the kurtosis of all rows, if it is larger."""
     shares, counts = np.array([[1.0], [3.0]]), np.array([50, 200])
