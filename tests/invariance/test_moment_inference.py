@@ -367,3 +367,17 @@ def test_few_skew_rows_beside_many():
             covered += low <= 1 <= high
     assert kept >= 273
     assert covered >= 93
+
+
+@pytest.mark.parametrize(("sizes", "told"), [((29, 60, 300), True), ((30, 60, 300), False), ((29, 29, 110), False)])
+def test_few_rows_beside_many_are_told_of_whatever_the_errors(sizes, told):
+    """Gaussian errors, 15, 30 and 300 rows: Wald's .887 of 1000, without a word before."""
+    rng, e = np.random.default_rng(18), np.repeat(np.arange(3), sizes)
+    h = rng.normal(size=len(e))
+    x = h + rng.normal(size=len(e)) * (1 + e) + 2 * e
+    y = x + h + rng.normal(size=len(e))
+    model = InvariantRepresentation(n_directions=1).fit(x[:, None], y, environments=e)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        model.inference(x[:, None], y, environments=e)
+    assert any("rows for 2 equations, another" in str(each.message) for each in found) == told
