@@ -319,11 +319,11 @@ class InvariantRepresentation(
         It holds in large samples of every environment: of five with 30 rows, two features and a strong hidden cause,
         Wald's 95% interval covers .93, with 100 rows .94 or more (``benchmarks/results/neutral_inference.md``). Where
         rows are few beside a large environment, or errors skew, that law comes late; so quantiles are of Student's t
-        and F, with degrees of freedom that fall with the kurtosis of the equations (of the environment's own rows or of
-        all, whichever is larger). With them 1,000, 40 and 40 rows of one feature give .969 (Wald) and .963 (Anderson and
-        Rubin) with exponential errors, .964 and .946 with Gaussian ones (1,000 data sets, s.e. .007; without, .876,
-        .846, .934 and .910). It cures no skewness: 15, 30 and 300 rows still give Wald's .82 (Gaussian .89), and 20
-        environments of 60 Anderson and Rubin's .89. A warning says where that is. Of
+        and F, with degrees of freedom that fall with the kurtosis of the equations (of an environment's rows or of all,
+        whichever is larger). With them 1,000, 40 and 40 rows of one feature give .969 (Wald) and .963 (Anderson and
+        Rubin) with exponential errors, .964 and .946 with Gaussian ones (.876, .846, .934 and .910 without). It cures
+        no skewness: 15, 30 and 300 rows still give Wald's .82 (Gaussian .89), and 20 environments of 60 Anderson and
+        Rubin's .89. A warning says where that is. Of
         two environments with equal means R's hiddenICP and causalDantzig solve the same equations; of more, they solve
         one against the rest and intersect, with intervals a third longer (``benchmarks/results/hidden_icp.md``). The
         least risky neutral rule is the same in the population if the environments move as many directions as there are
