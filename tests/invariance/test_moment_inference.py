@@ -380,4 +380,4 @@ def test_few_rows_beside_many_are_told_of_whatever_the_errors(sizes, told):
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         model.inference(x[:, None], y, environments=e)
-    assert any("rows for 2 equations, another" in str(each.message) for each in found) == told
+    assert any("rows for 2 equations, another has" in str(each.message) for each in found) == told

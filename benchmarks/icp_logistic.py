@@ -1,6 +1,6 @@
 """Size and power of ICP's test of 0/1 outcomes, beside the same statistic by the chi-squared law.
 
-``python logistic_tests.py [data sets]``. Power: the first coefficient moves by 1 in the last environment.
+``python icp_logistic.py [data sets]``. Power: the first coefficient moves by 1 in the last environment.
 """
 
 import sys
@@ -66,7 +66,7 @@ def main():
         print(title, k, constant, shares, flush=True)
     frame = pd.DataFrame(table).T.sort_values("size", ascending=False)
     record(
-        "logistic_tests", {f"Share rejected at level .05, {RUNS} data sets (s.e. {(0.0475 / RUNS) ** 0.5:.4f})": frame}
+        "icp_logistic", {f"Share rejected at level .05, {RUNS} data sets (s.e. {(0.0475 / RUNS) ** 0.5:.4f})": frame}
     )
 
 
