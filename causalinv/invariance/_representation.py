@@ -317,7 +317,7 @@ class InvariantRepresentation(
         The estimate solves, by continuously updated generalised least squares, that mean and covariances with the
         features of the residual are the same in all environments; heteroscedastic and non-Gaussian errors are allowed.
         It holds in large samples of every environment: of five with 30 rows, two features and a strong hidden cause,
-        Wald's 95% interval covers .93, with 100 rows .94 or more (``benchmarks/results/neutral_inference.md``). Where
+        Wald's 95% interval covers .94 (``benchmarks/results/neutral_inference.md``). Where
         rows are few beside a large environment, or errors skew, that law comes late; so quantiles are of Student's t
         and F, with degrees of freedom that fall with the kurtosis of the equations (of an environment's rows or of all,
         whichever is larger). With them 1,000, 40 and 40 rows of one feature give .969 (Wald) and .963 (Anderson and
