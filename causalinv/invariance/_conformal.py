@@ -36,6 +36,7 @@ __all__ = ["HierarchicalConformalRegressor"]
 _ROUNDING = 1e-12  # of a probability
 _DRIFT = 0.01  # level of the test of a trend along the labels
 _CELLS = 4_000_000  # numbers sorted at once
+_ULPS = 4.0 * np.finfo(float).eps  # beside the numbers added: a limit that is an outcome must not round to its inside
 
 
 class HierarchicalConformalRegressor(FitsRows, AlignedRegressorMixin, BaseEstimator):
@@ -234,7 +235,9 @@ class HierarchicalConformalRegressor(FitsRows, AlignedRegressorMixin, BaseEstima
         Returns
         -------
         DataFrame
-            ``lower``, ``upper``; the caller's index. Infinite, with a warning, above `highest_level_`.
+            ``lower``, ``upper``; the caller's index. Infinite, with a warning, above `highest_level_`. Limits belong to
+            the interval, and are some units in the last place wider, so that an outcome that equals one (discrete y)
+            is inside whatever was rounded.
 
         Raises
         ------
@@ -264,7 +267,8 @@ class HierarchicalConformalRegressor(FitsRows, AlignedRegressorMixin, BaseEstima
         elif self.method == "split":
             centre = self._ask(self.estimator_, array)
             half = self._half(level) if share is None else self._half_for_share(level, share)
-            lower, upper = centre - half, centre + half
+            wide = half + _ULPS * (np.abs(centre) + half)
+            lower, upper = centre - wide, centre + wide
         else:
             said = np.array([self._ask(model, array) for model in self._left_out])
             lower, upper = np.empty(len(array)), np.empty(len(array))
@@ -272,8 +276,10 @@ class HierarchicalConformalRegressor(FitsRows, AlignedRegressorMixin, BaseEstima
             for start in range(0, len(array), step):
                 part = slice(start, start + step)
                 centres = said[self._owner][:, part].T
-                upper[part] = _quantile(centres + self.scores_, self._weights, level)
-                lower[part] = -_quantile(self.scores_ - centres, self._weights, level)
+                scores = self.scores_ + _ULPS * (np.abs(centres) + self.scores_)
+                upper[part] = _quantile(centres + scores, self._weights, level)
+                lower[part] = -_quantile(scores - centres, self._weights, level)
+            lower, upper = np.minimum(lower, upper), np.maximum(lower, upper)  # they can cross below 1/2
         return framed(np.column_stack([lower, upper]), columns=["lower", "upper"], index=row_index(X))
 
     def _half(self, level: float) -> float:

@@ -89,7 +89,8 @@ def test_the_certificate_and_its_refusals():
     rule, asked = (np.eye(1), [1.0], 0.0), {"environments": e, "eps": 0.4, "method": "bounded"}
     held = certify(rule, x[:, None], y, residual_bound=1.5, **asked)
     assert (held.violations, held.failed) == (1, 0)
-    two = certify(rule, x[:, None], y, environments=e, eps=0.4, method="two_level")
+    with pytest.warns(DegenerateInputWarning, match="asks for Gaussian rows, and these are not: the kurtosis of"):
+        two = certify(rule, x[:, None], y, environments=e, eps=0.4, method="two_level")
     assert held.violation_upper == two.violation_upper  # the same numbers
     assert 100 < dict(held.details)["rows_needed"] < 600
     text = " ".join(held.explain().split())
@@ -170,9 +171,13 @@ def test_gaussian_rows_are_not_asked_of_an_outcome_of_two_values_without_a_word(
     asked = {"environments": np.arange(900) % 3, "eps": 0.15, "method": "two_level"}
     with pytest.warns(DegenerateInputWarning, match="y has two values, and two_level asks for Gaussian rows"):
         certify((np.eye(1), [0.0], 0.0), X, y, **asked)
+    with pytest.warns(DegenerateInputWarning, match="these are not: the skewness of feature 0") as told:
+        certify((np.eye(1), [0.0], 0.0), X, y + np.random.default_rng(1).normal(size=900), **asked)
+    assert len(told) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        certify((np.eye(1), [0.0], 0.0), X, y + np.random.default_rng(1).normal(size=900), **asked)
+        noise = np.random.default_rng(2).normal(size=(900, 2))
+        certify((np.eye(1), [0.0], 0.0), noise[:, :1], noise[:, 1], **asked)
 
 
 def test_where_no_number_of_rows_would_do_that_is_said():

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from math import comb, log
 from pathlib import Path
 
 import numpy as np
@@ -787,6 +788,38 @@ def test_two_level_covers_the_true_violation():
         certificate = certify(rule, X, y, environments=e, eps=eps, method="two_level", confidence_level=0.9)
         covered += certificate.violation_upper >= truth
     assert covered >= stats.binom.ppf(1e-5, 300, 0.9)
+
+
+@pytest.mark.parametrize(("t", "confidence", "s"), [(0.05, 0.95, 3), (0.1, 0.9, 1), (0.02, 0.99, 2), (0.3, 0.5, 4)])
+def test_planned_numbers_are_the_smallest_by_binomial_sums(t, confidence, s):
+    """Every number of the table, by sums of binomial probabilities: it is enough, and one less is not."""
+    plan = plan_interventions(t, confidence_level=confidence, n_sites=s, class_size=1024, n_coefficients=3)
+    level, vc = 1 - confidence, comb(2 * s + 1, s)  # q = s parameters, degree s + 1
+    passes = {
+        "holdout": lambda m: stats.binom.cdf(0, m, t) <= level,
+        "union": lambda m: 1024 * (1 - t) ** m <= level,
+        "beta_sites": lambda m: stats.binom.cdf(s - 1, m, t) <= level,
+        "box": lambda m: stats.binom.cdf(s - 1, m, t) <= level,
+        "scenario": lambda m: 1024 * stats.binom.cdf(3, m, t) <= level,
+        "vc": lambda m: m * t * log(2) / 2 >= log(2 / level) + log(sum(comb(2 * m, i) for i in range(vc + 1))),
+    } | dict.fromkeys(("two_level", "bounded", "kurtosis"), lambda m: stats.binom.cdf(0, m, t * 0.95) <= level)
+    planned = plan["interventions"].dropna().astype(int).to_dict()
+    assert set(passes) == set(planned)
+    for name, m in planned.items():
+        assert passes[name](m), name
+        assert not passes[name](m - 1), name
+
+
+@pytest.mark.parametrize("s", [1, 2, 3])
+def test_the_planned_number_of_single_sites_is_enough_by_draws(s):
+    """Environments move one of s sites by a uniform amount; a violation moves it further than any before did."""
+    m, rng = int(plan_interventions(0.05, n_sites=s).loc["beta_sites", "interventions"]), np.random.default_rng(s)
+    amount, site = rng.uniform(size=(4000, m)), rng.integers(s, size=(4000, m))
+    reached = np.array([np.where(site == j, amount, 0.0).max(axis=1) for j in range(s)])
+    above = np.mean((1.0 - reached).mean(axis=0) > 0.05)
+    assert above <= stats.binom.isf(1e-4, 4000, 0.05) / 4000
+    if s == 1:
+        assert above >= stats.binom.ppf(1e-4, 4000, 0.95**m) / 4000
 
 
 def test_the_validity_table_lists_every_method():

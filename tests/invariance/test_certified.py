@@ -168,3 +168,13 @@ def test_excesses_beyond_all_reason_certify_nothing_and_crash_nowhere():
     assert hull.tolist() == [[-np.inf, np.inf], [0.0, 0.0]]  # a level of 0, and a column that is constant
     few = SubsetStatistics(np.array([[3]], np.uint8), own, own, 0 * own, np.array([[1.5, np.inf]]))
     assert not certified(few, moments, 1e300, 0.05)[0]  # three rows for three coefficients
+
+
+def test_an_environment_at_the_tolerance_seldom_counts_as_failed():
+    """600 environments of 60 Gaussian rows, each with a gap of exactly eps: at most .05 may be said to be above."""
+    rng, e = np.random.default_rng(16), np.repeat(np.arange(600), 60)
+    x = rng.normal(size=len(e))
+    y = np.sqrt(0.2) * x + rng.normal(size=len(e))
+    found = certify((np.eye(1), [0.0], 0.0), x[:, None], y, environments=e, eps=0.2, method="two_level", miss_rate=0.2)
+    assert stats.binom.ppf(1e-4, 600, 0.05) <= found.failed <= stats.binom.isf(1e-4, 600, 0.05)
+    assert stats.binom.ppf(1e-4, 600, 0.8) <= found.violations <= stats.binom.isf(1e-4, 600, 0.8)

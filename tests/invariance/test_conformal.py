@@ -1,16 +1,19 @@
 """Hierarchical conformal intervals: against the definition by hand, coverage, few environments, drift, frozen ones."""
 
+import math
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from causalinv import HierarchicalConformalRegressor, InvariantSubsetSelector
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning
@@ -99,6 +102,85 @@ def test_most_of_the_next_environment_is_covered():
         lower, upper = model.predict_interval(X[~old], 0.8, share=0.7).to_numpy().T
         held += np.mean((lower <= y[~old]) & (y[~old] <= upper)) >= 0.7
     assert stats.binom.ppf(1e-5, 150, 0.8) <= held <= stats.binom.ppf(1 - 1e-5, 150, 6 / 7)
+
+
+class _Always(RegressorMixin, BaseEstimator):
+    """Predicts one number."""
+
+    def __init__(self, value=0.1):
+        self.value = value
+
+    def fit(self, X, y):
+        self.fitted_ = True
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.value)
+
+
+@pytest.mark.parametrize("method", ["split", LEFT_OUT])
+def test_an_outcome_that_is_a_limit_is_inside(method):
+    """Outcomes of two values: the nearest environments decide, and rounding of y - c + c must not put y outside."""
+    X, e = np.zeros((8, 1)), np.arange(8)
+    missed = 0
+    for c in np.random.default_rng(9).uniform(-3, 3, 200):
+        for value in (-1.0, 1.0):
+            inner = _Always(c)
+            y = np.full(8, value)
+            model = HierarchicalConformalRegressor(inner, method=method, random_state=0).fit(X, y, environments=e)
+            lower, upper = model.predict_interval(X[:1], 0.8).to_numpy()[0]
+            missed += not lower <= value <= upper
+            assert upper - lower == pytest.approx(2 * abs(value - c))
+            if method == "split":
+                lower, upper = model.predict_interval(X[:1], 0.8, share=0.5).to_numpy()[0]
+                missed += not lower <= value <= upper
+    assert missed == 0
+
+
+def test_limits_never_cross():
+    """Leaving out, at levels below one half: upper quantiles of c + r can lie below lower ones of c - r."""
+    rng = np.random.default_rng(10)
+    e = np.repeat(np.arange(8), [1, 1, 2, 20, 3, 30, 7, 9])
+    X = rng.normal(size=(len(e), 3))
+    y = X[:, 0] + rng.normal(size=8)[e] + rng.normal(size=len(e))
+    model = HierarchicalConformalRegressor(DecisionTreeRegressor(random_state=0), method=LEFT_OUT)
+    model.fit(X, y, environments=e)
+    for level in (0.05, 0.1, 0.3, 0.5, 0.8):
+        found = model.predict_interval(X, level)
+        assert (found["lower"] <= found["upper"]).all()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 2 / 3, 0.7, 1.0])
+def test_most_of_the_next_environment_is_its_definition(share):
+    """Per environment the smallest score that so many rows do not exceed; of K such numbers the conformal rank."""
+    X, y, e = hospitals(7, np.random.default_rng(11))
+    model = HierarchicalConformalRegressor(FrozenEstimator(_Always().fit(X, y))).fit(X, y, environments=e)
+    each = []
+    for k in range(7):
+        scores = np.abs(y[e == k] - 0.1)
+        each.append(min(value for value in scores if np.mean(scores <= value) >= share - 1e-12))
+    for level, rank in ((0.5, 4), (0.7, 6), (0.875, 7)):
+        found = model.predict_interval(X[:1], level, share=share).to_numpy()[0]
+        np.testing.assert_allclose(found, [0.1 - sorted(each)[rank - 1], 0.1 + sorted(each)[rank - 1]])
+
+
+@pytest.mark.parametrize(("n", "share", "k"), [(3, 0.6, 2), (7, 0.4, 3), (7, 0.35, 2), (4, 0.01, 1), (4, 1.0, 3)])
+def test_so_many_environments_calibrate(n, share, k):
+    X, y, e = hospitals(n, np.random.default_rng(12))
+    model = HierarchicalConformalRegressor(calibration_share=share, random_state=0).fit(X, y, environments=e)
+    assert (model.n_calibration_, model.highest_level_) == (k, k / (k + 1))
+
+
+@pytest.mark.parametrize(("n", "warned"), [(5, False), (6, True)])
+def test_a_trend_is_told_at_the_level_that_it_says(n, warned):
+    """In perfect order Kendall's exact p is 2 / n!: .0167 of five environments, .0028 of six."""
+    X, y, e = np.zeros((2 * n, 1)), np.repeat(np.arange(n) + 1.0, 2), np.repeat(np.arange(n), 2)
+    model = HierarchicalConformalRegressor(FrozenEstimator(_Always().fit(X, y)))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit(X, y, environments=e)
+    assert model.drift_pvalue_ == pytest.approx(2 / math.factorial(n))
+    assert (len(told) == 1) == warned
 
 
 def test_so_few_environments_cannot_promise_so_much():

@@ -125,10 +125,14 @@ def test_the_certificate_and_its_refusals():
 
 def test_refutations_look_at_functions_that_the_rows_did_not_choose(monkeypatch):
     """The residual of the fixed rule, and each column less its mean in the other environments."""
-    rng, seen = np.random.default_rng(4), []
-    monkeypatch.setattr(
-        "causalinv.invariance.rules._kurtosis.refuted", lambda values, kurtosis, level: seen.append(values) or 0.0
-    )
+    rng, seen, levels = np.random.default_rng(4), [], []
+
+    def asked(values, kurtosis, level):
+        seen.append(values)
+        levels.append(level)
+        return 0.0
+
+    monkeypatch.setattr("causalinv.invariance.rules._kurtosis.refuted", asked)
     X, y, e = rng.normal(size=(90, 3)) + 1e6, rng.normal(size=90), np.repeat([0, 1, 2], [20, 30, 40])
     with pytest.warns(DegenerateInputWarning):
         certify((np.eye(3)[[0, 2]], [1.0, 2.0], 5.0), X, y, environments=e, eps=0.1, method="kurtosis", kurtosis=3.0)
@@ -138,6 +142,7 @@ def test_refutations_look_at_functions_that_the_rows_did_not_choose(monkeypatch)
         less = columns[e == k] - columns[e != k].mean(axis=0)
         wanted += [(y - X @ [1.0, 0.0, 2.0] - 5.0)[e == k], *less.T]
     assert len(seen) == len(wanted)
+    assert sum(levels) == pytest.approx(0.01)  # together: a declared kurtosis that holds is seldom refuted
     for each, by_hand in zip(seen, wanted, strict=True):
         np.testing.assert_allclose(each, by_hand, rtol=1e-6, atol=1e-8)
 

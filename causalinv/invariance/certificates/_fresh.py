@@ -14,6 +14,7 @@ from causalinv._validation import check_number
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.invariance.certificates._declared import need_exact
+from causalinv.invariance.certificates._gaussian_rows import against_gaussian
 from causalinv.invariance.certificates._method import Claim, Method, Numbers
 from causalinv.invariance.certificates._tails import binomial_quantile, binomial_tail
 from causalinv.invariance.rules import _kurtosis
@@ -182,16 +183,26 @@ class TwoLevel(_ByRows):
             raise ValueError(
                 f"{self.name} needs rows that all have one and the same weight; these moments are weighted."
             )
-        if request.rows is not None and len(np.unique(request.rows.outcome)) == 2:
+        two_values = request.rows is not None and len(np.unique(request.rows.outcome)) == 2
+        if two_values:
             warn(
                 "y has two values, and two_level asks for Gaussian rows: of environments above the tolerance it can "
                 f"pass more than {request.miss_rate:g} (.13 for .05, with an outcome of probability .05 and 300 rows). "
                 "method='bounded' is for any law.",
                 DegenerateInputWarning,
             )
+        told = None if request.rows is None else against_gaussian(_read(request, request.rows), request.rows.labels)
+        if told and not two_values:
+            warn(
+                f"two_level asks for Gaussian rows, and these are not: the {told}. Of environments above the tolerance "
+                f"it can pass more than {request.miss_rate:g} (.08 for .05 with log normal rows, 300 in each). "
+                "method='bounded' and method='kurtosis' are for any law.",
+                DegenerateInputWarning,
+            )
         counted, refuted = _judged(request.rule, moments, request.eps, request.miss_rate)
         numbers = Numbers(violations=int(counted.sum()), miss_rate=request.miss_rate)
-        assumptions = [_LAW, "rows are independent and jointly Gaussian in each environment", _FIXED]
+        gaussian = "rows are independent and jointly Gaussian in each environment"
+        assumptions = [_LAW, f"{gaussian} (REFUTED: the {told})" if told else gaussian, _FIXED]
         return Claim(request.rule, request.eps, len(moments), numbers, assumptions, int(refuted.sum()))
 
 
@@ -274,14 +285,20 @@ class Kurtosis(_ByRows):
         return Claim(rule, eps, m, numbers, assumptions, extra=(("kurtosis", kurtosis), ("rows_needed", needed)))
 
 
+def _read(request: FreshRequest, rows: GivenRows) -> dict[str, FloatArray]:
+    """The rule's residual and the features that it reads, by name."""
+    read = np.flatnonzero(np.any(request.rule.representation != 0, axis=0))
+    names = request.moments.names["x"] or [f"feature {j}" for j in range(rows.features.shape[1])]
+    residual = rows.outcome - rows.features @ request.rule.coef - request.rule.intercept
+    return {"rule's residual": residual} | {str(names[j]): rows.features[:, j] for j in read}
+
+
 def _check_kurtosis(request: FreshRequest, rows: GivenRows, kurtosis: float) -> None:
     """Raise if an environment's rows refute it: the rule's residual, or a column less its mean elsewhere."""
-    residual = rows.outcome - rows.features @ request.rule.coef - request.rule.intercept
-    read = np.flatnonzero(np.any(request.rule.representation != 0, axis=0))
-    columns = np.column_stack([rows.features[:, read], rows.outcome])
+    residual, *read = (values for values in _read(request, rows).values())
+    columns = np.column_stack([*read, rows.outcome])
     columns -= columns.mean(axis=0)
-    names = request.moments.names["x"] or [f"feature {j}" for j in range(rows.features.shape[1])]
-    named = [*(str(names[j]) for j in read), "the outcome"]
+    named = [*list(_read(request, rows))[1:], "the outcome"]
     level = _FALSE / (len(rows.labels) * (len(named) + 1))
     total = columns.sum(axis=0)
     for code, label in enumerate(request.moments.cells.tolist()):

@@ -10,12 +10,18 @@ is, at the true rule, chi-squared with (E - 1)(d + 1) degrees of freedom in larg
 differ; minimised over all coefficients, with d fewer if they differ enough. The inverse of a covariance estimated from
 few rows is too large: it is shrunk by (n_e - d - 3)/(n_e - 1), exact for the mean of Q in Gaussian equations.
 
-In others mean and covariance of an environment's equations err together. To first order that adds
-:math:`(\kappa + \kappa')/n_e` to the mean d + 1 of its share of Q (Mardia's two skewnesses; kurtosis cancels), and
-cancels between equals only. Products of two exponentials have 115 to 155 for three equations: with 40 rows beside 1,000
-the mean doubles and the expansion is of no use. Nor can few rows tell it: divided out as estimated, or by resampling,
-the limit kept the truth in .87 and .92 there (.82 now, 600 sets), and in .98 to 1.00 where nothing was missing. Hence a
-warning.
+In others mean and covariance of an environment's equations err together, above all where rows are few and equations
+skew, and cancel between equals only. Q is therefore compared with F, whose second degrees of freedom are Welch's and
+Satterthwaite's with the kurtosis of the equations in them: an environment of kurtosis :math:`\kappa_e` (3 for Gaussian
+equations; Mardia's, in units of one direction) errs in the size of its covariance by a variance of
+:math:`(\kappa_e - 1)/(n_e - 1)` and carries the share :math:`\pi_e` of Q, so that
+
+.. math:: \nu = 2 \Big/ \sum_e \pi_e^2 (\kappa_e - 1)/(n_e - 1).
+
+Few rows do not show how heavy their tails are: :math:`\kappa_e` is the environment's own or the average over all rows,
+whichever is larger. Wald's intervals take Student's quantile with the same degrees of freedom, for the rows' influence
+on the coefficient. Two environments, one equation, kurtosis 3: Welch's t test. In large samples it is chi-squared and
+normal.
 
 The estimate minimises Q itself (continuous updating, Hansen, Heaton and Yaron 1996), whose median, unlike that of
 iterated weights, hardly moves when equations are many beside the rows; its covariance is the sandwich of Newey and
@@ -29,7 +35,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq, minimize
-from scipy.special import chdtrc, chdtri, ndtr, ndtri
+from scipy.special import chdtri, fdtrc, stdtr, stdtrit
 
 from causalinv._matrix import dependent_columns, inverse_ranges, lstsq, pseudo_inverse, range_eigh, whitener
 from causalinv._typing import BoolArray, FloatArray
@@ -45,6 +51,7 @@ _BEND = 1e-5  # standardised: step of the derivative of the gradient
 _TAKES_PART = 1e-6  # standardised: slope of a dependent feature on one that is part of it
 _FAR = 1e6  # units of y per unit of x, standardised, beyond which a set counts as unbounded
 _STEP = 0.1  # standardised: first step of the search for an end
+_NEVER = 1e-9  # error of a variance, relative and squared, below which the law is chi-squared
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,24 @@ class _Equations:
         left = self._left(direction, weight)
         return float(np.einsum("ei,eij,ej->", left, weight, left))
 
+    def pvalue(self, b: FloatArray, freedom: int) -> float:
+        """Of Q, its weights taken at b, by F with so many degrees of freedom above."""
+        direction = np.r_[1.0, -b]
+        rows = self._rows(direction)
+        squares = np.array([each.T @ each for each in rows])
+        inverse = inverse_ranges(squares)
+        weight = self._factors[:, None, None] * inverse
+        left = self._left(direction, weight)
+        lengths = [
+            n * np.einsum("ij,jk,ik->i", each, back, each)
+            for each, back, n in zip(rows, inverse, self._counts.tolist(), strict=True)
+        ]
+        first, second = np.array([[each.mean(), np.mean(each**2)] for each in lengths]).T  # the first is a rank
+        kurtosis = np.where(first > 0, 3.0 * second / np.where(first > 0, first * (first + 2.0), 1.0), 1.0)
+        carried = first - np.einsum("ij,eji->e", pseudo_inverse(weight.sum(axis=0)), weight)
+        below = _satterthwaite(np.maximum(carried, 0.0)[:, None], kurtosis[:, None], self._counts)[0]
+        return float(fdtrc(freedom, below, np.einsum("ei,eij,ej->", left, weight, left) / freedom))
+
     def _slopes(self, direction: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Derivative of each w in (1, -b) less what it shares with w by chance, the weights and what w lies off."""
         rows = self._rows(direction)
@@ -138,8 +163,8 @@ class _Equations:
         """Derivative of Q in b."""
         return -self.with_gradient(np.r_[1.0, -b])[1][1:]
 
-    def settle(self, start: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Minimiser of Q, and its covariance; infinite where Q does not bend upwards."""
+    def settle(self, start: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Minimiser of Q, its covariance (infinite where Q does not bend upwards) and degrees of freedom."""
         coef = self.minimiser(start)
         steps = _BEND * np.eye(len(coef))
         bend = np.array([self.gradient(coef + step) - self.gradient(coef - step) for step in steps]) / (4.0 * _BEND)
@@ -153,7 +178,13 @@ class _Equations:
         cov = inverse @ middle @ inverse
         open_ = np.sum(vectors**2, axis=1) < 1.0 - _FLAT  # part of a direction in which Q does not bend upwards
         cov[open_, open_] = np.inf
-        return coef, cov
+        pulls = np.einsum("kl,eil,eij->ekj", inverse, slopes - mean, weight)
+        effects = [each @ pull.T for each, pull in zip(self._rows(np.r_[1.0, -coef]), pulls, strict=True)]
+        counts = self._counts[:, None]
+        second = np.array([np.mean(each**2, axis=0) for each in effects])
+        fourth = np.array([np.mean(each**4, axis=0) for each in effects])
+        kurtosis = np.where(second > 0, fourth / np.where(second > 0, second**2, 1.0), 1.0)
+        return coef, cov, _satterthwaite(second / counts, kurtosis, self._counts)
 
     def _apart(self, weight: FloatArray) -> FloatArray:
         """Q for given weights is a form in (1, -b): its matrix."""
@@ -217,6 +248,14 @@ class _Equations:
         return best
 
 
+def _satterthwaite(shares: FloatArray, kurtosis: FloatArray, counts: FloatArray) -> FloatArray:
+    """Degrees of freedom of sums of variances (E, k) that are estimated from rows of this kurtosis, shape (k,)."""
+    total = shares.sum(axis=0)
+    part = shares / np.where(total > 0, total, 1.0)
+    most = np.maximum(kurtosis, counts @ kurtosis / counts.sum())
+    return np.asarray(2.0 / np.maximum(np.sum(part**2 * (most - 1.0) / (counts[:, None] - 1.0), axis=0), _NEVER))
+
+
 def infer(
     parts: list[FloatArray], confidence_level: float, *, robust: bool, start: FloatArray | None = None
 ) -> MomentInference:
@@ -238,35 +277,36 @@ def infer(
         return _without(dropped, parts, features, confidence_level, robust=robust, start=start)
     instruments = [np.column_stack([np.ones(len(part)), part[:, 1:]]) for part in parts]
     equations = _Equations(parts, instruments)
-    coef, cov = equations.settle(np.zeros(d) if start is None else start)
+    coef, cov, below = equations.settle(np.zeros(d) if start is None else start)
     error = np.sqrt(np.maximum(np.diag(cov), 0.0))
     error[error == 0] = np.inf  # a coefficient that the equations say nothing of
     freedom = (E - 1) * (d + 1)
-    fit = float(chdtrc(freedom - d, equations.value(coef))) if freedom > d else float("nan")
-    limit = float(chdtri(freedom, 1.0 - confidence_level))
+    fit = equations.pvalue(coef, freedom - d) if freedom > d else float("nan")
     # Feature j is told apart from the others unless some combination x_j - x_others'g moves nothing.
-    lost = []
+    lost, told = [], []
     for j in range(d):
         others = [k for k in range(1, d + 1) if k != j + 1]
         reduced = _Equations([part[:, [j + 1, *others]] for part in parts], instruments)
-        lost.append(reduced.value(reduced.minimiser(np.zeros(d - 1))))
-    strength = float(max((chdtrc(max(freedom - (d - 1), 1), value) for value in lost), default=1.0))
+        least = reduced.minimiser(np.zeros(d - 1))
+        lost.append(reduced.value(least))
+        told.append([reduced.pvalue(least, free) for free in (max(freedom - (d - 1), 1), freedom)])
+    strength = float(max((each[0] for each in told), default=1.0))
     # As b_j grows without end Q comes as near as one likes to what it is without y: where that is hardly more than its
     # minimum there is no estimate of b_j, or none that another order of the rows would not move.
     open_ = np.array(lost) - equations.value(coef) <= chdtri(1, 1.0 - confidence_level)
     shown, error = np.where(open_, np.nan, coef), np.where(open_, np.inf, error)
     if not robust:
-        wide = -ndtri((1.0 - confidence_level) / 2) * error
-        pvalue = 2.0 * ndtr(-np.abs(coef) / error)
+        wide = -stdtrit(below, (1.0 - confidence_level) / 2) * error
+        pvalue = 2.0 * stdtr(below, -np.abs(coef) / error)
         return MomentInference(shown, error, pvalue, np.column_stack([coef - wide, coef + wide]), fit, strength)
     interval, pvalue = np.empty((d, 2)), np.empty(d)
     for j in range(d):
-        profile = _profile(parts, instruments, j, coef)
-        pvalue[j] = chdtrc(freedom, profile(0.0))
-        if lost[j] <= limit:
+        profile = _profile(parts, instruments, j, coef, freedom)
+        pvalue[j] = profile(0.0)
+        if told[j][1] >= 1.0 - confidence_level:
             interval[j] = -np.inf, np.inf  # far away fits as well as near: the set has no end
         else:
-            interval[j] = [_end(profile, float(coef[j]), sign, limit) for sign in (-1.0, 1.0)]
+            interval[j] = [_end(profile, float(coef[j]), sign, 1.0 - confidence_level) for sign in (-1.0, 1.0)]
     return MomentInference(shown, error, pvalue, interval, fit, strength)
 
 
@@ -302,25 +342,25 @@ def _without(
     return replace(found, coef=coef, std_error=error, pvalue=pvalue, interval=interval)
 
 
-def _profile(parts: list[FloatArray], instruments: list[FloatArray], j: int, coef: FloatArray) -> Profile:
-    """Least Q with one coefficient held."""
+def _profile(parts: list[FloatArray], instruments: list[FloatArray], j: int, coef: FloatArray, freedom: int) -> Profile:
+    """P-value of one coefficient, at the least Q over the others."""
     others = [k for k in range(len(coef)) if k != j]
 
-    def value(b: float) -> float:
+    def pvalue(b: float) -> float:
         held = [np.column_stack([part[:, 0] - b * part[:, j + 1], part[:, 1:][:, others]]) for part in parts]
         equations = _Equations(held, instruments)
-        return equations.value(equations.minimiser(coef[others]))
+        return equations.pvalue(equations.minimiser(coef[others]), freedom)
 
-    return value
+    return pvalue
 
 
-def _end(profile: Profile, start: float, sign: float, limit: float) -> float:
-    """Where Q crosses the limit on one side; NaN if not even the estimate is in the set."""
-    if profile(start) > limit:
+def _end(profile: Profile, start: float, sign: float, level: float) -> float:
+    """Where p-values cross the level on one side; NaN if not even the estimate is in the set."""
+    if profile(start) < level:
         return float("nan")
     near, step = 0.0, _STEP
-    while profile(start + sign * step) <= limit:
+    while profile(start + sign * step) >= level:
         near, step = step, 2.0 * step
         if step > _FAR:
             return sign * float("inf")
-    return start + sign * float(brentq(lambda t: profile(start + sign * t) - limit, near, step, xtol=1e-6))
+    return start + sign * float(brentq(lambda t: profile(start + sign * t) - level, near, step, xtol=1e-6))

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import chdtrc, ndtri
+from scipy.special import gammaincc, ndtri
 from scipy.stats import ks_2samp, mannwhitneyu
 
 from causalinv._clusters import UNSEEN, hidden_share, robust_covariance
@@ -24,6 +24,7 @@ __all__ = ["ROW_TESTS", "ResidualTest", "RowTest", "logistic_chow_pvalue", "two_
 ResidualTest = Callable[[FloatArray, np.ndarray], float]
 ROW_TESTS = ("chow_hc", "ks", "ranks", "logistic")
 _STEPS, _CONVERGED = 50, 1e-10  # of Newton's iteration
+_TINY = 1e-150
 _SURE = 1e-8  # a fitted probability nearer to 0 or 1 says that classes are separated
 _EXACT_PAIRS = 10_000  # pairs of rows up to which the law of Kolmogorov and Smirnov's statistic is counted out
 _SINGULAR = 1e-7  # of the longest direction of a design: columns that depend on others
@@ -159,7 +160,9 @@ def logistic_chow_pvalue(designs: list[FloatArray], outcomes: list[FloatArray]) 
     Returns
     -------
     float
-        By the chi-squared law. No regression of an environment's own is fitted, so classes may be separated there, and
+        By the gamma law with the statistic's mean f and variance, if that is above 2 f: a residual's fourth moment,
+        1 / (p (1 - p)) - 3, is large where events are rare, and then weighs in small environments. It is chi-squared
+        in large ones. No regression of an environment's own is fitted, so classes may be separated there, and
         environments may have few rows (with a constant alone it is Pearson's test of a table). NaN if classes are
         separated in all rows together, or environments have no coefficients of their own.
 
@@ -177,12 +180,19 @@ def logistic_chow_pvalue(designs: list[FloatArray], outcomes: list[FloatArray]) 
     residual = side * np.exp(-side * eta / 2)
     weighted = X * spread[:, None]
     weighted = weighted / np.where(np.any(weighted, axis=0), column_lengths(weighted), 1.0)
-    statistic, freedom = 0.0, -column_basis(weighted).shape[1]
+    common = column_basis(weighted)
+    statistic, freedom = 0.0, -common.shape[1]
+    diagonal = -np.sum(common**2, axis=1)  # of the form in the residuals
     for part in _parts(designs):
         own = column_basis(weighted[part])
         statistic += float(np.sum((own.T @ residual[part]) ** 2))
         freedom += own.shape[1]
-    return float(chdtrc(freedom, statistic)) if freedom > 0 else float("nan")
+        diagonal[part] += np.sum(own**2, axis=1)
+    if freedom <= 0:
+        return float("nan")
+    kurtosis = np.sum((diagonal / np.maximum(spread, _TINY)) ** 2) - 6.0 * np.sum(diagonal**2)
+    scale = max(1.0 + float(kurtosis) / (2.0 * freedom), 1.0)
+    return float(gammaincc(freedom / (2.0 * scale), statistic / (2.0 * scale)))
 
 
 def _parts(designs: list[FloatArray]) -> list[slice]:
