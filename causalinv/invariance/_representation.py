@@ -380,7 +380,8 @@ class InvariantRepresentation(
         elif rows < _FEW_PER_EQUATION * equations and int(labels.counts.max()) >= _BESIDE * rows:
             warn(
                 f"Environment {shown(labels.names[smallest])} has {rows} rows for {equations} equations, another has "
-                f"{labels.counts.max()}: intervals may miss more often than they say (Wald's .11 for .05).",
+                f"{labels.counts.max()}: intervals may miss more often than they say. Of 15, "
+                "30 and 300 rows 95% intervals of Wald covered .89.",
                 DegenerateInputWarning,
             )
 

@@ -342,6 +342,14 @@ def certified_outcome_of_two_values(fit):
     certify(model, X + 1, (y > 0) * 1.0, environments=e, eps=5.0, method="two_level")
 
 
+@provoke("two_level asks for Gaussian rows, and these are not")
+def certified_rows_with_long_tails(fit):
+    X, y, e = environments()
+    model = quietly(InvariantSubsetSelector(eps=5.0), X, y, environments=e)
+    X, y, e = environments(61)
+    certify(model, X + 1, y + rng().lognormal(sigma=2.0, size=len(y)), environments=e, eps=5.0, method="two_level")
+
+
 @provoke("The bound is finite up to confidence_level=")
 def few_environments_of_the_next_risk(fit):
     X, y, e = environments()
@@ -664,6 +672,14 @@ def few_rows_with_skew_errors(fit):
     e = np.repeat([0, 1, 2], [400, 40, 40])
     x = rng().normal(size=480) * (1 + e) + e
     X, y = x[:, None], x + np.random.default_rng(1).exponential(size=480)
+    quietly(InvariantRepresentation(), X, y, environments=e).inference(X, y, environments=e)
+
+
+@provoke(" equations, another has ")
+def few_rows_beside_many(fit):
+    e = np.repeat([0, 1, 2], [29, 60, 300])
+    h, x, noise = np.random.default_rng(18).normal(size=(3, 389))
+    X, y = (h + x * (1 + e) + 2 * e)[:, None], 2 * h + x * (1 + e) + 2 * e + noise
     quietly(InvariantRepresentation(), X, y, environments=e).inference(X, y, environments=e)
 
 
