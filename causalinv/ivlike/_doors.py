@@ -54,7 +54,8 @@ class InferenceDoors(Recorded):
             instruments than features. HC2 and HC3 come with the degrees of freedom of Bell and McCaffrey, and need a
             fit that is least squares or two-stage least squares. So does ``"HCK"`` (Cattaneo, Jansson and Newey,
             2018): squared residuals are unmixed, so that variances are unbiased however unequal errors are, also where
-            many columns are fitted or a row pulls the fit (HC3 where one is not positive). ``"auto"`` is HCK there
+            many columns are fitted or a row pulls the fit (HC3 where one is not positive); covariances are HC2's
+            correlations with these variances, and `contrast` has the variance of a combination. ``"auto"`` is HCK there
             (with `groups` HC2), if some coefficient has fewer than 30 degrees of freedom or there are more columns
             than a twentieth of the rows, and HC1 elsewhere; of fits that are neither with as many degrees of freedom
             as unequal sums s of clusters (parts of rows) leave, (Σ s²)² / Σ s⁴. ``"wild"`` (signs of whole clusters,

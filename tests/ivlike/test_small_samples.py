@@ -140,6 +140,16 @@ def test_hck_is_unbiased_and_has_satterthwaites_degrees_of_freedom():
     assert np.isnan(unmixed_variances(D, e[0], np.zeros((1, 13)))).all()
 
 
+def test_covariances_of_hck_are_correlations_of_hc2():
+    X, y = rows()
+    model = IVLikeRegression(np.inf).fit(X, y, instruments=X[:, 0] ** 2)
+    own, peer = model.covariance(cov_type="HCK"), sm.OLS(y, sm.add_constant(X)).fit(cov_type="HC2").cov_params()[1:, 1:]
+    unit, theirs = np.sqrt(np.diag(own)), np.sqrt(np.diag(peer))
+    assert own / np.outer(unit, unit) == pytest.approx(peer / np.outer(theirs, theirs), rel=1e-9)
+    assert unit == pytest.approx(model.contrast(np.eye(3), cov_type="HCK")["s.e."].to_numpy())
+    assert np.abs(unit / theirs - 1).min() > 0.001
+
+
 def test_many_controls_and_a_feature_with_long_tails():
     """95% intervals of no effect of a lognormal feature, 40 controls in 100 rows, 200 sets (s.e. .016); HC2: .79."""
     rng, hits = np.random.default_rng(5), {"auto": 0, "HC2": 0}
