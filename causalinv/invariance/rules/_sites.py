@@ -123,14 +123,16 @@ def _shuffled_edge(white: FloatArray, counts: FloatArray) -> float:
     sizes = np.sort(counts)
     dealt = np.minimum(sizes, max(min(_SHUFFLED, int(_WORK / p**2)) // len(counts), 1)).astype(int)
     share, ends = sizes / n, np.cumsum(dealt)
-    top = np.empty(_SHUFFLES)
+    scale = np.sqrt(dealt / sizes)[:, None]
+    products = np.empty((_SHUFFLES, p, p))
     for draw in range(_SHUFFLES):
         rows = white[rng.permutation(n) if ends[-1] == n else rng.integers(n, size=ends[-1])]
         parts = [rows[end - size : end] for size, end in zip(dealt.tolist(), ends.tolist(), strict=True)]
-        off = np.array([part.T @ part / len(part) for part in parts]) - np.eye(p)
-        off *= np.sqrt(dealt / sizes)[:, None, None]
-        off -= np.tensordot(share, off, axes=1)
-        top[draw] = np.linalg.eigvalsh(np.einsum("e,eij,ejk->ik", share, off, off, optimize=True))[-1]
+        off = np.array([part.T @ part for part in parts]).reshape(len(parts), -1) / dealt[:, None]
+        off = (off - np.eye(p).ravel()) * scale
+        off = (np.sqrt(share)[:, None] * (off - share @ off)).reshape(-1, p)
+        products[draw] = off.T @ off  # the sum of the squares of symmetric matrices
+    top = np.linalg.eigvalsh(products)[:, -1]
     return float(np.quantile(top, _NULL_LEVEL))
 
 
