@@ -21,6 +21,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import beta
 
+from causalinv._matrix import whitener
 from causalinv._typing import FloatArray
 from causalinv._unmixing import unmixing
 from causalinv.ivlike._equation import cluster_sums
@@ -79,19 +80,21 @@ def clustered_pvalue(
     """Squared length of the score over its mean under flips of the signs of clusters, and its p-value.
 
     Arguments as in `share_pvalue`, and the cluster of every row, codes from 0 (None: each row is one). `own` (n, q) is
-    what rows add to the score's error beside the residual; it sums to zero.
+    what rows add to the error of the score beside the residual; it sums to zero. Directions weigh by what rows scatter.
     """
     residual, top = _in_own_units(residual)
-    scores = moved * as_long_as_errors(residual, fitted, groups)[:, None]
-    if own is not None:
+    scores, total = moved * as_long_as_errors(residual, fitted, groups)[:, None], moved.T @ residual
+    if own is not None:  # of another size in every direction; no flip changes the scatter of rows
         scores += own / top
+        turn = whitener(scores.T @ scores)
+        scores, total = scores @ turn, total @ turn
     if groups is not None:
         scores = cluster_sums(scores, groups)
     gram = scores.T @ scores
     mean = float(np.trace(gram))
     variance = 2 * (float(np.sum(gram**2)) - float(np.sum(np.sum(scores**2, axis=1) ** 2)))
     most = len(scores) * float(np.linalg.eigvalsh(gram)[-1])
-    length = float(np.sum((moved.T @ residual) ** 2))
+    length = float(total @ total)
     if mean <= 0.0:
         return 0.0, 1.0  # nothing is left to react
     return length / mean, _beta_tail(length / most, mean / most, variance / most**2)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import chi2, t
 
 from causalinv import IVLikeRegression
 from causalinv.ivlike import _sign_flips
@@ -126,3 +126,20 @@ def test_size_with_many_controls(q, kind):
     residuals = errors - (errors @ fitted) @ fitted.T
     pvalues = [_sign_flips.share_pvalue(r, moved, fitted, equal=False)[1] for r in residuals]
     assert 0.02 < np.mean(np.array(pvalues) < 0.05) < 0.075
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_what_estimated_directions_add_does_not_drown_those_that_it_leaves_alone(grouped):
+    """Errors of the first stage a hundred times as large in one of two directions: as Wald's test of both, by rows."""
+    rng = np.random.default_rng(6)
+    moved = np.linalg.qr(rng.normal(size=(3000, 2)))[0]
+    residual, own = rng.normal(size=3000) + 3.0 * np.sqrt(3000) * moved[:, 0] / np.sqrt(3000), np.zeros((3000, 2))
+    own[:, 1] = 100.0 * rng.normal(size=3000) / np.sqrt(3000)
+    own -= own.mean(axis=0)
+    scores = moved * residual[:, None] + own
+    total = moved.T @ residual
+    wald = chi2.sf(total @ np.linalg.solve(scores.T @ scores, total), 2)
+    groups = np.arange(3000) // 2 if grouped else None
+    found = _sign_flips.clustered_pvalue(residual, moved, np.ones((3000, 1)) / np.sqrt(3000), groups, own=own)[1]
+    assert found == pytest.approx(wald, rel=0.15)
+    assert found < 0.05
