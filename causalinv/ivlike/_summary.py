@@ -18,7 +18,10 @@ from causalinv.results import Summary
 __all__ = ["summary"]
 
 _LEVEL = 0.95
-_KINDS = {"misspecified": "misspecified: right also where instruments disagree"}
+_KINDS = {
+    "misspecified": "misspecified: right also where instruments disagree",
+    "HCK": "HCK: right also for unequal errors, few rows and many columns",
+}
 
 
 def summary(fit: Fit) -> Summary:
