@@ -15,6 +15,7 @@ from causalinv._typing import BoolArray, FloatArray
 
 __all__ = [
     "RANK_TOL",
+    "WELL_CONDITIONED",
     "centred",
     "column_basis",
     "column_lengths",
@@ -42,6 +43,7 @@ __all__ = [
     "without_small",
 ]
 
+WELL_CONDITIONED = 1e-4  # smallest spread of a combination of standardised variables, for fast ways without care
 RANK_TOL = 1e-12  # of the largest eigenvalue, after scaling to unit diagonal
 _EPS = float(np.finfo(np.float64).eps)
 _CONSTANT = 4.0  # roundings of the mean: what a column of equal numbers can show as spread
@@ -205,19 +207,18 @@ def inverse_root(matrix: FloatArray, floor: float) -> FloatArray:
     return np.asarray((vectors * factor) @ vectors.T)
 
 
-def inverse_roots(matrices: FloatArray, *, least: float) -> tuple[FloatArray, BoolArray]:
+def inverse_roots(matrices: FloatArray) -> tuple[FloatArray, BoolArray]:
     """Inverses of Cholesky factors, of many symmetric matrices at once.
 
     Parameters
     ----------
     matrices : ndarray of shape (N, k, k)
-    least : float
-        Smallest spread of a combination of the standardised variables: below it a matrix is not sound.
 
     Returns
     -------
     roots : ndarray of shape (N, k, k)
-        R with R'R the inverse of a matrix. Of one that is not sound they are finite and mean nothing.
+        R with R'R the inverse of a matrix. Of one that is not sound they are finite and mean nothing: some combination
+        of its standardised variables has a spread below `WELL_CONDITIONED`.
     sound : ndarray of bool, shape (N,)
     """
     variance = np.diagonal(matrices, axis1=1, axis2=2)
@@ -236,7 +237,7 @@ def inverse_roots(matrices: FloatArray, *, least: float) -> tuple[FloatArray, Bo
             except np.linalg.LinAlgError:
                 sound[i] = False
     inverse = _inverse_triangles(lower)
-    return inverse / unit[:, None, :], sound & (np.abs(inverse).max(axis=(1, 2)) <= 1.0 / least)
+    return inverse / unit[:, None, :], sound & (np.abs(inverse).max(axis=(1, 2)) <= 1.0 / WELL_CONDITIONED)
 
 
 def _inverse_triangles(lower: FloatArray) -> FloatArray:

@@ -13,7 +13,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from causalinv._matrix import constant_columns, inverse_roots, lstsq, matrix_rank, range_eigh, solve_range
+from causalinv._matrix import (
+    WELL_CONDITIONED,
+    constant_columns,
+    inverse_roots,
+    lstsq,
+    matrix_rank,
+    range_eigh,
+    solve_range,
+)
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.ivlike._design import named
 from causalinv.ivlike._integrations import Instruments
@@ -23,7 +31,6 @@ from causalinv.moments import Moments
 __all__ = ["Controlled", "PartialledOut", "partial_out", "partial_out_rows", "read_moments", "with_controls"]
 
 _EXPLAINED = 1e-10  # of a variable's variance, what controls leave: it is a combination of them
-_LEAST = 1e-4  # smallest spread of a combination of standardised controls, or share left by them, for a stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +112,11 @@ def partial_out(moments: Moments, block: str = "c") -> tuple[Moments, ControlSlo
 def _partial_out_each(moments: Moments) -> tuple[Moments, ControlSlopes, BoolArray]:
     """`partial_out` of every cell, slopes in a stack, and which are sound: nothing is a combination of controls."""
     rest = tuple(name for name in moments.blocks if name != "c")
-    root, sound = inverse_roots(moments.cov("c"), least=_LEAST)
+    root, sound = inverse_roots(moments.cov("c"))
     half, cov = root @ moments.cov("c", rest), moments.cov(rest)
     left = cov - np.swapaxes(half, 1, 2) @ half
     known, spread = (np.diagonal(part, axis1=1, axis2=2) for part in (cov, left))
-    sound &= (spread > _LEAST**2 * known).all(axis=1)
+    sound &= (spread > WELL_CONDITIONED**2 * known).all(axis=1)
     without = Moments.trusted(
         {name: moments.names[name] or moments.blocks[name] for name in rest},
         mean=moments.mean(rest),

@@ -33,8 +33,6 @@ __all__ = [
     "by_source",
 ]
 
-_LEAST = 1e-4  # smallest spread of a combination of standardised parameters, for a stack
-
 
 @dataclass(frozen=True, kw_only=True)
 class Moved(RowDesign):
@@ -109,7 +107,7 @@ class Moved(RowDesign):
         return FirstStage(total.cov("x")[0], total.cov("x", "y")[0], factor, none, added=False)
 
     def stages(self, moments: Moments, total: Moments) -> tuple[FirstStage, BoolArray] | None:
-        root, sound = inverse_roots(total.cov("g"), least=_LEAST)
+        root, sound = inverse_roots(total.cov("g"))
         factor = root @ total.cov("g", "z")
         none = np.zeros((*factor.shape[:2], self.y.shape[1]))
         if not self.first_stage_known:
@@ -358,7 +356,7 @@ class Copies(Instruments):
 
 def _regressed(moments: Moments) -> tuple[FirstStage, BoolArray]:
     """`FirstStage.from_moments` of every cell, in a stack, and which are sound."""
-    root, sound = inverse_roots(moments.cov("g"), least=_LEAST)
+    root, sound = inverse_roots(moments.cov("g"))
     factor, outcome = (root @ moments.cov("g", block) for block in ("x", "y"))
     return FirstStage(moments.cov("x"), moments.cov("x", "y"), factor, outcome, added=False), sound
 

@@ -12,14 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalinv._matrix import inverse_roots
+from causalinv._matrix import WELL_CONDITIONED, inverse_roots
 from causalinv._typing import BoolArray, FloatArray
 from causalinv.ivlike._path import STRENGTH_TOL, IVLikePath, condition_of, split_of, units_of
 from causalinv.transformations import FirstStage
 
-__all__ = ["WELL_CONDITIONED", "Paths", "Split", "paths_like"]
-
-WELL_CONDITIONED = 1e-4  # smallest spread of a combination of standardised features, for the fast way
+__all__ = ["Paths", "Split", "paths_like"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +132,14 @@ class Split:
         rest, inner = moving, across @ variance @ moving
         k = still.shape[-1]
         if k:
-            root, good = inverse_roots(np.swapaxes(still, -1, -2) @ variance @ still, least=WELL_CONDITIONED)
+            root, good = inverse_roots(np.swapaxes(still, -1, -2) @ variance @ still)
             fixed = still @ np.swapaxes(root, 1, 2)
             shared = np.swapaxes(fixed, 1, 2) @ variance @ moving
             rest, inner = moving - fixed @ shared, inner - np.swapaxes(shared, 1, 2) @ shared
             sound &= good
         if scaled.added:
             inner = inner + np.swapaxes(pushes, 1, 2) @ pushes
-        root, good = inverse_roots(inner, least=WELL_CONDITIONED)
+        root, good = inverse_roots(inner)
         back = np.swapaxes(root, 1, 2)
         half = pushes @ back
         strength, turn = np.linalg.eigh(np.swapaxes(half, 1, 2) @ half)
@@ -171,5 +169,5 @@ def paths_like(stages: Sequence[FirstStage], split: Split, *, ridge: float = 0.0
 
 
 def _solved(matrix: FloatArray, right: FloatArray) -> tuple[FloatArray, BoolArray]:
-    root, sound = inverse_roots(matrix, least=WELL_CONDITIONED)
+    root, sound = inverse_roots(matrix)
     return np.swapaxes(root, 1, 2) @ (root @ right), sound

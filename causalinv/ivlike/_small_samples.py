@@ -99,8 +99,8 @@ def errors_of(
     (CR2 with clusters) where the fit is least squares and some combination has fewer than 30 degrees of freedom, or
     there are more columns than a twentieth of the rows, and the influence of the rows (HC1, CR1 for least squares)
     elsewhere; where the fit is no least squares, with as many degrees of freedom as the unequal parts of rows or
-    clusters leave. `influence` is that of the rows on the
-    combinations. Without `few` the fit does not count as least squares.
+    clusters leave. `influence` is that of the rows on the combinations. Without `few` the fit does not count as least
+    squares.
     """
     p, clustered = coef.shape[1], design.groups is not None
     names = ("CR1", "CR2", "CR3") if clustered else ("HC1", "HC2", "HC3")
@@ -154,17 +154,24 @@ def errors_of(
     if cov_type == "auto" and not many and df[:, ~unseen].min(initial=np.inf) >= _SMALL:
         found = asymptotic
     elif cov_type in ("auto", "HCK") and not clustered:
-        found = _unmixed(found, regressors, residual, contrasts, design.weight)
+        found = _unmixed(found, regressors, residual, contrasts, counted=counted, weight=design.weight)
     return found.without(unseen)
 
 
 def _unmixed(
-    errors: Errors, regressors: FloatArray, residual: FloatArray, contrasts: FloatArray, weight: FloatArray | None
+    errors: Errors,
+    regressors: FloatArray,
+    residual: FloatArray,
+    contrasts: FloatArray,
+    *,
+    counted: BoolArray,
+    weight: FloatArray | None,
 ) -> Errors:
-    """The same correlations with unmixed variances; HC3 where one is not positive."""
+    """The same correlations with unmixed variances, of what is counted; HC3 where one is not positive."""
     cov, df = errors.cov.copy(), errors.df.copy()
+    variance, own = np.full((2, len(contrasts)), np.nan)
     for at, column in enumerate(residual.T):
-        variance, own = unmixed_variances(regressors, column, contrasts, weight)
+        variance[counted], own[counted] = unmixed_variances(regressors, column, contrasts[counted], weight)
         negative = (variance <= 0) | (own <= 0)
         if negative.any():
             jackknife = robust_covariance(regressors, column, weight=weight, correction=3)

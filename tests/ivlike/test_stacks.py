@@ -189,7 +189,7 @@ def test_inverse_roots_are_those_of_each_and_singular_ones_are_told(k):
     matrices[1, 0] = matrices[1, :, 0] = 0.0  # a constant
     if k > 1:
         matrices[3] = np.outer(rows[3, 0], rows[3, 0])  # of rank one
-    roots, sound = inverse_roots(matrices, least=1e-4)
+    roots, sound = inverse_roots(matrices)
     assert sound.tolist() == [True, False, True, k == 1, True]
     assert np.isfinite(roots).all()
     unit = np.sqrt(np.diagonal(matrices, axis1=1, axis2=2))
