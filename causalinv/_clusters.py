@@ -247,15 +247,17 @@ def hidden_share(
 
 
 def flip_factor(leverage: FloatArray) -> FloatArray:
-    r"""What a residual (n,) is multiplied by before its sign is flipped: :math:`(1 - h_i)^{-\delta_i / 2}`.
+    r"""What residuals (..., n) are multiplied by before their signs are flipped: :math:`(1 - h_i)^{-\delta_i / 2}`.
 
     The exponent is that of HC2 (1) up to twice the mean leverage, and from there in proportion to it up to that of HC3
     (2), as rows that pull the fit are shrunk most (MacKinnon and White 1985; Cribari-Neto 2004; Hoaglin and Welsch
     1978). Rows that are fitted exactly have no residual: 0.
     """
-    left = 1.0 - leverage
-    exponent = np.clip(leverage / (2.0 * leverage.mean()), 1.0, 2.0)
-    return np.where(left > _FITTED, np.maximum(left, _FITTED) ** (-exponent / 2.0), 0.0)
+    left, times = 1.0 - leverage, leverage / (2.0 * leverage.mean(axis=-1, keepdims=True))
+    factor = np.where(left > _FITTED, 1.0 / np.sqrt(np.maximum(left, _FITTED)), 0.0)
+    pull = times > 1.0
+    factor[pull] **= np.minimum(times[pull], 2.0)
+    return factor
 
 
 def _sums(rows: FloatArray, codes: IntArray, n_clusters: int) -> FloatArray:

@@ -18,6 +18,7 @@ _SLACK = 1.2  # times the asymptotic edge of the noise
 _SIMULATED, _SIMULATED_SIZE = 40, 40_000  # variables, and entries of all environments, up to which it is simulated
 _NULL_DRAWS, _NULL_LEVEL = 400, 0.99
 _SHUFFLES, _SHUFFLED, _WORK = 200, 20_000, 5e7  # shuffles of at most so many rows, and multiplications in each
+_DEALS = 1_000_000  # numbers of moments that are kept at a time
 
 
 @dataclass(frozen=True)
@@ -123,16 +124,21 @@ def _shuffled_edge(white: FloatArray, counts: FloatArray) -> float:
     sizes = np.sort(counts)
     dealt = np.minimum(sizes, max(min(_SHUFFLED, int(_WORK / p**2)) // len(counts), 1)).astype(int)
     share, ends = sizes / n, np.cumsum(dealt)
-    scale = np.sqrt(dealt / sizes)[:, None]
-    products = np.empty((_SHUFFLES, p, p))
-    for draw in range(_SHUFFLES):
-        rows = white[rng.permutation(n) if ends[-1] == n else rng.integers(n, size=ends[-1])]
-        parts = [rows[end - size : end] for size, end in zip(dealt.tolist(), ends.tolist(), strict=True)]
-        off = np.array([part.T @ part for part in parts]).reshape(len(parts), -1) / dealt[:, None]
-        off = (off - np.eye(p).ravel()) * scale
-        off = (np.sqrt(share)[:, None] * (off - share @ off)).reshape(-1, p)
-        products[draw] = off.T @ off  # the sum of the squares of symmetric matrices
-    top = np.linalg.eigvalsh(products)[:, -1]
+    scale = np.sqrt(dealt / sizes)[:, None, None]
+    together = max(_DEALS // (len(counts) * p * p), 1)
+    top = np.empty(_SHUFFLES)
+    for begin in range(0, _SHUFFLES, together):
+        off = np.empty((min(together, _SHUFFLES - begin), len(counts), p, p))
+        for deal in off:
+            rows = white[rng.permutation(n) if ends[-1] == n else rng.integers(n, size=ends[-1])]
+            for one, size, end in zip(deal, dealt.tolist(), ends.tolist(), strict=True):
+                part = rows[end - size : end]
+                np.matmul(part.T, part, out=one)
+        off = (off / dealt[:, None, None] - np.eye(p)) * scale
+        off -= np.tensordot(off, share, axes=(1, 0))[:, None]
+        off = (np.sqrt(share)[:, None, None] * off).reshape(len(off), -1, p)
+        squared = off.transpose(0, 2, 1) @ off  # the sum of the squares of symmetric matrices
+        top[begin : begin + together] = np.linalg.eigvalsh(squared)[:, -1]
     return float(np.quantile(top, _NULL_LEVEL))
 
 

@@ -13,6 +13,8 @@ from causalinv.moments import Moments
 
 __all__ = ["hull_by_rows", "hull_of_intervals"]
 
+_AT_ONCE = 10_000  # sets
+
 
 def hull_of_intervals(
     pooled: Moments, accepted: np.ndarray, coefficients: np.ndarray, level: float, *, dependent: bool, normal: bool
@@ -54,11 +56,11 @@ def hull_by_rows(test: RowTest, accepted: BoolArray, level: float) -> FloatArray
     if not len(accepted):
         return np.full((d, 2), np.nan)
     always = accepted.all(axis=0)
-    out = np.column_stack([np.where(always, np.inf, 0.0), np.where(always, -np.inf, 0.0)])
-    for inside in accepted[accepted.any(axis=1)]:
-        limits = test.interval(inside, level)
-        limits = np.where(np.isnan(limits), [-np.inf, np.inf], limits)
-        out[inside] = np.column_stack(
-            [np.minimum(out[inside, 0], limits[:, 0]), np.maximum(out[inside, 1], limits[:, 1])]
-        )
-    return out
+    low, high = np.where(always, np.inf, 0.0), np.where(always, -np.inf, 0.0)
+    for begin in range(0, len(accepted), _AT_ONCE):
+        inside = accepted[begin : begin + _AT_ONCE]
+        limits = test.intervals(inside, level)
+        unknown = np.isnan(limits).any(axis=2)
+        low = np.minimum(low, np.where(inside, np.where(unknown, -np.inf, limits[:, :, 0]), np.inf).min(axis=0))
+        high = np.maximum(high, np.where(inside, np.where(unknown, np.inf, limits[:, :, 1]), -np.inf).max(axis=0))
+    return np.column_stack([low, high])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -14,7 +15,8 @@ from causalinv._clusters import UNSEEN, hidden_share, robust_covariance
 from causalinv._labels import Labels
 from causalinv._matrix import column_lengths, factor_split, lstsq
 from causalinv._progress import counting
-from causalinv._typing import BoolArray, FloatArray
+from causalinv._typing import BoolArray, FloatArray, IntArray
+from causalinv.invariance.subsets._stacked import StackedSets
 from causalinv.invariance.subsets._tests import column_basis, robust_chow_pvalue
 from causalinv.moments import Moments
 
@@ -27,6 +29,7 @@ _STEPS, _CONVERGED = 50, 1e-10  # of Newton's iteration
 _TINY = 1e-150
 _SURE = 1e-8  # a fitted probability nearer to 0 or 1 says that classes are separated
 _EXACT_PAIRS = 10_000  # pairs of rows up to which the law of Kolmogorov and Smirnov's statistic is counted out
+_STACKED, _PRODUCTS = 15, 20_000_000  # features, and products of two, up to which sets are looked at together
 _SINGULAR = 1e-7  # of the longest direction of a design: columns that depend on others
 
 
@@ -77,12 +80,43 @@ class RowTest:
 
     def pvalues(self, inside: BoolArray, exact: BoolArray) -> FloatArray:
         """P-values of n sets (n, d), shape (n,); 1 for sets that fit exactly."""
-        found = np.ones(len(inside))
-        with counting(len(inside), "sets tested") as step:
-            for k in np.flatnonzero(~exact).tolist():
-                found[k] = self.pvalue(inside[k])
-                step(1)
+        found, left = np.ones(len(inside)), np.flatnonzero(~exact)
+        with counting(len(left), "sets tested") as step:
+            for at, stack in self._stacks(left, stacked=self._test == "chow_hc"):
+                sound = np.zeros(len(at), bool)
+                if stack is not None:
+                    found[at], sound = stack.pvalues(inside[at])
+                    step(int(sound.sum()))
+                for k in at[~sound].tolist():
+                    found[k] = self.pvalue(inside[k])
+                    step(1)
         return found
+
+    def intervals(self, inside: BoolArray, level: float) -> FloatArray:
+        """`interval` of n sets (n, d), shape (n, d, 2); NaN outside a set."""
+        found = np.full((*inside.shape, 2), np.nan)
+        left = np.flatnonzero(inside.any(axis=1))
+        for at, stack in self._stacks(left, stacked=self._test != "logistic"):
+            sound = np.zeros(len(at), bool)
+            if stack is not None:
+                ends, sound = stack.intervals(inside[at], level)
+                found[at] = ends / self._unit[:, None]
+            for k in at[~sound].tolist():
+                found[k, inside[k]] = self.interval(inside[k], level)
+        return found
+
+    @cached_property
+    def _stacked(self) -> StackedSets:
+        return StackedSets([self._design[at] for at in self._parts], [self._outcome[at] for at in self._parts])
+
+    def _stacks(self, which: IntArray, *, stacked: bool) -> Iterator[tuple[IntArray, StackedSets | None]]:
+        """Positions of sets that are looked at together, with what does that, if anything does."""
+        n, p = self._design.shape
+        if not stacked or p > _STACKED + 1 or n * p * p / 2 > _PRODUCTS:
+            yield which, None
+            return
+        for begin in range(0, len(which), self._stacked.at_once):
+            yield which[begin : begin + self._stacked.at_once], self._stacked
 
     def interval(self, inside: BoolArray, level: float) -> FloatArray:
         """Intervals of the coefficients of one set, shape (k, 2), each missing with probability about `level`.

@@ -10,13 +10,13 @@ from scipy.special import betaincc, fdtrc, stdtr
 
 from causalinv._clusters import flip_factor
 from causalinv._matrix import column_lengths, factor_split
-from causalinv._typing import FloatArray
+from causalinv._typing import ArrayLike, FloatArray
 from causalinv.invariance.subsets._sweep import SubsetStatistics
 
-__all__ = ["chow_pvalues", "column_basis", "residual_pvalues", "robust_chow_pvalue"]
+__all__ = ["NOTHING", "chow_pvalues", "column_basis", "residual_pvalues", "robust_chow_pvalue", "wild_pvalue"]
 
 _SINGULAR = 1e-7  # of the longest direction of a design: columns that depend on others
-_NOTHING = 1e-20  # squares that are rounding
+NOTHING = 1e-20  # squares that are rounding
 
 
 def chow_pvalues(subsets: SubsetStatistics, counts: FloatArray) -> FloatArray:
@@ -161,7 +161,7 @@ def robust_chow_pvalue(designs: Sequence[FloatArray], outcomes: Sequence[FloatAr
     if ranks <= common.shape[1] or ranks >= len(y):
         return float("nan")
     residual = y - common @ (common.T @ y)
-    if residual @ residual <= _NOTHING * (y @ y):
+    if residual @ residual <= NOTHING * (y @ y):
         return 1.0
     leverage = np.sum(common**2, axis=1)
     square = (flip_factor(leverage) * residual) ** 2  # of D
@@ -176,15 +176,32 @@ def robust_chow_pvalue(designs: Sequence[FloatArray], outcomes: Sequence[FloatAr
         squared += float(np.sum(mine**2)) - 2.0 * float(np.sum(moved**2))
         inner += seen.T @ moved
     squared += float(np.sum(inner**2))
-    total = float(square.sum())
-    mean = float(square @ diagonal) / total
-    variance = 2.0 * (squared - float(np.sum((square * diagonal) ** 2))) / total**2
-    if not (0 < mean < 1 and variance > _NOTHING):
-        return float("nan")
-    size = mean * (1.0 - mean) / variance - 1.0
-    if size <= 0:
-        return float("nan")
-    return float(betaincc(mean * size, (1.0 - mean) * size, min(statistic / total, 1.0)))
+    mean, fourth = float(square @ diagonal), float(np.sum((square * diagonal) ** 2))
+    return float(wild_pvalue(statistic, float(square.sum()), mean, squared - fourth))
+
+
+def wild_pvalue(statistic: ArrayLike, total: ArrayLike, mean: ArrayLike, squares: ArrayLike) -> FloatArray:
+    """Upper tail of the beta law on [0, tr D²] with the mean and variance that flipped signs give, of one or many.
+
+    Parameters
+    ----------
+    statistic, total, mean : array-like
+        Q, tr D² and tr M of `robust_chow_pvalue`.
+    squares : array-like
+        Sum of the squares of M off the diagonal.
+
+    Returns
+    -------
+    ndarray
+        NaN where that law is a point, or no beta law has these moments.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share, variance = np.divide(mean, total), 2.0 * np.divide(squares, np.square(total))
+        size, reached = share * (1.0 - share) / variance - 1.0, np.minimum(np.divide(statistic, total), 1.0)
+    known = (share > 0) & (share < 1) & (variance > NOTHING) & (size > 0)
+    share, size = np.where(known, share, 0.5), np.where(known, size, 1.0)
+    tail = betaincc(share * size, (1.0 - share) * size, reached)
+    return np.where(known, tail, np.nan)
 
 
 def column_basis(rows: FloatArray) -> FloatArray:
