@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from causalinv._typing import FloatArray, IntArray
+from causalinv.bounds._functions import Cap
 
 __all__ = ["ArmLaw", "JoinedLaw", "crps", "h_lower", "h_upper"]
 
 _MANY = 1 << 20  # numbers in one table of sums
+_KEPT = 1 << 24  # numbers that are kept for later questions
+_SMALLEST = float(np.nextafter(0.0, 1.0))
+
+Tails = tuple[
+    tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]
+]  # cut and mean of the lower tail, and of the upper
 
 
 class ArmLaw:
@@ -95,6 +103,15 @@ class ArmLaw:
         cut, mean = self._by_blocks(lambda law: law._upper(m, M))
         return cut, mean
 
+    def tails(self, caps: Sequence[Cap]) -> list[Tails]:
+        """`lower` and `upper` at several caps, from one table of sums."""
+        found = self._by_blocks(lambda law: tuple(each for cap in caps for each in law._both(*cap)))
+        return [((a, b), (c, d)) for a, b, c, d in zip(*(found[i::4] for i in range(4)), strict=True)]
+
+    def _both(self, m: float, M: float) -> tuple[FloatArray, ...]:
+        lower = self._lower(m, M)
+        return (*lower, *(lower if m == M else self._upper(m, M)))
+
     def _lower(self, m: float, M: float) -> tuple[FloatArray, FloatArray]:
         cut, mean = self._tail(m, M)
         return self.moved(cut), self.moved(mean)
@@ -106,7 +123,7 @@ class ArmLaw:
     def _tail(self, m: float, M: float) -> tuple[FloatArray, FloatArray]:
         """`lower`, in the units of the atoms."""
         tail = (1.0 - m) / (M - m) if m < M else 0.5
-        at = np.sum((self.below < tail * (1 - 1e-12)) | (self.below <= 0.0), axis=1)
+        at = np.count_nonzero(self.below < max(tail * (1 - 1e-12), _SMALLEST), axis=1)
         at = np.minimum(at, len(self.atoms) - 1)
         cut = self.atoms[at]
         short = cut * self._before(self.below, at) - self._before(self.part, at)
@@ -126,6 +143,8 @@ class JoinedLaw:
 
     n: int
     parts: list[tuple[IntArray, ArmLaw]]
+    _wanted: list[Cap] = field(default_factory=list, init=False, repr=False)
+    _kept: dict[Cap, Tails] = field(default_factory=dict, init=False, repr=False)
 
     def _all(self, values: list[FloatArray]) -> FloatArray:
         out = np.empty(self.n)
@@ -144,13 +163,37 @@ class JoinedLaw:
 
     def lower(self, m: float, M: float) -> tuple[FloatArray, FloatArray]:
         """As `ArmLaw.lower`."""
+        if (m, M) in self._wanted:
+            return self._found(m, M)[0]
         found = [law.lower(m, M) for _, law in self.parts]
         return self._all([cut for cut, _ in found]), self._all([mean for _, mean in found])
 
     def upper(self, m: float, M: float) -> tuple[FloatArray, FloatArray]:
         """As `ArmLaw.upper`."""
+        if (m, M) in self._wanted:
+            return self._found(m, M)[1]
         found = [law.upper(m, M) for _, law in self.parts]
         return self._all([cut for cut, _ in found]), self._all([mean for _, mean in found])
+
+    @contextmanager
+    def together(self, caps: Iterable[Cap]) -> Iterator[None]:
+        """While the block runs, an answer at one of these caps is found with those at the others."""
+        self._wanted.extend(dict.fromkeys(caps))
+        try:
+            yield
+        finally:
+            self._wanted.clear()
+            self._kept.clear()
+
+    def _found(self, m: float, M: float) -> Tails:
+        if (m, M) not in self._kept:
+            first = self._wanted.index((m, M))  # they are asked in turn
+            caps = self._wanted[first : first + max(1, _KEPT // (4 * self.n))]
+            self._kept.clear()
+            for cap, *parts in zip(caps, *(law.tails(caps) for _, law in self.parts), strict=True):
+                low, high = ([self._all([part[side][i] for part in parts]) for i in range(2)] for side in range(2))
+                self._kept[cap] = (low[0], low[1]), (high[0], high[1])
+        return self._kept[m, M]
 
 
 def crps(law: ArmLaw, phi: FloatArray) -> FloatArray:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import warnings
 from collections.abc import Hashable, Sequence
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from causalinv.bounds._crossfitted import CrossFittedBounds
 from causalinv.bounds._curves import ConditionalCurves
 from causalinv.bounds._functions import Cap, density_ratio_of, finite_density_ratio
 from causalinv.bounds._inference import Target, band_critical_value
-from causalinv.bounds._nesting import first_crossing, nested
+from causalinv.bounds._nesting import Ladder, first_crossing, nested
 from causalinv.bounds._scores import cap_att_terms, cap_scores
 from causalinv.exceptions import BoundsCrossingWarning
 from causalinv.results import BoundsEstimate, PointwiseBounds
@@ -190,13 +191,19 @@ class SensitivityBounds(CrossFittedBounds, ConditionalCurves):
                 known[cap] = self._average(contrast, cap, level, target, critical)
             return known[cap]
 
-        lines = {label: line(cap) for label, cap in strengths.items()}
-        widened = False
-        if all(not isinstance(label, str) for label in strengths):  # odds ratios
-            with warnings.catch_warnings():
+        widened, caps = False, list(strengths.values())
+        nest = all(not isinstance(label, str) for label in strengths)  # odds ratios
+        if nest:
+            caps += [cap for _, most in strengths.values() for some in Ladder.to(most).caps for cap in some]
+        with ExitStack() as stack:
+            for law in (law for r in range(self._n_repeats()) for law in self._crossfit(r).laws):
+                stack.enter_context(law.together(caps))
+            lines = {label: line(cap) for label, cap in strengths.items()}
+            if nest:
+                stack.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore", BoundsCrossingWarning)  # of strengths that nobody asked about
                 wide = {label: nested(lines[label], cap[1], line) for label, cap in strengths.items()}
-            widened, lines = wide != lines, wide
+                widened, lines = wide != lines, wide
         moved = [bool(each["moved"]) for each in lines.values()]
         lines = {label: {k: v for k, v in each.items() if k != "moved"} for label, each in lines.items()}
         notes: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge as SkRidge
 from sklearn.linear_model import RidgeCV
 
 from causalinv.bounds import SensitivityBounds, _arm_law, _jensen_shannon, _laws
-from causalinv.bounds._arm_law import ArmLaw
+from causalinv.bounds._arm_law import ArmLaw, JoinedLaw
 from causalinv.bounds._conditional import Candidate
 from causalinv.bounds._crossfit import _not_behind
 from causalinv.bounds._divergences import as_divergence
@@ -65,6 +65,26 @@ def test_blocks_of_a_law_are_the_law(monkeypatch):
         [again.mean, again.cdf(0.3), *again.lower(0.5, 2.0), *again.upper(0.5, 2.0)], whole, strict=True
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def test_strengths_that_are_asked_together_are_those_asked_one_by_one(monkeypatch):
+    r = np.random.default_rng(2)
+    atoms, w = np.sort(r.normal(size=20)), r.dirichlet(np.full(20, 0.2), size=50)
+    w[:9, :5] = 0.0  # atoms without weight are never a cut
+    parts = [(at, ArmLaw(atoms, w[at], r.normal(size=25), r.uniform(1, 2, 25))) for at in np.arange(50).reshape(2, 25)]
+    caps = [(1.0, 1.0), (0.5, 2.0), (0.0, 3.0), (0.25, 4.0), (1.0, 5.0)]
+    alone = [JoinedLaw(50, parts).lower(*cap) + JoinedLaw(50, parts).upper(*cap) for cap in caps]
+    monkeypatch.setattr(_arm_law, "_MANY", 7 * 20)
+    monkeypatch.setattr(_arm_law, "_KEPT", 2 * 4 * 50)  # two strengths at a time
+    joined = JoinedLaw(50, parts)
+    with joined.together(caps):
+        for k in (0, 1, 2, 0, 4, 3, 3):
+            found = joined.upper(*caps[k])
+            np.testing.assert_array_equal(joined.lower(*caps[k]) + found, alone[k])
+            assert len(joined._kept) <= 2
+        np.testing.assert_array_equal(joined.lower(0.3, 1.5), JoinedLaw(50, parts).lower(0.3, 1.5))
+    assert not joined._kept  # a fitted model carries none of it
+    assert not joined._wanted
 
 
 @pytest.mark.parametrize("law", ["kernel", "knn"])
