@@ -317,19 +317,18 @@ class InvariantRepresentation(
         The estimate solves, by continuously updated generalised least squares, that mean and covariances with the
         features of the residual are the same in all environments; heteroscedastic and non-Gaussian errors are allowed.
         It holds in large samples of every environment: of five with 30 rows, two features and a strong hidden cause,
-        Wald's 95% interval covers .94 (``benchmarks/results/neutral_inference.md``). Where
-        rows are few beside a large environment, or errors skew, that law comes late; so quantiles are of Student's t
-        and F, with degrees of freedom that fall with the kurtosis of the equations (of an environment's rows or of all,
-        whichever is larger). With them 1,000, 40 and 40 rows of one feature give .969 (Wald) and .963 (Anderson and
-        Rubin) with exponential errors, .964 and .946 with Gaussian ones (.876, .846, .934 and .910 without). It cures
-        no skewness: 15, 30 and 300 rows still give Wald's .82 (Gaussian .89), and 20 environments of 60 Anderson and
-        Rubin's .89. A warning says where that is. Of
-        two environments with equal means R's hiddenICP and causalDantzig solve the same equations; of more, they solve
-        one against the rest and intersect, with intervals a third longer (``benchmarks/results/hidden_icp.md``). The
-        least risky neutral rule is the same in the population if the environments move as many directions as there are
-        features; with fewer the coefficients are not identified, and the intervals say so. Sources: Rothenhäusler,
-        Bühlmann and Meinshausen (2019), causal Dantzig; Anderson and Rubin (1949); Hansen, Heaton and Yaron (1996);
-        Newey and Windmeijer (2009).
+        Wald's 95% interval covers .94 (``benchmarks/results/neutral_inference.md``). Where rows are few beside a large
+        environment, or errors skew, that law comes late; so quantiles are of Student's t and F, with degrees of freedom
+        that fall with the kurtosis of the equations (of an environment's rows or of all, whichever is larger). With
+        them 1,000, 40 and 40 rows of one feature give .969 (Wald) and .963 (Anderson and Rubin) with exponential
+        errors, .964 and .946 with Gaussian ones (.876, .846, .934 and .910 without). It cures no skewness: 15, 30 and
+        300 rows still give Wald's .82 (Gaussian .89), and 20 environments of 60 Anderson and Rubin's .89. A warning
+        says where that is. Of two environments with equal means R's hiddenICP and causalDantzig solve the same
+        equations; of more, they solve one against the rest and intersect, with intervals a third longer
+        (``benchmarks/results/hidden_icp.md``). The least risky neutral rule is the same in the population if the
+        environments move as many directions as there are features; with fewer the coefficients are not identified, and
+        the intervals say so. Sources: Rothenhäusler, Bühlmann and Meinshausen (2019), causal Dantzig; Anderson and
+        Rubin (1949); Hansen, Heaton and Yaron (1996); Newey and Windmeijer (2009).
         """
         check_is_fitted(self)
         level = check_confidence_level(confidence_level)
