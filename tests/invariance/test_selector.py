@@ -26,6 +26,7 @@ from causalinv.invariance import (
 from causalinv.invariance.subsets._screen import screen
 from causalinv.metrics import LeaveOneEnvironmentOut, worst_environment_scorer
 from causalinv.sem import LinearSEM, ScaleNoise, Shift, choose_sites, random_sem, textbook_sem
+from tests.mistakes import Mistake
 
 
 def chain(n=400, seed=0):
@@ -455,9 +456,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistakes_are_named(mistake):
-    call, match = MISTAKES[mistake]
-    with pytest.raises(ValueError, match=match):
-        call()
+    Mistake(mistake, *MISTAKES[mistake]).check()
 
 
 def test_dependent_features_are_listed_and_small_environments_reject_nothing():
