@@ -16,3 +16,10 @@ class Mistake:
     def check(self):
         with pytest.raises(self.error, match=self.match):
             self.call()
+
+
+def each(mistakes):
+    """Run the test for each of them; their names differ, so that a failure says which one it is."""
+    names = [mistake.name for mistake in mistakes]
+    assert len(set(names)) == len(names)
+    return pytest.mark.parametrize("mistake", mistakes, ids=names)

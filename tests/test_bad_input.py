@@ -15,25 +15,14 @@ from causalinv import (
     LinearSEM,
     Moments,
     Translation,
+    representation,
 )
 from causalinv import sem as lab
 from causalinv.datasets import fetch_sachs, load_confounded_digits, make_confounded_linear, make_invariance_environments
 from causalinv.exceptions import CyclicModelError, DegenerateInputWarning
-from causalinv.representation import (
-    OrthogonalAlignment,
-    RelativeRepresentation,
-    diffusion_information_test,
-    diffusion_spectral_entropy,
-    equivariance_score,
-    invariance_score,
-    neural_collapse,
-    prequential_code_length,
-    rank_me,
-    spectral_exponent,
-)
 from causalinv.symmetry import InvariantCoordinates
 from causalinv.transformations import SignFlip
-from tests.mistakes import Mistake
+from tests.mistakes import Mistake, each
 
 RNG = np.random.default_rng(0)
 X, Z = RNG.normal(size=(40, 3)), RNG.normal(size=(40, 2))
@@ -252,31 +241,27 @@ MISTAKES = [
     Mistake("negative noise", lambda: make_confounded_linear(noise=-1.0), "noise must be a number >= 0 .*, got -1"),
     Mistake("no exposure", lambda: load_confounded_digits(n_exposures=0), "n_exposures must be a whole number >= 1, got 0"),
     # -- representation
-    Mistake("Z with NaN", lambda: rank_me(with_value(X, np.nan)), "Input Z contains NaN.* row 3, column 1"),
-    Mistake("eps negative", lambda: rank_me(X, eps=-1.0), "eps must be a number >= 0"),
-    Mistake("spectrum of few rows", lambda: spectral_exponent(X[:20]), "Z has 20 rows and 3 columns; a slope needs three ranks"),
-    Mistake("moved to other columns", lambda: invariance_score(X, X[:, :2]), r"Z and Z_moved must have the same shape, got \(40, 3\) and \(40, 2\)"),
-    Mistake("moved with inf", lambda: invariance_score(X, with_value(X, np.inf)), "Input Z_moved contains infinity"),
-    Mistake("moves of other rows", lambda: equivariance_score(X, X, Z[:-1]), "inconsistent numbers of samples: .*G has 39"),
-    Mistake("entropy at no width", lambda: diffusion_spectral_entropy(X, bandwidth=0.0), "bandwidth must be a number > 0"),
-    Mistake("information of one class", lambda: diffusion_information_test(X, np.zeros(40)), "labels"),
-    Mistake("collapse of a lone row", lambda: neural_collapse(X[:3], [0, 0, 1]), "class 1 has one row"),
-    Mistake("code of a regressor", lambda: prequential_code_length(iv(), X, Y), "estimator must have predict_proba, got IVLikeRegression", TypeError),
-    Mistake("distortion negative", lambda: OrthogonalAlignment(-0.1).fit(X, Z), "max_distortion must be a number >= 0, got -0.1"),
-    Mistake("aligned to NaN", lambda: OrthogonalAlignment().fit(X, with_value(Z, np.nan)), "Input y contains NaN"),
-    Mistake("anchor beyond the rows", lambda: RelativeRepresentation([0, 40]).fit(X), "anchors must be positions from 0 to 39"),
-    Mistake("metric unknown", lambda: RelativeRepresentation(metric="l1").fit(X), "metric must be one of .* got 'l1'"),
+    Mistake("Z with NaN", lambda: representation.rank_me(with_value(X, np.nan)), "Input Z contains NaN.* row 3, column 1"),
+    Mistake("eps negative", lambda: representation.rank_me(X, eps=-1.0), "eps must be a number >= 0"),
+    Mistake("spectrum of few rows", lambda: representation.spectral_exponent(X[:20]), "Z has 20 rows and 3 columns; a slope needs three ranks"),
+    Mistake("moved to other columns", lambda: representation.invariance_score(X, X[:, :2]), r"Z and Z_moved must have the same shape, got \(40, 3\) and \(40, 2\)"),
+    Mistake("moved with inf", lambda: representation.invariance_score(X, with_value(X, np.inf)), "Input Z_moved contains infinity"),
+    Mistake("moves of other rows", lambda: representation.equivariance_score(X, X, Z[:-1]), "inconsistent numbers of samples: .*G has 39"),
+    Mistake("entropy at no width", lambda: representation.diffusion_spectral_entropy(X, bandwidth=0.0), "bandwidth must be a number > 0"),
+    Mistake("information of one class", lambda: representation.diffusion_information_test(X, np.zeros(40)), "labels"),
+    Mistake("collapse of a lone row", lambda: representation.neural_collapse(X[:3], [0, 0, 1]), "class 1 has one row"),
+    Mistake("code of a regressor", lambda: representation.prequential_code_length(iv(), X, Y), "estimator must have predict_proba, got IVLikeRegression", TypeError),
+    Mistake("distortion negative", lambda: representation.OrthogonalAlignment(-0.1).fit(X, Z), "max_distortion must be a number >= 0, got -0.1"),
+    Mistake("aligned to NaN", lambda: representation.OrthogonalAlignment().fit(X, with_value(Z, np.nan)), "Input y contains NaN"),
+    Mistake("anchor beyond the rows", lambda: representation.RelativeRepresentation([0, 40]).fit(X), "anchors must be positions from 0 to 39"),
+    Mistake("metric unknown", lambda: representation.RelativeRepresentation(metric="l1").fit(X), "metric must be one of .* got 'l1'"),
     Mistake("negative light", lambda: load_confounded_digits(brightness=-1.0), "brightness must be a number >= 0"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
+@each(MISTAKES)
 def test_mistake_raises_an_error_that_names_it(mistake):
     mistake.check()
-
-
-def test_names_of_mistakes_differ():
-    assert len({m.name for m in MISTAKES}) == len(MISTAKES)
 
 
 def test_constant_outcome_is_legal_and_warned_about():

@@ -97,9 +97,7 @@ class IVLikePathDisplay(Display):
             Norm of the error; see `causalinv.metrics.ncer`.
         confidence_level : float, default 0.95
 
-        Returns
-        -------
-        IVLikePathDisplay
+        {made}
         """
         level = check_confidence_level(confidence_level)
         grid = np.logspace(np.log10(1.01), 4, 41) if gammas is None else np.asarray(gammas, dtype=np.float64)

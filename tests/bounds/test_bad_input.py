@@ -22,7 +22,7 @@ from causalinv.bounds import (
 )
 from causalinv.datasets import fetch_ihdp, make_confounded_treatment
 from causalinv.exceptions import DegenerateInputWarning
-from tests.mistakes import Mistake
+from tests.mistakes import Mistake, each
 
 RNG = np.random.default_rng(0)
 X, Y, A = RNG.normal(size=(60, 2)), RNG.random(60), np.arange(60) % 2
@@ -164,13 +164,9 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
+@each(MISTAKES)
 def test_mistake_raises_an_error_that_names_it(mistake):
     mistake.check()
-
-
-def test_names_of_mistakes_differ():
-    assert len({m.name for m in MISTAKES}) == len(MISTAKES)
 
 
 def test_weights_without_a_learner_for_them_raise():
