@@ -5,7 +5,7 @@ import pytest
 
 from causalinv.invariance import EnvironmentExperiment
 from causalinv.sem import InterventionFamily, textbook_sem
-from tests.invariance.experiments import same
+from tests.invariance.shared import same
 
 
 def draw(rng, m, kind="shift"):

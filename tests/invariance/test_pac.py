@@ -21,7 +21,7 @@ from causalinv.invariance import (
     violation_bound,
 )
 from causalinv.sem import InterventionFamily, choose_sites, random_sem
-from tests.invariance.experiments import same
+from tests.invariance.shared import same
 
 
 def make_sem(d, rng):
