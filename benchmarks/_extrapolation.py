@@ -115,18 +115,26 @@ def study(cell, seed, *, encoder=None):
     return row
 
 
+def command(table, write):
+    """A command line: --table PATH ... hands what logs hold to `table`; other arguments go to `write`."""
+    if sys.argv[1] == "--table":
+        texts = [Path(path).read_text(encoding="utf-8") for path in sys.argv[2:]]
+        table(pd.DataFrame([json.loads(line) for text in texts for line in text.splitlines()]))
+    else:
+        write(*sys.argv[1:])
+
+
 def logged(study, cells, table):
     """A command line: PATH SETS FIRST_SEED [CELL ...] adds a line per data set; --table PATH ... reads them."""
-    if sys.argv[1] == "--table":
-        rows = [json.loads(line) for path in sys.argv[2:] for line in Path(path).read_text().splitlines()]
-        table(pd.DataFrame(rows))
-        return
-    path, sets, first, names = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
-    with Path(path).open("a", encoding="utf-8") as out:
-        for seed in range(first, first + sets):
-            for name in names or cells:
-                out.write(json.dumps(study(name, seed)) + "\n")
-                out.flush()
+
+    def write(path, sets, first, *names):
+        with Path(path).open("a", encoding="utf-8") as out:
+            for seed in range(int(first), int(first) + int(sets)):
+                for name in names or cells:
+                    out.write(json.dumps(study(name, seed)) + "\n")
+                    out.flush()
+
+    command(table, write)
 
 
 def append(groups, study, path, group, *asked):

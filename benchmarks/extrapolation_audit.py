@@ -9,14 +9,11 @@ python benchmarks/extrapolation_audit.py rows.jsonl GROUP [data sets] [first see
 python benchmarks/extrapolation_audit.py --table rows.jsonl ...
 """
 
-import json
-import sys
 import warnings
-from pathlib import Path
+from functools import partial
 
 import numpy as np
-import pandas as pd
-from _extrapolation import PER_SHELL, append, best_polynomial, errors, shells
+from _extrapolation import PER_SHELL, append, best_polynomial, command, errors, shells
 from _extrapolation_worlds import world
 
 from causalinv.exceptions import CausalInvWarning
@@ -98,9 +95,7 @@ def study(group, name, seed):
     }
 
 
-def table(paths):
-    lines = [json.loads(line) for path in paths for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    frame = pd.DataFrame(lines)
+def table(frame):
     frame["lost in silence"] = frame["lost"] & ~frame["warned"]
     frame["lost, number given"] = frame["lost"] & frame["number given"]
     frame["lost to the best"] = frame["ours"] > frame["best polynomial"]
@@ -122,7 +117,4 @@ def table(paths):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--table":
-        table(sys.argv[2:])
-    else:
-        append(GROUPS, study, *sys.argv[1:])
+    command(table, partial(append, GROUPS, study))

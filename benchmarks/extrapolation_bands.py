@@ -8,13 +8,12 @@ python benchmarks/extrapolation_bands.py --table rows.jsonl ...
 """
 
 import json
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from _extrapolation import command
 from _extrapolation_worlds import world
 
 from causalinv._parallel import generator, streams
@@ -112,8 +111,7 @@ def study(group, seed):
             }
 
 
-def table(paths):
-    frame = pd.DataFrame([json.loads(line) for path in paths for line in Path(path).read_text().splitlines()])
+def table(frame):
     cells = frame.groupby("cell", sort=False)
     shown = ["whole curve", "tried part", "pointwise in", "pointwise out"]
     found = cells[shown].mean().join(cells[shown].sem().rename(columns=lambda c: f"s.e. {c}"))
@@ -131,9 +129,9 @@ def table(paths):
         print(f"{cell}: {np.median(z, axis=0).round(2).tolist()}, {z.std(axis=0).round(2).tolist()}")
 
 
-def main(path, sets, first, names):
+def main(path, sets, first, *names):
     with Path(path).open("a", encoding="utf-8") as out:
-        for seed in range(first, first + sets):
+        for seed in range(int(first), int(first) + int(sets)):
             for name in names or GROUPS:
                 for row in study(name, seed):
                     out.write(json.dumps(row) + "\n")
@@ -141,7 +139,4 @@ def main(path, sets, first, names):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--table":
-        table(sys.argv[2:])
-    else:
-        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    command(table, main)

@@ -4,14 +4,11 @@ python benchmarks/extrapolation_doubts.py rows.jsonl GROUP [data sets per cell] 
 python benchmarks/extrapolation_doubts.py --table rows.jsonl ...
 """
 
-import json
-import sys
 import warnings
-from pathlib import Path
+from functools import partial
 
 import numpy as np
-import pandas as pd
-from _extrapolation import append
+from _extrapolation import append, command
 from _extrapolation_worlds import world
 
 from causalinv.extrapolation import Rep4ExRegressor
@@ -76,9 +73,7 @@ def study(group, name, seed):
     return {"group": group, "cell": name, "seed": seed, "error": float(error), "any": any(doubts.values())} | doubts
 
 
-def table(paths):
-    lines = [json.loads(line) for path in paths for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    frame = pd.DataFrame(lines)
+def table(frame):
     for group in GROUPS:
         part = frame[frame["group"] == group]
         if part.empty:
@@ -95,7 +90,4 @@ def table(paths):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--table":
-        table(sys.argv[2:])
-    else:
-        append(GROUPS, study, *sys.argv[1:])
+    command(table, partial(append, GROUPS, study))

@@ -8,15 +8,13 @@ python benchmarks/extrapolation_paper.py --table rows.jsonl ...
 """
 
 import json
-import sys
 import time
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from _extrapolation import Cell, best_polynomial, errors, shells
+from _extrapolation import Cell, best_polynomial, command, errors, shells
 from sklearn.neural_network import MLPRegressor
 
 from causalinv.extrapolation import AutoencoderMMREncoder, Rep4ExRegressor
@@ -80,8 +78,7 @@ def study(name, seed):
     return rows
 
 
-def table(paths):
-    frame = pd.DataFrame([json.loads(line) for path in paths for line in Path(path).read_text().splitlines()])
+def table(frame):
     groups = frame.groupby(["cell", "model"], sort=False)
     found = groups[["R2", "in", "out", "far", "cpu"]].median()
     found.insert(0, "seeds", groups.size())
@@ -92,16 +89,13 @@ def table(paths):
     print(f"```text\n{beats.round(2).to_string()}\n```")
 
 
-def main(path, seeds, first, names):
+def main(path, seeds, first, *names):
     with Path(path).open("a", encoding="utf-8") as out:
         for name in names or CELLS:
-            for seed in range(first, first + seeds):
+            for seed in range(int(first), int(first) + int(seeds)):
                 out.writelines(json.dumps(row) + "\n" for row in study(name, seed))
                 out.flush()
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--table":
-        table(sys.argv[2:])
-    else:
-        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    command(table, main)

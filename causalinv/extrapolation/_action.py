@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 import numpy as np
 import pandas as pd
 
+from causalinv import _docs
 from causalinv._frames import column_names
 from causalinv._matrix import constant_columns
 from causalinv._printing import counted
@@ -15,13 +16,21 @@ from causalinv._validation import check_finite, check_rows
 from causalinv._warn import warn
 from causalinv.exceptions import DegenerateInputWarning
 
-__all__ = ["ROWS_PER_ACTION", "check_action", "check_actions", "order_by_value", "transform_action"]
+__all__ = ["ROWS_PER_ACTION", "check_action", "check_actions", "documented", "order_by_value", "transform_action"]
 
 ROWS_PER_ACTION = 20
 _DISTINCT_PER_COLUMN = 10
 _RANK_TOL = 1e-10
 
 ActionTransform = Callable[[FloatArray], FloatArray] | None
+
+documented = _docs.documented(
+    {
+        "action": """
+            action : array-like of shape (n,) or (n, k)
+                Randomised action of each row; n must be at least 20 (k + 1)."""
+    }
+)
 
 
 def check_action(action: Rows, n: int, owner: str) -> FloatArray:

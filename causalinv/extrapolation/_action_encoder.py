@@ -17,7 +17,7 @@ from causalinv._typing import FloatArray, RandomState, Rows
 from causalinv._validation import check_alignment, check_features
 from causalinv._warn import warn
 from causalinv.exceptions import ExtrapolationWarning
-from causalinv.extrapolation._action import check_action, check_actions, order_by_value, transform_action
+from causalinv.extrapolation._action import check_action, check_actions, documented, order_by_value, transform_action
 from causalinv.extrapolation._kept import kept
 from causalinv.extrapolation._scores import MAX_REFERENCES, LocationModel, linear_invariance_test
 from causalinv.results import TestResult
@@ -27,6 +27,7 @@ __all__ = ["ActionEncoder"]
 _SEEN = 0.5  # share of training rows among those of a test from which there is a warning
 
 
+@documented
 class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """What encoders of X that are fitted with an action share; a subclass learns the representation."""
 
@@ -52,12 +53,9 @@ class ActionEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Observations.
         y : ignored
             The outcome plays no part.
-        action : array-like of shape (n,) or (n, k)
-            Randomised action of each row; n must be at least 20 (k + 1).
+        {action}
 
-        Returns
-        -------
-        self
+        {returns_self}
 
         Raises
         ------

@@ -16,7 +16,7 @@ from causalinv._typing import FloatArray
 from causalinv.extrapolation._action_only import action_only
 from causalinv.extrapolation._fitted import Fitted
 from causalinv.extrapolation._response import REACH
-from causalinv.extrapolation._support import support_table, unsupported, why_withheld, withheld
+from causalinv.extrapolation._support import rows_that_are, support_table, why_withheld
 from causalinv.results import Estimate
 
 __all__ = ["BANDS", "Curve", "half_widths", "lean"]
@@ -125,7 +125,7 @@ class Curve:
         errors = curves.std(axis=0, ddof=1)
         multiples = (half[errors > 0] / errors[errors > 0]).round(2)
         support = support_table(fitted, asked, given)
-        none = withheld(support, fitted)
+        none = rows_that_are("withheld", support)
         estimate, half = (np.where(none, np.nan, each) for each in (estimate, half))
         table = actions.assign(
             estimate=estimate,
@@ -137,7 +137,7 @@ class Curve:
         )
         whole = "the whole curve" if self.kind == "simultaneous" else "each action on its own"
         notes = [f"band: for {whole}, {_between(multiples)} s.e. of {self.n_draws} resamples, which allow for bias"]
-        beyond = int(unsupported(support).sum())
+        beyond = int(rows_that_are("unsupported", support).sum())
         if beyond:
             notes.append(
                 f"actions that lead to states never seen: {beyond}; their numbers are continued trends, not estimates"

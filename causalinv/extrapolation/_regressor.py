@@ -26,7 +26,7 @@ from causalinv._validation import (
 )
 from causalinv._warn import warn
 from causalinv.exceptions import ExtrapolationWarning
-from causalinv.extrapolation._action import check_actions, transform_action
+from causalinv.extrapolation._action import check_actions, documented, transform_action
 from causalinv.extrapolation._curve import BANDS, Curve
 from causalinv.extrapolation._diagnostics import diagnose, shell
 from causalinv.extrapolation._doubts import check_fit, checks_table, warn_of_doubts
@@ -34,7 +34,7 @@ from causalinv.extrapolation._features import action_regression
 from causalinv.extrapolation._fitted import Fitted, Recipe, check_tried, warn_of_unmoved
 from causalinv.extrapolation._steps import steps_of
 from causalinv.extrapolation._summary import summarise
-from causalinv.extrapolation._support import support_table, unsupported, withheld, within_reach
+from causalinv.extrapolation._support import rows_that_are, support_table, warn_unsupported, within_reach
 from causalinv.results import Estimate, ExtrapolationDiagnostics
 
 __all__ = ["Rep4ExRegressor"]
@@ -43,6 +43,7 @@ _ON_UNSUPPORTED = ("warn", "nan", "ignore")
 _OUTSIDE = 0.01  # share of rows further out than the training rows from which `predict` warns
 
 
+@documented
 class Rep4ExRegressor(RegressorMixin, BaseEstimator):
     r"""Predict the mean outcome under actions that were never tried, through a representation of X.
 
@@ -162,12 +163,9 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
             Observations of the state.
         y : array-like of shape (n,)
             Outcome.
-        action : array-like of shape (n,) or (n, k)
-            Randomised action of each row; n must be at least 20 (k + 1).
+        {action}
 
-        Returns
-        -------
-        self
+        {returns_self}
 
         Raises
         ------
@@ -223,8 +221,10 @@ class Rep4ExRegressor(RegressorMixin, BaseEstimator):
         means = self._fitted.control.mean_do(given)
         if on_unsupported == "ignore":
             return means
-        table, say = support_table(self._fitted, asked, given), on_unsupported == "warn"
-        bad, none = unsupported(table, say=say), withheld(table, self._fitted, say=say)
+        table = support_table(self._fitted, asked, given)
+        bad, none = (rows_that_are(status, table) for status in ("unsupported", "withheld"))
+        if on_unsupported == "warn":
+            warn_unsupported(bad, none, self._fitted)
         return np.where(none | bad if on_unsupported == "nan" else none, np.nan, means)
 
     def do_curve(

@@ -17,12 +17,12 @@ __all__ = [
     "hull_mask",
     "one_sided",
     "overlap",
+    "rows_that_are",
     "status",
     "stretch",
     "support_table",
-    "unsupported",
+    "warn_unsupported",
     "why_withheld",
-    "withheld",
     "within_reach",
 ]
 
@@ -122,27 +122,25 @@ def why_withheld(fitted: Fitted) -> str:
     )
 
 
-def withheld(table: pd.DataFrame, fitted: Fitted, *, say: bool = False) -> BoolArray:
-    """Which rows of a table of support have no number; with a warning if asked."""
-    none: BoolArray = table["status"].to_numpy() == "withheld"
-    if say and none.any():
-        warn(
-            f"The numbers of {int(none.sum())} of {len(none)} actions are withheld (NaN): {why_withheld(fitted)}. Give "
-            "the state itself if you have it (encoder='identity'), or compare with a polynomial of the action "
-            "(action_only in do_curve). on_unsupported='ignore' gives the numbers all the same.",
-            ExtrapolationWarning,
-        )
-    return none
+def rows_that_are(status: str, table: pd.DataFrame) -> BoolArray:
+    """Which rows of a table of support are ``"unsupported"``, or ``"withheld"``: without a number."""
+    found: BoolArray = table["status"].to_numpy() == status
+    return found
 
 
-def unsupported(table: pd.DataFrame, *, say: bool = False) -> BoolArray:
-    """Which rows of a table of support have none; with a warning if asked."""
-    bad: BoolArray = table["status"].to_numpy() == "unsupported"
-    if say and bad.any():
+def warn_unsupported(bad: BoolArray, none: BoolArray, fitted: Fitted) -> None:
+    """Say which numbers of actions are continued trends, and which are withheld."""
+    if bad.any():
         warn(
             f"Unsupported actions: {int(bad.sum())} of {len(bad)}. Fewer than 20% of their states lie where training "
             "states are, so their predictions are continued trends. See support(actions); "
             "on_unsupported='nan' blanks them.",
             ExtrapolationWarning,
         )
-    return bad
+    if none.any():
+        warn(
+            f"The numbers of {int(none.sum())} of {len(none)} actions are withheld (NaN): {why_withheld(fitted)}. Give "
+            "the state itself if you have it (encoder='identity'), or compare with a polynomial of the action "
+            "(action_only in do_curve). on_unsupported='ignore' gives the numbers all the same.",
+            ExtrapolationWarning,
+        )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from textwrap import fill
 from typing import Any, ClassVar, Self
 
 import pandas as pd
 
-from causalinv._docs import Documented
+from causalinv._docs import Documented, documented
 
 __all__ = ["BLACK", "BLUE", "CYCLE", "GREY", "ORANGE", "STYLES", "Display", "Panels", "TableDisplay", "axes"]
 
@@ -121,6 +122,20 @@ class Display(Documented, ABC):
 
     ax_: Any
     figure_: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Fill the docstrings of the other constructors too."""
+        super().__init_subclass__(**kwargs)
+        for made in (value.__func__ for value in vars(cls).values() if isinstance(value, classmethod)):
+            documented(cls._said_of(made))(made)
+
+    @classmethod
+    def _said_of(cls, made: Any) -> dict[str, str]:
+        """``{made}``: what a constructor returns; ``{made_from}``: what its signature says in full, and that."""
+        returns = f"Returns\n-------\n{cls.__name__}"
+        given = list(inspect.signature(made).parameters.values())[1:]
+        lines = [f"{x.name} : {x.annotation}{'' if x.default is x.empty else f', default {x.default}'}" for x in given]
+        return {"made": returns, "made_from": "\n".join(["Parameters\n----------", *lines, "", returns])}
 
     def plot(self, ax: Any = None) -> Self:
         """Draw.

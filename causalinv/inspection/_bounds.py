@@ -165,9 +165,7 @@ class SensitivityDisplay(Display):
         benchmarks : bool, default True
             Mark the covariates, if there are at least two; each is left out once, which takes time.
 
-        Returns
-        -------
-        SensitivityDisplay
+        {made}
         """
         asked: dict[str, Any] = {"arm": arm, "control": control}
         found = model.average_bounds(estimand, odds_ratio=np.asarray(odds_ratio, dtype=np.float64).tolist(), **asked)

@@ -52,9 +52,7 @@ class ConformalDisplay(Display):
             Their outcomes.
         confidence_level : float, default 0.9
 
-        Returns
-        -------
-        ConformalDisplay
+        {made}
 
         Raises
         ------

@@ -71,9 +71,7 @@ class ConfoundingContourDisplay(Display):
         multiple : float > 0, default 1
             Times as strong as they are.
 
-        Returns
-        -------
-        ConfoundingContourDisplay
+        {made}
         """
         table = model.sensitivity(0.0)
         names = list(table.index)

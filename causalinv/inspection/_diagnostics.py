@@ -36,13 +36,7 @@ class DiagnosticsDisplay(Display):
     def from_result(cls, diagnostics: ExtrapolationDiagnostics) -> Self:
         """From `Rep4ExRegressor.diagnostics`.
 
-        Parameters
-        ----------
-        diagnostics : ExtrapolationDiagnostics
-
-        Returns
-        -------
-        DiagnosticsDisplay
+        {made_from}
         """
         return cls(diagnostics.summary().table, diagnostics.ratios())
 
@@ -50,13 +44,7 @@ class DiagnosticsDisplay(Display):
     def from_estimator(cls, model: Rep4ExRegressor) -> Self:
         """Make the checks of a fitted model, which takes time, and show them.
 
-        Parameters
-        ----------
-        model : Rep4ExRegressor
-
-        Returns
-        -------
-        DiagnosticsDisplay
+        {made_from}
         """
         return cls.from_result(model.diagnostics())
 

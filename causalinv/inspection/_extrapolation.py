@@ -66,9 +66,7 @@ class DoCurveDisplay(Display):
             Column of the action to draw along; left out, the one that varies most.
         truth : array-like of shape (m,), optional
 
-        Returns
-        -------
-        DoCurveDisplay
+        {made}
         """
         table = estimate.to_frame()
         actions = table.columns[: table.columns.get_loc("estimate")]
@@ -110,9 +108,7 @@ class DoCurveDisplay(Display):
             As in `Rep4ExRegressor.do_curve`.
         truth : array-like of shape (m,), optional
 
-        Returns
-        -------
-        DoCurveDisplay
+        {made}
         """
         moved = np.asarray(check_rows(values, "values", ensure_2d=False))
         if moved.ndim != 1:

@@ -10,6 +10,7 @@ import pandas as pd
 from causalinv._printing import at_most
 from causalinv._validation import check_whole
 from causalinv.inspection._axes import BLACK, BLUE, GREY, ORANGE, Display, TableDisplay
+from causalinv.invariance import InvariantCausalPrediction
 from causalinv.results import InvarianceCertificate
 from causalinv.results._certificate import best_share
 
@@ -37,9 +38,7 @@ class EnvironmentRisksDisplay(TableDisplay):
         ----------
         fitted : estimator
 
-        Returns
-        -------
-        EnvironmentRisksDisplay
+        {made}
         """
         elsewhere = hasattr(fitted, "left_out_risk_")
         rule = fitted.left_out_risk_ if elsewhere else fitted.risk_env_
@@ -85,16 +84,10 @@ class AcceptedSetsDisplay(TableDisplay):
     """
 
     @classmethod
-    def from_estimator(cls, fitted: Any) -> Self:
+    def from_estimator(cls, fitted: InvariantCausalPrediction) -> Self:
         """From a fitted `InvariantCausalPrediction`.
 
-        Parameters
-        ----------
-        fitted : InvariantCausalPrediction
-
-        Returns
-        -------
-        AcceptedSetsDisplay
+        {made_from}
         """
         d, sets = fitted.n_features_in_, fitted.accepted_sets_
         share = [np.mean([j in columns for columns in sets]) if sets else np.nan for j in range(d)]
@@ -160,13 +153,7 @@ class CertificateDisplay(Display):
     def from_result(cls, certificate: InvarianceCertificate) -> Self:
         """The certificate as it is.
 
-        Parameters
-        ----------
-        certificate : InvarianceCertificate
-
-        Returns
-        -------
-        CertificateDisplay
+        {made_from}
         """
         return cls(certificate)
 
@@ -242,14 +229,7 @@ class CertificateCurveDisplay(Display):
     def from_result(cls, certificate: InvarianceCertificate, *, n_most: int = 300) -> Self:
         """Put a certificate beside what more environments could prove.
 
-        Parameters
-        ----------
-        certificate : InvarianceCertificate
-        n_most : int, default 300
-
-        Returns
-        -------
-        CertificateCurveDisplay
+        {made_from}
         """
         return cls(certificate, n_most=n_most)
 

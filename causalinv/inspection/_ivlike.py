@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = ["IVLikePathDisplay"]
 _SHOWN = 6
 
 
+@dataclass(eq=False, repr=False)
 class IVLikePathDisplay(Display):
     """Coefficients of an IV-like regression against its strength, with least squares beside; errors if truth is known.
 
@@ -53,22 +55,13 @@ class IVLikePathDisplay(Display):
     True
     """
 
-    def __init__(
-        self,
-        path: pd.DataFrame,
-        least_squares: pd.Series,
-        *,
-        gamma: float,
-        confidence_level: float = 0.95,
-        errors: pd.Series | None = None,
-        n_features: int | None = None,
-    ) -> None:
-        self.path = path
-        self.least_squares = least_squares
-        self.gamma = gamma
-        self.confidence_level = confidence_level
-        self.errors = errors
-        self.n_features = n_features
+    path: pd.DataFrame
+    least_squares: pd.Series
+    _: KW_ONLY
+    gamma: float
+    confidence_level: float = 0.95
+    errors: pd.Series | None = None
+    n_features: int | None = None
 
     @classmethod
     def from_estimator(
@@ -97,9 +90,7 @@ class IVLikePathDisplay(Display):
             Norm of the error; see `causalinv.metrics.ncer`.
         confidence_level : float, default 0.95
 
-        Returns
-        -------
-        IVLikePathDisplay
+        {made}
         """
         level = check_confidence_level(confidence_level)
         grid = np.logspace(np.log10(1.01), 4, 41) if gammas is None else np.asarray(gammas, dtype=np.float64)

@@ -111,10 +111,8 @@ def places(
 
     Parameters
     ----------
-    nodes, half : ndarray of shape (p, 2)
-        Centres of the nodes' boxes and their half sizes.
-    edges : ndarray of int, shape (m, 2)
-        Positions of the two ends.
+    nodes, half, edges
+        As in `bends`.
     bent : sequence of float
         Bends.
     size : ndarray of shape (m, 2)

@@ -35,9 +35,7 @@ class PACDisplay(Display):
         ----------
         table : pandas.DataFrame
 
-        Returns
-        -------
-        PACDisplay
+        {made}
         """
         good = table[table["error"].fillna("") == ""].groupby(["learner", "d", "m"])
         bounds = good[["beta_sites", "vc"]].mean()

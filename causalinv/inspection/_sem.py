@@ -55,9 +55,7 @@ class DAGDisplay(Display):
         sites : sequence of int or str, optional
             Nodes to mark as sites of interventions.
 
-        Returns
-        -------
-        DAGDisplay
+        {made}
         """
         where = layers(sem) if sem.is_acyclic else circle(sem.n_nodes)
         marked = {sem.node(site) for site in sites}
@@ -269,9 +267,7 @@ class EnvironmentsDisplay(Display):
         y : int or str, optional
             Node on the vertical axis; the target if left out.
 
-        Returns
-        -------
-        EnvironmentsDisplay
+        {made}
         """
         sem = environments.sem
         assert sem.target is not None  # an environment set has one

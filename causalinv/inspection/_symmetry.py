@@ -40,13 +40,7 @@ class SymmetryScreenDisplay(Display):
     def from_estimator(cls, screen: SymmetryScreen) -> Self:
         """Read a fitted screen.
 
-        Parameters
-        ----------
-        screen : SymmetryScreen
-
-        Returns
-        -------
-        SymmetryScreenDisplay
+        {made_from}
         """
         return cls(screen.table_.copy(), level=float(screen.level))
 
@@ -97,9 +91,7 @@ class FrameDisplay(Panels):
         group : EuclideanGroup
         row : array-like of shape (p * dim,)
 
-        Returns
-        -------
-        FrameDisplay
+        {made}
         """
         frame = group.frame(np.atleast_2d(check_rows(row, "row", ensure_2d=False)))
         return cls(frame.rows.reshape(len(frame.rows), -1, group.dim), gap=float(frame.gap[0]))
@@ -161,9 +153,7 @@ class ImageMomentsDisplay(Panels):
         n_shown : int, default 6
             Polynomials to show.
 
-        Returns
-        -------
-        ImageMomentsDisplay
+        {made}
         """
         r = np.linspace(0.0, 1.0, 101)
         shown = list(dict.fromkeys(moments.orders_))[: check_whole(n_shown, "n_shown", low=1)]

@@ -101,9 +101,7 @@ class Noise:
 class Gaussian(Noise):
     """Normal noise."""
 
-    @property
-    def kurtosis(self) -> float:
-        return 3.0
+    kurtosis = 3.0
 
     def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         return rng.standard_normal(size)
@@ -113,9 +111,7 @@ class Gaussian(Noise):
 class Uniform(Noise):
     """Uniform noise on mean ± √3·std."""
 
-    @property
-    def kurtosis(self) -> float:
-        return 1.8
+    kurtosis = 1.8
 
     def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         return rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), size)
@@ -125,9 +121,7 @@ class Uniform(Noise):
 class Laplace(Noise):
     """Double-exponential noise with scale std/√2: heavier tails than the Gaussian."""
 
-    @property
-    def kurtosis(self) -> float:
-        return 6.0
+    kurtosis = 6.0
 
     def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         return rng.laplace(0.0, np.sqrt(0.5), size)
@@ -137,9 +131,7 @@ class Laplace(Noise):
 class Exponential(Noise):
     """Exponential noise, shifted to the given mean: skewed to the right, bounded below at mean - std."""
 
-    @property
-    def kurtosis(self) -> float:
-        return 9.0
+    kurtosis = 9.0
 
     def standard(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         return rng.standard_exponential(size) - 1.0

@@ -1,7 +1,5 @@
 """Each line is one mistake, the exception it must raise, and what the message must name."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +22,7 @@ from causalinv.bounds import (
 )
 from causalinv.datasets import fetch_ihdp, make_confounded_treatment
 from causalinv.exceptions import DegenerateInputWarning
+from tests.mistakes import Mistake, each
 
 RNG = np.random.default_rng(0)
 X, Y, A = RNG.normal(size=(60, 2)), RNG.random(60), np.arange(60) % 2
@@ -42,14 +41,6 @@ def f_ball(**params):
 
 def ask(estimand="mean", odds_ratio=2.0, **params):
     return fit().average_bounds(estimand, odds_ratio=odds_ratio, **params)
-
-
-@dataclass(frozen=True)
-class Mistake:
-    name: str
-    call: object
-    match: str
-    error: type = ValueError
 
 
 MISTAKES = [
@@ -173,14 +164,9 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
+@each(MISTAKES)
 def test_mistake_raises_an_error_that_names_it(mistake):
-    with pytest.raises(mistake.error, match=mistake.match):
-        mistake.call()
-
-
-def test_names_of_mistakes_differ():
-    assert len({m.name for m in MISTAKES}) == len(MISTAKES)
+    mistake.check()
 
 
 def test_weights_without_a_learner_for_them_raise():

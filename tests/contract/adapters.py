@@ -151,46 +151,39 @@ class FlippedCoordinates(InvariantCoordinates):
         super().__init__(SignFlip([0]))
 
 
-class SplitConformal(HierarchicalConformalRegressor):
-    """Rows before and after the middle are two environments; which one trains is fixed."""
-
-    def fit(self, X, y):
-        with filled(self, random_state=0):
-            return super().fit(X, y, environments=_halves(X))
-
-
-class LeftOutConformal(HierarchicalConformalRegressor):
-    def fit(self, X, y):
-        with filled(self, method="leave_one_environment_out"):
-            return super().fit(X, y, environments=_halves(X))
-
-
-class SplitICP(InvariantCausalPrediction):
+class _ByHalves:
     """Rows before and after the middle are two environments."""
 
+    settings: ClassVar[dict] = {}
+
     def fit(self, X, y):
-        return super().fit(X, y, environments=_halves(X))
+        n = len(_first_column(X))
+        with filled(self, **self.settings):
+            return super().fit(X, y, environments=np.arange(n) * 2 >= n)
 
 
-class SplitSelector(InvariantSubsetSelector):
-    def fit(self, X, y):
-        return super().fit(X, y, environments=_halves(X))
+class SplitConformal(_ByHalves, HierarchicalConformalRegressor):
+    settings: ClassVar[dict] = {"random_state": 0}  # which environment trains is fixed
 
 
-class SplitRepresentation(InvariantRepresentation):
-    def fit(self, X, y):
-        return super().fit(X, y, environments=_halves(X))
+class LeftOutConformal(_ByHalves, HierarchicalConformalRegressor):
+    settings: ClassVar[dict] = {"method": "leave_one_environment_out"}
 
 
-class ManifoldRepresentation(InvariantRepresentation):
-    def fit(self, X, y):
-        with filled(self, n_components=1, method="manifold", random_state=0, n_init=1):
-            return super().fit(X, y, environments=_halves(X))
+class SplitICP(_ByHalves, InvariantCausalPrediction):
+    pass
 
 
-def _halves(X):
-    n = len(_first_column(X))
-    return np.arange(n) * 2 >= n
+class SplitSelector(_ByHalves, InvariantSubsetSelector):
+    pass
+
+
+class SplitRepresentation(_ByHalves, InvariantRepresentation):
+    pass
+
+
+class ManifoldRepresentation(_ByHalves, InvariantRepresentation):
+    settings: ClassVar[dict] = {"n_components": 1, "method": "manifold", "random_state": 0, "n_init": 1}
 
 
 class _TwoArms:
@@ -204,11 +197,6 @@ class _TwoArms:
 
     def fit(self, X, y, *, treatment=None, sample_weight=None, groups=None):
         return super().fit(X, y, treatment=treatment, sample_weight=sample_weight, groups=groups)
-
-
-class _SplitTwoArms(_TwoArms):
-    def fit(self, X, y):
-        return super().fit(X, y, treatment=(np.arange(len(_first_column(X))) % 2))
 
 
 class PredictingManski(_TwoArms, ManskiBounds):
@@ -227,20 +215,27 @@ class PredictingQuantile(_TwoArms, QuantileBounds):
     question: ClassVar[dict] = {"odds_ratio": 2.0}
 
 
-class SplitManski(_SplitTwoArms, ManskiBounds):
+class _ByTurns:
+    """Every second row took arm 1."""
+
+    def fit(self, X, y):
+        return super().fit(X, y, treatment=(np.arange(len(_first_column(X))) % 2))
+
+
+class SplitManski(_ByTurns, PredictingManski):
     pass
 
 
-class SplitSensitivity(_SplitTwoArms, SensitivityBounds):
-    question: ClassVar[dict] = {"odds_ratio": 2.0}
-
-
-class SplitFDivergence(_SplitTwoArms, FDivergenceBounds):
+class SplitSensitivity(_ByTurns, PredictingSensitivity):
     pass
 
 
-class SplitQuantile(_SplitTwoArms, QuantileBounds):
-    question: ClassVar[dict] = {"odds_ratio": 2.0}
+class SplitFDivergence(_ByTurns, PredictingFDivergence):
+    pass
+
+
+class SplitQuantile(_ByTurns, PredictingQuantile):
+    pass
 
 
 _ROWS = 40  # for an action of one column

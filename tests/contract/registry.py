@@ -7,7 +7,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,28 +19,8 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import SplineTransformer
 
 import causalinv
-from causalinv import (
-    FunctionAugmentation,
-    HierarchicalConformalRegressor,
-    InvariantCausalPrediction,
-    InvariantProjection,
-    InvariantRepresentation,
-    InvariantSubsetSelector,
-    IVLikeRegression,
-    Translation,
-)
-from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
-from causalinv.extrapolation import AutoencoderMMREncoder, LinearInvarianceEncoder, Rep4ExRegressor
-from causalinv.ivlike import IVLikeBoosting, IVLikeRegressionCV
-from causalinv.representation import OrthogonalAlignment, RelativeRepresentation
-from causalinv.symmetry import (
-    FrameAveragingClassifier,
-    FrameAveragingRegressor,
-    ImageMoments,
-    InvariantCoordinates,
-    SoftInvariantRegressor,
-    SymmetryScreen,
-)
+from causalinv import FunctionAugmentation, Translation
+from causalinv.symmetry import ImageMoments, InvariantCoordinates
 from causalinv.transformations import EuclideanGroup, SignFlip
 from tests.contract import adapters
 
@@ -93,10 +73,11 @@ class Case:
         return estimator.fit(data["X"], data["y"], **{name: data[name] for name in self.metadata})
 
 
-@dataclass(frozen=True)
 class Entry:
-    sklearn_checks: tuple[Any, ...]
-    cases: tuple[Case, ...] = field(default_factory=tuple)
+    """Adapters that scikit-learn's checks run on, and cases for the contract."""
+
+    def __init__(self, sklearn_checks: list[Any], *cases: Case):
+        self.sklearn_checks, self.cases = sklearn_checks, cases
 
 
 _WIDE = (-1e6, 1e6)
@@ -111,266 +92,238 @@ def _bounds_case(adapter, **params):
 _OFFSET = np.ones((1, 4))
 _HAS_TORCH = find_spec("torch") is not None
 REGISTRY: dict[type, Entry] = {
-    IVLikeRegression: Entry(
-        sklearn_checks=(adapters.AugmentedIVL(), adapters.PairedIVL(), adapters.InstrumentedIVL()),
-        cases=(
-            Case("ivl-translation", lambda: IVLikeRegression(0.5, augmentation=Translation(_OFFSET))),
-            Case(
-                "ivl-function",
-                lambda: IVLikeRegression(augmentation=FunctionAugmentation(_brighten), random_state=3),
-                random=True,
+    causalinv.IVLikeRegression: Entry(
+        [adapters.AugmentedIVL(), adapters.PairedIVL(), adapters.InstrumentedIVL()],
+        Case("ivl-translation", lambda: causalinv.IVLikeRegression(0.5, augmentation=Translation(_OFFSET))),
+        Case(
+            "ivl-function",
+            lambda: causalinv.IVLikeRegression(augmentation=FunctionAugmentation(_brighten), random_state=3),
+            random=True,
+        ),
+        Case(
+            "ivl-features",
+            lambda: causalinv.IVLikeRegression(
+                0.5,
+                augmentation=Translation(_OFFSET),
+                integration="closed_form",
+                features=SplineTransformer(3, degree=1, include_bias=False),
+                ridge=1e-3,
             ),
-            Case(
-                "ivl-features",
-                lambda: IVLikeRegression(
-                    0.5,
-                    augmentation=Translation(_OFFSET),
-                    integration="closed_form",
-                    features=SplineTransformer(3, degree=1, include_bias=False),
-                    ridge=1e-3,
-                ),
-                random=True,
-            ),
-            Case("ivl-copies", lambda: IVLikeRegression(0.5), ("augmentation_parameters", "groups")),
-            Case("ivl-instruments", lambda: IVLikeRegression(0.5), ("instruments",), affine_equivariant=True),
-            Case(
-                "ivl-controls",
-                lambda: IVLikeRegression(0.5),
-                ("instruments", "controls"),
-                output_metadata=("controls",),
-                affine_equivariant=True,
-            ),
+            random=True,
+        ),
+        Case("ivl-copies", lambda: causalinv.IVLikeRegression(0.5), ("augmentation_parameters", "groups")),
+        Case("ivl-instruments", lambda: causalinv.IVLikeRegression(0.5), ("instruments",), affine_equivariant=True),
+        Case(
+            "ivl-controls",
+            lambda: causalinv.IVLikeRegression(0.5),
+            ("instruments", "controls"),
+            output_metadata=("controls",),
+            affine_equivariant=True,
         ),
     ),
-    IVLikeBoosting: Entry(
-        sklearn_checks=(adapters.AugmentedBoosting(),),
-        cases=(
-            Case(
-                "ivl-boosting",
-                lambda: IVLikeBoosting(augmentation=Translation(_OFFSET), n_estimators=5, random_state=0),
-                random=True,
-            ),
+    causalinv.IVLikeBoosting: Entry(
+        [adapters.AugmentedBoosting()],
+        Case(
+            "ivl-boosting",
+            lambda: causalinv.IVLikeBoosting(augmentation=Translation(_OFFSET), n_estimators=5, random_state=0),
+            random=True,
         ),
     ),
-    IVLikeRegressionCV: Entry(
-        sklearn_checks=(adapters.AugmentedIVLCV(),),
-        cases=(
-            Case(
-                "ivl-cv",
-                lambda: IVLikeRegressionCV(augmentation=Translation(_OFFSET), random_state=0),
-                tuned=("shift_size", [2.0, 3.0]),
-                random=True,
-            ),
+    causalinv.IVLikeRegressionCV: Entry(
+        [adapters.AugmentedIVLCV()],
+        Case(
+            "ivl-cv",
+            lambda: causalinv.IVLikeRegressionCV(augmentation=Translation(_OFFSET), random_state=0),
+            tuned=("shift_size", [2.0, 3.0]),
+            random=True,
         ),
     ),
-    HierarchicalConformalRegressor: Entry(
-        sklearn_checks=(adapters.SplitConformal(), adapters.LeftOutConformal()),
-        cases=(
-            Case(
-                "conformal-split",
-                lambda: HierarchicalConformalRegressor(random_state=0),
-                ("environments",),
-                random=True,
-                linear=False,
-                tuned=("calibration_share", [0.3, 0.6]),
-            ),
-            Case(
-                "conformal-left-out",
-                lambda: HierarchicalConformalRegressor(method="leave_one_environment_out"),
-                ("environments",),
-                linear=False,
-                tuned=("calibration_share", [0.3, 0.6]),
-            ),
+    causalinv.HierarchicalConformalRegressor: Entry(
+        [adapters.SplitConformal(), adapters.LeftOutConformal()],
+        Case(
+            "conformal-split",
+            lambda: causalinv.HierarchicalConformalRegressor(random_state=0),
+            ("environments",),
+            random=True,
+            linear=False,
+            tuned=("calibration_share", [0.3, 0.6]),
+        ),
+        Case(
+            "conformal-left-out",
+            lambda: causalinv.HierarchicalConformalRegressor(method="leave_one_environment_out"),
+            ("environments",),
+            linear=False,
+            tuned=("calibration_share", [0.3, 0.6]),
         ),
     ),
-    InvariantCausalPrediction: Entry(
-        sklearn_checks=(adapters.SplitICP(max_size=2),),
-        cases=(Case("icp", InvariantCausalPrediction, ("environments",), tuned=("level", [0.01, 0.05])),),
+    causalinv.InvariantCausalPrediction: Entry(
+        [adapters.SplitICP(max_size=2)],
+        Case("icp", causalinv.InvariantCausalPrediction, ("environments",), tuned=("level", [0.01, 0.05])),
     ),
-    InvariantSubsetSelector: Entry(
-        sklearn_checks=(adapters.SplitSelector(),),
-        cases=(
-            Case(
-                "selector",
-                InvariantSubsetSelector,
-                ("environments",),
-                ("predict", "transform"),
-                tuned=("level", [0.01, 0.5]),
-            ),
-            Case(
-                "selector-greedy",
-                lambda: InvariantSubsetSelector(search="greedy", averaging=True, random_state=0),
-                ("environments",),
-                tuned=("min_size", [0, 2]),
-            ),
+    causalinv.InvariantSubsetSelector: Entry(
+        [adapters.SplitSelector()],
+        Case(
+            "selector",
+            causalinv.InvariantSubsetSelector,
+            ("environments",),
+            ("predict", "transform"),
+            tuned=("level", [0.01, 0.5]),
+        ),
+        Case(
+            "selector-greedy",
+            lambda: causalinv.InvariantSubsetSelector(search="greedy", averaging=True, random_state=0),
+            ("environments",),
+            tuned=("min_size", [0, 2]),
         ),
     ),
-    InvariantRepresentation: Entry(
-        sklearn_checks=(adapters.SplitRepresentation(), adapters.ManifoldRepresentation()),
-        cases=(
-            Case(
-                "neutral",
-                InvariantRepresentation,
-                ("environments",),
-                ("predict", "transform"),
-                affine_equivariant=True,
-                tuned=("n_directions", [0, 1]),
-            ),
-            Case(
-                "manifold",
-                lambda: InvariantRepresentation(2, method="manifold", random_state=0, n_init=1),
-                ("environments",),
-                tuned=("n_components", [1, 2]),
-                rtol=1e-5,
-            ),
+    causalinv.InvariantRepresentation: Entry(
+        [adapters.SplitRepresentation(), adapters.ManifoldRepresentation()],
+        Case(
+            "neutral",
+            causalinv.InvariantRepresentation,
+            ("environments",),
+            ("predict", "transform"),
+            affine_equivariant=True,
+            tuned=("n_directions", [0, 1]),
+        ),
+        Case(
+            "manifold",
+            lambda: causalinv.InvariantRepresentation(2, method="manifold", random_state=0, n_init=1),
+            ("environments",),
+            tuned=("n_components", [1, 2]),
+            rtol=1e-5,
         ),
     ),
-    LinearInvarianceEncoder: Entry(
-        sklearn_checks=(adapters.EncoderByFirst(), adapters.EncoderByFirst(method="auto")),
-        cases=(
-            Case(
-                "linear-invariance",
-                lambda: LinearInvarianceEncoder(n_landmarks=20, random_state=3),
-                ("action",),
-                outputs=("transform",),
-                needs_y=False,
-                random=True,
-            ),
+    causalinv.LinearInvarianceEncoder: Entry(
+        [adapters.EncoderByFirst(), adapters.EncoderByFirst(method="auto")],
+        Case(
+            "linear-invariance",
+            lambda: causalinv.LinearInvarianceEncoder(n_landmarks=20, random_state=3),
+            ("action",),
+            outputs=("transform",),
+            needs_y=False,
+            random=True,
         ),
     ),
-    Rep4ExRegressor: Entry(
-        sklearn_checks=(adapters.Rep4ExByFirst(), adapters.Rep4ExIdentity()),
-        cases=(
-            Case(
-                "rep4ex",
-                lambda: Rep4ExRegressor(PCA(1), random_state=3),
-                ("action",),
-                output_metadata=("action",),
-                random=True,
-                tuned=("calibration", [0.0, 3.0]),
-            ),
+    causalinv.Rep4ExRegressor: Entry(
+        [adapters.Rep4ExByFirst(), adapters.Rep4ExIdentity()],
+        Case(
+            "rep4ex",
+            lambda: causalinv.Rep4ExRegressor(PCA(1), random_state=3),
+            ("action",),
+            output_metadata=("action",),
+            random=True,
+            tuned=("calibration", [0.0, 3.0]),
         ),
     ),
     # Without torch its fit can only raise, which tests/extrapolation checks.
-    AutoencoderMMREncoder: Entry(
-        sklearn_checks=(adapters.AutoencoderByFirst(),) if _HAS_TORCH else (),
-        cases=(
-            Case(
-                "autoencoder",
-                lambda: AutoencoderMMREncoder(n_steps=5, hidden=(8,), random_state=3),
-                ("action",),
-                outputs=("transform",),
-                needs_y=False,
-                random=True,
-            ),
-        )
-        if _HAS_TORCH
-        else (),
-    ),
-    InvariantProjection: Entry(
-        sklearn_checks=(adapters.ProjectionAlongFirst(),),
-        cases=(
-            Case(
-                "invariant-projection",
-                lambda: InvariantProjection(Translation(_OFFSET)),
-                outputs=("transform",),
-                needs_y=False,
-            ),
+    causalinv.AutoencoderMMREncoder: Entry(
+        [adapters.AutoencoderByFirst()],
+        Case(
+            "autoencoder",
+            lambda: causalinv.AutoencoderMMREncoder(n_steps=5, hidden=(8,), random_state=3),
+            ("action",),
+            outputs=("transform",),
+            needs_y=False,
+            random=True,
+        ),
+    )
+    if _HAS_TORCH
+    else Entry([]),
+    causalinv.InvariantProjection: Entry(
+        [adapters.ProjectionAlongFirst()],
+        Case(
+            "invariant-projection",
+            lambda: causalinv.InvariantProjection(Translation(_OFFSET)),
+            outputs=("transform",),
+            needs_y=False,
         ),
     ),
-    FrameAveragingRegressor: Entry(
-        sklearn_checks=(adapters.FlippedRegressor(),),
-        cases=(
-            Case(
-                "frame-averaging",
-                lambda: FrameAveragingRegressor(Ridge(), symmetry=SignFlip([0])),
-                tuned=("estimator__alpha", [0.1, 10.0]),
-            ),
+    causalinv.FrameAveragingRegressor: Entry(
+        [adapters.FlippedRegressor()],
+        Case(
+            "frame-averaging",
+            lambda: causalinv.FrameAveragingRegressor(Ridge(), symmetry=SignFlip([0])),
+            tuned=("estimator__alpha", [0.1, 10.0]),
         ),
     ),
-    FrameAveragingClassifier: Entry(sklearn_checks=(adapters.FlippedClassifier(),), cases=()),
+    causalinv.FrameAveragingClassifier: Entry([adapters.FlippedClassifier()]),
     ImageMoments: Entry(
-        sklearn_checks=(adapters.RowMoments(),),
-        cases=(
-            Case(
-                "image-moments",
-                lambda: ImageMoments((2, 2), radius=1.5, normalize=False),
-                outputs=("transform",),
-                needs_y=False,
-            ),
+        [adapters.RowMoments()],
+        Case(
+            "image-moments",
+            lambda: ImageMoments((2, 2), radius=1.5, normalize=False),
+            outputs=("transform",),
+            needs_y=False,
         ),
     ),
-    SoftInvariantRegressor: Entry(
-        sklearn_checks=(adapters.SoftFlips(),),
-        cases=(
-            Case(
-                "soft-invariance",
-                lambda: SoftInvariantRegressor({"first": SignFlip([0])}, length_scale=3.0),
-                rtol=1e-4,  # the ascent stops at a tolerance of its own
-                tuned=("length_scale", [1.0, 4.0]),
-            ),
+    causalinv.SoftInvariantRegressor: Entry(
+        [adapters.SoftFlips()],
+        Case(
+            "soft-invariance",
+            lambda: causalinv.SoftInvariantRegressor({"first": SignFlip([0])}, length_scale=3.0),
+            rtol=1e-4,  # the ascent stops at a tolerance of its own
+            tuned=("length_scale", [1.0, 4.0]),
         ),
     ),
-    SymmetryScreen: Entry(
-        sklearn_checks=(adapters.ScreenedFlips(),),
-        cases=(
-            Case(
-                "symmetry-screen",
-                lambda: SymmetryScreen({"first": SignFlip([0])}, estimator=Ridge(), n_resamples=39, random_state=0),
-                random=True,
-                tuned=("level", [0.01, 0.2]),
+    causalinv.SymmetryScreen: Entry(
+        [adapters.ScreenedFlips()],
+        Case(
+            "symmetry-screen",
+            lambda: causalinv.SymmetryScreen(
+                {"first": SignFlip([0])}, estimator=Ridge(), n_resamples=39, random_state=0
             ),
+            random=True,
+            tuned=("level", [0.01, 0.2]),
         ),
     ),
     InvariantCoordinates: Entry(
-        sklearn_checks=(adapters.FlippedCoordinates(),),
-        cases=(
-            Case(
-                "invariant-coordinates",
-                lambda: InvariantCoordinates(EuclideanGroup(2)),
-                outputs=("transform",),
-                needs_y=False,
-            ),
+        [adapters.FlippedCoordinates()],
+        Case(
+            "invariant-coordinates",
+            lambda: InvariantCoordinates(EuclideanGroup(2)),
+            outputs=("transform",),
+            needs_y=False,
         ),
     ),
-    ManskiBounds: Entry(
-        sklearn_checks=(adapters.SplitManski(outcome_support=_WIDE, outcome=_SMALL, random_state=0),),
-        cases=(_bounds_case(adapters.PredictingManski, outcome_support=_WIDE, outcome=_SMALL),),
+    causalinv.ManskiBounds: Entry(
+        [adapters.SplitManski(outcome_support=_WIDE, outcome=_SMALL, random_state=0)],
+        _bounds_case(adapters.PredictingManski, outcome_support=_WIDE, outcome=_SMALL),
     ),
-    SensitivityBounds: Entry(
-        sklearn_checks=(adapters.SplitSensitivity(law="knn", cv=2, random_state=0),),
-        cases=(_bounds_case(adapters.PredictingSensitivity, law="knn", cv=2),),
+    causalinv.SensitivityBounds: Entry(
+        [adapters.SplitSensitivity(law="knn", cv=2, random_state=0)],
+        _bounds_case(adapters.PredictingSensitivity, law="knn", cv=2),
     ),
-    FDivergenceBounds: Entry(
-        sklearn_checks=(adapters.SplitFDivergence(outcome_support=_WIDE, law="kernel", cv=2, random_state=0),),
-        cases=(_bounds_case(adapters.PredictingFDivergence, outcome_support=_WIDE, law=_SMALL, cv=2),),
+    causalinv.FDivergenceBounds: Entry(
+        [adapters.SplitFDivergence(outcome_support=_WIDE, law="kernel", cv=2, random_state=0)],
+        _bounds_case(adapters.PredictingFDivergence, outcome_support=_WIDE, law=_SMALL, cv=2),
     ),
-    QuantileBounds: Entry(
-        sklearn_checks=(adapters.SplitQuantile(law="knn", cv=2, random_state=0),),
-        cases=(_bounds_case(adapters.PredictingQuantile, law="kernel", cv=2),),
+    causalinv.QuantileBounds: Entry(
+        [adapters.SplitQuantile(law="knn", cv=2, random_state=0)],
+        _bounds_case(adapters.PredictingQuantile, law="kernel", cv=2),
     ),
-    RelativeRepresentation: Entry(
-        sklearn_checks=(RelativeRepresentation(n_anchors=5, random_state=0),),
-        cases=(
-            Case(
-                "relative",
-                lambda: RelativeRepresentation(n_anchors=6, random_state=3),
-                outputs=("transform",),
-                needs_y=False,
-                random=True,
-                linear=False,
-            ),
+    causalinv.RelativeRepresentation: Entry(
+        [causalinv.RelativeRepresentation(n_anchors=5, random_state=0)],
+        Case(
+            "relative",
+            lambda: causalinv.RelativeRepresentation(n_anchors=6, random_state=3),
+            outputs=("transform",),
+            needs_y=False,
+            random=True,
+            linear=False,
         ),
     ),
-    OrthogonalAlignment: Entry(
-        sklearn_checks=(OrthogonalAlignment(), OrthogonalAlignment(0.5), OrthogonalAlignment(float("inf"))),
-        cases=(
-            Case(
-                "alignment",
-                lambda: OrthogonalAlignment(0.5),
-                linear=False,
-                tuned=("max_distortion", [0.0, 0.1, 1.0]),
-            ),
+    causalinv.OrthogonalAlignment: Entry(
+        [
+            causalinv.OrthogonalAlignment(),
+            causalinv.OrthogonalAlignment(0.5),
+            causalinv.OrthogonalAlignment(float("inf")),
+        ],
+        Case(
+            "alignment",
+            lambda: causalinv.OrthogonalAlignment(0.5),
+            linear=False,
+            tuned=("max_distortion", [0.0, 0.1, 1.0]),
         ),
     ),
 }

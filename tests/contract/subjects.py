@@ -214,7 +214,18 @@ def _sets(fitted, data):
     return found
 
 
-_NOT_NEEDED = "a cause that another column repeats is no longer in every accepted set"
+def _transformed(fitted, data):
+    return {"transform": fitted.transform(data["new"])}
+
+
+def _icp(name, **params):
+    def make(d):
+        return InvariantCausalPrediction(**params)
+
+    not_needed = {"duplicate": "a cause that another column repeats is no longer in every accepted set"}
+    return Subject(name, make, ("environments",), weighted=False, report=_sets, exceptions=not_needed)
+
+
 _SUPPORT = (-60.0, 60.0)
 _LOGIT = make_pipeline(StandardScaler(), LogisticRegression())
 
@@ -289,30 +300,9 @@ SUBJECTS = [
         },
         exceptions=dict.fromkeys(("duplicate", "constant", "almost constant"), "it reads only means"),
     ),
-    Subject(
-        "icp",
-        lambda d: InvariantCausalPrediction(test="residual"),
-        ("environments",),
-        weighted=False,
-        report=_sets,
-        exceptions={"duplicate": _NOT_NEEDED},
-    ),
-    Subject(
-        "icp-default",
-        lambda d: InvariantCausalPrediction(),
-        ("environments",),
-        weighted=False,
-        report=_sets,
-        exceptions={"duplicate": _NOT_NEEDED},
-    ),
-    Subject(
-        "icp-chow",
-        lambda d: InvariantCausalPrediction(test="chow"),
-        ("environments",),
-        weighted=False,
-        report=_sets,
-        exceptions={"duplicate": _NOT_NEEDED},
-    ),
+    _icp("icp", test="residual"),
+    _icp("icp-default"),
+    _icp("icp-chow", test="chow"),
     Subject("selector", lambda d: InvariantSubsetSelector(), ("environments",), unequal_weights=False),
     Subject("selector-eps", lambda d: InvariantSubsetSelector(eps=0.3), ("environments",), unequal_weights=False),
     Subject(
@@ -407,7 +397,7 @@ SUBJECTS = [
         origin_free=False,
         linear=False,
         exceptions=dict.fromkeys(("duplicate", "constant", "almost constant"), "another column is another image"),
-        report=lambda m, data: {"transform": m.transform(data["new"])},
+        report=_transformed,
     ),
     Subject(
         "invariant coordinates",
@@ -416,7 +406,7 @@ SUBJECTS = [
         origin_free=False,  # mirrored about 0
         linear=False,
         exceptions=dict.fromkeys(("duplicate", "constant", "almost constant"), "coordinates are as many as columns"),
-        report=lambda m, data: {"transform": m.transform(data["new"])},
+        report=_transformed,
     ),
     Subject(
         "alignment",
@@ -432,7 +422,7 @@ SUBJECTS = [
         weighted=False,
         linear=False,
         drawn=True,
-        report=lambda m, data: {"transform": m.transform(data["new"])},
+        report=_transformed,
     ),
     Subject(
         "manski",

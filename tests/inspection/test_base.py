@@ -3,7 +3,7 @@
 import inspect
 import itertools
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,15 +22,6 @@ from causalinv.datasets import load_spector, make_extrapolation_data
 from causalinv.inspection._axes import Display
 from causalinv.invariance import certify, violation_bound
 from causalinv.sem import InterventionFamily, textbook_sem
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def says(ax):

@@ -1,6 +1,5 @@
 """What the displays of bounds hold, and that they draw it."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,15 +9,6 @@ from causalinv.datasets import make_confounded_treatment
 from causalinv.inspection import BoundsDisplay, SensitivityDisplay
 
 DATA = make_confounded_treatment(400, random_state=0)
-
-
-@pytest.fixture(autouse=True)
-def without_a_screen():
-    mpl.use("Agg")
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

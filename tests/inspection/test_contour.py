@@ -51,7 +51,6 @@ def test_bounds_by_a_feature_are_those_of_sensemakr():
 
 
 def test_plot_draws_the_zero_contour_and_benchmarks():
-    pytest.importorskip("matplotlib", reason="a display is drawn (extra plot)").use("Agg")
     _, _, model = fitted()
     display = ConfoundingContourDisplay.from_estimator(model, "x1", benchmarks=["x0"]).plot()
     assert "x1" in display.ax_.get_xlabel()

@@ -1,21 +1,11 @@
 """The do-curve is drawn with everything that qualifies it."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 
 from causalinv.datasets import make_extrapolation_data
 from causalinv.extrapolation import Rep4ExRegressor
 from causalinv.inspection import DoCurveDisplay
-
-
-@pytest.fixture(autouse=True)
-def without_a_screen():
-    mpl.use("Agg")
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,12 @@
 """Displays of invariance hold the numbers that they draw, and draw all of them."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import pytest
 
 from causalinv import InvariantCausalPrediction, InvariantSubsetSelector
 from causalinv.inspection import AcceptedSetsDisplay, CertificateDisplay, EnvironmentRisksDisplay, PACDisplay
 from causalinv.invariance import InvariantRepresentation, certify
 from causalinv.sem import Shift, textbook_sem
-
-
-@pytest.fixture(autouse=True)
-def without_a_screen():
-    mpl.use("Agg")
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 def chain():

@@ -1,6 +1,5 @@
 """The display of the path holds the numbers of the regression, draws them, and says what it cannot draw."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,15 +8,6 @@ from causalinv import IVLikeRegression, Translation
 from causalinv.datasets import make_confounded_linear
 from causalinv.inspection import IVLikePathDisplay
 from causalinv.metrics import ncer
-
-
-@pytest.fixture(autouse=True)
-def without_a_screen():
-    mpl.use("Agg")
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 def fitted(alpha=0.1):

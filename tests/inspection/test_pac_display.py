@@ -1,20 +1,10 @@
 """The PAC display holds quantiles and bounds and draws both views."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 
 from causalinv.inspection import PACDisplay
-
-
-@pytest.fixture(autouse=True)
-def without_a_screen():
-    mpl.use("Agg")
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 def table():

@@ -2,21 +2,11 @@
 
 import sys
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 
 from causalinv.inspection import DAGDisplay, EnvironmentsDisplay
 from causalinv.sem import Shift, random_cyclic_sem, random_sem, textbook_sem
-
-
-@pytest.fixture(autouse=True)
-def without_a_screen():
-    mpl.use("Agg")
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 def test_causes_stand_above_effects_and_roles_are_marked():

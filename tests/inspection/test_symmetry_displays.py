@@ -1,24 +1,12 @@
 """Displays of symmetries hold numbers, and draw them."""
 
-import matplotlib as mpl
 import numpy as np
-import pytest
 from sklearn.linear_model import Ridge
 
 from causalinv.inspection import FrameDisplay, ImageMomentsDisplay, SymmetryScreenDisplay
 from causalinv.inspection._axes import BLUE
 from causalinv.symmetry import ImageMoments, SymmetryScreen
 from causalinv.transformations import EuclideanGroup, SignFlip
-
-mpl.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 def test_screen_display():

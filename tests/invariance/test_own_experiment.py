@@ -1,11 +1,11 @@
 """A function of one's own over drawn environments: seeds, workers, shards, a folder that resumes, failures as rows."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from causalinv.invariance import EnvironmentExperiment
 from causalinv.sem import InterventionFamily, textbook_sem
+from tests.invariance.shared import same
 
 
 def draw(rng, m, kind="shift"):
@@ -20,10 +20,6 @@ def slope(environments, rng):
 def experiment(function=slope, **kwargs):
     options = {"grid": {"m": [2, 4], "kind": ["shift", "variance"]}, "n_reps": 3, "random_state": 0} | kwargs
     return EnvironmentExperiment(draw, function, **options)
-
-
-def same(first, second):
-    pd.testing.assert_frame_equal(first.drop(columns="seconds"), second.drop(columns="seconds"), check_dtype=False)
 
 
 @pytest.fixture(scope="module")

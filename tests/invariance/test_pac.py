@@ -21,6 +21,7 @@ from causalinv.invariance import (
     violation_bound,
 )
 from causalinv.sem import InterventionFamily, choose_sites, random_sem
+from tests.invariance.shared import same
 
 
 def make_sem(d, rng):
@@ -52,10 +53,6 @@ def experiment(**kwargs):
     learners = {"subset": InvariantSubsetSelector(eps=0.05, max_size=2), "marginal": Marginal()}
     options = {"d": [5, 7], "m": [8], "n_reps": 4, "n_fresh": 400, "random_state": 0, "learners": learners} | kwargs
     return PACExperiment(make_sem, make_family, **options)
-
-
-def same(first, second):
-    pd.testing.assert_frame_equal(first.drop(columns="seconds"), second.drop(columns="seconds"), check_dtype=False)
 
 
 @pytest.fixture(scope="module")

@@ -13,32 +13,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from causalinv import sem as lab
 from causalinv.datasets import make_invariance_environments
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.inspection import EnvironmentsDisplay
 from causalinv.linear_rule import least_squares
-from causalinv.sem import (
-    Do,
-    Empirical,
-    EnvironmentSet,
-    Exponential,
-    Gaussian,
-    InterventionFamily,
-    Laplace,
-    LinearSEM,
-    ScaleNoise,
-    ScaleWeights,
-    SetNoise,
-    SetWeights,
-    Shift,
-    ShiftTogether,
-    StudentT,
-    Uniform,
-    random_cyclic_sem,
-    random_dag,
-    random_sem,
-    textbook_sem,
-)
+from causalinv.sem import LinearSEM
 from causalinv.sem import _solver as solver_module
 
 B = np.array(
@@ -51,8 +31,14 @@ B = np.array(
         [0, 0.9, 0, 0, 0.6, 0],
     ]
 )
-LAWS = [Exponential(1.2, 0.3), Laplace(0.8, -1.0), Uniform(1.5, 0.2), Gaussian(0.7), StudentT(1.1, 0.5, df=7.0)]
-LAWS += [Exponential(0.5, -0.2)]
+LAWS = [
+    lab.Exponential(1.2, 0.3),
+    lab.Laplace(0.8, -1.0),
+    lab.Uniform(1.5, 0.2),
+    lab.Gaussian(0.7),
+    lab.StudentT(1.1, 0.5, df=7.0),
+]
+LAWS += [lab.Exponential(0.5, -0.2)]
 INTERCEPT = np.array([1.0, 0.0, -2.0, 0.5, 0.0, 3.0])
 JOINT = np.array([[2.0, 0.6, 0.1], [0.6, 1.0, -0.3], [0.1, -0.3, 0.5]])
 
@@ -80,7 +66,9 @@ class Hand:
 
 def base():
     plain = LinearSEM(B, noise=LAWS, intercept=INTERCEPT, names=list("abcdef"))
-    model = plain.intervene(Shift("c", std=1.3) + Shift("f", std=0.4) + ShiftTogether(["b", "d", "e"], JOINT))
+    model = plain.intervene(
+        lab.Shift("c", std=1.3) + lab.Shift("f", std=0.4) + lab.ShiftTogether(["b", "d", "e"], JOINT)
+    )
     return model.replace(target="e", features=list("abcdf"))
 
 
@@ -125,18 +113,18 @@ def together(hand):
 
 CASES = {
     "nothing": (None, lambda hand: None),
-    "do": (Do("b", 2.0), do),
-    "experiment": (SetNoise("b", Laplace(0.7)) + Do("b", 2.0), experiment),
-    "set noise": (SetNoise("d", Exponential(2.0, 0.5)), set_noise),
-    "scale noise": (ScaleNoise("b", 3.0), scale_noise),
-    "scale then shift": (Shift("c", mean=1.0, std=2.0) + ScaleNoise("c", 0.5), scale_then_shift),
-    "weights": (ScaleWeights("c", 0.5) + SetWeights("c", {"a": 4.0}), weights),
+    "do": (lab.Do("b", 2.0), do),
+    "experiment": (lab.SetNoise("b", lab.Laplace(0.7)) + lab.Do("b", 2.0), experiment),
+    "set noise": (lab.SetNoise("d", lab.Exponential(2.0, 0.5)), set_noise),
+    "scale noise": (lab.ScaleNoise("b", 3.0), scale_noise),
+    "scale then shift": (lab.Shift("c", mean=1.0, std=2.0) + lab.ScaleNoise("c", 0.5), scale_then_shift),
+    "weights": (lab.ScaleWeights("c", 0.5) + lab.SetWeights("c", {"a": 4.0}), weights),
     "weights, louder": (
-        ScaleWeights("c", 0.5) + SetWeights("c", {"a": 4.0}) + ScaleNoise("b", 3.0),
+        lab.ScaleWeights("c", 0.5) + lab.SetWeights("c", {"a": 4.0}) + lab.ScaleNoise("b", 3.0),
         lambda hand: (weights(hand), scale_noise(hand)),
     ),
     "together": (
-        Shift("a", std=1.0) + ShiftTogether(["a", "f"], [[1.0, 0.8], [0.8, 2.0]], mean=[0.5, -1.0]),
+        lab.Shift("a", std=1.0) + lab.ShiftTogether(["a", "f"], [[1.0, 0.8], [0.8, 2.0]], mean=[0.5, -1.0]),
         together,
     ),
 }
@@ -215,7 +203,7 @@ def test_transforms_of_a_model_with_everything():
 
 def test_families_add_to_a_model_with_everything():
     sem = base()
-    envs = InterventionFamily(["a", "c"], kind="random_shift").environments(sem, 3, baseline=True, random_state=0)
+    envs = lab.InterventionFamily(["a", "c"], kind="random_shift").environments(sem, 3, baseline=True, random_state=0)
     for e in range(4):
         hand = Hand()
         hand.intercept[0] += envs.theta[e, 0]
@@ -233,9 +221,9 @@ def test_families_add_to_a_model_with_everything():
 @pytest.mark.parametrize("p", [6, 12, 30])
 def test_a_node_set_by_do_is_constant_to_the_bit(p):
     for seed in range(40):
-        sem = random_sem(p, expected_degree=4.0, standardize=False, random_state=seed)
+        sem = lab.random_sem(p, expected_degree=4.0, standardize=False, random_state=seed)
         node = next(v for v in sem.topological_order() if sem.parents(v) and v != sem.target)
-        envs = sem.environments([None, Do(node, 4.0), Do(node, -1.0) + ScaleWeights(sem.features[0], 0.5)])
+        envs = sem.environments([None, lab.Do(node, 4.0), lab.Do(node, -1.0) + lab.ScaleWeights(sem.features[0], 0.5)])
         assert (envs.covs()[1:, node] == 0).all()
         assert (envs.covs()[1:, :, node] == 0).all()
         X, _, labels = envs.sample(5, random_state=0)
@@ -248,7 +236,7 @@ def test_a_node_set_by_do_is_constant_to_the_bit(p):
 
 def test_marginalizing_an_acyclic_model_stays_acyclic_with_the_edges_that_paths_demand():
     for seed in range(150):
-        sem = random_sem(12, expected_degree=5.0, standardize=False, random_state=seed)
+        sem = lab.random_sem(12, expected_degree=5.0, standardize=False, random_state=seed)
         rng = np.random.default_rng(seed)
         drop = rng.choice([v for v in range(12) if v != sem.target], 6, replace=False).tolist()
         keep = [v for v in range(12) if v not in drop]
@@ -268,7 +256,7 @@ def test_one_seed_for_everything_is_not_one_stream():
     flat = LinearSEM(np.zeros((10, 10)), target=9)
     sites = [0, 1, 2]  # the first draws of a row are these nodes' noise
     # A law of the user's own is drawn row by row, as samples are: here the streams could coincide.
-    family = InterventionFamily(sites, kind="shift", law=lambda rng, size: rng.standard_normal(size))
+    family = lab.InterventionFamily(sites, kind="shift", law=lambda rng, size: rng.standard_normal(size))
     same = family.environments(flat, 2000, random_state=7)
     X, _, _ = same.sample(1, random_state=7)
     at = [flat.features.index(v) for v in sites]
@@ -285,15 +273,15 @@ def test_one_seed_for_everything_is_not_one_stream():
 def test_environments_check_feedback_as_models_do():
     sem = LinearSEM([[0, 0.5, 0], [0.5, 0, 0], [1, 1, 0]], target=2)
     for bad, message in (
-        (SetWeights(0, {0: 0.3}), "diagonal at node 0"),
-        (SetWeights(0, {1: 2.0}), "no unique solution"),
-        (SetWeights(0, {1: 2.0 + 1e-15}), "no unique solution"),
+        (lab.SetWeights(0, {0: 0.3}), "diagonal at node 0"),
+        (lab.SetWeights(0, {1: 2.0}), "no unique solution"),
+        (lab.SetWeights(0, {1: 2.0 + 1e-15}), "no unique solution"),
     ):
         for call in (sem.intervene, lambda iv: sem.environments([iv])):
             with pytest.raises(ValueError, match=message):
                 call(bad)
     with pytest.warns(DegenerateInputWarning, match="nearly singular"):
-        sem.environments([SetWeights(0, {1: 2.0 + 1e-13})])
+        sem.environments([lab.SetWeights(0, {1: 2.0 + 1e-13})])
 
 
 def test_units_do_not_make_a_cycle_singular():
@@ -311,12 +299,12 @@ def test_dropped_nodes_that_form_a_loop_of_gain_one_are_named():
 
 def test_objects_copy_pickle_and_cannot_be_changed():
     sem = base()
-    family = InterventionFamily(["a", "c"], kind="random_shift", per_env="single")
+    family = lab.InterventionFamily(["a", "c"], kind="random_shift", per_env="single")
     sets = [
         sem.environments([CASES[name][0] for name in CASES], labels=list(CASES)),
         family.environments(sem, 4, random_state=0),
         family.environments(sem, 4, random_state=0)[[2, 0]],
-        InterventionFamily(["c"], kind="weights").environments(sem, 3, random_state=0),
+        lab.InterventionFamily(["c"], kind="weights").environments(sem, 3, random_state=0),
     ]
     for copied in (copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))):
         for envs in sets:
@@ -332,14 +320,14 @@ def test_objects_copy_pickle_and_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         sets[1].theta[0] = 99.0
     with pytest.raises(TypeError):
-        SetWeights("c", {"a": 1.0}).weights[0] = ("a", 2.0)
+        lab.SetWeights("c", {"a": 1.0}).weights[0] = ("a", 2.0)
 
 
 def test_slices_are_the_environments_they_name_without_new_warnings():
     sem = base()
     names = list(CASES)
     with pytest.warns(match="target .e.: 1 of 10"):
-        envs = sem.environments([*(CASES[n][0] for n in names), Shift("e", 1.0)], labels=[*names, "target"])
+        envs = sem.environments([*(CASES[n][0] for n in names), lab.Shift("e", 1.0)], labels=[*names, "target"])
     for which in (slice(None, None, -1), [3, 1, 8], np.arange(10) % 2 == 0, -1):
         part = envs[which]
         at = np.atleast_1d(np.arange(10)[which])
@@ -351,7 +339,7 @@ def test_slices_are_the_environments_they_name_without_new_warnings():
 
 
 def test_slices_keep_each_environments_own_weights():
-    envs = InterventionFamily(["c", "d"], kind="weights").environments(base(), 5, random_state=0)
+    envs = lab.InterventionFamily(["c", "d"], kind="weights").environments(base(), 5, random_state=0)
     for which in (slice(None, None, -1), [3, 0]):
         np.testing.assert_allclose(envs[which].covs(), envs.covs()[which], rtol=1e-12, atol=1e-14)
 
@@ -360,21 +348,21 @@ def test_slices_keep_each_environments_own_weights():
 def test_families_need_a_target_and_an_environment(kind):
     plain = LinearSEM(B, names=list("abcdef"))
     with pytest.raises(ValueError, match="The model has no target"):
-        InterventionFamily(["b"], kind=kind).environments(plain, 3)
+        lab.InterventionFamily(["b"], kind=kind).environments(plain, 3)
     for n, message in ((0, "there is no environment"), (-1, "n must be a whole number >= 0"), (2.5, "whole number")):
         with pytest.raises(ValueError, match=message):
-            InterventionFamily(["b"], kind=kind).environments(base(), n)
-    assert len(InterventionFamily(["b"], kind=kind).environments(base(), 0, baseline=True)) == 1
+            lab.InterventionFamily(["b"], kind=kind).environments(base(), n)
+    assert len(lab.InterventionFamily(["b"], kind=kind).environments(base(), 0, baseline=True)) == 1
     with pytest.raises(ValueError, match="one row for each of 2 environments"):
-        EnvironmentSet(base(), [None, None], theta=np.ones(7))
+        lab.EnvironmentSet(base(), [None, None], theta=np.ones(7))
     with pytest.raises(ValueError, match="negative added variance: -1"):
-        InterventionFamily(["b"]).interventions(base(), [[-1.0]])
+        lab.InterventionFamily(["b"]).interventions(base(), [[-1.0]])
     with pytest.raises(ValueError, match="theta holds NaN"):
-        InterventionFamily(["b"]).interventions(base(), [[np.nan]])
+        lab.InterventionFamily(["b"]).interventions(base(), [[np.nan]])
 
 
 def test_one_site_at_a_time_visits_every_site_with_the_default_law():
-    family = InterventionFamily(["a", "c", "d"], per_env="single")
+    family = lab.InterventionFamily(["a", "c", "d"], per_env="single")
     theta = family.draw(base(), 6000, random_state=0)
     moved = theta > 0
     assert (moved.sum(axis=1) == 1).all()
@@ -418,28 +406,33 @@ def test_labels_of_frames_and_graphs_are_names_not_positions():
 
 
 def test_kurtosis_is_scipys():
-    laws = {Gaussian(): stats.norm, Uniform(): stats.uniform, Laplace(): stats.laplace, Exponential(): stats.expon}
+    laws = {
+        lab.Gaussian(): stats.norm,
+        lab.Uniform(): stats.uniform,
+        lab.Laplace(): stats.laplace,
+        lab.Exponential(): stats.expon,
+    }
     for law, reference in laws.items():
         assert law.kurtosis == pytest.approx(3 + float(reference.stats(moments="k")))
     for df in (4.5, 7.0, 30.0):
-        assert StudentT(df=df).kurtosis == pytest.approx(3 + float(stats.t(df).stats(moments="k")))
-    assert StudentT(df=4.0).kurtosis == np.inf
+        assert lab.StudentT(df=df).kurtosis == pytest.approx(3 + float(stats.t(df).stats(moments="k")))
+    assert lab.StudentT(df=4.0).kurtosis == np.inf
     values = [0.0, 1.0, 5.0, 5.5]
-    assert Empirical(values).kurtosis == pytest.approx(3 + stats.kurtosis(values))
+    assert lab.Empirical(values).kurtosis == pytest.approx(3 + stats.kurtosis(values))
 
 
 def test_markov_blanket_holds_the_other_parents_of_children():
-    collider = textbook_sem("collider")
+    collider = lab.textbook_sem("collider")
     assert collider.markov_blanket("x1") == (1, 2)
 
 
 def test_in_degrees_and_layers_follow_their_law():
     degrees = np.concatenate(
-        [random_dag(40, kind="bounded", max_in_degree=3, random_state=k).sum(axis=0) for k in range(10)]
+        [lab.random_dag(40, kind="bounded", max_in_degree=3, random_state=k).sum(axis=0) for k in range(10)]
     )
     assert set(degrees[degrees > 0]) == {1, 2, 3}
     assert abs(np.mean(degrees[degrees > 0]) - 2.0) < 0.25
-    full = random_dag(12, kind="layered", n_layers=3, expected_degree=16 * 2 * 2 / 12, random_state=0)
+    full = lab.random_dag(12, kind="layered", n_layers=3, expected_degree=16 * 2 * 2 / 12, random_state=0)
     depth = [len(generation) for generation in nx.topological_generations(nx.DiGraph(full))]
     assert depth == [4, 4, 4]
 
@@ -452,7 +445,7 @@ def test_parents_are_positions_in_x():
 
 
 def test_the_second_axis_is_the_target_by_default():
-    envs = base().environments([None, Do("a", 1.0)])
+    envs = base().environments([None, lab.Do("a", 1.0)])
     display = EnvironmentsDisplay.from_environments(envs, "a")
     assert display.names == ("a", "e")
     np.testing.assert_array_equal(display.means, envs.means()[:, [0, 4]])
@@ -460,7 +453,7 @@ def test_the_second_axis_is_the_target_by_default():
 
 
 def test_scaling_a_node_scales_its_moments():
-    sem = random_cyclic_sem(5, random_state=2)
+    sem = lab.random_cyclic_sem(5, random_state=2)
     D = np.diag([1.0, 10.0, 0.1, 3.0, 1.0])
     scaled = LinearSEM(D @ sem.B @ np.linalg.inv(D), noise=np.diag(D) * sem.own_std)
     np.testing.assert_allclose(scaled.cov(), D @ sem.cov() @ D, rtol=1e-10)

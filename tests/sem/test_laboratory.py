@@ -11,47 +11,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from causalinv import sem as lab
 from causalinv.datasets import make_invariance_environments
 from causalinv.exceptions import TargetInterventionWarning
-from causalinv.sem import (
-    Do,
-    Empirical,
-    Exponential,
-    Gaussian,
-    InterventionFamily,
-    Laplace,
-    LinearSEM,
-    ScaleNoise,
-    ScaleWeights,
-    SetNoise,
-    SetWeights,
-    Shift,
-    ShiftTogether,
-    StudentT,
-    Uniform,
-    choose_sites,
-    random_cyclic_sem,
-    random_dag,
-    random_sem,
-    random_unfaithful_sem,
-    textbook_sem,
-)
+from causalinv.sem import LinearSEM
 from causalinv.sem import _solver as solver_module
 
-LAWS = [Gaussian(1.0), Uniform(0.5, 1.0), Laplace(2.0), Exponential(1.0, -1.0), StudentT(1.5, df=9.0)]
-LAWS += [Empirical([0.0, 1.0, 5.0])]
+LAWS = [
+    lab.Gaussian(1.0),
+    lab.Uniform(0.5, 1.0),
+    lab.Laplace(2.0),
+    lab.Exponential(1.0, -1.0),
+    lab.StudentT(1.5, df=9.0),
+]
+LAWS += [lab.Empirical([0.0, 1.0, 5.0])]
 
 
 def laboratory_models():
     """Acyclic, cyclic, latent, unfaithful and indirectly observed models, all noise families, all with targets."""
-    base = random_sem(6, expected_degree=3.0, noise=LAWS, standardize=False, random_state=3)
+    base = lab.random_sem(6, expected_degree=3.0, noise=LAWS, standardize=False, random_state=3)
     latent = next(v for v in base.features if base.children(v))
     return {
         "acyclic": base,
-        "cyclic": random_cyclic_sem(6, expected_degree=4.0, noise=LAWS, random_state=1),
+        "cyclic": lab.random_cyclic_sem(6, expected_degree=4.0, noise=LAWS, random_state=1),
         "latent": base.marginalize([latent]),
-        "unfaithful": random_unfaithful_sem(6, random_state=0),
-        "observed": base.observe(np.random.default_rng(0).normal(size=(4, 5)), noise=[0.1, 0.2, 0.3, Laplace(0.4)]),
+        "unfaithful": lab.random_unfaithful_sem(6, random_state=0),
+        "observed": base.observe(np.random.default_rng(0).normal(size=(4, 5)), noise=[0.1, 0.2, 0.3, lab.Laplace(0.4)]),
         "correlated": LinearSEM.with_noise_cov(base.B, np.eye(6) + 0.5, target=base.target),
     }
 
@@ -62,16 +47,16 @@ def every_intervention(sem):
     child = second if sem.parents(second) else first
     return [
         None,
-        Do(first, 1.5),
-        Do(first, 1.5) + SetNoise(first, Laplace(0.5)),
-        Shift(first, mean=2.0),
-        Shift(first, mean=-1.0, std=2.0) + ScaleNoise(first, 0.5),
-        ScaleNoise(second, 3.0),
-        SetNoise(second, Exponential(2.0, 1.0)),
-        SetWeights(child, {parent[0]: 0.3}) if parent else None,
-        ScaleWeights(child, -0.5),
-        ShiftTogether([first, second], [[2.0, 1.0], [1.0, 1.0]], mean=[1.0, 0.0]) + Shift(first, std=1.0),
-        ScaleWeights(child, 0.0) + ScaleNoise(first, 0.0),
+        lab.Do(first, 1.5),
+        lab.Do(first, 1.5) + lab.SetNoise(first, lab.Laplace(0.5)),
+        lab.Shift(first, mean=2.0),
+        lab.Shift(first, mean=-1.0, std=2.0) + lab.ScaleNoise(first, 0.5),
+        lab.ScaleNoise(second, 3.0),
+        lab.SetNoise(second, lab.Exponential(2.0, 1.0)),
+        lab.SetWeights(child, {parent[0]: 0.3}) if parent else None,
+        lab.ScaleWeights(child, -0.5),
+        lab.ShiftTogether([first, second], [[2.0, 1.0], [1.0, 1.0]], mean=[1.0, 0.0]) + lab.Shift(first, std=1.0),
+        lab.ScaleWeights(child, 0.0) + lab.ScaleNoise(first, 0.0),
     ]
 
 
@@ -131,10 +116,10 @@ def test_samples_have_the_exact_moments_in_every_environment(name):
 @pytest.mark.parametrize("full_share", [0.0, 2.0], ids=["in full", "Woodbury"])
 def test_woodbury_and_full_solutions_agree_with_each_model(full_share, monkeypatch):
     monkeypatch.setattr(solver_module, "_FULL_SHARE", full_share)
-    sem = random_sem(12, expected_degree=5.0, standardize=False, random_state=2)
+    sem = lab.random_sem(12, expected_degree=5.0, standardize=False, random_state=2)
     inner = [v for v in sem.features if sem.parents(v)]
-    few = sem.environments([SetWeights(v, {sem.parents(v)[0]: 2.0}) for v in inner[:3]])
-    many = sem.environments([sum((ScaleWeights(v, 0.7) for v in inner[1:]), ScaleWeights(inner[0], 0.7))])
+    few = sem.environments([lab.SetWeights(v, {sem.parents(v)[0]: 2.0}) for v in inner[:3]])
+    many = sem.environments([sum((lab.ScaleWeights(v, 0.7) for v in inner[1:]), lab.ScaleWeights(inner[0], 0.7))])
     assert len(many._solver.tables.mechanisms[0].rows) > 4
     for envs in (few, many):
         for e in range(len(envs)):
@@ -145,14 +130,18 @@ def test_woodbury_and_full_solutions_agree_with_each_model(full_share, monkeypat
 @given(seed=st.integers(0, 10_000), n_drop=st.integers(1, 4), cyclic=st.booleans())
 def test_marginalizing_keeps_the_law_of_the_rest_under_interventions(seed, n_drop, cyclic):
     rng = np.random.default_rng(seed)
-    sem = (random_cyclic_sem if cyclic else random_sem)(7, expected_degree=3.0, random_state=seed, noise=0.7)
+    sem = (lab.random_cyclic_sem if cyclic else lab.random_sem)(7, expected_degree=3.0, random_state=seed, noise=0.7)
     drop = rng.choice([v for v in range(7) if v != sem.target], n_drop, replace=False)
     keep = [v for v in range(7) if v not in drop]
     seen = sem.marginalize(drop.tolist())
     node = int(rng.choice([v for v in keep if v != sem.target] or [sem.target]))
     name = sem.names[node]
     # A loop through dropped nodes rescales an equation, so there only do keeps its meaning.
-    cases = [Do(name, 2.0)] if cyclic else [Do(name, 2.0), Shift(name, 1.0, 2.0), Do(name, 1.0) + SetNoise(name, 0.5)]
+    cases = (
+        [lab.Do(name, 2.0)]
+        if cyclic
+        else [lab.Do(name, 2.0), lab.Shift(name, 1.0, 2.0), lab.Do(name, 1.0) + lab.SetNoise(name, 0.5)]
+    )
     for intervention in [None] if node == sem.target else [None, *cases]:
         whole = sem if intervention is None else sem.intervene(intervention)
         part = seen if intervention is None else seen.intervene(intervention)
@@ -163,7 +152,7 @@ def test_marginalizing_keeps_the_law_of_the_rest_under_interventions(seed, n_dro
 
 def test_a_skewed_law_survives_marginalization_through_a_negative_loop():
     """Third moments of the kept node, exact for independent sources: a mirrored exponential must stay mirrored."""
-    sem = LinearSEM([[0, 2.0], [1.0, 0]], noise=[Exponential(1.0), Gaussian(1.0)])  # gain of node 0: 1 - 2 = -1
+    sem = LinearSEM([[0, 2.0], [1.0, 0]], noise=[lab.Exponential(1.0), lab.Gaussian(1.0)])  # gain of node 0: 1 - 2 = -1
     seen = sem.marginalize([1])
     z = seen.sample(400_000, random_state=0)[:, 0]
     assert seen.cov()[0, 0] == pytest.approx(sem.cov()[0, 0])
@@ -174,13 +163,13 @@ def test_a_skewed_law_survives_marginalization_through_a_negative_loop():
 
 @pytest.mark.parametrize("shape", [(2, 5), (5, 5), (9, 5)])
 def test_indirect_observation_has_the_mixed_moments(shape):
-    sem = random_sem(6, random_state=1)
+    sem = lab.random_sem(6, random_state=1)
     A = np.random.default_rng(1).normal(size=shape)
     A[-1] = A[0]  # rank-deficient mixing is legal
     seen = sem.observe(A, noise=np.full(shape[0], 0.3))
     at = list(sem.features)
-    moments = seen.environments([None, Shift(at[0], 2.0, 1.0)]).moments()
-    for e, model in enumerate((sem, sem.intervene(Shift(at[0], 2.0, 1.0)))):
+    moments = seen.environments([None, lab.Shift(at[0], 2.0, 1.0)]).moments()
+    for e, model in enumerate((sem, sem.intervene(lab.Shift(at[0], 2.0, 1.0)))):
         inner = model.cov()[np.ix_(at, at)]
         np.testing.assert_allclose(moments.cov("x")[e], A @ inner @ A.T + 0.09 * np.eye(shape[0]), atol=1e-12)
         np.testing.assert_allclose(moments.mean("x")[e], A @ model.mean()[at], atol=1e-12)
@@ -189,7 +178,7 @@ def test_indirect_observation_has_the_mixed_moments(shape):
 
 
 def test_hidden_nodes_are_left_out_of_x():
-    sem = textbook_sem("instrument")
+    sem = lab.textbook_sem("instrument")
     X, _, _ = sem.environments([None]).sample(10, random_state=0)
     assert X.shape == (10, 2)
     assert sem.environments([None]).moments().names["x"] == ("x", "z")
@@ -201,7 +190,7 @@ def least_squares(sem, *names):
 
 
 def test_textbook_models_have_the_documented_truth():
-    build = textbook_sem
+    build = lab.textbook_sem
     np.testing.assert_allclose(least_squares(build("chain"), "x1", "x2"), [1 / 2, 1 / 2])
     np.testing.assert_allclose(least_squares(build("fork"), "x1", "x2"), [1 / 3, 1 / 3])
     np.testing.assert_allclose(least_squares(build("collider"), "x1", "x2"), [-1 / 2, 1 / 2])
@@ -220,8 +209,8 @@ def test_textbook_models_have_the_documented_truth():
 
 
 def test_solving_by_edges_equals_solving_by_product():
-    base = random_sem(320, expected_degree=3.0, noise=[LAWS[i % 6] for i in range(320)], random_state=0)
-    hidden = base.intervene(ShiftTogether([0, 1], [[1.0, 0.5], [0.5, 1.0]]) + Shift(2, 1.0, 2.0))
+    base = lab.random_sem(320, expected_degree=3.0, noise=[LAWS[i % 6] for i in range(320)], random_state=0)
+    hidden = base.intervene(lab.ShiftTogether([0, 1], [[1.0, 0.5], [0.5, 1.0]]) + lab.Shift(2, 1.0, 2.0))
     assert hidden._is_sparse
     shapes = np.random.default_rng(0).normal(size=(50, 320))
     extra = np.random.default_rng(1).normal(size=(50, 320))
@@ -237,7 +226,7 @@ def test_solving_by_edges_equals_solving_by_product():
 
 # -- families ---------------------------------------------------------------------------------------------------------
 
-SEM = random_sem(8, expected_degree=3.0, random_state=6)
+SEM = lab.random_sem(8, expected_degree=3.0, random_state=6)
 SITES = [v for v in SEM.features if SEM.parents(v)][:3]
 COUNTS = {
     "variance": 3,
@@ -252,7 +241,7 @@ COUNTS = {
 @pytest.mark.parametrize("kind", COUNTS)
 @pytest.mark.parametrize("per_env", ["all", "single"])
 def test_family_counts_its_parameters_and_means_what_it_says(kind, per_env):
-    family = InterventionFamily(SITES, kind=kind, per_env=per_env)
+    family = lab.InterventionFamily(SITES, kind=kind, per_env=per_env)
     assert family.n_params(SEM) == COUNTS[kind]
     envs = family.environments(SEM, 6, baseline=True, random_state=0)
     assert envs.theta.shape == (7, COUNTS[kind])
@@ -286,7 +275,7 @@ def test_family_counts_its_parameters_and_means_what_it_says(kind, per_env):
 def test_moments_of_an_affine_family_are_affine_and_of_others_are_not():
     """G(theta) - G(0) is linear in theta for variances only; checked at the midpoint of two draws."""
     for kind in COUNTS:
-        family = InterventionFamily(SITES, kind=kind)
+        family = lab.InterventionFamily(SITES, kind=kind)
         a, b = family.draw(SEM, 2, random_state=3)
         middle = SEM.environments(family.interventions(SEM, np.stack([a, b, (a + b) / 2])))
         second = middle.covs() + middle.means()[:, :, None] * middle.means()[:, None, :]
@@ -295,7 +284,7 @@ def test_moments_of_an_affine_family_are_affine_and_of_others_are_not():
 
 
 def test_more_environments_leave_earlier_draws_unchanged():
-    family = InterventionFamily(SITES, kind="weights+variance", per_env="single")
+    family = lab.InterventionFamily(SITES, kind="weights+variance", per_env="single")
     few, many = (family.environments(SEM, n, random_state=5) for n in (3, 30))
     np.testing.assert_array_equal(few.theta, many.theta[:3])
     for a, b in zip(few.sample(4, random_state=1), many.sample(4, random_state=1), strict=True):
@@ -305,15 +294,15 @@ def test_more_environments_leave_earlier_draws_unchanged():
 def test_laws_of_families():
     from scipy.stats import uniform
 
-    for law in (Uniform(1.0, 5.0), uniform(2.0, 6.0), lambda rng, size: rng.uniform(2.0, 8.0, size)):
-        theta = InterventionFamily(SITES, kind="shift", law=law).draw(SEM, 200, random_state=0)
+    for law in (lab.Uniform(1.0, 5.0), uniform(2.0, 6.0), lambda rng, size: rng.uniform(2.0, 8.0, size)):
+        theta = lab.InterventionFamily(SITES, kind="shift", law=law).draw(SEM, 200, random_state=0)
         assert 2.0 <= theta.min() < 3.5
         assert 6.5 < theta.max() <= 8.0
-    assert (InterventionFamily(SITES, law=Gaussian()).draw(SEM, 50, random_state=0) >= 0).all()
+    assert (lab.InterventionFamily(SITES, law=lab.Gaussian()).draw(SEM, 50, random_state=0) >= 0).all()
 
 
 def test_selection_keeps_labels_theta_and_moments():
-    envs = InterventionFamily(SITES).environments(SEM, 5, baseline=True, random_state=0)
+    envs = lab.InterventionFamily(SITES).environments(SEM, 5, baseline=True, random_state=0)
     part = envs[[4, 1]]
     assert list(part.labels) == [4, 1]
     np.testing.assert_array_equal(part.theta, envs.theta[[4, 1]])
@@ -323,14 +312,14 @@ def test_selection_keeps_labels_theta_and_moments():
 
 def test_target_interventions_are_counted_in_the_warning():
     with pytest.warns(TargetInterventionWarning, match="change the equation of the target .*: 2 of 3"):
-        SEM.environments([None, Shift(SEM.target, 1.0), ScaleNoise(SEM.target, 2.0)])
+        SEM.environments([None, lab.Shift(SEM.target, 1.0), lab.ScaleNoise(SEM.target, 2.0)])
 
 
 def test_choose_sites_respects_where_and_in_degree():
     for where, pool in (("ancestors", SEM.ancestors(SEM.target)), ("descendants", SEM.descendants(SEM.target))):
-        assert set(choose_sites(SEM, 1, where=where, random_state=0)) <= set(pool)
+        assert set(lab.choose_sites(SEM, 1, where=where, random_state=0)) <= set(pool)
     for seed in range(20):
-        sites = choose_sites(SEM, 2, max_in_degree=1, random_state=seed)
+        sites = lab.choose_sites(SEM, 2, max_in_degree=1, random_state=seed)
         assert SEM.target not in sites
         assert all(len(SEM.parents(v)) <= 1 for v in sites)
 
@@ -350,7 +339,7 @@ def test_a_new_noise_family_needs_only_a_shape():
         def standard(self, size, rng):
             return rng.choice([-1.0, 1.0], size)
 
-    sem = LinearSEM([[0, 0], [2.0, 0]], noise=[Coin(3.0, 1.0), Gaussian()])
+    sem = LinearSEM([[0, 0], [2.0, 0]], noise=[Coin(3.0, 1.0), lab.Gaussian()])
     x = sem.sample(1000, random_state=0)[:, 0]
     assert set(np.round(x, 9)) == {-2.0, 4.0}
     assert sem.cov()[1, 1] == 37.0
@@ -366,7 +355,7 @@ def test_a_new_noise_family_needs_only_a_shape():
     most=st.integers(1, 4),
 )
 def test_random_graphs_are_acyclic_and_obey_their_kind(p, kind, seed, most):
-    graph = random_dag(p, kind=kind, max_in_degree=most, expected_degree=0.5, n_layers=min(3, p), random_state=seed)
+    graph = lab.random_dag(p, kind=kind, max_in_degree=most, expected_degree=0.5, n_layers=min(3, p), random_state=seed)
     sem = LinearSEM.from_adjacency(graph)
     assert sem.is_acyclic
     parents = graph.sum(axis=0)
@@ -382,7 +371,7 @@ def test_random_graphs_are_acyclic_and_obey_their_kind(p, kind, seed, most):
 
 
 def test_layers_only_join_neighbours():
-    graph = random_dag(12, kind="layered", n_layers=3, expected_degree=16 * 2 * 2 / 12, random_state=0)
+    graph = lab.random_dag(12, kind="layered", n_layers=3, expected_degree=16 * 2 * 2 / 12, random_state=0)
     assert graph.sum() == 32  # all pairs of consecutive layers of four
     assert nx.dag_longest_path_length(nx.DiGraph(graph)) == 2
 
@@ -393,7 +382,7 @@ def test_preferential_attachment_makes_hubs():
         kind: np.mean(
             [
                 (g.sum(0) + g.sum(1)).max()
-                for g in (random_dag(100, kind=kind, expected_degree=3.94, random_state=k) for k in range(40))
+                for g in (lab.random_dag(100, kind=kind, expected_degree=3.94, random_state=k) for k in range(40))
             ]
         )
         for kind in ("scale_free", "er")
@@ -404,19 +393,19 @@ def test_preferential_attachment_makes_hubs():
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("standardize", [False, True])
 def test_unfaithful_models_have_edges_without_total_effect(seed, standardize):
-    sem = random_unfaithful_sem(10, n_cancellations=2, standardize=standardize, random_state=seed)
+    sem = lab.random_unfaithful_sem(10, n_cancellations=2, standardize=standardize, random_state=seed)
     edges = sem.B != 0
     silent = edges & (np.abs(sem.total_effects()) < 1e-12)
     assert silent.sum() >= 2
     assert sem.parents(sem.target)
     assert sem.children(sem.target)
-    faithful = random_sem(10, expected_degree=4.0, random_state=seed)
+    faithful = lab.random_sem(10, expected_degree=4.0, random_state=seed)
     assert not ((faithful.B != 0) & (np.abs(faithful.total_effects()) < 1e-12)).any()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_cyclic_models_are_cyclic_and_stable(seed):
-    sem = random_cyclic_sem(8, spectral_radius=0.6, random_state=seed)
+    sem = lab.random_cyclic_sem(8, spectral_radius=0.6, random_state=seed)
     assert not sem.is_acyclic
     assert sem.spectral_radius == pytest.approx(0.6)
     series = sum(np.linalg.matrix_power(sem.B, k) for k in range(200))
@@ -424,7 +413,7 @@ def test_cyclic_models_are_cyclic_and_stable(seed):
 
 
 def test_raw_models_are_varsortable_and_standardised_ones_are_not():
-    raw = [random_sem(20, expected_degree=4.0, standardize=False, random_state=k) for k in range(20)]
+    raw = [lab.random_sem(20, expected_degree=4.0, standardize=False, random_state=k) for k in range(20)]
     assert np.mean([sem.varsortability() for sem in raw]) > 0.9
     assert np.mean([sem.standardize().varsortability() for sem in raw]) == pytest.approx(0.5)
     chain = LinearSEM.from_adjacency(np.diag([1.0, 0.1], k=1))  # variances 1, 2, 1.02: paths 01 up, 12 down, 02 up
@@ -447,7 +436,7 @@ def test_json_round_trip_is_exact_to_the_bit(name):
 
 
 def test_frame_and_networkx_round_trips_and_agree_with_networkx_on_the_graph():
-    sem = random_sem(9, expected_degree=3.0, random_state=2)
+    sem = lab.random_sem(9, expected_degree=3.0, random_state=2)
     names = list(sem.names)
     for again in (
         LinearSEM.from_frame(sem.to_frame(), names=names, target=sem.target, noise=sem.noise),
@@ -467,7 +456,7 @@ def test_frame_and_networkx_round_trips_and_agree_with_networkx_on_the_graph():
 def test_missing_extra_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "networkx", None)  # importing it raises, as where it is not installed
     with pytest.raises(ImportError, match=r'python -m pip install "causalinv\[graph\]"'):
-        textbook_sem("chain").to_networkx()
+        lab.textbook_sem("chain").to_networkx()
 
 
 # -- data -------------------------------------------------------------------------------------------------------------
