@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from causalinv.bounds import ManskiBounds, SensitivityBounds
-from causalinv.bounds._inference import freedom, ratio_of_means
+from causalinv.bounds._inference import freedom, joint_freedom, ratio_of_means
 from causalinv.exceptions import DegenerateInputWarning
 
 SUPPORT = (-50.0, 50.0)
@@ -106,3 +106,32 @@ def test_effect_on_treated_where_nobody_was_is_refused_by_name():
         model.average_bounds("att", where=treatment == 0)
     with pytest.raises(ValueError, match="group of by="):
         model.average_bounds("att", by=treatment)
+
+
+def test_degrees_of_freedom_of_two_arms_are_welchs():
+    """Samples of 3 and 12 with one and the same variance; and four and nine clusters of five rows."""
+    rng = np.random.default_rng(6)
+    first, second = (stats.zscore(rng.normal(size=n), ddof=1) for n in (3, 12))
+    welch = stats.ttest_ind(first, second, equal_var=False).df
+    arm = np.arange(15) < 3
+    assert joint_freedom([arm.astype(float), (~arm).astype(float)], None) == pytest.approx(welch)
+    assert joint_freedom([arm / 3, (~arm) / 12.0], None) == pytest.approx(welch)  # only ratios within an arm matter
+    first, second = (stats.zscore(rng.normal(size=n), ddof=1) for n in (4, 9))
+    groups = np.repeat(np.arange(13), 5)
+    found = joint_freedom([(groups < 4).astype(float), (groups >= 4).astype(float)], groups)
+    assert found == pytest.approx(stats.ttest_ind(first, second, equal_var=False).df)
+
+
+@pytest.mark.parametrize(("n", "clustered", "df"), [(30, False, 29.0), (31, False, np.inf), (400, True, 399.0)])
+def test_independent_rows_take_the_normal_law_from_thirty_degrees_of_freedom_on(n, clustered, df):
+    assert freedom(np.ones(n), np.arange(n) if clustered else None) == pytest.approx(df)
+
+
+def test_rows_of_next_to_no_weight_leave_no_degrees_of_freedom():
+    """Four rows of either arm count: Welch's 3 + 3."""
+    rng, rows = np.random.default_rng(7), np.arange(40)
+    model = SensitivityBounds(law="marginal", cv=2, random_state=0)
+    model.fit(None, rng.normal(size=40), treatment=rows % 2, sample_weight=np.where(rows < 8, 1.0, 1e-9))
+    with pytest.warns(DegenerateInputWarning, match="leave 6 degrees of freedom"):
+        line = model.average_bounds("ate", odds_ratio=1.0, target="set").table.iloc[0]
+    assert (line.lower - line.ci_lower) / line.se_lower == pytest.approx(stats.t.ppf(0.975, 6), rel=1e-6)

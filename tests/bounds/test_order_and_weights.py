@@ -186,7 +186,7 @@ def test_huge_weights_of_functions_keep_their_ratios():
 class Known(ClassifierMixin, BaseEstimator):
     """The propensity stands in the second column of X."""
 
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         self.classes_ = np.unique(y)
         return self
 
@@ -202,3 +202,15 @@ def test_poor_overlap_is_said_above_five_percent(n_poor, warned):
         warnings.simplefilter("always")
         SensitivityBounds(propensity=Known(), **FAST).fit(X, y, treatment=t)
     assert any(issubclass(w.category, OverlapWarning) for w in caught) is warned
+
+
+@pytest.mark.parametrize(
+    ("n_poor", "weight", "poor"), [(6, 1.0, False), (7, 1.0, True), (3, 3.0, True), (7, 0.5, False)]
+)
+def test_overlap_is_poor_where_more_than_five_percent_of_the_weight_lie_outside(n_poor, weight, poor):
+    X, y, t = data()
+    few = np.arange(120) < n_poor
+    X[:, 1] = np.where(few, 0.025, 0.5)
+    model = SensitivityBounds(propensity=Known(), **FAST)
+    found = model.fit(X, y, treatment=t, sample_weight=np.where(few, weight, 1.0)).average_bounds(odds_ratio=1.0)
+    assert found.poor_overlap is poor

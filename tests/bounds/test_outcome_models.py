@@ -1,5 +1,8 @@
 """A location of the outcome and the law of what it leaves: choice, validity, sharpness."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -8,6 +11,7 @@ from sklearn.linear_model import LinearRegression
 
 from causalinv.bounds import FDivergenceBounds, SensitivityBounds
 from causalinv.bounds._arm_law import ArmLaw, JoinedLaw, crps
+from causalinv.bounds._crossfit import _losses
 from causalinv.bounds._location import fit_shared
 from causalinv.bounds._scores import cap_scores
 
@@ -46,6 +50,21 @@ def test_crps_is_the_integral():
     law = ArmLaw(atoms, w, np.array([0.4]), np.array([1.5]))
     exact = quad(lambda t: (law.cdf(t)[0] - (y[0] <= t)) ** 2, -5, 8, points=[-1.1, 0.7, 3.4], limit=200)[0]
     assert crps(law, y)[0] == pytest.approx(exact, rel=1e-6)
+
+
+def test_laws_are_chosen_by_scores_that_weigh_as_their_rows_do():
+    """Weights of 1 to 3 are so many rows."""
+    rng = np.random.default_rng(0)
+    weight, phi, own = rng.integers(1, 4, size=30), rng.normal(size=30), np.arange(30) % 3 > 0
+    rows = SimpleNamespace(X=np.zeros((30, 1)), phi=phi, take_weight=lambda mask: weight[mask].astype(float))
+
+    def at(X, centre):
+        return ArmLaw(np.array([-1.0, 0.0, 1.0]), np.full((len(X), 3), 1 / 3), np.full(len(X), centre))
+
+    laws = [SimpleNamespace(at=partial(at, centre=centre)) for centre in (0.0, 0.7)]
+    many = np.repeat(phi[own], weight[own])
+    expected = [crps(law.at(np.zeros((len(many), 1))), many).sum() for law in laws]
+    np.testing.assert_allclose(_losses(rows, own, laws).sum(axis=1), expected)
 
 
 def test_scores_stay_doubly_valid_with_a_wrong_location():

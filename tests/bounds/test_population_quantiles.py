@@ -65,6 +65,14 @@ def test_bands_hold_the_rows_and_everything_nests(marginal):
     assert (limited.upper <= plain.upper).all()
 
 
+def test_intervals_of_an_effect_are_made_of_those_of_the_arms_at_half_the_error():
+    r = np.random.default_rng(1)
+    model = QuantileBounds(**EASY).fit(np.zeros((120, 1)), r.normal(size=120), treatment=np.arange(120) % 2)
+    effect = model.effect_bounds(odds_ratio=2.0, confidence_level=0.9).conf_int
+    one, zero = (model.population_bounds(arm=a, odds_ratio=2.0, confidence_level=0.95).conf_int for a in (1, 0))
+    assert effect == pytest.approx((one[0] - zero[1], one[1] - zero[0]))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["normal", "rounded"])
 def test_intervals_cover_the_population_ends(kind):

@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
+from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds, _benchmark
 from causalinv.exceptions import DegenerateInputWarning
 
 FAST = {"law": "kernel", "cv": 2, "random_state": 0}
@@ -72,6 +72,24 @@ def test_a_subgroup_of_manski_is_its_own_mean():
     upper = np.where(T == 1, y, 1.0)[inside]
     assert found.upper == pytest.approx(upper.mean())
     assert found.se_upper == pytest.approx(upper.std(ddof=1) / np.sqrt(len(upper)), rel=2e-3)
+
+
+@pytest.mark.filterwarnings("ignore::causalinv.exceptions.DegenerateInputWarning")
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_a_subgroup_of_manski_has_the_interval_of_a_fit_to_it_alone(weighted, clustered):
+    rng = np.random.default_rng(0)
+    inside, n = np.arange(400) % 10 < 1, 400
+    given = {"treatment": np.arange(n) % 3 > 0}
+    if weighted:
+        given["sample_weight"] = rng.exponential(size=n)
+    if clustered:
+        given["groups"] = rng.integers(0, 60, size=n)
+    y = rng.random(n)
+    whole = ManskiBounds(outcome_support=(0, 1)).fit(None, y, **given)
+    part = ManskiBounds(outcome_support=(0, 1)).fit(None, y[inside], **{k: v[inside] for k, v in given.items()})
+    found = whole.average_bounds("mean", arm=True, where=inside).table
+    pd.testing.assert_frame_equal(found, part.average_bounds("mean", arm=True).table)
 
 
 def test_by_a_column_and_a_grid_has_one_row_for_each():
@@ -297,6 +315,21 @@ def test_a_benchmark_of_noise_reads_one():
     assert found.loc[1, "q95"] > 1.3
     assert (found.loc[[1, 2], "beyond_noise"] < 1.6).all()
     assert found.loc[0, "beyond_noise"] > 3
+
+
+def test_noise_is_the_largest_of_the_shuffles_and_is_taken_off_in_squares_of_logarithms(monkeypatch):
+    r = np.random.default_rng(0)
+    x = r.normal(size=(120, 2))
+    treatment = (r.random(120) < 1 / (1 + np.exp(-x[:, 0]))).astype(int)
+    model = SensitivityBounds(**FAST).fit(x, r.normal(size=120), treatment=treatment)
+    found = model.benchmark([0, 1])
+    assert found.loc[0, "beyond_noise"] > 1.5
+    left = np.sqrt(np.maximum(np.log(found["q95"]) ** 2 - np.log(found["noise"]) ** 2, 0.0))
+    np.testing.assert_allclose(found["beyond_noise"], np.exp(left))
+    monkeypatch.setattr(_benchmark, "_SHUFFLES", 1)
+    first = model.benchmark([0, 1])["noise"]
+    assert (first <= found["noise"]).all()
+    assert (first < found["noise"]).any()
 
 
 def test_band_over_the_grid_is_wider_than_each_row():

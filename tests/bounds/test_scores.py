@@ -1,15 +1,25 @@
 """Scores on populations that are enumerated: every mean below is exact, nothing is sampled."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import expit
 
 from causalinv.bounds import FDivergenceBounds, ManskiBounds, cap_bounds, f_ball_bounds
 from causalinv.bounds import _sieve_dual as scores
 from causalinv.bounds._arm_law import ArmLaw
 from causalinv.bounds._divergences import NAMES, as_divergence
+from causalinv.bounds._inference import (
+    band_critical_value,
+    combine,
+    critical_value,
+    influence,
+    interval,
+    ratio_of_means,
+)
 from causalinv.bounds._inference import clustered as _clusters
-from causalinv.bounds._inference import combine, critical_value, interval, ratio_of_means
 from causalinv.bounds._scores import cap_att_terms, cap_scores, manski_scores
 from causalinv.bounds._sieve_dual import f_ball_scores
 
@@ -214,6 +224,32 @@ def test_critical_values_and_intervals():
     assert interval(0.2, 0.1, (0.1, 0.1), target="parameter", **common)[0] == pytest.approx(0.2 - 0.1959964)
     low, high = interval(-np.inf, 1.0, (np.nan, 0.1), target="parameter", **common)
     assert (low, high) == (-np.inf, pytest.approx(1.1644854))
+
+
+def test_influence_is_the_derivative_of_the_ratio_in_the_weight_of_a_row():
+    rng = np.random.default_rng(0)
+    top, bottom, weight = rng.normal(size=7), rng.random(7), rng.exponential(size=7)
+    for below in (None, bottom):
+        moved = []
+        for i in range(7):
+            up, down = (ratio_of_means(top, below, weight * np.exp(h * (np.arange(7) == i)))[0] for h in (1e-5, -1e-5))
+            moved.append((up - down) / 2e-5)
+        np.testing.assert_allclose(influence(top, below, weight), moved, rtol=1e-6, atol=1e-9)
+
+
+def test_bands_take_the_largest_of_folded_normals_stretched_as_students():
+    """Four independent ends, each below and above: all within c with probability (2 Φ(c) - 1)^4."""
+    columns = np.linalg.qr(np.random.default_rng(0).normal(size=(500, 4)))[0]
+    ratios = [((column, column), None) for column in columns.T]
+    alone = SimpleNamespace(weight=None, groups=None)
+    found = band_critical_value(ratios, alone, 0.95, np.inf, 0)
+    assert found == pytest.approx(stats.norm.ppf((1 + 0.95**0.25) / 2), abs=0.12)  # three errors of 2,000 draws
+    few = band_critical_value(ratios, alone, 0.95, 4.0, 0)
+    assert few / found == pytest.approx(stats.t.ppf(0.975, 4) / stats.norm.ppf(0.975))
+    # A cluster of three equal rows is one row, to the digit; rows of their own would be drawn otherwise.
+    thrice = [((np.repeat(low, 3), np.repeat(high, 3)), None) for (low, high), _ in ratios]
+    clustered = SimpleNamespace(weight=None, groups=np.repeat(np.arange(500), 3))
+    assert band_critical_value(thrice, clustered, 0.95, np.inf, 0) == pytest.approx(found, rel=1e-9)
 
 
 def test_repeats_combine_by_medians():

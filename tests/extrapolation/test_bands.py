@@ -1,11 +1,13 @@
 """Bands of curves: half widths by the law of the maximum, and refits that are those of the whole fit."""
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
+from sklearn.preprocessing import FunctionTransformer
 
 from causalinv.datasets import make_extrapolation_data
 from causalinv.extrapolation import LinearInvarianceEncoder, Rep4ExRegressor
@@ -56,6 +58,18 @@ def test_a_curve_that_leans_at_one_place_is_widened_there():
     assert half[2] - half[0] == pytest.approx(1.5, abs=0.05)
     # Where resamples say nothing the lean is all there is.
     np.testing.assert_array_equal(half_widths(np.ones((50, 2)), 0.9, "pointwise", np.array([0.0, 0.3])), [0.0, 0.3])
+
+
+def test_skew_resamples_widen_the_side_that_they_lean_to():
+    """Errors of a right-skew law: a bias to the right asks for more. Mirrored curves have the same half widths."""
+    rng = np.random.default_rng(3)
+    draws, bias = 40_000, np.full(3, 0.5)
+    curves = rng.exponential(size=(draws, 3))
+    half = half_widths(curves, 0.95, "simultaneous")
+    np.testing.assert_allclose(half_widths(-curves, 0.95, "simultaneous"), half)
+    gaps = rng.exponential(size=(draws, 3)) - 1.0
+    held = [(np.abs(gaps + side * bias) <= half).all(axis=1).mean() for side in (1, -1)]
+    assert min(held) == pytest.approx(0.95, abs=4.5 * np.sqrt(2 * 0.05 * 0.95 / draws))
 
 
 def test_a_curve_that_moves_as_one_needs_no_more_than_a_point():
@@ -126,3 +140,26 @@ def test_a_curve_says_where_the_law_of_v_is_in_doubt(noise, told):
         model = Rep4ExRegressor(encoder, random_state=0).fit(data.X, data.y, action=data.action)
         text = " ".join(str(model.do_curve([0.0, 1.3], n_bootstrap=3)).split())
     assert ("V does not look Gaussian" in text) is told
+
+
+class Records(FunctionTransformer):
+    """The rows themselves; it keeps what it was fitted on."""
+
+    fitted_on: ClassVar[list[np.ndarray]] = []
+
+    def fit(self, X, y=None):
+        self.fitted_on.append(X)
+        return super().fit(X, y)
+
+
+def test_a_resample_is_as_many_rows_drawn_with_replacement():
+    rng = np.random.default_rng(0)
+    action, V = rng.uniform(-1, 1, 300), rng.normal(size=300)
+    model = Rep4ExRegressor(Records(), random_state=0).fit((action + V)[:, None], action + V, action=action)
+    Records.fitted_on.clear()
+    model.do_curve([0.0], n_bootstrap=20)
+    assert [len(rows) for rows in Records.fitted_on] == [300] * 20
+    different = [len(np.unique(rows)) / 300 for rows in Records.fitted_on]
+    # A row is left out with probability (1 - 1 / 300)^300; the share of a resample has an error of .018.
+    assert np.mean(different) == pytest.approx(1 - np.exp(-1), abs=4 * 0.018 / np.sqrt(20))
+    assert len({rows.tobytes() for rows in Records.fitted_on}) == 20

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from causalinv import LinearInvarianceEncoder, Rep4ExRegressor
 from causalinv.extrapolation._action_only import action_only
 from causalinv.extrapolation._kept import kept
 from causalinv.extrapolation._scores import distance_correlation_test
-from causalinv.extrapolation._support import status
+from causalinv.extrapolation._support import overlap, status
 from causalinv.results import ExtrapolationDiagnostics
 
 
@@ -154,3 +155,74 @@ def test_huge_units_of_outcome_and_state_change_no_answer():
     ]
     assert found[0] == pytest.approx(found[1])
     assert 0 < found[0][0] < 1
+
+
+def test_numbers_of_the_diagnostics_written_out():
+    """Of 300 rows all are looked at: polynomials of degree 4 by numpy; an outcome that bends where no row is inside."""
+    rng = np.random.default_rng(0)
+    action = 10 * rng.uniform(-1, 1, size=300)
+    state = action / 10 + 0.05 * rng.normal(size=300)
+    y = 10 * np.maximum(np.abs(state) - 0.8, 0.0) + 2 * rng.normal(size=300)
+    model = Rep4ExRegressor("identity", random_state=0).fit(state[:, None], y, action=action)
+    found = model.diagnostics()
+    slope, left = np.polyfit(action, state, 1, full=True)[:2]
+    assert found.singular_values == pytest.approx((slope[0] * action.std() / np.sqrt(left[0] / 300),), rel=1e-6)
+    smooth = np.polyval(np.polyfit(action, y, 4), action)
+    gap = model.predict_do(action) - smooth
+    assert found.do_consistency == pytest.approx(np.sqrt(np.mean(gap**2)) / smooth.std(), rel=1e-3)
+    outer = np.abs(action) > np.abs(action).max() / 1.4
+    inner = Rep4ExRegressor("identity", random_state=0).fit(state[~outer, None], y[~outer], action=action[~outer])
+    error = inner.predict_do(action[outer], on_unsupported="ignore") - smooth[outer]
+    assert found.shell_error == pytest.approx(np.sqrt(np.mean(error**2)) / smooth.std(), rel=0.1)
+
+
+class Remembers(TransformerMixin, BaseEstimator):
+    """The first column in rows of its fit; in others a square of the action, in the second column, is added."""
+
+    def fit(self, X, y=None, *, action=None):
+        self.seen_ = {row.tobytes() for row in X}
+        return self
+
+    def transform(self, X):
+        unseen = np.array([row.tobytes() not in self.seen_ for row in X])
+        return (X[:, 0] + 3 * unseen * X[:, 1])[:, None]
+
+
+def test_linearity_is_tested_on_rows_that_the_encoder_did_not_see():
+    rng = np.random.default_rng(0)
+    action = rng.uniform(-1, 1, size=300)
+    X = np.column_stack([action + rng.normal(size=300), action**2])
+    model = Rep4ExRegressor(Remembers(), random_state=0).fit(X, X[:, 0], action=action)
+    assert not model.checks_["doubt"].any()  # on rows of the fit all is well
+    assert model.diagnostics().linearity_pvalue < 0.01
+
+
+def test_overlap_counts_what_is_as_near_to_its_tenth_neighbour_as_99_of_100_states_are():
+    """0, 1 ... 500: tenth neighbours are 5 away, near the ends 6 to 10, and of 501 distances 8 is the 99% quantile.
+
+    So far from ten of them is all up to 499.
+    """
+    states = np.arange(501.0)[:, None]
+    draws = np.linspace(-10, 10, 161)
+    assert overlap(states, np.array([[500.0], [250.0]]), draws[:, None]).tolist() == [(draws <= -1).mean(), 1.0]
+
+
+def test_the_polynomial_of_the_action_is_that_of_the_least_error_of_rows_left_out():
+    """Degrees by numpy, every row left out in turn; a tenth of the rows is the most that may be coefficients."""
+    rng = np.random.default_rng(1)
+    action = rng.uniform(-1, 1, 60)
+    chosen = []
+    for noise in (0.1, 3.0):
+        y = action**3 + noise * rng.normal(size=60)
+        errors = []
+        for degree in range(1, 6):
+            rest = [np.arange(60) != i for i in range(60)]
+            fits = [np.polyfit(action[kept], y[kept], degree) for kept in rest]
+            errors.append(np.mean([(y[i] - np.polyval(fit, action[i])) ** 2 for i, fit in enumerate(fits)]))
+        found = action_only(action[:, None], y)
+        assert found.degree == 1 + np.argmin(errors)
+        np.testing.assert_allclose(found.loo * np.abs(y).max() ** 2, min(errors))
+        chosen.append(found.degree)
+    assert chosen[0] != chosen[1]
+    few, enough = (action_only(action[:n, None], action[:n] ** 5).degree for n in (59, 60))
+    assert few < enough == 5  # of six coefficients

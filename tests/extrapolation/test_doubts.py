@@ -5,13 +5,16 @@ import warnings
 import numpy as np
 import pytest
 from scipy.stats import chi2, ncx2
+from sklearn.preprocessing import FunctionTransformer
 
 from causalinv.datasets import make_extrapolation_data
 from causalinv.exceptions import ExtrapolationWarning
 from causalinv.extrapolation import Rep4ExRegressor
-from causalinv.extrapolation._doubts import LEVEL, TOLERATED, Check
+from causalinv.extrapolation._doubts import Check
 
-NAMES = ["nonlinear_mean", "unequal_noise", "direct_effect"]
+# Of docs/mathematics/extrapolation.md, with the 99% quantile.
+TOLERATED = {"nonlinear_mean": 0.002, "unequal_noise": 0.01, "direct_effect": 0.005}
+NAMES = list(TOLERATED)
 
 
 def fitted(Z, y, action):
@@ -33,7 +36,7 @@ def test_thresholds_are_quantiles_and_fall_to_what_is_tolerated(name):
     found = Check.of(name, 40.0, 10, 500)
     assert found.value == pytest.approx(30 / 500)
     edge = found.threshold * 500 + 10
-    assert ncx2.sf(edge, 10, 500 * TOLERATED[name]) == pytest.approx(LEVEL)
+    assert ncx2.sf(edge, 10, 500 * TOLERATED[name]) == pytest.approx(0.01)
     assert Check.of(name, edge * 1.001, 10, 500).doubt
     assert not Check.of(name, edge * 0.999, 10, 500).doubt
     assert Check.of(name, 0.0, 10, 10**7).threshold == pytest.approx(TOLERATED[name], rel=0.05)
@@ -119,3 +122,31 @@ def test_rounding_is_no_noise_that_depends_on_the_action():
     assert found.linearity_pvalue == found.residual_pvalue == 1
     assert found.conditional_score == np.inf
     assert np.isnan(found.n_noise_components)
+
+
+def test_values_are_sums_of_squared_correlations_less_what_chance_makes_of_them():
+    """One state and one action: powers made orthogonal by QR, correlations by numpy."""
+    Z, y, action = world(600, 3)
+    checks, _ = fitted(Z, y, action)
+    basis = np.linalg.qr(np.vander(action[:, 0], 4, increasing=True))[0]  # a constant, a, a^2, a^3
+    left = Z[:, 0] - basis[:, :2] @ (basis[:, :2].T @ Z[:, 0])
+    for name, value, powers in (("nonlinear_mean", left, (2, 3)), ("unequal_noise", np.abs(left), (1, 2))):
+        squares = sum(np.corrcoef(value, basis[:, power])[0, 1] ** 2 for power in powers)
+        assert checks.loc[name, "value"] == pytest.approx(squares - 2 / 600, rel=1e-6)
+
+
+class Sure(FunctionTransformer):
+    """The state itself, from an encoder that has an opinion of V."""
+
+    noise_evidence_ = 0.9
+
+
+class Doubtful(Sure):
+    noise_evidence_ = 1.1
+
+
+@pytest.mark.parametrize(("encoder", "checked"), [(Sure, True), (Doubtful, False)])
+def test_unequal_noise_is_not_checked_where_v_does_not_look_gaussian(encoder, checked):
+    Z, y, action = world(600, 3)
+    model = Rep4ExRegressor(encoder(), random_state=0).fit(Z, y, action=action)
+    assert model.checks_["value"].notna().tolist() == [True, checked, True]

@@ -75,6 +75,9 @@ def test_training_rows_are_noticed():
     encoder.fit(data.X[:800], action=data.action[:800])
     with pytest.warns(ExtrapolationWarning, match=r"100% of these rows are rows on which the encoder was fitted"):
         encoder.linearity_test(data.X[:500], action=data.action[:500], n_resamples=19)
+    with pytest.warns(ExtrapolationWarning, match=r"60% of these rows are rows"):
+        encoder.linearity_test(data.X[740:840], action=data.action[740:840], n_resamples=19)
+    encoder.linearity_test(data.X[760:860], action=data.action[760:860], n_resamples=19)  # of 40% nothing is said
     result = encoder.linearity_test(data.X[800:], action=data.action[800:], n_resamples=99)
     assert 0.01 <= result.pvalue <= 1
     assert "linear in the action" in " ".join(str(result).split())
@@ -85,7 +88,7 @@ def test_distance_correlation_sees_what_correlation_does_not():
     rng = np.random.default_rng(0)
     a = rng.uniform(-1, 1, (400, 1))
     assert distance_correlation_test(a**2, a, rng)[1] < 0.02
-    assert distance_correlation_test(a, 3 * a + 1, rng)[0] == pytest.approx(1, rel=1e-9)
+    assert distance_correlation_test(a, 3 * a + 1, rng) == pytest.approx((1, 1 / 200), rel=1e-9)  # of 199 resamples
     pvalues = [distance_correlation_test(rng.normal(size=(60, 2)), rng.normal(size=(60, 1)), rng)[1] for _ in range(40)]
     # Of independent samples 40 p-values are uniform: Kolmogorov's distance is below 0.30 but once in 1000.
     assert kstest(pvalues, "uniform").statistic < 0.3

@@ -1,9 +1,12 @@
 """The location model: derivatives, densities that integrate to one, and warps that only it can undo."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.special import erfinv
+from scipy.stats import norm
 from sklearn.mixture import GaussianMixture
 
 from causalinv.datasets import make_extrapolation_data
@@ -222,3 +225,29 @@ def test_methods_of_many_rows_are_compared_on_some(monkeypatch):
     encoder = LinearInvarianceEncoder(n_repeats=1, bandwidths=(1.0,), random_state=0).fit(data.X, action=data.action)
     assert seen == [(200, 150)]
     assert set(encoder.candidate_scores_) == set(METHODS)
+
+
+@pytest.mark.parametrize(("noise", "errors", "chosen"), [(0.55, (1.5, 2.5), False), (0.45, (3.5, 30.0), True)])
+def test_another_method_must_be_better_by_three_standard_errors(noise, errors, chosen):
+    """Phi = A + noise, all Gaussian, so that gains of rows are known: so many errors of their mean above 0."""
+    rng = np.random.default_rng(2)
+    action = rng.normal(size=2000)
+    first, second = (action + size * rng.normal(size=2000) for size in (0.6, noise))
+    found = {method: first for method in METHODS} | {"ef+location": second}
+    made = {method: SimpleNamespace(phi=phi[:, None], precision_gap=None) for method, phi in found.items()}
+
+    class Representation(SimpleNamespace):
+        def __call__(self, rows):
+            return self.phi
+
+    learner = SimpleNamespace(learn=lambda method, d: Representation(**vars(made[method])))
+    got = _candidates.Candidates.compare(learner, action[:, None], action[:, None], 1, 0)
+    out = np.arange(2000) % 4 == 3
+    scores = [
+        norm.logpdf(phi - action, scale=size) - norm.logpdf(phi, scale=np.sqrt(1 + size**2))
+        for phi, size in ((first, 0.6), (second, noise))
+    ]
+    gain = (scores[1] - scores[0])[out]
+    assert errors[0] < gain.mean() / (gain.std() / np.sqrt(500)) < errors[1]
+    assert got.scores["ef+location"] - got.scores["npiv+location"] == pytest.approx(gain.mean(), abs=0.03)
+    assert got.best == ("ef+location" if chosen else "npiv+location")

@@ -150,6 +150,20 @@ def test_conditional_prediction_needs_the_action_and_says_when_it_leaves_the_dat
     assert np.isfinite(far).all()
 
 
+@pytest.mark.parametrize(("n_far", "told"), [(1, False), (3, True)])
+def test_prediction_warns_where_more_than_one_row_in_a_hundred_leaves_the_data(n_far, told):
+    rng = np.random.default_rng(0)
+    action = rng.uniform(-1, 1, 200)
+    state = action + 0.5 * rng.normal(size=200)
+    model = Rep4ExRegressor("identity", random_state=0).fit(state[:, None], state, action=action)
+    asked = state.copy()
+    asked[:n_far] += 10.0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.predict(asked[:, None], action=action)
+    assert [f"{n_far} of 200 rows" in str(each.message) for each in caught] == [True] * told
+
+
 def test_two_sets_of_coefficients(data):
     plain, calibrated = (
         Rep4ExRegressor(FAST, calibration=c, random_state=0).fit(data.X, data.y, action=data.action) for c in (0.0, 3.0)
@@ -177,6 +191,11 @@ def test_score_is_that_of_the_action_not_of_the_confounded_fit(data, model):
     score = model.score(X, y, action=action)
     best = 1 - np.mean((y - data.truth_do(action)) ** 2) / y.var()
     assert score == pytest.approx(best, abs=0.03)
+    twice = 1 + np.arange(400) % 2
+    more_X, more_y, more = (np.repeat(each, twice, axis=0) for each in (X, y, action))
+    weighted = model.score(X, y, action=action, sample_weight=twice)
+    assert weighted == pytest.approx(model.score(more_X, more_y, action=more))
+    assert weighted != pytest.approx(score, abs=1e-4)
     observed = model.predict(X, action=action)
     assert 1 - np.mean((y - observed) ** 2) / y.var() > score + 0.3  # what plain R² would have rewarded
 

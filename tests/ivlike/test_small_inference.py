@@ -10,8 +10,10 @@ from sklearn.model_selection import GridSearchCV
 
 from causalinv import IVLikeRegression, Translation
 from causalinv._clusters import robust_covariance
+from causalinv.datasets import make_confounded_linear
 from causalinv.ivlike import IVLikeRegressionCV
 from causalinv.ivlike._bootstrap_t import ClusterSums, drawn_t, wild_t
+from causalinv.ivlike._small_samples import Errors
 from causalinv.linear_rule import LinearRule
 
 STILL = Translation([[0.0, 0.0, 1.0, 0.0]])
@@ -186,6 +188,32 @@ def test_interval_of_the_selected_procedure_holds_that_of_the_chosen_strength():
     np.testing.assert_array_equal(wide, model.confint(kind="selected"))
     with pytest.raises(ValueError, match="for a strength chosen from the data"):
         IVLikeRegression(0.1, augmentation=STILL).fit(X, y).confint(kind="selected")
+
+
+def test_the_selected_procedure_spends_half_of_the_error_on_its_strength_and_half_on_bands():
+    """By public means: strengths of 200 resamples cut at 1.25% in either tail, and 97.5% bands over those between."""
+    world = make_confounded_linear(1000, n_features=6, random_state=0)
+    model = IVLikeRegressionCV(augmentation=Translation(world.directions[:3]), random_state=0).fit(world.X, world.y)
+    found = model.confint(kind="selected")
+    alphas = np.sort(model.bootstrap(200, random_state=0).alphas)
+    low, high = alphas[2], alphas[197]  # the third and the third from last
+    assert low < alphas[4]  # else it would not show that a tail is 2.5%
+    assert f"({low:.3g} to {high:.3g})" in found.columns.name
+    between = np.unique(np.r_[alphas[(alphas >= low) & (alphas <= high)], model.alpha_])
+    if len(between) > 12:
+        between = between[np.linspace(0, len(between) - 1, 12).round().astype(int)]
+    bands = model.path_confint(between, over="path", confidence_level=0.975, random_state=0)
+    wide = bands.groupby(level=bands.index.names[-1], sort=False).agg({"lower": "min", "upper": "max"})
+    np.testing.assert_allclose(found, wide)
+
+
+def test_draws_of_a_bootstrap_count_as_one_more_than_they_are():
+    """Of 999 draws 1, 2 ... 999 the 950th is the 95% one; 990 and all above are 10, with the estimate 11 of 1000."""
+    draws = np.arange(1.0, 1000.0)[None, None, ::-1]
+    errors = Errors(np.eye(1)[None] * 4.0, np.array([[30.0]]), "wild bootstrap", draws)
+    assert errors.critical(0.95).item() == 950
+    assert errors.critical(0.999).item() == 999
+    assert errors.pvalues(np.array([[2 * 990.0]])).item() == pytest.approx(11 / 1000)
 
 
 @pytest.mark.parametrize("outlier", [1e2, 1e4, 1e5])

@@ -94,6 +94,29 @@ def test_with_many_rows_the_default_is_the_influence_of_the_rows():
     assert few.contrast([1.0, 0.0, 0.0]).columns.name.endswith("HCK")
 
 
+@pytest.mark.parametrize(("n", "kind"), [(96, "HCK"), (100, "HC1")])
+def test_the_default_corrects_below_thirty_degrees_of_freedom(n, kind):
+    """Of HC2 for equal errors, by n x n matrices: 28.7 for the least certain coefficient, and 30.2."""
+    X, y = rows(n)
+    D = np.column_stack([np.ones(n), X[:, :2]])
+    bread = np.linalg.inv(D.T @ D)
+    left = np.eye(n) - D @ bread @ D.T
+    forms = [left @ np.diag((D @ each) ** 2 / np.diag(left)) @ left for each in bread[1:]]
+    least = min(np.trace(form) ** 2 / np.trace(form @ form) for form in forms)
+    assert least == pytest.approx({96: 28.7, 100: 30.2}[n], abs=0.05)
+    model = IVLikeRegression(0.0, augmentation=STILL).fit(X, y)
+    assert model.covariance() == pytest.approx(model.covariance(cov_type=kind), rel=1e-12)
+
+
+@pytest.mark.parametrize(("columns", "kind"), [(19, "HC1"), (20, "HCK")])
+def test_the_default_corrects_where_a_column_has_fewer_than_twenty_rows(columns, kind):
+    """With the constant and without the feature that is moved 19 and 20 columns of 390 rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(390, columns))
+    model = IVLikeRegression(0.0, augmentation=Translation(np.eye(columns)[-1:])).fit(X, rng.normal(size=390))
+    assert model.covariance() == pytest.approx(model.covariance(cov_type=kind), rel=1e-12)
+
+
 def test_very_few_clusters_warn_and_other_fits_refuse_the_corrections():
     X, y = rows(60)
     with pytest.warns(DegenerateInputWarning, match="Few or uneven clusters: 4 groups"):

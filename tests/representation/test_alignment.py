@@ -222,3 +222,9 @@ def test_a_column_that_does_not_vary_gives_the_others_no_room(constant, limit):
     assert beside.distortion_ == pytest.approx(alone.distortion_, abs=1e-9)
     few = OrthogonalAlignment().fit(np.column_stack([X[:, :1], np.ones(20)]), Y)  # one column for two targets
     assert few.distortion_ < 1e-9
+
+
+@pytest.mark.parametrize(("asked", "drawn"), [(30, 30), (300, 60)])
+def test_anchors_are_different_rows(asked, drawn):
+    model = RelativeRepresentation(n_anchors=asked, random_state=0).fit(spaces(60)[0])
+    assert len(set(model.anchor_indices_.tolist())) == len(model.anchor_indices_) == drawn

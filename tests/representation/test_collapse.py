@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import f_oneway
 
 from causalinv.exceptions import DegenerateInputWarning
 from causalinv.representation import effective_features, neural_collapse
@@ -113,3 +114,10 @@ def test_the_nearest_mean_is_by_distance():
 
 def test_signs_of_codes_do_not_cancel():
     assert effective_features([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0]], 1).estimate == pytest.approx(2.0)
+
+
+def test_in_one_dimension_spread_within_over_between_is_that_of_the_analysis_of_variance():
+    """With C classes of n rows, the variance between them estimated without bias, nc1 is n / ((C - 1) (F - 1))."""
+    Z = np.random.default_rng(0).normal(size=(3, 4)) + np.array([[0.0], [2.0], [5.0]])
+    found = neural_collapse(Z.reshape(-1, 1), np.repeat([0, 1, 2], 4)).estimate
+    assert found == pytest.approx(4 / (2 * (f_oneway(*Z).statistic - 1)))

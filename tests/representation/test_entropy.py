@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 
 import causalinv.representation._entropy as entropy_module
 from causalinv.exceptions import DegenerateInputWarning, ExtrapolationWarning
@@ -150,3 +151,9 @@ def test_a_bandwidth_below_the_rounding_of_distances():
         patch.setattr(entropy_module, "EXACT_ROWS", 40)
         with pytest.raises(ValueError, match="below a millionth of the size of Z"):
             diffusion_spectral_entropy(rows, bandwidth=0.05)
+
+
+def test_the_default_bandwidth_is_the_median_distance_of_two_rows():
+    rows = np.random.default_rng(0).exponential(size=(7, 2)) ** 3
+    table = diffusion_spectral_entropy(rows).to_frame()
+    assert table["bandwidth"].iloc[0] == pytest.approx(np.median(pdist(rows)))  # of 21, so one of them

@@ -1,8 +1,11 @@
 """Invariance and equivariance against closed forms and toys whose answer is known."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.spatial.distance import pdist
 from scipy.special import gammaln
 
@@ -34,6 +37,20 @@ def test_the_interval_covers_a_closed_form():
         values.append(found.estimate)
     assert np.mean(values) == pytest.approx(truth, abs=4 * np.std(values) / np.sqrt(300))
     assert abs(hits / 300 - 0.95) < 4 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_rows_equally_far_from_each_other_have_students_interval_of_the_mean_move():
+    """Unit vectors are sqrt 2 apart, all of them, so that nothing but the moves varies."""
+    step = np.random.default_rng(0).exponential(size=6)
+    found = invariance_score(np.eye(6), np.eye(6) + step[:, None] * np.ones(6) / np.sqrt(6))
+    interval = stats.t.interval(0.95, 5, step.mean() / np.sqrt(2), stats.sem(step) / np.sqrt(2))
+    assert found.conf_int == pytest.approx(interval)
+
+
+def test_where_no_row_moved_the_limit_is_that_of_no_event():
+    found = invariance_score(np.eye(40), np.eye(40), confidence_level=0.9)
+    most = float(re.search(r"at most (\S+) of all rows", str(found.summary()).replace("\n", " "))[1])
+    assert stats.binom.pmf(0, 40, most) == pytest.approx(0.1, rel=0.1)  # two digits are printed
 
 
 def test_one_row_that_moves_has_the_mean_of_a_chi_law():
@@ -100,6 +117,25 @@ def test_invariant_parts_score_nothing_and_shifts_count():
     found = equivariance_score(Z, shifted, G)
     assert found.estimate == pytest.approx(0.5 / 1.5, abs=0.03)
     assert found.to_frame()["r2_with"].iloc[0] == pytest.approx(1.0, abs=1e-9)
+
+
+def test_the_standard_error_counts_the_coefficients_where_rows_are_few():
+    """40 rows and 17 columns: by 40 in place of the 22 that are left variances would come out as .62 of the truth."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(250):
+        Z, G = rng.normal(size=(40, 1)), rng.normal(size=(40, 8))
+        found.append(equivariance_score(Z, Z + G[:, :1] + rng.normal(size=(40, 1)), G))
+    ratio = np.mean([each.standard_error**2 for each in found]) / np.var([each.estimate for each in found])
+    assert ratio == pytest.approx(1.13, abs=0.33)  # 1.13 of 1,000, and three standard errors
+
+
+def test_a_representation_that_is_constant_explains_nothing_on_average_over_orders():
+    """Means of all rows but two miss these, over all pairs and divided by 1 + 1 / 22, by the variance with n - 1."""
+    rng = np.random.default_rng(0)
+    moved, G = rng.exponential(size=(24, 1)), rng.normal(size=(24, 1))
+    found = [equivariance_score(np.ones((24, 1)), rng.permutation(moved), G, cv=12).to_frame() for _ in range(60)]
+    share = np.array([each["r2_without"].iloc[0] for each in found])
+    assert share.mean() == pytest.approx(0.0, abs=0.01)  # four of its standard errors, a quarter of 1 / 24
 
 
 def test_the_correction_makes_the_gain_unbiased_where_nothing_is_followed():

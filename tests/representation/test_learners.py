@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import gammaln, ndtr
-from scipy.stats import beta, norm
+from scipy.stats import beta, binom, norm
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
@@ -93,6 +93,15 @@ def test_the_bound_is_clopper_and_pearsons_and_the_radius_its_quantile():
     candidates = beta.ppf(0.001, hits[1:], 500 - hits[1:] + 1)
     assert np.abs(candidates - table["probability_lower"].iloc[0]).min() < 1e-12
     assert table["probability_lower"].iloc[0] == pytest.approx(ndtr(0.35), abs=0.12)
+
+
+def test_the_class_is_chosen_by_other_draws_than_its_bound():
+    """At the border both classes are as likely. Of 100 draws 57 certify, by chance .097; of the more frequent, .19."""
+    found = smoothing_certificate(
+        Half(), np.zeros((600, 2)), scale=1.0, n_draws=100, n_selection=11, confidence_level=0.9, random_state=0
+    )
+    assert binom.sf(56, 100, 0.5) == pytest.approx(0.0967, abs=1e-4)
+    assert np.mean(found.estimate > 0) == pytest.approx(0.0967, abs=4 * np.sqrt(0.0967 * 0.9033 / 600))
 
 
 def test_nothing_is_certified_at_the_border_and_order_of_rows_keeps_the_noise():

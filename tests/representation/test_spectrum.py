@@ -1,6 +1,8 @@
 """Spectra that are known by construction, and values of published code."""
 
 import json
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -174,8 +176,22 @@ def test_scores_and_exponents_are_free_of_units(unit):
 
 def test_a_spectrum_too_flat_for_the_rows_is_said():
     Z = power_law(200, 20, 0.5)
-    with pytest.warns(IdentificationWarning, match="too flat for 200 rows.*rank 20"):
-        spectral_exponent(Z)
+    with pytest.warns(IdentificationWarning, match="too flat for 200 rows.*rank 20") as told:
+        a = spectral_exponent(Z).estimate
+    # The gap from 20^-a to 21^-a, and the error of an eigenvalue of normal rows, a share sqrt(2 / 200) of it.
+    said = float(re.search(r"differ by (\S+) of their", str(told[0].message))[1])
+    assert said == pytest.approx((1 - (20 / 21) ** a) / np.sqrt(2 / 200), abs=0.02)
+
+
+def test_the_standard_error_is_the_spread_of_the_exponent_where_rows_are_few():
+    """14 rows less 5 ranks and the mean: by 14 in place of these 8 variances would come out as .57 of the truth."""
+    rng, sd = np.random.default_rng(0), np.arange(1, 6.0) ** -2.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExtrapolationWarning)  # of ranks beyond a tenth of the rows
+        found = [spectral_exponent(rng.normal(size=(14, 5)) * sd, ranks=range(1, 6)) for _ in range(400)]
+    variance = np.var([each.estimate for each in found])
+    ratio = np.mean([each.standard_error**2 for each in found]) / variance
+    assert ratio == pytest.approx(0.95, abs=4 * np.sqrt(2 / 400))  # .95 of 3,000
 
 
 def test_the_interval_covers_where_ranks_go_to_the_last_column(recwarn):

@@ -105,6 +105,27 @@ def test_an_outcome_that_is_all_broken_has_a_limit_near_1():
     assert 0.6 < lower <= share <= 1.0
 
 
+def test_the_share_is_the_squared_correlation_with_what_poses_move():
+    """By numpy, of outcome and deviation in the pose that was seen; the variance of the outcome has m - 1."""
+    rng = np.random.default_rng(1)
+    y, d = rng.multivariate_normal([0, 0], [[2, 1], [1, 3]], size=50).T
+    y, d = y - y.mean(), d - d.mean()
+    share = broken_share(y, np.column_stack([d, -d]), y, 0.05, rng)[0]
+    assert share == pytest.approx(np.corrcoef(y, d)[0, 1] ** 2 * 49 / 50)
+
+
+def test_limits_are_above_zero_where_johnsons_t_is():
+    """By scipy's moments, on rows that lean to the left, where Student's t alone would be above more often."""
+    rng, quantile, above = np.random.default_rng(4), stats.t.ppf(0.95, 29), []
+    for _ in range(100):
+        slopes = 1 - rng.exponential(size=30)
+        t, skewness = stats.ttest_1samp(slopes, 0).statistic, min(float(stats.skew(slopes)), 0.0)
+        johnson = t + skewness * (1 + 2 * quantile**2) / (6 * np.sqrt(30))
+        assert (_unskewed(slopes, np.ones(30), quantile) > 0) == (johnson > quantile)
+        above.append((t > quantile, johnson > quantile))
+    assert (True, False) in above
+
+
 @pytest.mark.slow
 def test_critical_values_that_know_the_skewness():
     """Johnson's t by scipy's moments, 30 rows that lean to the left: Student's t is above its 95% point in 9%."""
