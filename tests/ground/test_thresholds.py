@@ -12,6 +12,7 @@ from causalinv._matrix import (
     covariance_root,
     dependent_columns,
     inverse_root,
+    inverse_roots,
     lstsq,
     solve_range,
     solve_ranges,
@@ -94,6 +95,16 @@ def test_an_inverse_root_is_zero_where_the_matrix_is():
     np.testing.assert_allclose(turn.T @ found @ turn, np.diag([0.5, 1e-3**-0.5, 0.0]), atol=1e-8)
 
 
+@pytest.mark.parametrize(("left", "sound"), [(4e-8, True), (2.5e-9, False)])
+def test_many_inverses_are_sound_down_to_a_spread_of_a_ten_thousandth(left, sound):
+    """The last row of the inverse factor is one over the spread that is left; scaled, so that no unit counts."""
+    units = np.array([1e-6, 1e5])
+    roots, found = inverse_roots(np.stack([np.eye(2), pair(left) * np.outer(units, units)]))
+    assert found.tolist() == [True, sound]
+    if sound:
+        np.testing.assert_allclose((roots[1].T @ roots[1]) * np.outer(units, units) @ pair(left), np.eye(2), atol=1e-6)
+
+
 # -- robust variances -------------------------------------------------------------------------------------------------
 
 
@@ -155,6 +166,30 @@ def test_all_weight_but_rounding_cannot_be_taken_out(left, refused):
             whole.subtract(part)
     else:
         assert whole.subtract(part).weight[0] == pytest.approx(3 * left, rel=1e-5)
+
+
+@pytest.mark.parametrize(("spread", "none"), [(1.6e-5, True), (6e-5, False)])
+def test_squares_of_weights_show_a_spread_of_a_thirty_thousandth(spread, none):
+    given = {"mean": [[0.0]], "scatter": [[[1.0]]], "weight": 10.0, "count": 10.0}
+    assert Moments({"x": 1}, weight_sq=10.0 * (1 + spread**2), **given).is_unweighted is none
+
+
+@pytest.mark.parametrize(("beyond", "refused"), [(4e-9, True), (2.5e-10, False)])
+def test_what_is_left_may_have_a_variance_below_0_by_rounding(beyond, refused):
+    whole = Moments({"x": 1}, mean=[0.0], scatter=[[1.0]], weight=10.0, count=10)
+    part = Moments({"x": 1}, mean=[0.0], scatter=[[1.0 + beyond]], weight=5.0, count=5)
+    if refused:
+        with pytest.raises(ValueError, match="negative variance"):
+            whole.subtract(part)
+    else:
+        assert whole.subtract(part).scatter("x")[0, 0, 0] == 0.0
+
+
+@pytest.mark.parametrize("weight", [3e99, 1 / 3e99])
+def test_weights_are_taken_up_to_a_googol_either_way(weight):
+    assert Moments.from_rows(x=[[1.0], [2.0]], sample_weight=[weight, weight]).is_unweighted
+    with pytest.raises(ValueError, match="only ratios matter"):
+        Moments.from_rows(x=[[1.0], [2.0]], sample_weight=[weight, weight * (10.0 if weight > 1 else 0.1)])
 
 
 # -- transformations --------------------------------------------------------------------------------------------------
