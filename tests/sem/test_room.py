@@ -17,6 +17,7 @@ from causalinv.exceptions import DegenerateInputWarning, TargetInterventionWarni
 from causalinv.sem import (
     CommonCauses,
     Do,
+    Empirical,
     Exponential,
     Gaussian,
     Intervention,
@@ -29,6 +30,7 @@ from causalinv.sem import (
     SetWeights,
     Shift,
     ShiftTogether,
+    StudentT,
     random_cyclic_sem,
     random_sem,
     textbook_sem,
@@ -236,6 +238,9 @@ def test_a_model_of_an_environment_is_found_by_its_position():
         (lambda: ShiftTogether(["a"], [[1j]]), "cov of ShiftTogether must hold real numbers"),
         (lambda: ShiftTogether([["a"]], [[1.0]]), "each of nodes of ShiftTogether must be a position"),
         (lambda: SetWeights("a", ("b", 1.0)), "weights of SetWeights must be a mapping"),
+        (lambda: Empirical([0.3, 0.1 + 0.2]), "values of Empirical must be at least two different numbers"),
+        (lambda: StudentT(df=2.0), "df of StudentT must be a number > 2"),
+        (lambda: random_cyclic_sem(4, spectral_radius=1.0), "spectral_radius must be below 1"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused_by_name(call, match):
