@@ -264,13 +264,13 @@ class EnvironmentSet(Printed, Generic[M]):
             Of the next environments, in order.
         """
         room = check_number(memory_limit, "memory_limit", low=0.0)
-        # A piece and workspace.
-        step = int(min(max(1.0, room // (3 * 8 * len(self._at) ** 2)), len(self)))
+        # Three arrays of a piece's covariances and three of its variances are held at once, and those of the solver.
+        step = int(min(max(1.0, room // (4 * 8 * (len(self._at) ** 2 + self.sem.n_nodes))), len(self)))
         for start in range(0, len(self), step):
-            yield self._moments(np.arange(start, min(start + step, len(self))))
+            yield self._moments(np.arange(start, min(start + step, len(self))), batch=room / 8)
 
-    def _moments(self, which: np.ndarray) -> Moments:
-        mean, cov = self._exact(self._at, which)
+    def _moments(self, which: np.ndarray, *, batch: float | None = None) -> Moments:
+        mean, cov = self._exact(self._at, which, batch=batch)
         names = [self.sem.names[i] for i in self._at]
         n = len(which)
         # Every covariance is a sum of squares, so nothing needs to be checked again.
@@ -283,12 +283,12 @@ class EnvironmentSet(Printed, Generic[M]):
             cells=self.labels[which],
         )
 
-    def _exact(self, at: np.ndarray, which: np.ndarray) -> tuple[FloatArray, FloatArray]:
+    def _exact(self, at: np.ndarray, which: np.ndarray, *, batch: float | None = None) -> tuple[FloatArray, FloatArray]:
         """Means (n, a) and covariances (n, a, a) of the nodes `at` in the environments `which` (consecutive)."""
         mean = np.empty((len(which), len(at)))
         cov = np.empty((len(which), len(at), len(at)))
         with np.errstate(over="ignore", invalid="ignore"):
-            self._solver.fill(mean, cov, at, which)
+            self._solver.fill(mean, cov, at, which, batch=batch)
         names = [self.sem.names[i] for i in at]
         check_fits(mean.T, "mean of", names)
         check_fits(cov.transpose(1, 2, 0), "variance of", names)

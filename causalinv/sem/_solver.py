@@ -28,8 +28,14 @@ class Solver:
     model: Model
     tables: Tables
 
-    def fill(self, mean: FloatArray, cov: FloatArray, at: np.ndarray, which: np.ndarray) -> None:
-        """Write means (n, a) and covariances (n, a, a) of nodes `at` in the environments `which` (consecutive)."""
+    def fill(
+        self, mean: FloatArray, cov: FloatArray, at: np.ndarray, which: np.ndarray, *, batch: float | None = None
+    ) -> None:
+        """Write means (n, a) and covariances (n, a, a) of nodes `at` in the environments `which` (consecutive).
+
+        Beside them it holds up to four arrays of `batch` bytes, or of one environment if that is more.
+        """
+        batch = _BATCH_BYTES if batch is None else batch
         for mechanism in self.tables.mechanisms:
             # `which` is a run of positions and members ascend, so the overlap is a slice.
             inside = slice(*np.searchsorted(mechanism.members, [which[0], which[-1] + 1]))
@@ -40,10 +46,11 @@ class Solver:
             if not mechanism.rows:
                 M = self.model.M[at]
                 mean[out] = self.tables.constants[members] @ M.T
-                cov[out] = self._shared_cov(M, members)
+                cov[out] = self._shared_cov(M, members, batch)
                 continue
             change = mechanism.change[inside]
-            step = max(1, _BATCH_BYTES // (8 * len(at) * self.model.n_nodes))
+            width = self.model.n_nodes if self._in_full(mechanism.rows) else max(len(at), len(mechanism.rows))
+            step = int(max(1, batch // (8 * width * self.model.n_nodes)))
             for start in range(0, len(members), step):
                 piece = slice(start, start + step)
                 M = self.form(mechanism.rows, change[piece], at)
@@ -56,7 +63,10 @@ class Solver:
         """Variances of the noise beside common causes, (n, p)."""
         return self.tables.own_std[members] ** 2 + self.tables.shift_var[members]
 
-    def _shared_cov(self, M: FloatArray, members: np.ndarray) -> FloatArray:
+    def _in_full(self, rows: tuple[int, ...]) -> bool:
+        return len(rows) > _FULL_SHARE * self.model.n_nodes
+
+    def _shared_cov(self, M: FloatArray, members: np.ndarray, batch: float) -> FloatArray:
         """Covariances where only the noise differs: a fixed part plus one matrix product for what varies."""
         variance = self._variance(members)
         varies = np.ptp(variance, axis=0) > 0
@@ -64,7 +74,7 @@ class Solver:
         moving = M[:, varies]
         a, s = moving.shape
         cov = np.tile(fixed @ fixed.T, (len(members), 1, 1))
-        if 8 * a * a * s <= _BATCH_BYTES:
+        if 8 * a * a * s <= batch:
             products = (moving[:, None, :] * moving[None, :, :]).reshape(a * a, s)
             cov += (variance[:, varies] @ products.T).reshape(len(members), a, a)
         else:
@@ -90,7 +100,7 @@ class Solver:
     def form(self, rows: tuple[int, ...], change: FloatArray, at: np.ndarray) -> FloatArray:
         """Rows `at` of the solved forms (n, a, p) when rows of B change: M + M_T (I - D M_T)^-1 D M."""
         model, t = self.model, len(rows)
-        if t > _FULL_SHARE * model.n_nodes:
+        if self._in_full(rows):
             system = np.tile(np.eye(model.n_nodes) - model.B, (len(change), 1, 1))
             system[:, list(rows)] -= change
             solved = np.linalg.inv(system)[:, at]

@@ -131,7 +131,8 @@ class LinearGroup(Transformation):
     points : sequence of int or str, optional
         Columns of the points' coordinates, point by point; left out, all columns.
     spread : float, default 0.3
-        In `draw`: standard deviation of the entries of S, of log c, and of shifts. R is uniform.
+        In `draw`: standard deviation of log c, of shifts, and of the entries of the matrix whose symmetric part, less
+        its trace, is S (so entries of S beside the diagonal have 1/√2 of it). R is uniform.
     outcome_invariant : bool, default True
         Your claim that the outcome ignores the maps.
 

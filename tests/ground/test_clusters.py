@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from causalinv._clusters import flip_factor, robust_covariance
+from causalinv._clusters import flip_factor, hidden_share, robust_covariance
 
 
 def design(n=30, k=3, seed=0):
@@ -125,6 +125,8 @@ def test_flip_factors_are_hc2_and_towards_hc3_where_leverage_is_large():
     np.testing.assert_allclose(flip_factor(leverage), expected)
     leverage = np.array([0.9, 0.3, 0.15, 0.15])  # mean .375: .9 has exponent 1.2
     np.testing.assert_allclose(flip_factor(leverage)[:2], [0.1**-0.6, 0.7**-0.5])
+    leverage = np.r_[0.9, np.full(9, 0.1)]  # mean .18: HC3 from four times it on
+    np.testing.assert_allclose(flip_factor(leverage)[:2], [0.1**-1.0, 0.9**-0.5])
 
 
 @pytest.mark.parametrize("correction", [0, 1, 2, 3])
@@ -150,3 +152,36 @@ def test_a_cluster_that_is_fitted_in_every_direction_adds_nothing(k, correction)
     residual = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
     found = robust_covariance(X, residual, clusters=np.repeat([0, 1], 6), correction=correction)
     np.testing.assert_allclose(found.cov, np.zeros((k, k)), atol=1e-20)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_hidden_share_is_what_errors_of_fitted_rows_move(weighted):
+    """Variances of b = M sum w x e with errors of variance 1 / w, by rows: the first is alone in its column."""
+    X, _, _, w = design(n=12)
+    X = np.column_stack([X, np.arange(12) == 0])
+    w = w if weighted else np.ones(12)
+    contrasts = np.array([[0.0, 1, 0, 0], [0, 0, 0, 1], [0.5, 1, -1, 0.3], [1, *X[0, 1:]]])
+    moved = contrasts @ np.linalg.inv(X.T @ np.diag(w) @ X) @ X.T @ np.diag(np.sqrt(w))  # in errors of variance one
+    expected = moved[:, 0] ** 2 / np.sum(moved**2, axis=1)
+    assert expected[3] == pytest.approx(1.0)
+    found = hidden_share(X, contrasts, weight=100 * w if weighted else None)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    # By clusters of three, of which the first has the column: nothing else of it is fitted exactly.
+    X[:3, 3] = 1.0
+    moved = contrasts[:3] @ np.linalg.inv(X.T @ np.diag(w) @ X) @ X.T @ np.diag(np.sqrt(w))
+    part = X[:3] * np.sqrt(w[:3])[:, None]
+    values, vectors = np.linalg.eigh(part @ np.linalg.inv(X.T @ np.diag(w) @ X) @ part.T)
+    fitted = vectors[:, values > 1 - 1e-9]
+    assert fitted.shape == (3, 1)
+    expected = (moved[:, :3] @ fitted)[:, 0] ** 2 / np.sum(moved**2, axis=1)
+    found = hidden_share(X, contrasts[:3], weight=w, clusters=np.arange(12) // 3)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_the_small_sample_factor_counts_the_rank_and_not_the_columns():
+    X, _, residual, _ = design()
+    twice = np.column_stack([X, X[:, 1] - 2 * X[:, 2]])
+    for clusters in (None, np.arange(30) % 6):
+        both = (robust_covariance(each, residual, clusters=clusters, correction=1).cov for each in (X, twice))
+        fitted = [each @ cov @ each.T for each, cov in zip((X, twice), both, strict=True)]
+        np.testing.assert_allclose(fitted[1], fitted[0], atol=1e-12)

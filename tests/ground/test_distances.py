@@ -26,6 +26,9 @@ def test_squared_distances_are_scipys_and_never_negative():
 def test_mean_distances_leave_the_row_itself_out():
     own = mean_distances(Z, np.random.default_rng(0))
     np.testing.assert_allclose(own, squareform(pdist(Z)).sum(axis=1) / 36, rtol=1e-12)
+    many = np.random.default_rng(1).normal(size=(1200, 2))  # all pairs, where they are in several blocks too
+    own = mean_distances(many, np.random.default_rng(0))
+    np.testing.assert_allclose(own, squareform(pdist(many)).sum(axis=1) / 1199, rtol=1e-12)
 
 
 def test_moved_share_is_a_ratio_whose_influence_is_its_jackknife():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
 from causalinv import _fingerprints
 from causalinv._fingerprints import fingerprints
@@ -66,3 +67,25 @@ def test_rows_of_ones_and_zeros_are_told_apart():
     swapped = np.array([[1.0, 2.0, 3.0], [2.0, 1.0, 3.0], [3.0, 2.0, 1.0]])
     assert len(np.unique(fingerprints(swapped).prints)) == 3
     assert fingerprints(swapped[:, :2], swapped[:, 2]).repeats(swapped).found == 3  # blocks, or side by side
+
+
+def test_repeats_are_beyond_chance_below_one_in_a_million():
+    """No equal rows within 300 and 300 say that at most about 3 pairs of them come about by chance."""
+    known = fingerprints(rows(n=300))
+    for k in range(1, 30):
+        asked = np.r_[rows(n=300)[:k], rows(1, 300)[k:]]
+        assert known.repeats(asked).beyond_chance == (poisson.sf(k - 1, 3.0) <= 1e-6)
+
+
+@pytest.mark.parametrize(("twins", "coarse"), [(10, False), (12, True)])
+def test_rows_are_coarse_from_a_twentieth_with_a_twin(twins, coarse):
+    asked = rows(1, 100)
+    asked[1:twins:2] = asked[0:twins:2]
+    assert fingerprints(rows(n=100)).repeats(asked).coarse == coarse
+
+
+def test_thirty_bits_of_an_entry_count():
+    """1.5 in steps of 2^-29: three of them are another number, an eighth of one is none."""
+    known = fingerprints(np.array([[1.5]]))
+    assert known.repeats(np.array([[1.5 + 2.0**-27.5]])).found == 0
+    assert known.repeats(np.array([[1.5 + 2.0**-32]])).found == 1

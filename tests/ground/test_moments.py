@@ -442,3 +442,25 @@ def test_sums_of_squares_tell_unequal_weights_down_to_rounding(spread, none):
     """Ten rows whose weights vary by this share of their mean: their squares sum to 10 (1 + spread²)."""
     given = {"mean": [[0.0]], "scatter": [[[1.0]]], "weight": 10.0, "count": 10.0}
     assert Moments({"x": 1}, weight_sq=10.0 * (1 + spread**2), **given).is_unweighted is none
+
+
+def test_tables_show_weighted_means_and_standard_deviations():
+    X, y, e, _, w = data()
+    table = Moments.from_rows(x=X, y=y, environments=e, sample_weight=w).to_frame()
+    for label in (0, 1, 2):
+        own, weight = np.c_[X, y][e == label], w[e == label]
+        mean = np.average(own, axis=0, weights=weight)
+        sd = np.sqrt(np.average((own - mean) ** 2, axis=0, weights=weight))
+        row = table.loc[label]
+        np.testing.assert_allclose(row[[f"mean {v}" for v in ("x0", "x1", "x2", "y")]], mean)
+        np.testing.assert_allclose(row[[f"sd {v}" for v in ("x0", "x1", "x2", "y")]], sd)
+        assert row["count"] == np.count_nonzero(weight)
+        assert row["weight"] == pytest.approx(weight.sum())
+
+
+def test_a_sample_and_a_population_are_no_one_cell():
+    sample = Moments.from_rows(x=np.eye(3)[:, :1])
+    population = Moments({"x": 1}, mean=[0.0], scatter=[[1.0]])
+    for one, two in ((sample, population), (population, sample)):
+        with pytest.raises(ValueError, match="sample and a population cannot be combined"):
+            one.merge(two)

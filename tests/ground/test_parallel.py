@@ -117,6 +117,9 @@ def test_nested_learners_are_seeded_once_each():
     assert again.get_params()["selectfrommodel__estimator__random_state"] == first
     assert seeded.get_params()["randomforestregressor__random_state"] == 7
     assert pipe.get_params()["selectfrommodel__estimator__random_state"] is None
+    twins = make_pipeline(SelectFromModel(RandomForestRegressor(3)), RandomForestRegressor(3))
+    seeds = _parallel.seed_estimator(twins, np.random.default_rng(0)).get_params()
+    assert seeds["randomforestregressor__random_state"] != seeds["selectfrommodel__estimator__random_state"]
 
 
 # -- through the estimators: a learner that warns in every fit, in workers of their own process ---------------------

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import FunctionTransformer
 
 from causalinv import Moments
 from causalinv._clusters import robust_covariance
@@ -11,13 +12,16 @@ from causalinv._matrix import (
     covariance_root,
     dependent_columns,
     inverse_root,
+    inverse_roots,
     lstsq,
     solve_range,
     solve_ranges,
     varying,
     whitener,
 )
-from causalinv.transformations import FirstStage, Translation
+from causalinv.transformations import EuclideanGroup, FirstStage, Translation
+from causalinv.transformations._axes import resolved
+from causalinv.transformations._frame import whole
 
 EPS = np.finfo(np.float64).eps
 
@@ -91,6 +95,16 @@ def test_an_inverse_root_is_zero_where_the_matrix_is():
     np.testing.assert_allclose(turn.T @ found @ turn, np.diag([0.5, 1e-3**-0.5, 0.0]), atol=1e-8)
 
 
+@pytest.mark.parametrize(("left", "sound"), [(4e-8, True), (2.5e-9, False)])
+def test_many_inverses_are_sound_down_to_a_spread_of_a_ten_thousandth(left, sound):
+    """The last row of the inverse factor is one over the spread that is left; scaled, so that no unit counts."""
+    units = np.array([1e-6, 1e5])
+    roots, found = inverse_roots(np.stack([np.eye(2), pair(left) * np.outer(units, units)]))
+    assert found.tolist() == [True, sound]
+    if sound:
+        np.testing.assert_allclose((roots[1].T @ roots[1]) * np.outer(units, units) @ pair(left), np.eye(2), atol=1e-6)
+
+
 # -- robust variances -------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +168,30 @@ def test_all_weight_but_rounding_cannot_be_taken_out(left, refused):
         assert whole.subtract(part).weight[0] == pytest.approx(3 * left, rel=1e-5)
 
 
+@pytest.mark.parametrize(("spread", "none"), [(1.6e-5, True), (6e-5, False)])
+def test_squares_of_weights_show_a_spread_of_a_thirty_thousandth(spread, none):
+    given = {"mean": [[0.0]], "scatter": [[[1.0]]], "weight": 10.0, "count": 10.0}
+    assert Moments({"x": 1}, weight_sq=10.0 * (1 + spread**2), **given).is_unweighted is none
+
+
+@pytest.mark.parametrize(("beyond", "refused"), [(4e-9, True), (2.5e-10, False)])
+def test_what_is_left_may_have_a_variance_below_0_by_rounding(beyond, refused):
+    whole = Moments({"x": 1}, mean=[0.0], scatter=[[1.0]], weight=10.0, count=10)
+    part = Moments({"x": 1}, mean=[0.0], scatter=[[1.0 + beyond]], weight=5.0, count=5)
+    if refused:
+        with pytest.raises(ValueError, match="negative variance"):
+            whole.subtract(part)
+    else:
+        assert whole.subtract(part).scatter("x")[0, 0, 0] == 0.0
+
+
+@pytest.mark.parametrize("weight", [3e99, 1 / 3e99])
+def test_weights_are_taken_up_to_a_googol_either_way(weight):
+    assert Moments.from_rows(x=[[1.0], [2.0]], sample_weight=[weight, weight]).is_unweighted
+    with pytest.raises(ValueError, match="only ratios matter"):
+        Moments.from_rows(x=[[1.0], [2.0]], sample_weight=[weight, weight * (10.0 if weight > 1 else 0.1)])
+
+
 # -- transformations --------------------------------------------------------------------------------------------------
 
 
@@ -166,7 +204,7 @@ def test_quadrature_is_exact_to_the_degree_that_is_documented(directions, degree
     assert sum(share * rows[0, 0] ** degree for rows, _, share in nodes) == pytest.approx(moment, rel=1e-9)
 
 
-@pytest.mark.parametrize(("share", "moves"), [(1e-6, True), (1e-14, False)])
+@pytest.mark.parametrize(("share", "moves"), [(4e-12, True), (2.5e-13, False)])
 @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
 def test_what_instruments_explain_is_judged_in_units_of_the_feature(share, moves, unit):
     stage = FirstStage(
@@ -176,3 +214,90 @@ def test_what_instruments_explain_is_judged_in_units_of_the_feature(share, moves
     # A direction that an analyst declared moves however short it is.
     declared = FirstStage(stage.variance, stage.cross, stage.factor, stage.outcome, True)
     assert declared.moves_anything
+
+
+@pytest.mark.parametrize(("gap", "tied"), [(3e-6, False), (3e-7, True)])
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_axes_tie_within_a_millionth(unit, gap, tied):
+    """A rectangle, whose eigenvalues are as the squares of its sides."""
+    corners = unit * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * [1.0, np.sqrt(1 - gap)]
+    frame = EuclideanGroup(2).frame(corners.reshape(1, -1))
+    assert frame.tied[0] == tied
+    assert frame.gap[0] == pytest.approx(gap, rel=1e-6)
+
+
+def ring(n, radius=1.0, start=0.0):
+    angle = start + 2 * np.pi * np.arange(n) / n
+    return radius * np.c_[np.cos(angle), np.sin(angle)]
+
+
+@pytest.mark.parametrize(("nearer", "elements"), [(3e-6, 8), (3e-7, 16)])
+def test_points_are_equally_far_out_within_a_millionth(nearer, elements):
+    """Two squares in one; an axis along each farthest point, and both hands."""
+    cloud = np.vstack([ring(4), ring(4, 1 - nearer, np.pi / 4)])
+    assert EuclideanGroup(2).frame(cloud.reshape(1, -1)).sizes == [elements]
+
+
+@pytest.mark.parametrize(("thin", "elements"), [(3e-9, 32), (3e-10, 8)])
+def test_points_reach_a_tied_plane_from_a_billionth_of_the_cloud(thin, elements):
+    """A square column: both ways along it, and 8 corners in both hands, or two axes of no meaning in both ways each."""
+    column = np.vstack([np.c_[end * np.ones(4), thin * ring(4)] for end in (1.0, -1.0)])
+    assert EuclideanGroup(3).frame(column.reshape(1, -1)).sizes == [elements]
+
+
+def test_frames_have_4096_elements_at_the_most():
+    assert len(resolved([ring(2048)], [1.0])[0]) == 4096
+    with pytest.raises(ValueError, match="its frame has 4098 elements"):
+        resolved([ring(2049)], [1.0])
+
+
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e200])
+def test_eleven_digits_of_a_size_are_kept(size):
+    values = np.random.default_rng(0).uniform(-1.0, 1.0, 1000)
+    off = np.abs(whole(values * size, np.array(size)) / size - values)
+    assert 1e-12 < off.max() <= 0.5e-11 * (1 + 1e-4)
+
+
+@pytest.mark.parametrize(("apart", "same"), [(6e-10, True), (6e-9, False)])
+def test_sorted_coordinates_are_one_number_within_a_billionth_of_the_cloud(apart, same):
+    """The cloud reaches 2: its first two points, on a line, are sorted by their vectors if they are one."""
+    row = np.array([[1.0, 1.0 + apart, -2.0 - apart, 0.5, 0.2, 0.0]])
+    group = EuclideanGroup(1, points=[0, 1, 2], vectors=[3, 4, 5], exchange=True)
+    frame = group.frame(row)
+    upright = frame.rows[frame.rows[:, 3] + frame.rows[:, 4] + frame.rows[:, 5] > 0]
+    np.testing.assert_allclose(upright[0, 4:], [0.2, 0.5] if same else [0.5, 0.2])
+
+
+@pytest.mark.parametrize(("apart", "dimensions"), [(4e-10, 2), (4e-11, 1)])
+def test_directions_are_two_from_a_ten_billionth_between_them(apart, dimensions):
+    """Singular values of v and v + apart w, of one length, are the root of 2, and apart over it."""
+    steps = np.array([[1.0, 0.0, 0.0], [1e6, 1e6 * apart, 0.0]])
+    assert Translation(steps).pose(np.ones((1, 3))).shape == (1, dimensions)
+
+
+@pytest.mark.parametrize(("bent", "affine"), [(1e-9, True), (2e-8, False)])
+def test_a_scaler_is_affine_up_to_a_hundred_millionth(bent, affine):
+    """x + bent x² moves by 1 + bent and 1 - bent in steps of either sign."""
+    scaler = FunctionTransformer(lambda x: x + bent * x**2).fit(np.ones((2, 1)))
+    scaler.n_features_in_ = 1
+    if affine:
+        assert Translation([[1.0]]).in_units_of(scaler).directions[0, 0] == pytest.approx(1.0)
+    else:
+        with pytest.raises(ValueError, match="is not affine"):
+            Translation([[1.0]]).in_units_of(scaler)
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_risks_are_those_of_the_second_moments(added):
+    """What instruments explain is within the variance where they were observed, on top where rows are moved."""
+    rng = np.random.default_rng(0)
+    Z, coef = rng.normal(size=(50, 5)) @ rng.normal(size=(5, 5)), rng.normal(size=(2, 1))
+    moments = Moments.from_rows(g=Z[:, :2], x=Z[:, 2:4], y=Z[:, 4])
+    seen = FirstStage.from_moments(moments)
+    stage = FirstStage(seen.variance, seen.cross, seen.factor, seen.outcome, added)
+    centred = Z - Z.mean(axis=0)
+    fitted = centred[:, :2] @ np.linalg.lstsq(centred[:, :2], centred[:, 2:], rcond=None)[0]
+    residual, explained = ((each[:, -1:] - each[:, -3:-1] @ coef) for each in (centred, fitted))
+    total, part = stage.risks(coef)
+    assert part[0] == pytest.approx(np.mean(explained**2))
+    assert total[0] == pytest.approx(np.mean(residual**2) - np.mean(centred[:, 4] ** 2) + added * part[0])

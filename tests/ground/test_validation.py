@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from causalinv._parallel import streams, streams_at
-from causalinv._validation import check_choice, check_flag, check_list, check_number, check_numbers
+from causalinv._validation import (
+    check_choice,
+    check_confidence_level,
+    check_flag,
+    check_list,
+    check_number,
+    check_numbers,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +73,10 @@ def test_sequences_are_listed_and_nothing_else_is_one():
     for value in ("ab", b"ab", 3, None, pd.NA, np.array(3.0), {"a": 1}, np.ones((2, 2))):
         with pytest.raises(TypeError, match="names must be a sequence of labels"):
             check_list(value, "names", "labels")
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 95])
+def test_a_confidence_level_is_strictly_between_0_and_1(level):
+    with pytest.raises(ValueError, match="confidence_level must be a number > 0 and < 1"):
+        check_confidence_level(level)
+    assert check_confidence_level(np.nextafter(1.0, 0.0)) < 1.0

@@ -284,6 +284,11 @@ def test_check_invariance_accepts_and_names_the_worst_row():
     assert aug.check_invariance(lambda rows: rows[:, 0] - rows[:, 1], X, random_state=0) is aug
     with pytest.raises(ValueError, match=r"f is not invariant to this Translation: it moves by .* in row \d+"):
         aug.check_invariance(lambda rows: rows[:, 0], X, random_state=0)
+    for unit in (1e-12, 1.0, 1e12):  # differences count in units of the outcome's spread
+        aug.check_invariance(lambda rows, unit=unit: unit * (rows[:, 0] - rows[:, 1]), X, random_state=0)
+        for one in (lambda rows, unit=unit: unit * rows[:, 0], lambda rows, unit=unit: unit * rows[:, [2, 0]]):
+            with pytest.raises(ValueError, match="f is not invariant"):
+                aug.check_invariance(one, X, random_state=0)
 
 
 def test_augmentations_are_parameter_objects():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy.optimize import brentq
 
 from causalinv import IVLikeRegression, Translation
 from causalinv._clusters import hidden_share
@@ -66,6 +67,26 @@ def test_the_only_treated_row_or_cluster_has_no_interval(alpha, clustered):
         others = sm.OLS(y[1:], sm.add_constant(X[1:, 1])).fit()
         new = others.get_prediction([[1.0, X[0, 1]]]).summary_frame(alpha=0.05)
         assert high - low == pytest.approx(float(new["obs_ci_upper"].iloc[0] - new["obs_ci_lower"].iloc[0]), rel=1e-9)
+
+
+@pytest.mark.parametrize(("share", "unseen"), [(0.03, False), (0.08, True)])
+def test_a_combination_is_not_estimated_from_a_twentieth_in_the_only_treated_row(share, unseen):
+    """The share by weights of least squares on rows: treatment and the second feature are what is identified."""
+    X, y = treated(1, n=200, k=1)
+    design = sm.add_constant(X[:, :2])
+    weights = np.linalg.pinv(design)[1:]  # of every row in both coefficients
+
+    def hidden(part):
+        of_rows = part * weights[0] + weights[1]
+        return of_rows[0] ** 2 / np.sum(of_rows**2)
+
+    part = brentq(lambda part: hidden(part) - share, -weights[1, 0] / weights[0, 0], 10.0)
+    model = IVLikeRegression(augmentation=ALONG).fit(X, y)
+    if unseen:
+        with pytest.warns(DegenerateInputWarning, match="rest on a single"):
+            assert model.contrast([part, 1.0, 0.0])["p"].isna().all()
+    else:
+        assert model.contrast([part, 1.0, 0.0])["p"].notna().all()
 
 
 def test_hidden_share_is_what_leaving_out_a_cluster_loses():

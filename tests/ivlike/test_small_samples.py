@@ -161,6 +161,10 @@ def test_hck_is_unbiased_and_has_satterthwaites_degrees_of_freedom():
             df = unmixed_variances(D, e[0], np.eye(13)[1:2], weight)[1][0]
             assert df == pytest.approx(2 * found.mean() ** 2 / found.var(), rel=0.1)
     assert np.isnan(unmixed_variances(D, e[0], np.zeros((1, 13)))).all()
+    # It is linear in squared residuals: at their means under variances 1 / weight it is the variance itself.
+    left = np.eye(50) - D @ bread @ D.T @ np.diag(root**2)
+    mean_squares = np.diag(left @ np.diag(1 / root**2) @ left.T)
+    assert unmixed_variances(D, np.sqrt(mean_squares), np.eye(13), weight)[0] == pytest.approx(np.diag(bread), rel=1e-8)
 
 
 def test_covariances_of_hck_are_correlations_of_hc2():

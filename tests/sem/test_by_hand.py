@@ -294,6 +294,45 @@ def test_dropped_nodes_that_form_a_loop_of_gain_one_are_named():
         LinearSEM([[0, 1, 0], [1, 0, 0.5], [0.3, 0, 0]]).marginalize([0, 1])
 
 
+@pytest.mark.parametrize(("left", "determined"), [(3e-13, False), (3e-12, True)])
+def test_a_loop_through_dropped_nodes_is_of_gain_one_up_to_rounding(left, determined):
+    """The second loop of node 0 keeps the model solvable: its determinant is left - 1/4."""
+    sem = LinearSEM([[0, 1.0, 0.5], [1.0 - left, 0, 0], [0.5, 0, 0]])
+    if determined:
+        assert sem.marginalize([1]).B[0, 1] == pytest.approx(0.5 / left, rel=1e-3)
+    else:
+        with pytest.raises(ValueError, match="has gain 1"):
+            sem.marginalize([1])
+
+
+@pytest.mark.parametrize(("left", "determined"), [(1e-15, False), (1e-14, True)])
+def test_a_loop_among_dropped_nodes_is_of_gain_one_up_to_rounding(left, determined):
+    """Condition number 4 / left; the edges to and from node 2 keep the model solvable."""
+    sem = LinearSEM([[0, 1.0, 0], [1.0 - left, 0, 0.5], [0.3, 0, 0]])
+    if determined:
+        assert np.isfinite(sem.marginalize([0, 1]).cov()).all()
+    else:
+        with pytest.raises(ValueError, match="loop of gain 1 among themselves"):
+            sem.marginalize([0, 1])
+
+
+@pytest.mark.parametrize("back", [0.4, 2.5])
+def test_a_loop_through_dropped_nodes_scales_all_that_a_node_has(back):
+    """Means and covariances by inversion, of loops of gain .6 and -1.5: own law with its mean, shift, common causes."""
+    Bc = np.array([[0, back, 0, 0], [1.0, 0, 0, 0.2], [0.7, 0, 0, 0], [0, 0, 0.5, 0]])
+    std, mean, shift = np.array([1.0, 0.5, 2.0, 1.5]), np.array([0.3, -1.0, 0.6, 2.0]), np.array([0.9, 1.1, 0.0, 0.4])
+    load = np.array([[0.6], [-0.8], [0.0], [1.0]])
+    laws = [lab.Exponential(s, m) for s, m in zip(std, mean, strict=True)]
+    sem = LinearSEM(
+        Bc, noise=laws, intercept=[1.0, 0, 0, -2.0], shift_std=shift, common=lab.CommonCauses(load, (lab.Laplace(),))
+    )
+    M = np.linalg.inv(np.eye(4) - Bc)
+    cov = M @ (np.diag(std**2 + shift**2) + load @ load.T) @ M.T
+    seen, keep = sem.marginalize([1]), [0, 2, 3]
+    np.testing.assert_allclose(seen.cov(), cov[np.ix_(keep, keep)], atol=1e-11)
+    np.testing.assert_allclose(seen.mean(), (M @ (mean + sem.intercept))[keep], atol=1e-11)
+
+
 # -- objects ----------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import json
 import pickle
 import sys
+import tracemalloc
 
 import networkx as nx
 import numpy as np
@@ -111,6 +112,38 @@ def test_samples_have_the_exact_moments_in_every_environment(name):
     assert worst < norm.isf(0.5e-6 / tests)
     # The test has power: moments wrong by 5% of a variance would be seen in Gaussian data with certainty.
     assert 0.05 / np.sqrt(2 / n) > norm.isf(0.5e-6 / tests) + 1
+
+
+FEW = lab.random_sem(40, expected_degree=3.0, random_state=0)
+INNER = [v for v in FEW.features if FEW.parents(v)]
+
+
+def hidden(sem):
+    return LinearSEM.with_noise_cov(sem.B, np.eye(40) + 0.5, target=sem.target, features=sem.features)
+
+
+MANY = {
+    "noise": lambda sem: lab.InterventionFamily(INNER[:3]).environments(sem, 2000, random_state=0),
+    "weights": lambda sem: lab.InterventionFamily(INNER[:3], kind="weights").environments(sem, 400, random_state=0),
+    "all weights": lambda sem: sem.environments([sum((lab.ScaleWeights(v, 0.5) for v in INNER), start=0)] * 300),
+    "common causes": lambda sem: hidden(sem).environments([lab.ScaleWeights(INNER[0], 0.5)] * 300),
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+@pytest.mark.parametrize("n_features", [3, 39])
+def test_pieces_of_moments_need_no_more_memory_than_said(n_features, kind):
+    """By Python's own account, for few features of many nodes too."""
+    envs = MANY[kind](FEW.replace(features=FEW.features[:n_features]))
+    pieces, limit = envs.iter_moments(memory_limit=2**18), 2**18
+    assert len(next(pieces)) < len(envs)  # and what a model computes once is there
+    tracemalloc.start()
+    for piece in pieces:
+        assert len(piece)
+        del piece
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= limit
 
 
 @pytest.mark.parametrize("full_share", [0.0, 2.0], ids=["in full", "Woodbury"])
@@ -322,6 +355,17 @@ def test_choose_sites_respects_where_and_in_degree():
         sites = lab.choose_sites(SEM, 2, max_in_degree=1, random_state=seed)
         assert SEM.target not in sites
         assert all(len(SEM.parents(v)) <= 1 for v in sites)
+    for most in range(4):
+        few = [v for v in SEM.features if len(SEM.parents(v)) <= most]
+        assert list(lab.choose_sites(SEM, len(few), max_in_degree=most, random_state=0)) == few
+        with pytest.raises(ValueError, match=f"n must be from 1 to {len(few)}"):
+            lab.choose_sites(SEM, len(few) + 1, max_in_degree=most)
+
+
+def test_the_in_degree_of_a_family_is_that_of_its_largest_site():
+    degrees = [len(SEM.parents(v)) for v in SITES]
+    assert min(degrees) < max(degrees)
+    assert lab.InterventionFamily(SITES).max_in_degree(SEM) == max(degrees)
 
 
 def test_a_new_noise_family_needs_only_a_shape():
@@ -397,6 +441,7 @@ def test_unfaithful_models_have_edges_without_total_effect(seed, standardize):
     edges = sem.B != 0
     silent = edges & (np.abs(sem.total_effects()) < 1e-12)
     assert silent.sum() >= 2
+    assert np.allclose(np.diag(sem.cov()), 1.0) == standardize
     assert sem.parents(sem.target)
     assert sem.children(sem.target)
     faithful = lab.random_sem(10, expected_degree=4.0, random_state=seed)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from causalinv.exceptions import CyclicModelError, DegenerateInputWarning
 from causalinv.sem import (
@@ -166,6 +167,20 @@ def test_nearly_singular_cycle_warns():
         LinearSEM([[0, 1.0], [1.0 - 1e-13, 0]])
 
 
+@pytest.mark.parametrize(("left", "answer"), [(1.2e-11, "silent"), (1.2e-12, "warns"), (1e-14, "warns"), (1e-15, "no")])
+def test_feedback_is_doubted_from_a_condition_of_1e12_and_refused_from_1e15(left, answer):
+    """Singular values of [[1, -1], [left - 1, 1]] are 2 and left / 2, so its condition number is 4 / left."""
+    B = [[0, 1.0], [1.0 - left, 0]]
+    if answer == "no":
+        with pytest.raises(ValueError, match="no unique solution"):
+            LinearSEM(B)
+    elif answer == "warns":
+        with pytest.warns(DegenerateInputWarning, match="nearly singular"):
+            LinearSEM(B)
+    else:
+        LinearSEM(B)  # a warning would be an error
+
+
 @given(p=st.integers(1, 12), seed=st.integers(0, 1000), share=st.floats(0, 1))
 def test_random_dags_are_acyclic(p, seed, share):
     graph = random_dag(p, expected_degree=share * (p - 1), random_state=seed)
@@ -179,6 +194,16 @@ def test_orders_and_signs_are_random():
     weights = random_sem(20, expected_degree=6.0, standardize=False, random_state=0).B
     assert (weights > 0).any()
     assert (weights < 0).any()
+
+
+def test_weights_have_fair_signs_and_uniform_sizes():
+    """1,190 edges of full graphs: signs by their binomial law, sizes by Kolmogorov's, false alarms 1e-6 each."""
+    full = [random_sem(35, expected_degree=34.0, weights=(0.4, 0.9), standardize=False, random_state=k) for k in (1, 2)]
+    weights = np.concatenate([sem.B[sem.B != 0] for sem in full])
+    assert len(weights) == 1190
+    assert stats.binomtest(int((weights > 0).sum()), 1190).pvalue > 1e-6
+    assert 0.4 <= np.abs(weights).min() < np.abs(weights).max() <= 0.9
+    assert stats.kstest(np.abs(weights), stats.uniform(0.4, 0.5).cdf).pvalue > 1e-6
 
 
 def test_a_seed_sequence_gives_the_same_draws_twice():

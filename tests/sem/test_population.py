@@ -252,3 +252,47 @@ def test_what_is_possible_is_answered_where_nodes_are_constant():
     law = STUCK.condition({"y": 3.0, "x2": 3.0})
     assert law.names == ("x1",)
     assert law.cov[0, 0] == 0.0
+
+
+# -- how much is rounding ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("share", "possible"), [(4e-9, True), (3e-8, False)])
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e6])
+def test_what_was_seen_may_contradict_the_model_by_rounding_only(size, possible, share):
+    """A constant by a hundred-millionth of itself; equal nodes by that of their spread, or of what was seen."""
+    still = LinearSEM(np.zeros((2, 2)), noise=[0.0, 1.0], intercept=[size, 0.0])
+    twins = LinearSEM([[0, 0, 0], [1.0, 0, 0], [1.0, 0, 0]], noise=[1.0, 0.0, 1.0])
+    apart = 2 * share * max(size, 1.0)  # each is off by half of it
+    for ask in (
+        lambda: still.condition({0: size * (1 + share)}),
+        lambda: twins.condition({0: size, 1: size + apart}),
+    ):
+        if possible:
+            assert np.isfinite(ask().mean).all()
+        else:
+            with pytest.raises(ValueError, match="given"):
+                ask()
+
+
+@pytest.mark.parametrize(("share", "exact"), [(3e-10, True), (3e-9, False)])
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_a_skewed_source_counts_from_a_billionth_of_a_spread(unit, share, exact):
+    """x has so much of the skewed e that y is made of."""
+    sem = LinearSEM([[0, 0, 0], [share * unit, 0, 0], [1.0, 0, 0]], noise=[Exponential(), unit, 0.0])
+    assert sem.regress(2, [1]).exact is exact
+
+
+@pytest.mark.parametrize(("share", "apart"), [(6e-13, False), (6e-12, True)])
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_regressors_and_noise_are_told_apart_down_to_a_millionth_of_a_millionth(unit, share, apart):
+    """Singular values of the standardised loadings of x and x + share z are the root of 2, and share over it."""
+    copy = LinearSEM([[0, 0, 0], [0, 0, 0], [unit, unit * share, 0]], noise=[1.0, 1.0, 0.0])
+    model = LinearSEM(np.pad(copy.B, ((0, 1), (0, 1))), noise=[1.0, 1.0, 0.0, 1.0])
+    if apart:
+        assert model.regress(3, [0, 2]).exact
+    else:
+        with pytest.warns(DegenerateInputWarning, match="span only 1 dimension"):
+            model.regress(3, [0, 2])
+    noise = np.array([[1.0, share * unit], [share * unit, unit**2]])
+    assert LinearSEM.with_noise_cov(np.zeros((2, 2)), noise).d_separated(0, 1) is not apart

@@ -227,6 +227,9 @@ def test_a_model_of_an_environment_is_found_by_its_position():
         (lambda: lab.ShiftTogether(["a"], [[1j]]), "cov of ShiftTogether must hold real numbers"),
         (lambda: lab.ShiftTogether([["a"]], [[1.0]]), "each of nodes of ShiftTogether must be a position"),
         (lambda: lab.SetWeights("a", ("b", 1.0)), "weights of SetWeights must be a mapping"),
+        (lambda: lab.Empirical([0.3, 0.1 + 0.2]), "values of Empirical must be at least two different numbers"),
+        (lambda: lab.StudentT(df=2.0), "df of StudentT must be a number > 2"),
+        (lambda: lab.random_cyclic_sem(4, spectral_radius=1.0), "spectral_radius must be below 1"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused_by_name(call, match):

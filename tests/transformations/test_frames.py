@@ -305,6 +305,7 @@ def test_haar_density_makes_integrals_left_invariant():
     assert abs(integral(f(h @ g)) / integral(f(g)) - 1) > 0.02
     np.testing.assert_allclose(haar_density(np.diag([0.7, -0.7])), np.sinh(1.4) / 1.4)
     assert haar_density(np.zeros((3, 3))) == 1.0
+    assert haar_density(np.diag([4e-9, -4e-9])) == pytest.approx(1.0, rel=1e-12)  # sinh(t) / t at 8e-9
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e160, 1e300])
@@ -318,3 +319,84 @@ def test_frames_of_clouds_of_any_size(unit):
     np.testing.assert_allclose(other.rows / unit, plain.rows, atol=2e-10)  # a grid of eleven decimals
     mixed = group.frame(np.vstack([X[:1], X[1:] * unit]))
     np.testing.assert_allclose(mixed.rows[mixed.source > 0] / unit, plain.rows[plain.source > 0], atol=2e-10)
+
+
+# -- laws of draws, and units of frames -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spread", [0.2, 3.0])
+def test_draws_have_the_spread_that_is_documented(spread):
+    """Standard deviations of 20,000 normal numbers each, within 5 of their standard errors, 1 / 200 of them."""
+    n, rng = 20_000, np.random.default_rng(0)
+    near = {"rel": 5 / np.sqrt(2 * n)}
+    X = np.ones((n, 4))
+    G = EuclideanGroup(2, vectors=[2, 3], boosts=True, spread=spread).draw(X, rng)[1]
+    np.testing.assert_allclose(G[:, 4:].std(axis=0), spread, rtol=near["rel"])
+    GX, log_scale = Scaling(spread=spread).draw(X, rng)
+    assert log_scale.std() == pytest.approx(spread, **near)
+    np.testing.assert_allclose(GX, np.exp(log_scale) * X)
+    low = spread / 10  # maps that are no wild ones
+    g = LinearGroup(2, kind="affine", spread=low).draw(X, rng)[1]
+    scale, _, shear = polar_chart(g[:, :4].reshape(n, 2, 2))
+    assert np.log(scale).std() == pytest.approx(low, **near)
+    np.testing.assert_allclose(g[:, 4:].std(axis=0), low, rtol=near["rel"])
+    # Of a symmetric matrix with half the sum of normal ones, without its trace: 1 - 1/2 on the diagonal, 1/2 beside it.
+    np.testing.assert_allclose((shear**2).mean(axis=0), low**2 / 2, rtol=5 * np.sqrt(2 / n))
+
+
+@pytest.mark.parametrize("kind", ["GL+", "SL", "affine"])
+def test_whitened_clouds_have_unit_moments_or_their_own_volume(kind):
+    X = np.random.default_rng(11).normal(size=(5, 10)) * 3.0 + (kind == "affine")
+    frame = LinearGroup(2, kind=kind).frame(X)
+    second = [np.einsum("npd,npe->nde", each, each) / 5 for each in (frame.rows.reshape(-1, 5, 2), X.reshape(-1, 5, 2))]
+    if kind == "SL":
+        np.testing.assert_allclose(np.linalg.det(second[0]), np.linalg.det(second[1])[frame.source], rtol=1e-8)
+        second[0] /= np.sqrt(np.linalg.det(second[0]))[:, None, None]
+    np.testing.assert_allclose(second[0], np.broadcast_to(np.eye(2), second[0].shape), atol=1e-9)
+
+
+@pytest.mark.parametrize("degree", [-1.5, 2.0])
+def test_homogeneous_outcomes_are_carried_and_brought_back(degree):
+    rng = np.random.default_rng(12)
+    X, Y, c = rng.normal(size=(6, 3)), rng.normal(size=(6, 2)), np.exp(rng.normal(size=(6, 1)))
+    group = Scaling(degree=degree)
+    here, there = group.frame(X), group.frame(c * X)
+    carried = group.carry(Y, here.pose, "homogeneous")
+    np.testing.assert_allclose(group.carry(c**degree * Y, there.pose, "homogeneous"), carried, rtol=1e-12)
+    np.testing.assert_allclose(group.bring_back(carried, there.pose, "homogeneous"), c**degree * Y, rtol=1e-12)
+    nothing = group.frame(np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="has length 0"):
+        group.carry(Y[:1], nothing.pose, "homogeneous")
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("proper", [False, True])
+def test_one_pose_of_each_cloud_whatever_its_motion(dim, proper):
+    X = np.random.default_rng(13).normal(size=(60, 4 * dim))
+    group = EuclideanGroup(dim, proper=proper)
+    canonical = group.canonical(X)
+    for seed in range(3):
+        moved = group.draw(X, np.random.default_rng(seed))[0]
+        np.testing.assert_allclose(group.canonical(moved), canonical, atol=1e-9)
+
+
+def test_composed_frames_keep_weights_ties_and_gaps_of_their_parts():
+    X = np.vstack([SQUARE.ravel(), [3.0, 0, 0, 1, -3, 0, 0, -1], [2.0, 0.2, 0, 1, -3, 0, 1, -1.2]])
+    X = np.c_[X, [[1.0, 2.0]] * 3]
+    turn, scale = EuclideanGroup(2, points=range(8)), Scaling(columns=[8, 9])
+    alone = turn.frame(X)
+    for parts in ([turn, scale], [scale, turn]):
+        frame = Compose(parts).frame(X)
+        np.testing.assert_allclose(frame.average(np.ones(len(frame.rows))), 1.0)
+        np.testing.assert_array_equal(frame.tied, alone.tied)
+        np.testing.assert_allclose(frame.gap, alone.gap)
+        np.testing.assert_array_equal(frame.sizes, alone.sizes)
+    assert alone.tied.tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e3])
+@pytest.mark.parametrize("exchange", [False, True])
+def test_gaps_have_no_unit(exchange, unit):
+    X = np.random.default_rng(14).normal(size=(8, 10))
+    group = EuclideanGroup(2, exchange=exchange)
+    np.testing.assert_allclose(group.frame(unit * X).gap, group.frame(X).gap, rtol=1e-9)
