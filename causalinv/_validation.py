@@ -107,7 +107,7 @@ def check_rows(rows: Rows, name: str, *, ensure_2d: bool = True, min_samples: in
     shape: Any = getattr(rows, "shape", ())
     if isinstance(shape, tuple) and len(shape) == 2 and shape[1] == 0:
         raise ValueError(f"{name} has 0 columns, shape {tuple(shape)}; pass at least one.")
-    plain = type(rows) is np.ndarray and rows.dtype == np.float64 and rows.ndim == 2
+    plain = type(rows) is np.ndarray and rows.dtype == np.float64 and rows.ndim in ((2,) if ensure_2d else (1, 2))
     if plain and len(rows) >= max(min_samples, 1):
         check_finite(rows, name)  # already what conversion would make of it
         return rows
