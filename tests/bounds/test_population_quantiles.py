@@ -35,7 +35,7 @@ def marginal():
     return QuantileBounds(**EASY).fit(np.zeros((2000, 1)), r.normal(size=2000) + 2.0 * (1 - a), treatment=a)
 
 
-@pytest.mark.parametrize("odds", [1.0, 2.0, 4.0])
+@pytest.mark.parametrize("odds", [1.0, 3.0])
 def test_ends_are_the_closed_form(marginal, odds):
     taus = [0.2, 0.5, 0.9]
     found = marginal.population_bounds(arm=1, tau=taus, odds_ratio=odds)

@@ -267,7 +267,7 @@ def test_laws_of_v_that_are_not_gaussian_are_warned_about(noise, doubtful):
 
 
 def test_default_is_sure_of_the_directions_of_the_state_only():
-    for seed in range(3):
+    for seed in range(2):
         data = make_extrapolation_data(1500, n_latent=2, n_actions=4, n_features=4, random_state=seed)
         encoder = LinearInvarianceEncoder(method="ef", n_repeats=1, bandwidths=(1.0,), random_state=0)
         with warnings.catch_warnings():

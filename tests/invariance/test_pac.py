@@ -177,6 +177,7 @@ def test_estimated_moments_and_other_families():
     assert (table["eps"] > 1e-12).all()
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_that_loses_a_worker_gives_the_same_frame(serial):
     distributed = pytest.importorskip("distributed", reason="needs the extra dask")
     cluster = distributed.LocalCluster(

@@ -116,11 +116,11 @@ def test_two_stage_least_squares_has_an_interval_of_the_effect_with_its_own_word
 
 def test_interval_of_the_effect_covers_it():
     hits = []
-    for seed in range(300):
+    for seed in range(150):
         x, W, Z, y, _ = market(300, strength=1.5, seed=seed)
         frame = IVLikeRegression(0.0).fit(np.c_[x, W], y, instruments=np.c_[Z, W]).confint(kind="identified")
         hits.append(frame["lower"].iloc[0] <= 1.0 <= frame["upper"].iloc[0])
-    assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300) < np.mean(hits)
+    assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 150) < np.mean(hits)
 
 
 def test_alpha_is_no_argument_of_intervals():

@@ -146,22 +146,32 @@ def test_unmixed_squares_have_the_error_variances_as_mean():
 
 
 def test_hck_is_unbiased_and_has_satterthwaites_degrees_of_freedom():
-    """Of a coefficient with weights, beside 12 others: mean and variance over 4000 draws of normal errors."""
+    """Of a coefficient with weights, beside 12 others: mean and variance over 4000 draws of normal errors.
+
+    It is linear in squared residuals, so that fifty of these tell all.
+    """
     rng = np.random.default_rng(4)
     weight = rng.uniform(0.5, 2.0, size=50)
     D, root = np.c_[np.ones(50), rng.exponential(size=(50, 12))], np.sqrt(weight / weight.mean())
     bread = np.linalg.inv(D.T @ (root[:, None] ** 2 * D))
+
+    def of(squares):
+        return unmixed_variances(D, np.sqrt(squares), np.eye(13)[1:2], weight)[0][0]
+
+    per_square = np.array([of(1.0 + one) - of(np.ones(50)) for one in np.eye(50)])
     for unequal in (False, True):
         e = rng.normal(size=(4000, 50)) * (D[:, 1] if unequal else 1 / root)
         coef = (e * root**2) @ D @ bread
-        found = np.array([unmixed_variances(D, r, np.eye(13)[1:2], weight)[0][0] for r in e - coef @ D.T])
+        squares = (e - coef @ D.T) ** 2
+        found = squares @ per_square
+        assert found[:9] == pytest.approx([of(each) for each in squares[:9]], rel=1e-8)
         truth = float(np.var(coef[:, 1]))
         assert abs(found.mean() - truth) < 4 * np.hypot(found.std(), np.std(coef[:, 1] ** 2)) / np.sqrt(4000)
         if not unequal:
             df = unmixed_variances(D, e[0], np.eye(13)[1:2], weight)[1][0]
             assert df == pytest.approx(2 * found.mean() ** 2 / found.var(), rel=0.1)
     assert np.isnan(unmixed_variances(D, e[0], np.zeros((1, 13)))).all()
-    # It is linear in squared residuals: at their means under variances 1 / weight it is the variance itself.
+    # At the means of squares under variances 1 / weight it is the variance itself.
     left = np.eye(50) - D @ bread @ D.T @ np.diag(root**2)
     mean_squares = np.diag(left @ np.diag(1 / root**2) @ left.T)
     assert unmixed_variances(D, np.sqrt(mean_squares), np.eye(13), weight)[0] == pytest.approx(np.diag(bread), rel=1e-8)
@@ -177,6 +187,7 @@ def test_covariances_of_hck_are_correlations_of_hc2():
     assert np.abs(unit / theirs - 1).min() > 0.001
 
 
+@pytest.mark.slow
 def test_many_controls_and_a_feature_with_long_tails():
     """95% intervals of no effect of a lognormal feature, 40 controls in 100 rows, 200 sets (s.e. .016); HC2: .79."""
     rng, hits = np.random.default_rng(5), {"auto": 0, "HC2": 0}

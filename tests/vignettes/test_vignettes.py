@@ -7,7 +7,7 @@ import pytest
 
 VIGNETTES = sorted((Path(__file__).parents[2] / "vignettes").glob("[0-9]*.py"))
 # Each takes seconds. The build of the site runs all of them, last cells included, and fails where one does.
-LONG = {"05", "06", "07", "09"}
+LONG = {"01", "05", "06", "07", "09", "10"}
 
 
 @pytest.mark.parametrize(
