@@ -7,7 +7,7 @@ from scipy.special import expit
 from scipy.stats import binom, binomtest, chi2, norm
 from sklearn.linear_model import LogisticRegression
 
-from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
+from causalinv.bounds import FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds, _means
 from causalinv.bounds._unseen import Unlike, beyond, more_of_few, most_unseen
 from causalinv.exceptions import DegenerateInputWarning
 
@@ -347,3 +347,19 @@ def test_few_outcomes_of_any_size_are_said():
     assert not any("cover less" in note for note in events.notes)  # of two possible ones the interval knows
     with pytest.warns(DegenerateInputWarning, match="'late': only 2 of 20 outcomes"):
         fit(y=y).average_bounds("mean", odds_ratio=1.0, by=np.where(np.arange(N) < 40, "early", "late"))
+
+
+def test_of_several_divisions_the_one_that_could_hide_most_counts(monkeypatch):
+    seen = []
+
+    def watched(*args):
+        seen.append(np.array(beyond(*args)))
+        return seen[-1]
+
+    monkeypatch.setattr(_means, "beyond", watched)
+    model = fit(X, n_repeats=4, cv=2)
+    contrast = model._contrast({"estimand": "ate"})
+    found = model._beyond(contrast, (0.5, 2.0), 0.95, (0.1, 0.1))
+    assert len(seen) == 4
+    np.testing.assert_array_equal(found, np.max(seen, axis=0))
+    assert not np.array_equal(found, seen[-1])

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import chi2, t
 
 from causalinv import IVLikeRegression
+from causalinv.exceptions import DegenerateInputWarning
 from causalinv.ivlike import _sign_flips
 from causalinv.ivlike._equation import Equation
 from causalinv.ivlike._sign_flips import _correlated
@@ -40,19 +41,39 @@ def test_intervals_cover_with_twenty_uneven_clusters(alpha):
     assert missed / 250 < 0.09
 
 
-def test_degrees_of_freedom_are_those_of_the_clusters_sums():
-    """Anchor regression by hand: (sum of squares)² over the sum of fourth powers, at most clusters less one."""
-    X, y, Z, groups = uneven(0)
-    model = IVLikeRegression(0.5).fit(X, y, instruments=Z, groups=groups)
-    table = model.confint()
+def anchor_by_hand(X, y, Z, groups):
+    """Coefficient of anchor regression; (sum of squares)² over that of fourth powers, at most clusters less one."""
     x, z, v = X[:, 0] - X.mean(), Z - Z.mean(axis=0), y - y.mean()
     project = z @ np.linalg.pinv(z)
     px, py = project @ x, project @ v
     coef = (0.5 * x @ v + px @ py) / (0.5 * x @ x + px @ px)
-    assert model.coef_[0] == pytest.approx(coef)
     score = 0.5 * x * (v - x * coef) + px * (v - x * coef) + (x - px) * (py - px * coef)
     square = np.bincount(groups, score - score.mean()) ** 2
-    df = min(square.sum() ** 2 / np.sum(square**2), groups.max())
+    return coef, min(square.sum() ** 2 / np.sum(square**2), groups.max())
+
+
+@pytest.mark.filterwarnings("error::causalinv.exceptions.DegenerateInputWarning")
+def test_clusters_are_called_uneven_below_three_and_a_third_degrees_of_freedom():
+    met = []
+    for seed in range(30):
+        data = uneven(seed, n=120, clusters=12)
+        met.append(anchor_by_hand(*data)[1])
+        model = IVLikeRegression(0.5).fit(*data[:2], instruments=data[2], groups=data[3])
+        if met[-1] < 10 / 3:
+            with pytest.warns(DegenerateInputWarning, match=f"leave {met[-1]:.1f} degrees of freedom"):
+                model.confint()
+        else:
+            model.confint()
+    assert min(df for df in met if df > 10 / 3) < 3.7
+    assert max(df for df in met if df < 10 / 3) > 3.0
+
+
+def test_degrees_of_freedom_are_those_of_the_clusters_sums():
+    X, y, Z, groups = uneven(0)
+    model = IVLikeRegression(0.5).fit(X, y, instruments=Z, groups=groups)
+    table = model.confint()
+    coef, df = anchor_by_hand(X, y, Z, groups)
+    assert model.coef_[0] == pytest.approx(coef)
     width = np.diff(table.to_numpy()[0])[0] / 2
     assert width == pytest.approx(t.ppf(0.975, df) * np.sqrt(model.covariance()[0, 0]), rel=1e-6)
     plain = np.diff(model.confint(cov_type="HC1").to_numpy()[0])[0] / 2
