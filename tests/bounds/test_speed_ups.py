@@ -73,6 +73,7 @@ def test_strengths_that_are_asked_together_are_those_asked_one_by_one(monkeypatc
     w[:9, :5] = 0.0  # atoms without weight are never a cut
     parts = [(at, ArmLaw(atoms, w[at], r.normal(size=25), r.uniform(1, 2, 25))) for at in np.arange(50).reshape(2, 25)]
     caps = [(1.0, 1.0), (0.5, 2.0), (0.0, 3.0), (0.25, 4.0), (1.0, 5.0)]
+    assert (ArmLaw(atoms, w[:9]).lower(1.0, 5.0)[0] == atoms[5]).all()
     alone = [JoinedLaw(50, parts).lower(*cap) + JoinedLaw(50, parts).upper(*cap) for cap in caps]
     monkeypatch.setattr(_arm_law, "_MANY", 7 * 20)
     monkeypatch.setattr(_arm_law, "_KEPT", 2 * 4 * 50)  # two strengths at a time

@@ -74,6 +74,14 @@ def test_the_hull_of_intervals_covers_every_accepted_set():
     assert (model.conf_int_[:, 1] > 0).any()
 
 
+def test_nothing_is_known_of_the_coefficient_of_a_constant():
+    X, y, e = chain()
+    with pytest.warns(DegenerateInputWarning, match="constant"):
+        model = InvariantCausalPrediction().fit(np.c_[X, np.ones(len(y))], y, environments=e)
+    assert model.conf_int_[-1].tolist() == [-np.inf, np.inf]
+    assert np.isfinite(model.conf_int_[:-1]).all()
+
+
 def test_no_set_accepted_is_an_answer():
     X, y, e = unstable()
     with pytest.warns(IdentificationWarning, match="No set of features passes"):
