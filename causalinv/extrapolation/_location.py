@@ -13,7 +13,7 @@ says more of the tails, as far as f is right.
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh
@@ -150,7 +150,7 @@ class LocationFit:
     law : NoiseLaw
     evidence : float
         Gain in log-likelihood of the mixture in units of what BIC asks for it: above 1 the mixture was taken. A mixture
-        that was given up early counts as it stood then.
+        that was given up early counts as it stood then. NaN where the rows take fewer values than T has coefficients.
     """
 
     coef: FloatArray
@@ -194,7 +194,10 @@ def fit_location(
     W, b = action_regression(rows, action)
     start = np.vstack([np.eye(problem.p, d), W.T, b - rows.mean(axis=0)])
     start = start @ whitening(problem.residual(start)).matrix
-    return _search(problem, centre, start, rng, sizes)
+    # Of fewer different rows than coefficients, whether T folds and what a mixture gains is a matter of rounding.
+    few = bool(sizes) and len(np.unique(np.round(rows, 9), axis=0)) < min(problem.n, problem.p)
+    found = _search(problem, centre, start, rng, () if few else sizes)
+    return replace(found, evidence=np.nan) if few else found
 
 
 def _search(

@@ -85,7 +85,7 @@ def textbook_sem(name: str) -> LinearSEM:
     Examples
     --------
     >>> sem = textbook_sem("feedback")
-    >>> float(sem.cov()[0, 1] / sem.cov()[0, 0])
+    >>> round(float(sem.cov()[0, 1] / sem.cov()[0, 0]), 9)
     0.8
     """
     if not isinstance(name, str) or name not in _MODELS:
