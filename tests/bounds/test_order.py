@@ -8,6 +8,7 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 
 from causalinv.bounds import Divergence, FDivergenceBounds, ManskiBounds, QuantileBounds, SensitivityBounds
+from causalinv.bounds._divergences import as_divergence
 
 KINDS, EXTRAS = ("normal", "binary", "tied", "heavy"), ("none", "weights", "clusters")
 ESTIMANDS = ("mean", "ate", "att", "overlap")
@@ -125,6 +126,31 @@ def test_average_balls_nest_over_separate_questions():
             assert ends[large].upper >= ends[small].upper - TINY
             assert ends[large].conf_int[0] <= ends[large].lower
             assert ends[large].conf_int[1] >= ends[large].upper
+
+
+def test_a_ball_takes_the_ends_of_a_smaller_one_that_reach_further(monkeypatch):
+    """Scores of the larger ball are put half a unit inside those of the smaller one."""
+    x, y, given = data(0, KINDS[0], EXTRAS[0])
+    fast = {
+        "law": "kernel",
+        "cv": 2,
+        "random_state": 0,
+        "outcome_support": (float(y.min()) - 9.0, float(y.max()) + 9.0),
+    }
+    own = FDivergenceBounds._arm_scores
+
+    def out_of_order(self, repeat, arm, divergence):
+        low, high = own(self, repeat, arm, as_divergence("chi2"))
+        by = 0.5 * (divergence.name == "kl")
+        return low + by, high - by
+
+    monkeypatch.setattr(FDivergenceBounds, "_arm_scores", out_of_order)
+    small, large = (
+        FDivergenceBounds(divergence=name, **fast).fit(x, y, **given).average_bounds("mean", arm=1)
+        for name in ("chi2", "kl")
+    )
+    assert (large.lower, large.upper) == (pytest.approx(small.lower), pytest.approx(small.upper))
+    assert large.conf_int == pytest.approx(small.conf_int)
 
 
 def test_a_divergence_of_yours_is_not_taken_for_a_known_one():
